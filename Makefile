@@ -1,0 +1,58 @@
+# Everything a person does from a fresh clone. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXPERIMENT ?= smoke
+WORK ?= work
+PHANTOM := $(WORK)/phantom
+WORKERS ?= 2
+READY := $(VENV)/ready
+
+ifdef DATA
+TRUTH ?=
+else
+DATA := $(PHANTOM)/competition
+TRUTH := $(PHANTOM)/solution.csv
+MAKE_PHANTOM := phantom
+endif
+
+.PHONY: help setup phantom run test lint bench test-latest kernel clean
+
+help:           ## list the targets
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+
+setup: $(READY) ## make .venv and install the pinned packages
+
+$(READY): requirements.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $(READY)
+
+phantom: setup
+	$(BIN)/python -m competition phantom $(PHANTOM) --small
+
+run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPERIMENT=unet for the real thing
+	$(BIN)/python -m competition run --data "$(DATA)" --work "$(WORK)" --experiment "$(EXPERIMENT)" $(if $(TRUTH),--truth "$(TRUTH)")
+
+test: setup lint ## all tests, lint and types
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lint: setup     ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup    ## the benchmarks; BENCH=name for one
+	$(BIN)/python -m tests.bench $(BENCH)
+
+test-latest:    ## the tests on the newest releases, in .venv-latest
+	$(MAKE) test VENV=.venv-latest READY=.venv-latest/ready REQUIREMENTS=requirements-latest.txt
+
+kernel: setup   ## the package as a wheel for a Kaggle dataset, beside the kernels
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WORK)/kernels .
+	cp -r kernels/train kernels/submit $(WORK)/kernels/
+
+clean:          ## remove the environment and all that was made
+	rm -rf $(VENV) .venv-latest $(WORK) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

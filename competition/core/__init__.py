@@ -1,0 +1,1 @@
+"""The vocabulary of the pipeline: plain data and pure functions, no framework."""

@@ -1,0 +1,32 @@
+"""The prepared scans and masks as memory-mapped arrays."""
+
+import functools
+import pathlib
+
+import numpy as np
+
+from competition.core import files, layout
+
+
+class Arrays:
+    """Opens each array of a data set once and leaves its pages to the system."""
+
+    def __init__(self, dataset: layout.Dataset) -> None:
+        self.dataset = dataset
+        # Bound to the object, so that the maps go when it goes.
+        self.scan = functools.cache(self._scan)
+        self.masks = functools.cache(self._masks)
+
+    def _scan(self, scan: str) -> np.ndarray:
+        """The slices of a scan, uint16 (D, H, W)."""
+        return np.load(self.dataset.scan(scan), mmap_mode="r")
+
+    def _masks(self, scan: str) -> np.ndarray:
+        """The mask bits of a scan (D, H, W)."""
+        return np.load(self.dataset.masks(scan), mmap_mode="r")
+
+
+def write(path: pathlib.Path, array: np.ndarray) -> None:
+    """Write an array as .npy in one step."""
+    with files.replacing(path) as temporary:
+        np.save(temporary, array)

@@ -1,0 +1,53 @@
+"""Writing files so that nothing is ever half-written."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a temporary path beside `path` that takes its name on success.
+
+    Whatever is written there (a file or a folder) is removed when the block raises.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: NumPy and Keras decide the format by it.
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: pathlib.Path, data: bytes) -> None:
+    """Write `data` to `path` in one step."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8 with Unix line ends, in one step."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Write `value` to `path` as indented JSON; NaN is an error, use None."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """Read a JSON file; a broken one is an error that names it."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not valid JSON ({error}). Delete it and run the step again."
+        ) from error

@@ -1,0 +1,65 @@
+"""Folds: whole cases apart, organs spread evenly.
+
+Not by scikit-learn's StratifiedGroupKFold: as pinned it stratifies the wrong groups
+when it shuffles (its pull request 32540) and may leave a fold empty (its issue 34828).
+"""
+
+import pathlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TRIES = 1000
+
+
+def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Give every case a fold: `amounts` (cases, kinds) says how much it has of each.
+
+    Of many random splits the one that spreads every kind most evenly is taken. No fold
+    is empty: `count` must lie between 2 and the number of cases.
+    """
+    cases = len(amounts)
+    if not 2 <= count <= cases:
+        raise ValueError(
+            f"{cases} cases can be split into 2 to {cases} folds. "
+            f"Received: {count} folds. Add cases or ask for fewer folds."
+        )
+    random = np.random.default_rng(seed)
+    shares = amounts / np.maximum(amounts.sum(axis=0), 1)
+    dealt = np.arange(cases) % count
+    tried = [random.permutation(dealt) for _ in range(_TRIES)]
+    return min(tried, key=lambda folds: _unevenness(shares, folds, count))
+
+
+def _unevenness(shares: np.ndarray, folds: np.ndarray, count: int) -> float:
+    by_fold = np.eye(count)[folds].T @ shares
+    return float(((by_fold - 1 / count) ** 2).sum())
+
+
+def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
+    """Read the folds of a table's slices from a CSV with columns `case` and `fold`."""
+    import pandas as pd
+
+    given = pd.read_csv(path)
+    missing = {"case", "fold"} - set(given.columns)
+    if missing:
+        raise ValueError(
+            f"{path}: expected the columns case, fold; received "
+            f"{', '.join(given.columns)}. Add {', '.join(sorted(missing))}."
+        )
+    by_case = given.groupby("case")["fold"]
+    split = by_case.nunique()
+    if (split > 1).any():
+        case = split[split > 1].index[0]
+        raise ValueError(
+            f"{path}: case {case} stands in {split[case]} folds; a case has one. "
+            "Correct the file."
+        )
+    folds = table["case"].map(by_case.first())
+    if folds.isna().any():
+        case = table["case"][folds.isna()].iloc[0]
+        raise ValueError(f"{path}: no fold for case {case}. Add its row.")
+    return folds.to_numpy(int)

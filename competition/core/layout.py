@@ -1,0 +1,95 @@
+"""Where every file lies: the prepared data set and its runs under `work/`."""
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """The files of one run, `work/<dataset>/runs/<experiment>/`."""
+
+    root: pathlib.Path
+
+    @property
+    def config(self) -> pathlib.Path:
+        """The complete config, the classes and the data's fingerprint."""
+        return self.root / "config.json"
+
+    def fold(self, fold: int) -> pathlib.Path:
+        """The folder of a fold: best.weights.h5, state.npz, history.csv."""
+        return self.root / f"fold{fold}"
+
+    def history(self, fold: int) -> pathlib.Path:
+        """Loss and score of a fold's epochs."""
+        return self.fold(fold) / "history.csv"
+
+    def weights(self, fold: int) -> pathlib.Path:
+        """The best weights of a fold."""
+        return self.fold(fold) / "best.weights.h5"
+
+    def oof(self, scan: str) -> pathlib.Path:
+        """The out-of-fold probabilities of a scan."""
+        return self.root / "oof" / f"{scan}.npz"
+
+    @property
+    def decision(self) -> pathlib.Path:
+        """The decision rule of every class."""
+        return self.root / "decision.json"
+
+    @property
+    def score(self) -> pathlib.Path:
+        """The scores, out of fold and, where the truth is known, of the submission."""
+        return self.root / "score.json"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """The page about the run."""
+        return self.root / "report.html"
+
+    @property
+    def submission(self) -> pathlib.Path:
+        """The file that Kaggle scores."""
+        return self.root / "submission.csv"
+
+    @property
+    def log(self) -> pathlib.Path:
+        """What `submit` met on its way."""
+        return self.root / "submit.log"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dataset:
+    """The files of one prepared data set, `work/<dataset>/`."""
+
+    root: pathlib.Path
+
+    @property
+    def slices(self) -> pathlib.Path:
+        """The slice table."""
+        return self.root / "slices.csv"
+
+    @property
+    def manifest(self) -> pathlib.Path:
+        """Where the data came from and how it was prepared."""
+        return self.root / "manifest.json"
+
+    def scan(self, scan: str) -> pathlib.Path:
+        """The uint16 slices (D, H, W) of a scan."""
+        return self.root / "scans" / f"{scan}.npy"
+
+    def masks(self, scan: str) -> pathlib.Path:
+        """The mask bits (D, H, W) of a scan."""
+        return self.root / "masks" / f"{scan}.npy"
+
+    def record(self, scan: str) -> pathlib.Path:
+        """What a scan's arrays were made of; written after them."""
+        return self.root / "scans" / f"{scan}.json"
+
+    def run(self, name: str) -> Run:
+        """The files of the run called `name`."""
+        return Run(self.root / "runs" / name)
+
+
+def dataset(data: pathlib.Path, work: pathlib.Path) -> Dataset:
+    """Return the prepared data set of a competition folder: its base name in `work`."""
+    return Dataset(work / data.resolve().name)

@@ -1,0 +1,45 @@
+"""Out-of-fold probabilities of a scan, kept as one byte a voxel and class."""
+
+import pathlib
+
+import numpy as np
+
+from competition.core import files
+
+
+def quantise(probability: np.ndarray) -> np.ndarray:
+    """Turn probabilities 0..1 into uint8; what submit decides on is quantised too."""
+    return np.rint(probability * 255).astype(np.uint8)
+
+
+def write(path: pathlib.Path, probability: np.ndarray, *, made_by: str) -> None:
+    """Write uint8 probabilities (D, H, W, C) with the presence (D, C) they imply.
+
+    `made_by` is the digest of the weights, so that newer weights predict anew.
+    """
+    with files.replacing(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            probability=probability,
+            presence=probability.max(axis=(1, 2)),
+            made_by=np.array(made_by),
+        )
+
+
+def read(path: pathlib.Path) -> np.ndarray:
+    """Read the uint8 probabilities (D, H, W, C) of a scan."""
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: no out-of-fold probabilities. "
+            "Run `python -m competition predict` first."
+        )
+    with np.load(path) as stored:
+        return stored["probability"]
+
+
+def made_by(path: pathlib.Path) -> str | None:
+    """The digest of the weights that a file was made by, None where there is none."""
+    if not path.is_file():
+        return None
+    with np.load(path) as stored:
+        return str(stored["made_by"])

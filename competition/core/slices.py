@@ -1,0 +1,73 @@
+"""The slice table: one row a training slice, what later steps know of the data."""
+
+import pathlib
+from typing import TYPE_CHECKING
+
+from competition.core import files
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+COLUMNS = {
+    "id": str,
+    "case": int,
+    "day": int,
+    "slice": int,
+    "scan": str,
+    "index": int,
+    "path": str,
+    "height": int,
+    "width": int,
+    "spacing_x_mm": float,
+    "spacing_y_mm": float,
+    "spacing_z_mm": float,
+    "low": float,
+    "high": float,
+    "scan_low": float,
+    "scan_high": float,
+    "fold": int,
+    "faulty": bool,
+}
+
+
+def write(path: pathlib.Path, table: "pd.DataFrame") -> None:
+    """Write the table, columns in their order."""
+    files.write_text(path, table[list(COLUMNS)].to_csv(index=False))
+
+
+def read(path: pathlib.Path) -> "pd.DataFrame":
+    """Read the table; before `prepare` there is none, and the error says so."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: no slice table. Run `python -m competition prepare` first."
+        )
+    return pd.read_csv(path, dtype=COLUMNS)
+
+
+def training(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
+    """The slices that `fold` trains on: of the other folds, faulty ones left out."""
+    return table[(table["fold"] != fold) & ~table["faulty"]].reset_index(drop=True)
+
+
+def held_out(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
+    """The slices that `fold` is scored on, faulty ones left out."""
+    return table[(table["fold"] == fold) & ~table["faulty"]].reset_index(drop=True)
+
+
+def scans(table: "pd.DataFrame") -> list[str]:
+    """The scans of a table in the order of its rows."""
+    return list(table["scan"].unique())
+
+
+def windows(table: "pd.DataFrame", intensity: str) -> "np.ndarray":
+    """The (low, high) of each slice (N, 2): its own, or those of its scan."""
+    columns = {"slice": ["low", "high"], "scan": ["scan_low", "scan_high"]}
+    return table[columns[intensity]].to_numpy("float32")
+
+
+def held_out_scans(table: "pd.DataFrame", folds: list[int]) -> list[str]:
+    """The scans that the folds hold out, fold by fold."""
+    return [scan for fold in folds for scan in scans(held_out(table, fold))]

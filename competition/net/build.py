@@ -1,0 +1,16 @@
+"""From a config to a bare network; weights travel by save_weights and load_weights."""
+
+import keras
+
+from competition.core import config
+from competition.net import attention_unet, unet
+
+ARCHITECTURES = {"unet": unet.build, "attention_unet": attention_unet.build}
+
+
+def build(config: config.Config, classes: int) -> keras.Model:
+    """Build the network: stack float32 (H, W, K) to logits float32 (H, W, classes).
+
+    Height and width are the geometry's, odd ones too. Seed before, for equal weights.
+    """
+    return ARCHITECTURES[config.model.architecture](config, classes)

@@ -1,0 +1,77 @@
+"""What runs on the device: from uint16 to the network's input, outputs and loss."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+def normalise(stack: Tensor, window: Tensor) -> Tensor:
+    """Map uint16 (B, H, W, K) to float32 0..1 between each (low, high) of (B, 2).
+
+    What lies outside is clipped; a slice that is all one value becomes 0.
+    """
+    window = ops.reshape(ops.cast(window, "float32"), (-1, 2, 1, 1, 1))
+    low, high = window[:, 0], window[:, 1]
+    scaled = (ops.cast(stack, "float32") - low) / ops.maximum(high - low, 1.0)
+    return ops.clip(scaled, 0.0, 1.0)
+
+
+def unpack(bits: Tensor, classes: int) -> Tensor:
+    """Unpack mask bits (B, H, W) into float32 planes (B, H, W, C) of 0 and 1."""
+    weights = ops.convert_to_tensor([1 << index for index in range(classes)], "int32")
+    planes = ops.bitwise_and(ops.expand_dims(ops.cast(bits, "int32"), -1), weights)
+    return ops.cast(planes > 0, "float32")
+
+
+class Step(keras.Model):
+    """The training step around a bare network, whose weights are what is kept."""
+
+    def __init__(self, network: keras.Model, loss: keras.losses.Loss) -> None:
+        # Its inputs are exact numbers, whatever precision the network computes in.
+        super().__init__(name="step", dtype="float32")
+        self.network = network
+        self.objective = loss
+
+    def call(
+        self, inputs: dict[str, Tensor], training: bool | None = None
+    ) -> dict[str, Tensor]:
+        """Return logits and truth (B, H, W, C) of a batch of the dataset."""
+        stack = normalise(inputs["stack"], inputs["window"])
+        logits = self.network(stack, training=training)
+        return {"logits": logits, "truth": unpack(inputs["bits"], logits.shape[-1])}
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the loss of what `call` returned."""
+        return self.objective(y_pred["truth"], y_pred["logits"])
+
+
+class Ensemble(keras.Model):
+    """The mean probability of several networks, one compiled call for all."""
+
+    def __init__(self, networks: tuple[keras.Model, ...]) -> None:
+        super().__init__(name="ensemble", dtype="float32")
+        self.networks = list(networks)
+
+    def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> Tensor:
+        """Return probabilities (B, H, W, C) of a batch of the dataset."""
+        stack = normalise(inputs["stack"], inputs["window"])
+        logits = [network(stack, training=False) for network in self.networks]
+        return sum(ops.sigmoid(each) for each in logits) / len(logits)
+
+
+def xla() -> bool:
+    """Whether to compile with XLA: not by default on TensorFlow, always on JAX.
+
+    On a CPU, TensorFlow's XLA takes twice the time.
+    """
+    return bool(keras.backend.backend() == "jax")

@@ -1,0 +1,47 @@
+"""Step 3: out-of-fold probabilities, each scan by the fold that held it out."""
+
+from typing import Any
+
+from rich import progress
+
+from competition.core import arrays, console, layout, probabilities, runs, slices
+
+
+def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
+    """Predict the held-out scans of all trained folds; done ones are left."""
+    folds = runs.trained(run)
+    table = slices.read(dataset.slices)
+    made = sum(_predict_fold(dataset, run, table, fold=fold) for fold in folds)
+    return {
+        "folds": folds,
+        "predicted": made,
+        "scans": len(slices.held_out_scans(table, folds)),
+    }
+
+
+def _predict_fold(
+    dataset: layout.Dataset, run: runs.Run, table: Any, *, fold: int
+) -> int:
+    weights = runs.digest(run, fold)
+    rows = slices.held_out(table, fold)
+    wanted = [
+        scan
+        for scan in slices.scans(rows)
+        if probabilities.made_by(run.files.oof(scan)) != weights
+    ]
+    if not wanted:
+        return 0
+    from competition.net import inference
+
+    network = inference.load(run.files.weights(fold), run.config, len(run.classes))
+    store = arrays.Arrays(dataset)
+    title = f"predict fold {fold}"
+    for scan in progress.track(wanted, title, console=console.ERR):
+        windows = slices.windows(rows[rows["scan"] == scan], run.config.intensity)
+        probability = inference.predict_scan(
+            [network], store.scan(scan), windows, run.config
+        )
+        probabilities.write(
+            run.files.oof(scan), probabilities.quantise(probability), made_by=weights
+        )
+    return len(wanted)

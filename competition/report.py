@@ -1,0 +1,167 @@
+"""Step 8: one self-contained HTML page about a run."""
+
+import base64
+import hashlib
+import pathlib
+from typing import Any, Literal
+
+from competition.core import files, history, layout, pictures, runs, slices
+
+TEMPLATES = pathlib.Path(__file__).parent / "templates"
+CURVES: dict[Literal["loss", "score"], str] = {
+    "loss": "Training loss",
+    "score": "Held-out score",
+}
+INKS = {"light": "#4a5160", "dark": "#b4bcc9"}
+
+Histories = dict[int, list[history.Epoch]]
+
+
+def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
+    """Write the page of a scored run; a page of the same results is kept."""
+    for path, step in ((run.files.decision, "decide"), (run.files.score, "score")):
+        if not path.is_file():
+            raise ValueError(
+                f"{path}: not found. Run `python -m competition {step}` first."
+            )
+    page, key = run.files.report, _key(dataset, run)
+    if not (page.is_file() and key in page.read_text(encoding="utf-8")):
+        files.write_text(page, _render(dataset, run, key))
+    return {"report": str(page)}
+
+
+def _key(dataset: layout.Dataset, run: runs.Run) -> str:
+    """A digest of all that the page is made of."""
+    parts = [run.files.config, run.files.decision, run.files.score, dataset.slices]
+    parts += [run.files.history(fold) for fold in run.config.folds]
+    parts += [pathlib.Path(__file__), TEMPLATES / "report.html"]
+    contents = [path.read_bytes() if path.is_file() else b"" for path in parts]
+    return hashlib.sha256(repr(contents).encode()).hexdigest()
+
+
+def _render(dataset: layout.Dataset, run: runs.Run, key: str) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    read = files.read_json(run.files.score)
+    scores = {name: result for name, result in read.items() if result}
+    ranked = {name: _ranked(result) for name, result in scores.items()}
+    histories = {k: history.read(run.files.history(k)) for k in run.config.folds}
+    return environment.get_template("report.html").render(
+        key=key,
+        run=run,
+        dataset=dataset.root.name,
+        colours={c: pictures.class_colour(i) for i, c in enumerate(run.classes)},
+        scores=scores,
+        ranked=ranked,
+        rules=files.read_json(run.files.decision)["rules"],
+        curves=_curves(histories),
+        examples=_examples(dataset, run, ranked.get("oof", [])),
+        folds=_folds(slices.read(dataset.slices), histories),
+        settings=_settings(run),
+    )
+
+
+def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scans of a score, worst first; one that has no score comes last."""
+    rows = []
+    for scan, by_class in result["by_scan"].items():
+        known = [
+            values["score_per_class"]
+            for values in by_class.values()
+            if values["score_per_class"] is not None
+        ]
+        score = sum(known) / len(known) if known else None
+        rows.append({"scan": scan, "score": score, "by_class": by_class})
+    return sorted(rows, key=lambda row: (row["score"] is None, row["score"] or 0))
+
+
+def _examples(
+    dataset: layout.Dataset, run: runs.Run, ranked: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The worst, median and best scan with pictures, each scan once."""
+    rows = [row for row in ranked if row["score"] is not None]
+    if not rows:
+        return []
+    last = len(rows) - 1
+    wanted = {0: "Worst"}
+    if last:
+        wanted[last] = "Best"
+    wanted.setdefault(last // 2, "Median")
+    return [
+        {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
+        for word, row in ((wanted[place], rows[place]) for place in sorted(wanted))
+    ]
+
+
+def _pictures(
+    dataset: layout.Dataset, run: runs.Run, scan: str
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": shown.number,
+            "png": _embed(pictures.slice(shown, len(run.classes))),
+        }
+        for shown in pictures.choose(dataset, run, scan)
+    ]
+
+
+def _points(
+    rows: list[history.Epoch], column: Literal["loss", "score"]
+) -> list[tuple[float, float]]:
+    """The (epoch, value) of a column where it has one; epochs count from 1."""
+    values = [(row["epoch"] + 1, row[column]) for row in rows]
+    return [(epoch, value) for epoch, value in values if value is not None]
+
+
+def _curves(histories: Histories) -> list[dict[str, str]]:
+    """The curves of all folds, each for a light and a dark page."""
+    drawn = []
+    for column, title in CURVES.items():
+        lines = {f"fold {k}": _points(rows, column) for k, rows in histories.items()}
+        lines = {name: points for name, points in lines.items() if points}
+        if lines:
+            looks = {
+                look: _embed(pictures.curves(lines, xlabel="epoch", ink=ink))
+                for look, ink in INKS.items()
+            }
+            drawn.append({"title": title, **looks})
+    return drawn
+
+
+def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:
+    """What each fold of the data holds out, and how its training went."""
+    rows = []
+    for fold in sorted(table["fold"].unique()):
+        held_out = slices.held_out(table, fold)
+        epochs = histories.get(fold, [])
+        rows.append(
+            {
+                "fold": fold,
+                "cases": held_out["case"].nunique(),
+                "scans": held_out["scan"].nunique(),
+                "slices": len(held_out),
+                "epochs": len(epochs),
+                "seconds": sum(row["seconds"] for row in epochs),
+                "score": history.best(epochs),
+            }
+        )
+    return rows
+
+
+def _settings(run: runs.Run) -> dict[str, dict[str, Any]]:
+    """The config as tables of keys, in its own order."""
+    values = run.config.model_dump(mode="json")
+    tables = {key: part for key, part in values.items() if isinstance(part, dict)}
+    plain = {key: value for key, value in values.items() if key not in tables}
+    return {"run": plain, **tables}
+
+
+def _embed(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

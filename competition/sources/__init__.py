@@ -1,0 +1,1 @@
+"""Where a competition folder can come from."""

@@ -1,0 +1,74 @@
+"""A finished run without any training: three scans, a box a class, predicted shifted.
+
+The scan of case 1 is predicted exactly, case 2's 1 pixel and case 3's 3 pixels off.
+"""
+
+import numpy as np
+import pandas as pd
+
+from competition.core import (
+    arrays,
+    config,
+    files,
+    layout,
+    masks,
+    metric,
+    probabilities,
+    rules,
+    runs,
+    slices,
+)
+
+SHAPE = (5, 16, 20)
+OFF = {"case1_day0": 0, "case2_day0": 1, "case3_day0": 3}
+
+
+def scored_run(root, classes=("bowel", "stomach")):
+    """Write data set and run of `classes` below `root`: (dataset, run)."""
+    dataset = layout.Dataset(root / "boxes")
+    slices.write(dataset.slices, pd.concat(rows_of(scan) for scan in OFF))
+    about = {"folds": 2, "classes": list(classes), "fingerprint": "0123"}
+    files.write_json(dataset.manifest, about)
+    run = runs.start(dataset, "by-hand", config.load("smoke"))
+    for fold, score in ((0, "0.5"), (1, "")):
+        history = f"epoch,loss,score,seconds\n0,0.9,,60\n1,0.4,{score},60\n"
+        files.write_text(run.files.fold(fold) / "history.csv", history)
+    rule = [rules.Rule(0.5, 0)] * len(classes)
+    decision = {"rules": rules.to_json(rule, classes), "key": "k"}
+    files.write_json(run.files.decision, decision)
+    measured = {scan: write_scan(dataset, run, scan) for scan in OFF}
+    scores = {"oof": metric.summarise(measured, classes), "submission": None}
+    files.write_json(run.files.score, scores)
+    return dataset, run
+
+
+def rows_of(scan):
+    """The slice table of one scan; its fold is 0 for case 1, else 1."""
+    case = int(scan[4])
+    depth, height, width = SHAPE
+    numbers = np.arange(1, depth + 1)
+    return pd.DataFrame(
+        {
+            "id": [f"{scan}_slice_{number:04}" for number in numbers],
+            "slice": numbers,
+            "index": numbers - 1,
+        }
+    ).assign(
+        case=case, day=0, scan=scan, path="-", height=height, width=width,
+        spacing_x_mm=1.5, spacing_y_mm=1.5, spacing_z_mm=3.0, low=0.0, high=100.0,
+        scan_low=0.0, scan_high=100.0, fold=min(case - 1, 1), faulty=False,
+    )  # fmt: skip
+
+
+def write_scan(dataset, run, scan):
+    """Write the arrays and probabilities of one scan; the masks leave out its ends."""
+    planes = np.zeros((*SHAPE, len(run.classes)), bool)
+    for index in range(len(run.classes)):
+        planes[1:4, 4:10, 2 + 6 * index : 8 + 6 * index, index] = True
+    probability = np.roll(planes, OFF[scan], axis=1).astype(float)
+    arrays.write(dataset.scan(scan), np.full(SHAPE, 50, np.uint16))
+    arrays.write(dataset.masks(scan), masks.pack(planes))
+    bytes_ = probabilities.quantise(probability)
+    probabilities.write(run.files.oof(scan), bytes_, made_by="hand")
+    predicted = masks.pack(probability > 0.5)
+    return metric.measure(masks.pack(planes), predicted, classes=len(run.classes))

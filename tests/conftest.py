@@ -1,0 +1,61 @@
+"""Small competition folders that all tests share."""
+
+import os
+import pathlib
+import shutil
+
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import pytest
+
+from competition import pipeline
+from competition.sources import phantom
+
+ROOT = pathlib.Path(__file__).parents[1]
+REAL = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real():
+    """Real slices and masks, where a checkout has them beside it."""
+    if not REAL.is_dir():
+        pytest.skip("no real data beside the checkout")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def tiny_phantom(tmp_path_factory):
+    """A phantom of 4 training cases and 6 slices a scan; read it, do not change it."""
+    out = tmp_path_factory.mktemp("phantom") / "tiny"
+    phantom.write(out, cases=6, days=1, slices=6, small=False, public=False, seed=3)
+    return out
+
+
+@pytest.fixture
+def competition(tiny_phantom, tmp_path):
+    """A copy of the tiny phantom's competition folder, to be damaged."""
+    return pathlib.Path(
+        shutil.copytree(tiny_phantom / "competition", tmp_path / "competition")
+    )
+
+
+TINY = (
+    "geometry.height=32",
+    "geometry.width=32",
+    "model.widths=[4, 8]",
+    "training.epochs=2",
+    "training.batch=4",
+    "training.score_every=1",
+    "folds=[0, 1]",
+)
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_phantom, tmp_path_factory):
+    """A whole run of a tiny network on the tiny phantom: (job, results)."""
+    work = tmp_path_factory.mktemp("work")
+    asked = dict(data=tiny_phantom / "competition", work=work, overrides=TINY)
+    truth = tiny_phantom / "solution.csv"
+    results = pipeline.run("smoke", **asked, truth=truth)
+    return pipeline.open_job("smoke", **asked, truth=truth), results

@@ -1,0 +1,79 @@
+"""Experiments: complete, typed, strict."""
+
+import pytest
+
+from competition.core import config
+
+
+@pytest.mark.parametrize(
+    "name", [path.stem for path in config.EXPERIMENTS.glob("*.toml")]
+)
+def test_every_experiment_loads(name):
+    assert isinstance(config.load(name), config.Config)
+
+
+def test_an_experiment_is_base_with_its_own_lines():
+    base, gated = config.load("base"), config.load("attention_unet")
+    assert config.differences(base, gated) == [
+        "model.architecture: unet -> attention_unet"
+    ]
+
+
+def test_a_path_is_an_experiment_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[training]\nepochs = 3\n")
+    assert config.load(str(path)).training.epochs == 3
+
+
+def test_overrides_come_last_and_are_typed():
+    loaded = config.load(
+        "smoke", ("training.epochs=2", "model.architecture=attention_unet", "folds=[1]")
+    )
+    assert loaded.training.epochs == 2
+    assert loaded.model.architecture == "attention_unet"
+    assert loaded.folds == (1,)
+
+
+def test_what_a_run_keeps_restores_it():
+    loaded = config.load("smoke")
+    assert config.restore(loaded.model_dump(mode="json"), "config.json") == loaded
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        config.load("smoke").seed = 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "unknown key `training.epoch`. Did you mean 'epochs'"),
+        ("sead=3", "unknown key `sead`. Did you mean 'seed'"),
+        ("training.epochs=0", "`training.epochs`: .*greater than or equal to 1.*0"),
+        ("training.epochs=1.5", "`training.epochs`: .*valid integer.*1.5"),
+        ("training.epochs='3'", "`training.epochs`: .*valid integer.*'3'"),
+        ("training=3", "`training`: .*Received: 3"),
+        ("slices=[]", "`slices`: .*at least 1"),
+        ("model.architecture=vnet", "`model.architecture`: .*'unet'.*'vnet'"),
+        ("epochs", "--set takes key=value.*Received: 'epochs'"),
+        ("loss={bce=0.0, dice=0.0}", "at least one term of the loss"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(override, message):
+    with pytest.raises(ValueError, match=message):
+        config.load("smoke", (override,))
+
+
+def test_an_unknown_experiment_names_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"Unknown experiment 'smok'\. Did you mean 'smoke'"
+    ):
+        config.load("smok")
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no\.toml: no such experiment"):
+        config.load(str(tmp_path / "no.toml"))
+    (tmp_path / "bad.toml").write_text("a = ")
+    with pytest.raises(ValueError, match=r"bad\.toml: not valid TOML"):
+        config.load(str(tmp_path / "bad.toml"))

@@ -1,0 +1,49 @@
+"""Atomic writing."""
+
+import pytest
+
+from competition.core import files
+
+
+def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
+    files.write_text(tmp_path / "a" / "text.csv", "ä\n")
+    assert (tmp_path / "a" / "text.csv").read_bytes() == "ä\n".encode()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["text.csv"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / "x.txt"
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_folder_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), files.replacing(tmp_path / "f") as temporary:
+        temporary.mkdir()
+        (temporary / "x").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_temporary_name_keeps_the_suffix(tmp_path):
+    with files.replacing(tmp_path / "a.weights.h5") as temporary:
+        assert temporary.name.endswith(".weights.h5")
+        temporary.write_text("")
+
+
+def test_json_survives_and_refuses_nan(tmp_path):
+    path = tmp_path / "x.json"
+    files.write_json(path, {"a": [1, None]})
+    assert files.read_json(path) == {"a": [1, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(path, {"a": float("nan")})
+
+
+def test_broken_json_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match=r"x\.json is not valid JSON .*Delete it"):
+        files.read_json(tmp_path / "x.json")

@@ -1,0 +1,104 @@
+"""Slices: names, headers, pixels, and what may be wrong with them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from competition.core import images
+
+
+def put(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), array)
+    return path
+
+
+@pytest.fixture
+def scan(tmp_path):
+    folder = tmp_path / "train" / "case16" / "case16_day0" / "scans"
+    random = np.random.default_rng(0)
+    for number in (10, 2):
+        name = f"slice_{number:04}_5_3_1.50_1.63.png"
+        put(folder / name, random.integers(0, 9999, (3, 5), np.uint16))
+    return tmp_path
+
+
+def test_slices_are_found_in_order_and_described_by_their_names(scan):
+    first, second = images.find(scan, "train")
+    assert (first.slice, second.slice) == (2, 10)
+    assert first.id == "case16_day0_slice_0002"
+    assert first.scan == images.scan_of(first.id) == "case16_day0"
+    assert first.shape == (3, 5), "the name says width first"
+    assert (first.spacing_x_mm, first.spacing_y_mm) == (1.5, 1.63)
+    assert first.path.startswith("train/case16/")
+    assert images.find(scan, "test") == []
+
+
+def test_pixels_come_as_they_are(scan):
+    volume = images.read_scan(scan, images.find(scan, "train"))
+    expected = np.random.default_rng(0).integers(0, 9999, (3, 5), np.uint16)
+    assert volume.dtype == np.uint16
+    np.testing.assert_array_equal(volume[1], expected)
+    assert images.shape(scan / images.find(scan, "train")[0].path) == (3, 5)
+
+
+def test_a_foreign_name_is_an_error(scan):
+    path = next(scan.rglob("*.png"))
+    path.rename(path.with_name("slice_one.png"))
+    with pytest.raises(
+        ValueError, match=r"slice_one\.png: a slice's name must look like"
+    ):
+        images.find(scan, "train")
+
+
+@pytest.mark.parametrize("id", ["case1_day2", "case1_day2_slice_x", "a_slice_1", ""])
+def test_a_wrong_id_is_an_error(id):
+    with pytest.raises(ValueError, match=rf"case16_day0_slice_0001.*Received: '{id}'"):
+        images.parse_id(id)
+
+
+def test_a_truncated_png_is_an_error(tmp_path):
+    path = put(tmp_path / "a.png", np.arange(4000, dtype=np.uint16).reshape(40, 100))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"a\.png: the PNG is truncated or damaged"):
+        images.read(path, (40, 100))
+
+
+def test_an_empty_file_is_an_error(tmp_path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ValueError, match=r"expected a PNG, received 0 bytes"):
+        images.read(tmp_path / "a.png", (3, 5))
+
+
+def test_another_size_than_the_name_says_is_an_error(tmp_path):
+    path = put(tmp_path / "a.png", np.zeros((3, 5), np.uint16))
+    with pytest.raises(ValueError, match=r"expected 3 x 5 .* received 5 x 3"):
+        images.read(path, (5, 3))
+
+
+@pytest.mark.parametrize(
+    ("array", "received"),
+    [
+        (np.zeros((3, 5), np.uint8), "8 bits and colour type 0"),
+        (np.zeros((3, 5, 3), np.uint16), "16 bits and colour type 2"),
+    ],
+)
+def test_eight_bits_or_colour_is_an_error(tmp_path, array, received):
+    path = put(tmp_path / "a.png", array)
+    with pytest.raises(ValueError, match=f"16-bit grey PNG, received {received}"):
+        images.read(path, (3, 5))
+
+
+def test_sizes_that_differ_within_a_scan_are_an_error(scan):
+    folder = next(scan.rglob("*.png")).parent
+    put(folder / "slice_0003_6_3_1.50_1.63.png", np.zeros((3, 6), np.uint16))
+    with pytest.raises(ValueError, match=r"6 x 3 pixels in a scan of 5 x 3"):
+        images.read_scan(scan, images.find(scan, "train"))
+
+
+def test_the_range_ignores_a_few_extremes_and_is_never_empty():
+    image = np.full((100, 100), 50, np.uint16)
+    image[0, :5], image[1, :5] = 0, 60000
+    image[2:52] = 500
+    assert images.intensity_range(image) == (50, 500)
+    assert images.intensity_range(np.full((4, 4), 7, np.uint16)) == (7, 8)

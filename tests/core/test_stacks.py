@@ -1,0 +1,33 @@
+"""Gathering neighbours."""
+
+import numpy as np
+
+from competition.core import stacks
+
+
+def volume(depth: int) -> np.ndarray:
+    return np.arange(depth, dtype=np.uint16)[:, None, None] * np.ones(
+        (1, 2, 3), "uint16"
+    )
+
+
+def test_neighbours_are_taken_in_the_order_of_the_offsets():
+    stack = stacks.gather(volume(9), 4, [-2, 0, 3])
+    assert stack.shape == (2, 3, 3)
+    assert stack.dtype == np.uint16
+    assert stack[0, 0].tolist() == [2, 4, 7]
+
+
+def test_beyond_the_ends_the_nearest_slice_stands_in():
+    assert stacks.gather(volume(9), 0, [-2, -1, 0, 1, 2])[0, 0].tolist() == [
+        0,
+        0,
+        0,
+        1,
+        2,
+    ]
+    assert stacks.gather(volume(9), 8, [-1, 0, 1, 2])[0, 0].tolist() == [7, 8, 8, 8]
+
+
+def test_a_scan_of_one_slice_is_its_own_neighbour():
+    assert stacks.gather(volume(1), 0, [-2, 0, 2])[0, 0].tolist() == [0, 0, 0]

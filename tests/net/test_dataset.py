@@ -1,0 +1,99 @@
+"""The streams of batches: what is in them, and that they repeat."""
+
+import numpy as np
+import pytest
+
+from competition.core import config, geometry, stacks
+from competition.net import dataset
+
+from .conftest import DEPTH, TINY
+
+
+def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
+    return list(dataset.training(table, store, config, **start).as_numpy_iterator())
+
+
+def equal(one: list[dict], other: list[dict]) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(np.array_equal(a[key], b[key]) for a, b in pairs for key in a)
+
+
+def plain(*more: str) -> config.Config:
+    return config.load("smoke", (*TINY, "augment.engine=none", *more))
+
+
+def test_an_element_has_the_shapes_and_types_that_the_step_expects(table, store, tiny):
+    first = batches(table, store, tiny)[0]
+    assert first["stack"].shape == (4, 32, 32, 3)
+    assert first["stack"].dtype == np.uint16
+    assert first["bits"].shape == (4, 32, 32)
+    assert first["bits"].dtype == np.uint8
+    np.testing.assert_array_equal(first["window"], [[100, 1100]] * 4)
+    assert first["window"].dtype == np.float32
+
+
+def test_the_same_call_gives_the_same_stream(table, store, tiny):
+    assert equal(batches(table, store, tiny), batches(table, store, tiny))
+
+
+def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
+    whole = batches(table, store, tiny)
+    assert len(whole) == 4 * 3
+    assert equal(whole[2 * 3 :], batches(table, store, tiny, first_epoch=2))
+
+
+def test_epochs_and_seeds_differ(table, store, tiny):
+    whole = batches(table, store, tiny)
+    assert not equal(whole[:3], whole[3:6])
+    other = config.load("smoke", (*TINY, "seed=1"))
+    assert not equal(whole, batches(table, store, other))
+
+
+def test_without_augmentation_an_epoch_is_every_slice_once(table, store):
+    whole = batches(table, store, plain("training.epochs=1"))
+    seen = {stack.tobytes() for batch in whole for stack in batch["stack"]}
+    expected = set()
+    for scan, index in zip(table["scan"], table["index"], strict=True):
+        stack = stacks.gather(store.scan(scan), index, (-1, 0, 1))
+        expected.add(geometry.fit(stack, plain().geometry).tobytes())
+    assert seen == expected
+
+
+def test_augmentation_moves_what_the_plain_stream_holds(table, store, tiny):
+    assert not equal(batches(table, store, tiny), batches(table, store, plain()))
+
+
+def test_the_last_incomplete_batch_is_dropped(table, store):
+    whole = batches(table, store, plain("training.batch=5", "training.epochs=2"))
+    assert [len(batch["stack"]) for batch in whole] == [5] * 4
+
+
+def test_the_window_may_be_that_of_the_scan(table, store):
+    first = batches(table, store, plain("intensity=scan"))[0]
+    np.testing.assert_array_equal(first["window"], [[0, 2000]] * 4)
+
+
+def test_fewer_slices_than_a_batch_are_refused(table, store, tiny):
+    with pytest.raises(ValueError, match=r"`training.batch` is 4.*3 slices"):
+        dataset.training(table.head(3), store, tiny)
+
+
+def test_inference_gives_every_slice_in_order_and_fills_the_last_batch(store):
+    volume = store.scan("case0_day0")
+    windows = np.arange(2 * DEPTH).reshape(DEPTH, 2)
+    stream = list(dataset.inference(volume, windows, plain()).as_numpy_iterator())
+    assert [batch["stack"].shape for batch in stream] == [(4, 32, 32, 3)] * 2
+    stack = np.concatenate([batch["stack"] for batch in stream])
+    order = [0, 1, 2, 3, 4, 5, 5, 5]
+    for position, index in enumerate(order):
+        expected = stacks.gather(volume, index, (-1, 0, 1))
+        fitted = geometry.fit(expected, plain().geometry)
+        np.testing.assert_array_equal(stack[position], fitted)
+    window = np.concatenate([batch["window"] for batch in stream])
+    np.testing.assert_array_equal(window, windows[order])
+
+
+def test_five_slices_can_be_shrunk(table, store):
+    smaller = "geometry.height=16", "geometry.width=16", "geometry.fit=resize"
+    config = plain("slices=[-2, -1, 0, 1, 2]", *smaller)
+    assert batches(table, store, config)[0]["stack"].shape == (4, 16, 16, 5)

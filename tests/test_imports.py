@@ -1,0 +1,103 @@
+"""The import rules, read from the sources; and what a light command may load."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "competition"
+FRAMEWORKS = {"tensorflow", "keras", "jax", "ray", "tensorflow_addons", "tf_keras"}
+HEAVY = {"scipy", "sklearn", "pandas", "cv2"}
+STEPS = {
+    "prepare", "train", "predict", "decide", "submit", "validate", "score", "report",
+}  # fmt: skip
+# A part may import the parts right of it.
+LEVELS = [
+    {"__main__"}, {"pipeline"}, STEPS, {"sources", "study", "kernel"},
+    {"machine", "net"}, {"core"},
+]  # fmt: skip
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: pathlib.Path, *, top_only: bool) -> set[str]:
+    """The dotted names that a file imports; `top_only` leaves out late imports."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_only else list(ast.walk(tree))
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def part_of(path: pathlib.Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def level(part: str) -> int:
+    return next(place for place, parts in enumerate(LEVELS) if part in parts)
+
+
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
+)
+def test_imports_go_one_way(path):
+    part = part_of(path)
+    if part == "__init__":
+        assert not imported(path, top_only=False)
+        return
+    for name in imported(path, top_only=False):
+        pieces = name.split(".")
+        if pieces[0] != "competition":
+            continue
+        other = pieces[1]
+        if other == part:
+            continue
+        assert part not in STEPS or other not in STEPS, "steps never import each other"
+        assert level(part) <= level(other), f"{part} must not import {other}"
+
+
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
+)
+def test_frameworks_are_imported_in_net_alone(path):
+    if part_of(path) in {"net", "machine"}:
+        return
+    assert (
+        not {name.split(".")[0] for name in imported(path, top_only=False)} & FRAMEWORKS
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if part_of(path) == "core"],
+    ids=lambda p: p.name,
+)
+def test_core_imports_heavy_libraries_only_inside_functions(path):
+    assert not {name.split(".")[0] for name in imported(path, top_only=True)} & HEAVY
+
+
+@pytest.mark.parametrize("step", sorted(STEPS))
+def test_net_is_imported_only_inside_step_functions(step):
+    path = PACKAGE / f"{step}.py"
+    assert not any("competition.net" in name for name in imported(path, top_only=True))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import competition.__main__",
+        "import competition.pipeline",
+        "import competition.score, competition.validate",
+    ],
+)
+def test_light_commands_load_no_framework(code):
+    check = f"import sys; {code}; print(*{FRAMEWORKS | HEAVY!r} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

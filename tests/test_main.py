@@ -1,0 +1,118 @@
+"""The command line: exit codes, messages, JSON."""
+
+import json
+import sys
+
+import pytest
+
+from competition import __main__ as command
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the command line; gives the exit code, standard output and error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["competition", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            command.main()
+        said = capsys.readouterr()
+        return exit.value.code or 0, said.out, said.err
+
+    return run
+
+
+COMMANDS = [
+    "phantom", "prepare", "train", "predict", "decide", "submit", "validate", "score",
+    "report", "run",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_json(call, name):
+    code, out, _ = call(name, "--help")
+    assert code == 0
+    assert "--json" in out
+
+
+def test_help_lists_every_command(call):
+    code, out, _ = call("--help")
+    assert code == 0
+    assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare"], "Missing option '--data'"),
+        (["fly"], "No such command 'fly'"),
+        (["prepare", "--data", "x", "--fold", "2"], "No such option"),
+        (
+            ["prepare", "--data", "x", "--folds", "two"],
+            "unable to parse string as an integer",
+        ),
+        (["submit", "--data", "x"], "either --experiment or --run"),
+    ],
+)
+def test_a_wrong_call_is_exit_code_2(call, arguments, message):
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_bad_data_is_exit_code_1_and_a_message(call, tmp_path):
+    code, out, err = call("prepare", "--data", tmp_path / "none")
+    assert (code, out) == (1, "")
+    assert "no such folder" in err and "Traceback" not in err
+
+
+def test_an_unknown_experiment_is_exit_code_1(call, competition, tmp_path):
+    code, _, err = call(
+        "run", "--data", competition, "--experiment", "smoke2", "--work", tmp_path / "w"
+    )
+    assert code == 1
+    assert "Did you mean 'smoke'" in err
+    assert not (tmp_path / "w").exists()
+
+
+def test_json_is_one_object_and_nothing_else(call, competition, tmp_path):
+    code, out, err = call(
+        "prepare", "--data", competition, "--work", tmp_path / "w", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["classes"] == ["large_bowel", "small_bowel", "stomach"]
+    assert "cannot be split into 5 folds" in err or json.loads(out)["folds"] == 5
+
+
+def test_a_perfect_submission_scores_one(call, tiny_phantom):
+    truth = tiny_phantom / "solution.csv"
+    data = tiny_phantom / "competition"
+    arguments = ["score", "--truth", truth, "--submission", truth, "--data", data]
+    code, out, _ = call(*arguments, "--json")
+    assert code == 0
+    assert json.loads(out)["score_per_class"] == 1
+    _, out, _ = call(*arguments)
+    assert "score_per_class" in out and "large_bowel" in out and "1.0000" in out
+
+
+def test_an_invalid_submission_is_exit_code_1(call, tiny_phantom, tmp_path):
+    (tmp_path / "s.csv").write_text("id,class,predicted\n")
+    arguments = ["--data", tiny_phantom / "competition", "--json"]
+    code, out, _ = call("validate", "--submission", tmp_path / "s.csv", *arguments)
+    assert code == 1
+    assert json.loads(out)["ok"] is False
+    solution = tiny_phantom / "solution.csv"
+    code, out, _ = call("validate", "--submission", solution, *arguments)
+    assert (code, json.loads(out)["ok"]) == (0, True)
+
+
+def test_submit_writes_where_it_is_told(call, finished, tmp_path):
+    job, _ = finished
+    out_file = tmp_path / "a" / "submission.csv"
+    code, out, _ = call(
+        "submit", "--data", job.data, "--run", job.run.files.root, "--out", out_file,
+        "--json",
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["submission"] == str(out_file)
+    assert out_file.read_bytes() == job.run.files.submission.read_bytes()
