@@ -1,13 +1,12 @@
 """Step 1: a competition folder becomes a slice table and one array a scan.
 
-Every scan is written as `scans/<scan>.npy` and `masks/<scan>.npy` and then its
-record, so that a killed run goes on at the next scan; the manifest comes last.
+Every scan is written on its own and its record last, so that a killed run goes on at
+the next scan; the slice table and the manifest come when all of them are there.
 """
 
 import concurrent.futures
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -16,34 +15,37 @@ import numpy as np
 from rich import progress
 
 from competition.core import (
-    annotations,
-    arrays,
     console,
     faulty,
     files,
+    folder,
     folds,
-    images,
     layout,
-    masks,
+    problems,
+    records,
     slices,
-    submission,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPACING_Z_MM = 3.0
-SHOWN = 20
+# A manifest of another version is made again.
+VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to split the cases, and which scans to leave out of training and score."""
+    """How to split the cases, which scans to leave out, and what to do with bad ones.
+
+    `verify` reads every file again, `quarantine` sets scans with problems aside.
+    """
 
     folds: int = 5
     fold_seed: int = 0
     fold_file: pathlib.Path | None = None
     faulty: str | None = None
+    verify: bool = False
+    quarantine: bool = False
 
 
 def run(
@@ -52,19 +54,29 @@ def run(
     """Prepare `data` into `dataset`; what is unchanged since last time is kept."""
     options = options or Options()
     check_source(data, dataset)
-    rows = submission.read(_train_csv(data), "segmentation")
-    names = annotations.classes(rows)
-    by_scan = annotations.group(rows)
-    found = _find(data, by_scan)
-    records = _prepare_scans(data, dataset, found=found, rows=by_scan, names=names)
-    listed = faulty.scans(options.faulty, list(found))
-    table = _table(found, records, listed)
-    table["fold"] = _folds(table, records, options)
-    table = table.sort_values(["case", "day", "index"], ignore_index=True)
+    stamp = folder.stamp(data)
+    made_with = {"version": VERSION, "stamp": stamp, "options": _settings(options)}
+    if not options.verify and (manifest := _unchanged(dataset, made_with)):
+        return manifest
+    found = folder.read(data)
+    made, faults = _make_all(dataset, found, options)
+    _judge(faults + found.problems, quarantine=options.quarantine)
+    aside = {fault.scan for fault in faults + found.problems}
+    kept = {name: record for name, record in made.items() if name not in aside}
+    if not kept:
+        raise ValueError(f"{data / 'train'}: no scan is left to train on.")
+    table = _table(found, kept, options)
+    manifest = {
+        **made_with,
+        "source": str(data.resolve()),
+        **_summary(table, kept, found.classes),
+        "gaps": {k: v for k, v in found.gaps.items() if k in kept},
+        "quarantined": sorted(scan for scan in aside if scan),
+        "fingerprint": _fingerprint(table, kept, found.classes),
+    }
     slices.write(dataset.slices, table)
-    summary = _manifest(data, table, names)
-    files.write_json(dataset.manifest, summary)
-    return summary
+    files.write_json(dataset.manifest, manifest)
+    return manifest
 
 
 def check_source(data: pathlib.Path, dataset: layout.Dataset) -> None:
@@ -84,195 +96,138 @@ def check_source(data: pathlib.Path, dataset: layout.Dataset) -> None:
         )
 
 
-def _train_csv(data: pathlib.Path) -> pathlib.Path:
-    path = data / "train.csv"
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: not found. `prepare` needs the annotations. Check --data; "
-            "to predict with a trained run, use `submit`."
-        )
-    return path
+def _settings(options: Options) -> dict[str, Any]:
+    """The options that decide the result, files by what is in them."""
+    settings = dataclasses.asdict(options)
+    del settings["verify"]
+    for key in ("fold_file", "faulty"):
+        path = pathlib.Path(settings[key] or "")
+        settings[key] = path.read_text() if path.is_file() else settings[key]
+    return settings | {"fold_file": str(settings["fold_file"])}
 
 
-def _find(
-    data: pathlib.Path, rows: annotations.ByScan
-) -> dict[str, list[images.Image]]:
-    """The slices by scan; ids of rows and of slices must be the same."""
-    found: dict[str, list[images.Image]] = {}
-    for image in images.find(data, "train"):
-        found.setdefault(image.scan, []).append(image)
-    problems = []
-    ids = {image.id for scan in found.values() for image in scan}
-    named = {
-        id: first[0].number for scan in rows.values() for id, first in scan.items()
-    }
-    for id in sorted(named.keys() - ids):
-        problems.append(
-            f"{data / 'train.csv'}: row {named[id]}: no slice for the id {id!r} under "
-            f"{data / 'train'}. Restore the image or remove the row."
-        )
-    for id in sorted(ids - named.keys()):
-        problems.append(
-            f"{data / 'train.csv'}: no row for the slice {id!r}. "
-            "Restore the row or remove the image."
-        )
-    _raise(problems)
-    return found
+def _unchanged(
+    dataset: layout.Dataset, made_with: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The manifest, if it was made with the same and all its arrays are there."""
+    if not (dataset.manifest.is_file() and dataset.slices.is_file()):
+        return None
+    manifest: dict[str, Any] = files.read_json(dataset.manifest)
+    same = all(manifest.get(key) == value for key, value in made_with.items())
+    names = manifest.get("names", ())
+    paths = [p for name in names for p in (dataset.scan(name), dataset.masks(name))]
+    return manifest if same and all(path.is_file() for path in paths) else None
 
 
-def _prepare_scans(
-    data: pathlib.Path,
-    dataset: layout.Dataset,
-    *,
-    found: dict[str, list[images.Image]],
-    rows: annotations.ByScan,
-    names: list[str],
-) -> dict[str, dict[str, Any]]:
-    """Write the arrays of all scans in parallel; every faulty scan is reported."""
+def _make_all(
+    dataset: layout.Dataset, found: folder.Folder, options: Options
+) -> tuple[dict[str, records.Record], list[problems.Problem]]:
+    """Make the arrays of all scans in parallel, and collect all problems."""
 
-    def prepare(scan: str) -> dict[str, Any] | str:
-        try:
-            return _prepare_scan(
-                data, dataset, found=found[scan], rows=rows[scan], names=names
-            )
-        except ValueError as error:
-            return str(error)
+    def make(name: str) -> tuple[records.Record | None, list[problems.Problem]]:
+        scan = found.scan(name)
+        record = records.current(dataset, scan)
+        if record and options.verify and not records.verify(dataset, scan, record):
+            console.warn(f"{name}: checksums differ from the record; made again.")
+            record = None
+        return (record, []) if record else records.make(dataset, scan)
 
+    made, faults = {}, []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = progress.track(
-            pool.map(prepare, found), "prepare", len(found), console=console.ERR
+        work = pool.map(make, found.slices)
+        total = len(found.slices)
+        results = progress.track(work, "prepare", total, console=console.ERR)
+        for name, (record, wrong) in zip(found.slices, results, strict=True):
+            faults += wrong
+            if record:
+                made[name] = record
+    return made, faults
+
+
+def _judge(faults: list[problems.Problem], *, quarantine: bool) -> None:
+    """Stop for the problems, unless they go with scans that are set aside."""
+    fatal = [fault for fault in faults if fault.scan is None or not quarantine]
+    if fatal:
+        bad = len({fault.scan for fault in faults if fault.scan})
+        hint = (
+            f"\n{bad} scans have problems; --quarantine sets them aside." if bad else ""
         )
-        outcomes = dict(zip(found, results, strict=True))
-    _raise([outcome for outcome in outcomes.values() if isinstance(outcome, str)])
-    return {k: v for k, v in outcomes.items() if not isinstance(v, str)}
-
-
-def _prepare_scan(
-    data: pathlib.Path,
-    dataset: layout.Dataset,
-    *,
-    found: list[images.Image],
-    rows: dict[str, list[submission.Row]],
-    names: list[str],
-) -> dict[str, Any]:
-    """Write one scan's arrays unless its record says that nothing has changed."""
-    scan = found[0].scan
-    key = _key(data, found=found, rows=rows, names=names)
-    path = dataset.record(scan)
-    if path.is_file() and (record := files.read_json(path))["key"] == key:
-        return dict(record)
-    volume = images.read_scan(data, found)
-    try:
-        bits = annotations.decode(rows, found, names)
-    except ValueError as error:
-        raise ValueError(f"{data / 'train.csv'}: {error}") from error
-    arrays.write(dataset.scan(scan), volume)
-    arrays.write(dataset.masks(scan), bits)
-    record = {
-        "key": key,
-        "range": [images.intensity_range(image) for image in volume],
-        "scan_range": images.intensity_range(volume),
-        "voxels": [int(masks.plane(bits, c).sum()) for c in range(len(names))],
-        "masks": hashlib.sha256(bits.tobytes()).hexdigest(),
-    }
-    files.write_json(path, record)
-    return record
-
-
-def _key(
-    data: pathlib.Path,
-    *,
-    found: list[images.Image],
-    rows: dict[str, list[submission.Row]],
-    names: list[str],
-) -> str:
-    """A digest of all that a scan's arrays depend on, without reading the images."""
-    stats = [(data / image.path).stat() for image in found]
-    parts = [
-        names,
-        [(i.path, s.st_size, s.st_mtime_ns) for i, s in zip(found, stats, strict=True)],
-        [[(row.id, row.class_name, row.rle) for row in rows[i.id]] for i in found],
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        raise ValueError(problems.report(fatal) + hint)
+    if faults:
+        console.warn(problems.report(faults))
 
 
 def _table(
-    found: dict[str, list[images.Image]],
-    records: dict[str, dict[str, Any]],
-    listed: set[str],
+    found: folder.Folder, made: dict[str, records.Record], options: Options
 ) -> "pd.DataFrame":
+    """The slice table of the scans that were made, with folds."""
     import pandas as pd
 
+    listed = faulty.scans(options.faulty, list(made))
     rows = []
-    for scan, images_of_scan in found.items():
-        record = records[scan]
-        for index, image in enumerate(images_of_scan):
-            row = dataclasses.asdict(image)
-            row |= {"index": index, "spacing_z_mm": SPACING_Z_MM}
-            row["low"], row["high"] = record["range"][index]
-            row["scan_low"], row["scan_high"] = record["scan_range"]
-            row["faulty"] = scan in listed
-            rows.append(row)
-    return pd.DataFrame(rows)
+    for name, record in made.items():
+        low, high = record["scan_range"]
+        shared = {"scan_low": low, "scan_high": high, "faulty": name in listed}
+        shared["spacing_z_mm"] = found.spacing_z_mm
+        for index, image in enumerate(found.slices[name]):
+            low, high = record["ranges"][index]
+            row = {**shared, "index": index, "low": low, "high": high}
+            rows.append(dataclasses.asdict(image) | row)
+    table = pd.DataFrame(rows)
+    table["fold"] = _folds(table, made, options)
+    return table.sort_values(["case", "day", "index"], ignore_index=True)
 
 
 def _folds(
-    table: "pd.DataFrame", records: dict[str, dict[str, Any]], options: Options
+    table: "pd.DataFrame", made: dict[str, records.Record], options: Options
 ) -> np.ndarray:
     if options.fold_file:
         return folds.read(options.fold_file, table)
-    amounts = _amounts(table, records)
+    amounts = _amounts(table, made).groupby("case").sum()
     count = min(options.folds, len(amounts))
     if count < options.folds:
         console.warn(
             f"{count} cases cannot be split into {options.folds} folds; "
             f"going on with {count}."
         )
-    fold = dict(
-        zip(
-            amounts.index,
-            folds.assign(amounts.to_numpy(), count, options.fold_seed),
-            strict=True,
-        )
-    )
-    return table["case"].map(fold).to_numpy()
+    given = folds.assign(amounts.to_numpy(), count, options.fold_seed)
+    return table["case"].map(dict(zip(amounts.index, given, strict=True))).to_numpy()
 
 
-def _amounts(
-    table: "pd.DataFrame", records: dict[str, dict[str, Any]]
-) -> "pd.DataFrame":
-    """How many slices and voxels of every class each case has."""
+def _amounts(table: "pd.DataFrame", made: dict[str, records.Record]) -> "pd.DataFrame":
+    """The slices and the voxels of every class of each scan, with its case."""
     import pandas as pd
 
-    by_scan = table.groupby("scan", sort=False).agg(
-        case=("case", "first"), slices=("id", "size")
-    )
-    voxels = pd.DataFrame(
-        {scan: record["voxels"] for scan, record in records.items()}
-    ).T
-    return by_scan.join(voxels).groupby("case").sum()
+    by_scan = table.groupby("scan", sort=False)
+    sizes = by_scan.agg(case=("case", "first"), slices=("id", "size"))
+    return sizes.join(pd.DataFrame({name: r["voxels"] for name, r in made.items()}).T)
 
 
-def _manifest(
-    data: pathlib.Path, table: "pd.DataFrame", names: list[str]
+def _summary(
+    table: "pd.DataFrame", made: dict[str, records.Record], classes: list[str]
 ) -> dict[str, Any]:
-    digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+    """What was prepared: counts, and what each fold holds."""
+    amounts = _amounts(table, made).rename(columns=dict(enumerate(classes)))
+    first = table.groupby("scan", sort=False).first()
+    by_fold = amounts.assign(scans=1).join(first["fold"]).groupby("fold")
+    fold_table = by_fold[["scans", "slices", *classes]].sum()
+    fold_table.insert(0, "cases", by_fold["case"].nunique().to_numpy())
     return {
-        "source": str(data.resolve()),
-        "classes": names,
+        "classes": classes,
         "cases": int(table["case"].nunique()),
-        "scans": int(table["scan"].nunique()),
+        "scans": len(amounts),
         "slices": len(table),
-        "folds": int(table["fold"].nunique()),
-        "faulty": sorted(table["scan"][table["faulty"]].unique()),
-        "fingerprint": digest[:16],
+        "folds": len(fold_table),
+        "faulty": sorted(first.index[first["faulty"]]),
+        "fold_table": fold_table.reset_index().to_dict("records"),
+        "names": list(first.index),
     }
 
 
-def _raise(problems: list[str]) -> None:
-    """Report all problems at once: the first ones in full, then how many more."""
-    if not problems:
-        return
-    more = len(problems) - SHOWN
-    rest = [f"... and {more} more problems of this kind."] if more > 0 else []
-    raise ValueError("\n".join(problems[:SHOWN] + rest))
+def _fingerprint(
+    table: "pd.DataFrame", made: dict[str, records.Record], classes: list[str]
+) -> str:
+    """A digest of all that a training depends on: pixels, masks, classes, folds."""
+    arrays = [made[name]["arrays"] for name in sorted(made)]
+    text = repr((classes, arrays)) + table[list(slices.COLUMNS)].to_csv(index=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

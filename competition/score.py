@@ -1,5 +1,6 @@
 """Step 7: the competition's score of a submission, or of a run out of fold."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from competition.core import (
     masks,
     metric,
     probabilities,
+    problems,
     rules,
     slices,
     submission,
@@ -147,8 +149,8 @@ def _decode(
     names: list[str],
 ) -> masks.Bits:
     """Decode one scan's rows of the table at `path` into mask bits (D, H, W)."""
-    complete = {image.id: rows.get(image.id, []) for image in scan}
-    try:
-        return annotations.decode(complete, scan, names)
-    except ValueError as error:
-        raise ValueError(f"{path}, {error}") from error
+    bits, faults = annotations.decode(rows, scan, names)
+    problems.stop(
+        dataclasses.replace(fault, text=f"{path}, {fault.text}") for fault in faults
+    )
+    return bits

@@ -13,6 +13,7 @@ from competition.core import (
     images,
     masks,
     probabilities,
+    problems,
     rle,
     rules,
     runs,
@@ -36,8 +37,10 @@ def run(
         found.setdefault(image.scan, []).append(image)
     wanted = _wanted(data, found, run)
     key = _key(run, folds, found, wanted, data)
-    if out.is_file() and _last_key(run) == [key, str(out)]:
-        return dict(files.read_json(run.files.log))
+    # Beside the submission, for a run's folder on Kaggle cannot be written.
+    log = out.with_name("submit.log")
+    if out.is_file() and log.is_file() and files.read_json(log)["key"] == key:
+        return dict(files.read_json(log))
     rows = _fill(wanted, _predict(run, folds, found, data) if wanted else {}, found)
     submission.write(out, rows)
     summary = {
@@ -45,9 +48,9 @@ def run(
         "rows": len(rows),
         "scans": len(found),
         "folds": folds,
-        "key": [key, str(out)],
+        "key": key,
     }
-    files.write_json(run.files.log, summary)
+    files.write_json(log, summary)
     return summary
 
 
@@ -79,7 +82,8 @@ def _predict(
     ]
     encoded: Encoded = {}
     for slices in progress.track(found.values(), "submit", console=console.ERR):
-        volume = images.read_scan(data, slices)
+        volume, _, faults = images.read_scan(data, slices)
+        problems.stop(faults)
         windows = _windows(volume, run.config.intensity)
         probability = inference.predict_scan(networks, volume, windows, run.config)
         bits = rules.apply(probabilities.quantise(probability), rule)
@@ -89,11 +93,9 @@ def _predict(
 
 def _windows(volume: np.ndarray, intensity: str) -> np.ndarray:
     """The (low, high) of each slice (D, 2), as `prepare` takes them."""
-    if intensity == "scan":
-        ranges = [images.intensity_range(volume)] * len(volume)
-    else:
-        ranges = [images.intensity_range(image) for image in volume]
-    return np.array(ranges, np.float32)
+    ranges, scan_range = images.ranges(volume)
+    each = [scan_range] * len(volume) if intensity == "scan" else ranges
+    return np.array(each, np.float32)
 
 
 def _encode(
@@ -140,8 +142,3 @@ def _key(
         str(data.resolve()),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _last_key(run: runs.Run) -> list[str] | None:
-    log = run.files.log
-    return files.read_json(log)["key"] if log.is_file() else None

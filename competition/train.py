@@ -96,7 +96,7 @@ class _Score:
         return metric.summarise(measured, self.run.classes)["score_per_class"] or 0.0
 
 
-def _line(row: dict[str, Any], run: runs.Run) -> str:
+def _line(row: history.Epoch, run: runs.Run) -> str:
     score = "" if row["score"] is None else f"  score {row['score']:.4f}"
     return (
         f"epoch {row['epoch'] + 1}/{run.config.training.epochs}  "

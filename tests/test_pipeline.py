@@ -21,7 +21,7 @@ from tests import conftest
 def test_a_run_makes_every_file_of_the_design(finished):
     job, results = finished
     place = job.run.files
-    for path in (place.config, place.decision, place.score, place.report, place.log):
+    for path in (place.config, place.decision, place.score, place.report):
         assert path.is_file()
     for fold in (0, 1):
         made = {path.name for path in place.fold(fold).iterdir()}

@@ -1,10 +1,11 @@
-"""train.csv against the slices: every row checked, every mask decoded."""
+"""train.csv against the slices: which classes there are, and every mask decoded."""
 
+import collections
 from collections.abc import Iterable
 
 import numpy as np
 
-from competition.core import images, masks, rle, submission
+from competition.core import images, masks, problems, rle, submission
 
 ByScan = dict[str, dict[str, list[submission.Row]]]
 
@@ -13,36 +14,58 @@ def group(rows: Iterable[submission.Row]) -> ByScan:
     """Group rows by scan and by id, so that no slice searches the whole table."""
     scans: ByScan = {}
     for row in rows:
-        scan = scans.setdefault(images.scan_of(row.id), {})
+        # Slices of a scan share all but the number: no need to take the id apart.
+        scan = scans.setdefault(row.id.rpartition("_slice_")[0], {})
         scan.setdefault(row.id, []).append(row)
     return scans
 
 
 def classes(rows: Iterable[submission.Row]) -> list[str]:
-    """The classes that the rows name, sorted."""
-    return sorted({row.class_name for row in rows})
+    """The classes that the rows name, sorted.
+
+    A name in fewer than a tenth as many rows as the most frequent one is no class but
+    an error in those rows: a training table has a row for every slice and class.
+    """
+    counts = collections.Counter(row.class_name for row in rows)
+    most = max(counts.values(), default=0)
+    return sorted(name for name, count in counts.items() if count * 10 >= most)
 
 
 def decode(
     rows: dict[str, list[submission.Row]],
     slices: list[images.Image],
     class_names: list[str],
-) -> np.ndarray:
-    """Decode the rows of one scan into mask bits (D, H, W), in the slices' order."""
+) -> tuple[np.ndarray, list[problems.Problem]]:
+    """Decode the rows of one scan into mask bits (D, H, W), in the slices' order.
+
+    A row that cannot be decoded leaves its mask empty and is a problem.
+    """
     shape = slices[0].shape
     bits = np.zeros((len(slices), *shape), masks.bits_type(len(class_names)))
     bit = {name: bits.dtype.type(1 << index) for index, name in enumerate(class_names)}
+    faults = []
     for index, slice in enumerate(slices):
-        for row in rows[slice.id]:
-            if row.rle:
-                bits[index][_decode_row(row, shape)] |= bit[row.class_name]
-    return bits
+        for row in rows.get(slice.id, ()):
+            fault = _add(row, bits[index], bit)
+            if fault:
+                text = f"row {row.number} ({row.id}, {row.class_name}): {fault}"
+                faults.append(problems.Problem("masks", text, slice.scan))
+    return bits, faults
 
 
-def _decode_row(row: submission.Row, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        return rle.decode(row.rle, shape)
-    except ValueError as error:
-        raise ValueError(
-            f"row {row.number} ({row.id}, {row.class_name}): {error}"
-        ) from error
+def _add(
+    row: submission.Row, bits: masks.Bits, bit: dict[str, np.unsignedinteger]
+) -> str | None:
+    """Add a row's mask to the bits (H, W) of its slice, or say why it cannot be."""
+    if row.class_name not in bit:
+        return (
+            f"unknown class {row.class_name!r}. Expected one of {', '.join(bit)}. "
+            "Correct the row."
+        )
+    if row.rle:
+        try:
+            mask = rle.decode(row.rle, (bits.shape[0], bits.shape[1]))
+        except ValueError as error:
+            return str(error)
+        bits |= mask * bit[row.class_name]
+    return None

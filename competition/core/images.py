@@ -1,17 +1,23 @@
 """The competition's slices: what their names say and what their files hold."""
 
 import dataclasses
+import os
 import pathlib
 import re
 import struct
+import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
+from competition.core import problems
+
 _ID = re.compile(r"case(\d+)_day(\d+)_slice_(\d+)")
+_SCAN = re.compile(r"case(\d+)_day(\d+)")
 _NAME = re.compile(r"slice_(\d+)_(\d+)_(\d+)_(\d+\.\d+)_(\d+\.\d+)\.png")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_RANGE_PERCENT = (0.5, 99.5)
-_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_LARGEST = 4096
+_RANGE = (0.005, 0.995)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,32 +64,84 @@ def find(data: pathlib.Path, part: str) -> list[Image]:
 
     `part` is "train" or "test"; a missing folder gives an empty list.
     """
-    paths = (data / part).glob("case*/case*_day*/scans/*.png")
-    found = [_describe(path, data) for path in paths]
-    return sorted(found, key=lambda image: (image.case, image.day, image.slice))
+    found, faults = look(data, part)
+    problems.stop(faults)
+    return found
 
 
-def _describe(path: pathlib.Path, data: pathlib.Path) -> Image:
-    match = _NAME.fullmatch(path.name)
-    if match is None:
-        raise ValueError(
-            f"{path}: a slice's name must look like 'slice_0001_360_310_1.50_1.50.png' "
-            "(number, width, height, two spacings in mm). Rename or remove the file."
+def look(data: pathlib.Path, part: str) -> tuple[list[Image], list[problems.Problem]]:
+    """List the slices of `data/part`, and what lies there that is none."""
+    found: dict[tuple[int, int, int], Image] = {}
+    faults = []
+    for scan, entry in _entries(data, part):
+        path = f"{part}/case{scan[1]}/{scan[0]}/scans/{entry.name}"
+        name = _NAME.fullmatch(entry.name)
+        image = _describe(scan, name, path) if name else None
+        fault = _fault(data, entry, image)
+        if image and not fault:
+            first = found.setdefault((image.case, image.day, image.slice), image)
+            if first is not image:
+                fault = (
+                    f"slice {image.slice} of {image.scan} is there already, as "
+                    f"{first.path}. Remove one of them."
+                )
+        if fault:
+            whose = f"case{int(scan[1])}_day{int(scan[2])}"
+            faults.append(problems.Problem("names", f"{data / path}: {fault}", whose))
+    return [found[key] for key in sorted(found)], faults
+
+
+def _entries(
+    data: pathlib.Path, part: str
+) -> Iterator[tuple[re.Match[str], os.DirEntry[str]]]:
+    """All that lies in the scan folders, with the match of the scan's name."""
+    for case in _folders(data / part):
+        for day in _folders(case):
+            scan = _SCAN.fullmatch(day.name)
+            if scan and case.name == f"case{scan[1]}" and (day / "scans").is_dir():
+                with os.scandir(day / "scans") as entries:
+                    yield from ((scan, entry) for entry in entries)
+
+
+def _folders(path: pathlib.Path) -> list[pathlib.Path]:
+    if not path.is_dir():
+        return []
+    with os.scandir(path) as entries:
+        return sorted(pathlib.Path(entry) for entry in entries if entry.is_dir())
+
+
+def _fault(
+    data: pathlib.Path, entry: os.DirEntry[str], image: Image | None
+) -> str | None:
+    """Say why what lies in a scan's folder is no slice of it; None if it is one."""
+    if image is None:
+        return (
+            "a slice's name must look like 'slice_0001_360_310_1.50_1.50.png' (number, "
+            "width, height, two spacings in mm). Rename or remove the file."
         )
-    number, width, height, spacing_x, spacing_y = match.groups()
-    id = f"{path.parents[1].name}_slice_{number}"
-    case, day, slice = parse_id(id)
+    if entry.is_symlink():
+        target = pathlib.Path(entry).resolve()
+        if not target.is_relative_to(data.resolve()):
+            return (
+                f"the link leaves the data folder, to {target}. "
+                "Put the file itself in its place."
+            )
+    return None
+
+
+def _describe(scan: re.Match[str], name: re.Match[str], path: str) -> Image:
+    case, day = int(scan[1]), int(scan[2])
     return Image(
-        id=id,
+        id=f"{scan[0]}_slice_{name[1]}",
         case=case,
         day=day,
-        slice=slice,
+        slice=int(name[1]),
         scan=f"case{case}_day{day}",
-        path=path.relative_to(data).as_posix(),
-        width=int(width),
-        height=int(height),
-        spacing_x_mm=float(spacing_x),
-        spacing_y_mm=float(spacing_y),
+        path=path,
+        width=int(name[2]),
+        height=int(name[3]),
+        spacing_x_mm=float(name[4]),
+        spacing_y_mm=float(name[5]),
     )
 
 
@@ -95,9 +153,13 @@ def shape(path: pathlib.Path) -> tuple[int, int]:
 
 def read(path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
     """Read a slice as uint16 (H, W); it must have the `expected` (height, width)."""
+    return decode(path.read_bytes(), path, expected)
+
+
+def decode(data: bytes, path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
+    """Decode the bytes of the PNG at `path` as uint16 (H, W) of the expected size."""
     import cv2
 
-    data = path.read_bytes()
     received = _check_header(path, data)
     if received != expected:
         raise ValueError(
@@ -105,8 +167,14 @@ def read(path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
             f"from the name, received {received[1]} x {received[0]}. "
             "Rename the file or restore it from the download."
         )
+    if max(received) > _LARGEST:
+        raise ValueError(
+            f"{path}: expected at most {_LARGEST} pixels a side, received "
+            f"{received[1]} x {received[0]}. Remove the file or make it smaller."
+        )
+    # OpenCV fills up what is missing with grey and says nothing.
     image = None
-    if data.endswith(_END):
+    if _is_whole(data):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(
@@ -116,26 +184,74 @@ def read(path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
     return image
 
 
-def read_scan(data: pathlib.Path, found: list[Image]) -> np.ndarray:
-    """Read the slices of one scan as uint16 (D, H, W); all must be of one size."""
+def _check_size(
+    path: pathlib.Path, received: tuple[int, ...], common: tuple[int, int]
+) -> None:
+    """Refuse a slice of another size than most of its scan."""
+    if received != common:
+        raise ValueError(
+            f"{path}: {received[1]} x {received[0]} pixels in a scan of "
+            f"{common[1]} x {common[0]}. A scan has one size; restore the file from "
+            "the download."
+        )
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether the chunks of a PNG reach its end with their checksums right."""
+    place = 8
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 12 + length
+        if end > len(data):
+            return False
+        checksum = zlib.crc32(memoryview(data)[place + 4 : end - 4])
+        if checksum != struct.unpack_from(">I", data, end - 4)[0]:
+            return False
+        if kind == b"IEND":
+            return True
+        place = end
+    return False
+
+
+def read_scan(
+    data: pathlib.Path, found: list[Image]
+) -> tuple[np.ndarray, list[int], list[problems.Problem]]:
+    """Read the slices of a scan as uint16 (D, H, W), with their files' checksums.
+
+    A slice that cannot be read stays 0 and is a problem; the caller says what follows.
+    """
     shapes = [image.shape for image in found]
     common = max(shapes, key=shapes.count)
-    volume = np.empty((len(found), *common), np.uint16)
+    volume = np.zeros((len(found), *common), np.uint16)
+    checksums, faults = [], []
     for index, image in enumerate(found):
-        pixels = read(data / image.path, image.shape)
-        if image.shape != common:
-            raise ValueError(
-                f"{data / image.path}: {image.width} x {image.height} pixels in a "
-                f"scan of {common[1]} x {common[0]}. A scan has one size; restore the "
-                "file from the download."
-            )
-        volume[index] = pixels
-    return volume
+        path = data / image.path
+        try:
+            content = path.read_bytes()
+            checksums.append(zlib.crc32(content))
+            pixels = decode(content, path, image.shape)
+            _check_size(path, pixels.shape, common)
+            volume[index] = pixels
+        except (ValueError, OSError) as error:
+            faults.append(problems.Problem("images", str(error), image.scan))
+    return volume, checksums, faults
 
 
-def intensity_range(image: np.ndarray) -> tuple[float, float]:
-    """The robust (low, high) of an image or volume; high is above low always."""
-    low, high = np.percentile(image, _RANGE_PERCENT)
+def ranges(
+    volume: np.ndarray,
+) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """The robust (low, high) of each slice of a volume (D, H, W), and of all."""
+    counts = [np.bincount(image.ravel()) for image in volume]
+    total = np.zeros(max(map(len, counts)), np.int64)
+    for each in counts:
+        total[: len(each)] += each
+    return [_range(each) for each in counts], _range(total)
+
+
+def _range(counts: np.ndarray) -> tuple[float, float]:
+    """One in 200 pixels lies below, one in 200 above; high is above low always."""
+    below = counts.cumsum()
+    low, high = np.searchsorted(below, np.multiply(_RANGE, below[-1]))
     return float(low), float(max(high, low + 1))
 
 

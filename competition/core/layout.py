@@ -51,11 +51,6 @@ class Run:
         """The file that Kaggle scores."""
         return self.root / "submission.csv"
 
-    @property
-    def log(self) -> pathlib.Path:
-        """What `submit` met on its way."""
-        return self.root / "submit.log"
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dataset:

@@ -44,7 +44,14 @@ def read(path: pathlib.Path) -> "pd.DataFrame":
         raise ValueError(
             f"{path}: no slice table. Run `python -m competition prepare` first."
         )
-    return pd.read_csv(path, dtype=COLUMNS)
+    table = pd.read_csv(path, dtype=COLUMNS)
+    folds = table.groupby("case")["fold"].nunique()
+    if (folds > 1).any():
+        raise ValueError(
+            f"{path}: case {folds.idxmax()} stands in {folds.max()} folds, so that it "
+            "would be trained on and scored. Delete the file and prepare again."
+        )
+    return table
 
 
 def training(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":

@@ -4,9 +4,10 @@ import csv
 import dataclasses
 import io
 import pathlib
+import sys
 from collections.abc import Iterable
 
-from competition.core import files, images
+from competition.core import files, images, problems
 
 MASK_COLUMNS = ("segmentation", "predicted")
 
@@ -22,33 +23,46 @@ class Row:
 
 
 def read(path: pathlib.Path, column: str | None) -> list[Row]:
-    """Read the rows of a table whose masks stand in `column`.
+    """Read the rows of a table whose masks stand in `column`; any fault is an error.
 
     None takes whichever of `segmentation` and `predicted` is there; other columns
     are passed over.
+    """
+    rows, faults = parse(path, column)
+    problems.stop(faults)
+    return rows
+
+
+def parse(
+    path: pathlib.Path, column: str | None
+) -> tuple[list[Row], list[problems.Problem]]:
+    """Read the rows that can be read, and say what is wrong with the others.
+
+    What makes the whole table unreadable, such as a missing column, is an error.
     """
     header, *table = lines(path)
     names = header[1]
     column = column or _mask_column(path, names)
     places = [_place(path, names, name) for name in ("id", "class", column)]
     seen: dict[tuple[str, str], int] = {}
-    rows = []
+    rows, faults = [], []
     for number, fields in table:
         if len(fields) != len(names):
-            raise ValueError(
-                f"{path}, row {number}: expected {len(names)} fields "
-                f"({', '.join(names)}), received {len(fields)}. Correct the row."
+            text = (
+                f"expected {len(names)} fields ({', '.join(names)}), received "
+                f"{len(fields)}. Correct the row."
             )
-        row = Row(number, *(fields[place] for place in places))
-        _check_id(path, row)
-        first = seen.setdefault((row.id, row.class_name), number)
-        if first != number:
-            raise ValueError(
-                f"{path}, row {number}: {row.id}, {row.class_name} stands already in "
-                f"row {first}. Remove one of them."
-            )
-        rows.append(row)
-    return rows
+            faults.append(_fault(path, number, text, fields[0]))
+            continue
+        id, class_name, rle = (fields[place] for place in places)
+        # One string a class and not one a row: there are 115,000 rows.
+        row = Row(number, id, sys.intern(class_name), rle)
+        fault = _row_fault(row, seen)
+        if fault:
+            faults.append(_fault(path, number, fault, id))
+        else:
+            rows.append(row)
+    return rows, faults
 
 
 def write(
@@ -109,8 +123,25 @@ def _place(path: pathlib.Path, names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def _check_id(path: pathlib.Path, row: Row) -> None:
+def _row_fault(row: Row, seen: dict[tuple[str, str], int]) -> str | None:
     try:
         images.parse_id(row.id)
     except ValueError as error:
-        raise ValueError(f"{path}, row {row.number}: {error}") from error
+        return str(error)
+    if not row.class_name:
+        return "the class is empty. Correct the row."
+    first = seen.setdefault((row.id, row.class_name), row.number)
+    if first != row.number:
+        return (
+            f"{row.id}, {row.class_name} stands already in row {first}. "
+            "Remove one of them."
+        )
+    return None
+
+
+def _fault(path: pathlib.Path, number: int, text: str, id: str) -> problems.Problem:
+    try:
+        scan = images.scan_of(id)
+    except ValueError:
+        scan = None
+    return problems.Problem("rows", f"{path}, row {number}: {text}", scan)

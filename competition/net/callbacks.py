@@ -1,7 +1,5 @@
 """What happens at the ends of steps and epochs while `fit` owns the loop."""
 
-import csv
-import io
 import math
 import pathlib
 import time
@@ -10,12 +8,11 @@ from typing import Any
 
 import keras
 
-from competition.core import config, files
+from competition.core import config, files, history
 from competition.net import checkpoint
 
 Score = Callable[[keras.Model], float]
-Progress = Callable[[dict[str, Any]], None]
-COLUMNS = ("epoch", "loss", "score", "seconds")
+Progress = Callable[[history.Epoch], None]
 
 
 class Guard(keras.callbacks.Callback):
@@ -52,14 +49,14 @@ class Keeper(keras.callbacks.Callback):
         *,
         score: Score,
         progress: Progress | None,
-        history: checkpoint.History,
+        epochs: list[history.Epoch],
     ) -> None:
         super().__init__()
         self.folder = folder
         self.training = training
         self.score = score
         self.progress = progress
-        self.history = history
+        self.epochs = epochs
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -74,21 +71,21 @@ class Keeper(keras.callbacks.Callback):
         score = float(self.score(network)) if self._is_scored(epoch) else None
         if score is not None:
             self._keep_best(network, score)
-        row = {
-            "epoch": epoch,
-            "loss": float(logs["loss"]),
-            "score": score,
-            "seconds": round(time.monotonic() - self.began, 3),
-        }
-        self.history.append(row)
-        # The state is the commit point: whatever is written before it is made again.
-        write_history(self.folder / "history.csv", self.history)
+        row = history.Epoch(
+            epoch=epoch,
+            loss=float(logs["loss"]),
+            score=score,
+            seconds=round(time.monotonic() - self.began, 3),
+        )
+        self.epochs.append(row)
+        # The state is the commit point: killed before it, the epoch is made again.
         checkpoint.save(
             self.folder / "state.npz",
             network,
             optimizer=self.model.optimizer,
-            history=self.history,
+            epochs=self.epochs,
         )
+        history.write(self.folder / "history.csv", self.epochs)
         if self.progress:
             self.progress(row)
 
@@ -98,16 +95,7 @@ class Keeper(keras.callbacks.Callback):
         return last or done % self.training.score_every == 0
 
     def _keep_best(self, network: keras.Model, score: float) -> None:
-        scores = [row["score"] for row in self.history if row["score"] is not None]
-        if not scores or score > max(scores):
+        best = history.best(self.epochs)
+        if best is None or score > best:
             with files.replacing(self.folder / "best.weights.h5") as temporary:
                 network.save_weights(temporary)
-
-
-def write_history(path: pathlib.Path, history: checkpoint.History) -> None:
-    """Write one row an epoch; a score that was not taken is an empty field."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    files.write_text(path, text.getvalue())

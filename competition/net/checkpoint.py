@@ -3,14 +3,11 @@
 import json
 import pathlib
 import zipfile
-from typing import Any
 
 import keras
 import numpy as np
 
-from competition.core import files
-
-History = list[dict[str, Any]]
+from competition.core import files, history
 
 
 def save(
@@ -18,7 +15,7 @@ def save(
     network: keras.Model,
     *,
     optimizer: keras.Optimizer,
-    history: History,
+    epochs: list[history.Epoch],
 ) -> None:
     """Write all variables of network and optimizer, and the history, in one step."""
     variables = [*network.variables, *optimizer.variables]
@@ -27,12 +24,12 @@ def save(
         for number, variable in enumerate(variables)
     }
     with files.replacing(path) as temporary:
-        np.savez(temporary, history=np.array(json.dumps(history)), **arrays)
+        np.savez(temporary, history=np.array(json.dumps(epochs)), **arrays)
 
 
 def load(
     path: pathlib.Path, network: keras.Model, *, optimizer: keras.Optimizer
-) -> History:
+) -> list[history.Epoch]:
     """Assign the variables of a state and return its history; no state, no epochs.
 
     The optimizer must be built.
@@ -40,7 +37,7 @@ def load(
     if not path.is_file():
         return []
     variables = [*network.variables, *optimizer.variables]
-    history, values = _read(path)
+    epochs, values = _read(path)
     expected = [tuple(variable.shape) for variable in variables]
     received = [value.shape for value in values]
     if expected != received:
@@ -51,15 +48,15 @@ def load(
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-    return history
+    return epochs
 
 
-def _read(path: pathlib.Path) -> tuple[History, list[np.ndarray]]:
+def _read(path: pathlib.Path) -> tuple[list[history.Epoch], list[np.ndarray]]:
     try:
         with np.load(path) as stored:
             names = sorted(name for name in stored.files if name != "history")
-            history: History = json.loads(str(stored["history"]))
-            return history, [stored[name] for name in names]
+            epochs: list[history.Epoch] = json.loads(str(stored["history"]))
+            return epochs, [stored[name] for name in names]
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path}: the state is damaged ({error}). "

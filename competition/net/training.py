@@ -6,7 +6,7 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
-from competition.core import config
+from competition.core import config, history
 from competition.net import callbacks, checkpoint, losses, step
 
 
@@ -31,37 +31,39 @@ def fit(
     folder: pathlib.Path,
     score: callbacks.Score,
     progress: callbacks.Progress | None = None,
-) -> checkpoint.History:
+) -> list[history.Epoch]:
     """Train a fold to its last epoch, going on after the last one that was finished.
 
     Writes best.weights.h5, state.npz and history.csv into `folder` and returns a row
     {"epoch" from 0, "loss", "score" or None, "seconds"} an epoch. Killed and called
     again it ends as if it had not been; called on a finished fold it does nothing.
     """
-    epochs = config.training.epochs
-    steps = train(first_epoch=0).cardinality().numpy() // epochs
-    optimizer = build_optimizer(config.training, steps=int(steps))
+    total = config.training.epochs
+    steps = int(train(first_epoch=0).cardinality().numpy()) // total
+    optimizer = build_optimizer(config.training, steps=steps)
     optimizer.build(network.trainable_variables)
-    history = checkpoint.load(folder / "state.npz", network, optimizer=optimizer)
-    if len(history) >= epochs:
-        return history
-    guard = callbacks.Guard()
-    keeper = callbacks.Keeper(
-        folder, config.training, score=score, progress=progress, history=history
-    )
-    model = step.Step(network, losses.build(config.loss))
-    model.compile(optimizer=optimizer, jit_compile=step.xla())
-    model.fit(
-        train(first_epoch=len(history)),
-        initial_epoch=len(history),
-        epochs=epochs,
-        steps_per_epoch=int(steps),
-        callbacks=[guard, keeper],
-        verbose=0,
-    )
-    if guard.fault:
-        raise ValueError(f"{folder}: {guard.fault}")
-    return history
+    epochs = checkpoint.load(folder / "state.npz", network, optimizer=optimizer)
+    if len(history.read(folder / "history.csv")) != len(epochs):
+        # Killed between the state and the history that derives from it.
+        history.write(folder / "history.csv", epochs)
+    if len(epochs) < total:
+        guard = callbacks.Guard()
+        keeper = callbacks.Keeper(
+            folder, config.training, score=score, progress=progress, epochs=epochs
+        )
+        model = step.Step(network, losses.build(config.loss))
+        model.compile(optimizer=optimizer, jit_compile=step.xla())
+        model.fit(
+            train(first_epoch=len(epochs)),
+            initial_epoch=len(epochs),
+            epochs=total,
+            steps_per_epoch=steps,
+            callbacks=[guard, keeper],
+            verbose=0,
+        )
+        if guard.fault:
+            raise ValueError(f"{folder}: {guard.fault}")
+    return epochs
 
 
 def build_optimizer(training: config.Training, *, steps: int) -> keras.Optimizer:

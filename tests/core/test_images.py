@@ -35,7 +35,8 @@ def test_slices_are_found_in_order_and_described_by_their_names(scan):
 
 
 def test_pixels_come_as_they_are(scan):
-    volume = images.read_scan(scan, images.find(scan, "train"))
+    volume, checksums, faults = images.read_scan(scan, images.find(scan, "train"))
+    assert faults == [] and len(checksums) == 2
     expected = np.random.default_rng(0).integers(0, 9999, (3, 5), np.uint16)
     assert volume.dtype == np.uint16
     np.testing.assert_array_equal(volume[1], expected)
@@ -92,13 +93,17 @@ def test_eight_bits_or_colour_is_an_error(tmp_path, array, received):
 def test_sizes_that_differ_within_a_scan_are_an_error(scan):
     folder = next(scan.rglob("*.png")).parent
     put(folder / "slice_0003_6_3_1.50_1.63.png", np.zeros((3, 6), np.uint16))
-    with pytest.raises(ValueError, match=r"6 x 3 pixels in a scan of 5 x 3"):
-        images.read_scan(scan, images.find(scan, "train"))
+    volume, _, (fault,) = images.read_scan(scan, images.find(scan, "train"))
+    assert "6 x 3 pixels in a scan of 5 x 3" in fault.text
+    assert fault.scan == "case16_day0"
+    assert not volume[1].any(), "what cannot be read stays 0"
 
 
 def test_the_range_ignores_a_few_extremes_and_is_never_empty():
     image = np.full((100, 100), 50, np.uint16)
     image[0, :5], image[1, :5] = 0, 60000
     image[2:52] = 500
-    assert images.intensity_range(image) == (50, 500)
-    assert images.intensity_range(np.full((4, 4), 7, np.uint16)) == (7, 8)
+    flat = np.full((100, 100), 7, np.uint16)
+    each, both = images.ranges(np.stack([image, flat]))
+    assert each == [(50, 500), (7, 8)]
+    assert both == (7, 500)

@@ -102,6 +102,15 @@ def test_a_finished_fold_called_again_does_nothing(fold, tmp_path):
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
 
 
+def test_a_history_that_lags_behind_the_state_is_mended(fold, tmp_path):
+    fold("run", lambda network: 0.5, "training.epochs=2")
+    path = tmp_path / "run" / "history.csv"
+    whole = path.read_text()
+    path.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    fold("run", lambda network: 0.5, "training.epochs=2")
+    assert path.read_text() == whole
+
+
 def test_it_is_scored_every_so_often_and_at_the_end(fold):
     epochs = "training.epochs=5", "training.score_every=2"
     _, history = fold("run", scores(0.1, 0.2, 0.3), *epochs)

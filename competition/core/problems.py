@@ -1,0 +1,32 @@
+"""What is wrong with the data: collected first, so that all of it is reported."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable
+
+SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault; `scan` is None where it cannot be set aside with a scan."""
+
+    kind: str
+    text: str
+    scan: str | None = None
+
+
+def report(problems: Iterable[Problem]) -> str:
+    """The first problems in full, then how many more there are of each kind."""
+    problems = list(problems)
+    lines = [problem.text for problem in problems[:SHOWN]]
+    more = collections.Counter(problem.kind for problem in problems[SHOWN:])
+    lines += [f"... and {count} more: {kind}" for kind, count in more.items()]
+    return "\n".join(lines)
+
+
+def stop(problems: Iterable[Problem]) -> None:
+    """Raise a ValueError that reports the problems, if there are any."""
+    problems = list(problems)
+    if problems:
+        raise ValueError(report(problems))

@@ -1,0 +1,112 @@
+"""One scan on disk: its arrays, and the record of what they were made of.
+
+The record is written last. Where it agrees with the folder, the arrays are there and
+whole; where it does not, or is missing, the scan is made again.
+"""
+
+import dataclasses
+import json
+import pathlib
+import zlib
+from typing import Any
+
+import numpy as np
+
+from competition.core import (
+    annotations,
+    arrays,
+    files,
+    images,
+    layout,
+    masks,
+    problems,
+    submission,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scan:
+    """What the competition folder holds of one scan."""
+
+    data: pathlib.Path
+    slices: list[images.Image]
+    rows: dict[str, list[submission.Row]]
+    classes: list[str]
+
+
+Record = dict[str, Any]
+
+
+def current(dataset: layout.Dataset, scan: Scan) -> Record | None:
+    """The record of a scan whose files and rows are as they were; None otherwise."""
+    path = dataset.record(scan.slices[0].scan)
+    if not path.is_file():
+        return None
+    record: Record = files.read_json(path)
+    if record["rows"] != _rows(scan) or record["stats"] != _stats(scan):
+        return None
+    return record
+
+
+def verify(dataset: layout.Dataset, scan: Scan, record: Record) -> bool:
+    """Whether every file and both arrays still have the checksums of the record."""
+    name = scan.slices[0].scan
+    paths = [scan.data / image.path for image in scan.slices]
+    made = [dataset.scan(name), dataset.masks(name)]
+    if not all(path.is_file() for path in made):
+        return False
+    received = [zlib.crc32(path.read_bytes()) for path in paths]
+    contents = [arrays.checksum(np.load(path, mmap_mode="r")) for path in made]
+    return record["checksums"] == received and record["arrays"] == contents
+
+
+def make(
+    dataset: layout.Dataset, scan: Scan
+) -> tuple[Record | None, list[problems.Problem]]:
+    """Write the arrays and the record of a scan; with problems nothing is written."""
+    name = scan.slices[0].scan
+    stats = _stats(scan)
+    volume, checksums, faults = images.read_scan(scan.data, scan.slices)
+    bits, more = annotations.decode(scan.rows, scan.slices, scan.classes)
+    faults += [
+        dataclasses.replace(fault, text=f"{scan.data / 'train.csv'}, {fault.text}")
+        for fault in more
+    ]
+    if faults:
+        return None, faults
+    ranges, scan_range = images.ranges(volume)
+    record = {
+        "rows": _rows(scan),
+        "stats": stats,
+        "checksums": checksums,
+        "arrays": [arrays.checksum(volume), arrays.checksum(bits)],
+        "ranges": ranges,
+        "scan_range": scan_range,
+        "voxels": [int(masks.plane(bits, c).sum()) for c in range(len(scan.classes))],
+    }
+    arrays.write(dataset.scan(name), volume)
+    arrays.write(dataset.masks(name), bits)
+    files.write_json(dataset.record(name), record)
+    return record, []
+
+
+def _stats(scan: Scan) -> list[list[Any]]:
+    """The path, size and time of every file; a file that is gone has neither."""
+    return [[i.path, *_stat(scan.data / i.path)] for i in scan.slices]
+
+
+def _stat(path: pathlib.Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _rows(scan: Scan) -> int:
+    masks_as_text = [
+        (row.id, row.class_name, row.rle)
+        for image in scan.slices
+        for row in scan.rows.get(image.id, ())
+    ]
+    return zlib.crc32(json.dumps([scan.classes, masks_as_text]).encode())
