@@ -46,6 +46,9 @@ Faulty = Annotated[
         "Default: uwm for the UW-Madison set, else none.",
     ),
 ]
+Quarantine = Annotated[
+    bool, typer.Option("--quarantine", help="Set scans with problems aside, go on.")
+]
 WORK = Path("work")
 
 
@@ -90,14 +93,24 @@ def prepare(
     fold_seed: FoldSeed = 0,
     fold_file: FoldFile = None,
     faulty: Faulty = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Re-check the checksum of every file.")
+    ] = False,
+    quarantine: Quarantine = False,
     as_json: Json = False,
 ) -> None:
     """Decode annotations and slices into arrays, and split the cases into folds."""
     from competition import pipeline
     from competition import prepare as step
 
-    options = step.Options(folds, fold_seed, fold_file, faulty)
-    _print(pipeline.prepare(data, work=work, options=options), as_json)
+    options = step.Options(folds, fold_seed, fold_file, faulty, verify, quarantine)
+    manifest = pipeline.prepare(data, work=work, options=options)
+    if as_json:
+        _print(manifest, as_json)
+        return
+    _print_folds(manifest["fold_table"])
+    shown = ("cases", "scans", "slices", "faulty", "quarantined", "gaps")
+    _print({key: manifest[key] for key in shown}, as_json)
 
 
 @app.command()
@@ -224,6 +237,7 @@ def run(
     fold_seed: FoldSeed = 0,
     fold_file: FoldFile = None,
     faulty: Faulty = None,
+    quarantine: Quarantine = False,
     override: Set = None,
     name: Name = None,
     as_json: Json = False,
@@ -236,7 +250,9 @@ def run(
         experiment,
         data=data,
         work=work,
-        options=step.Options(folds, fold_seed, fold_file, faulty),
+        options=step.Options(
+            folds, fold_seed, fold_file, faulty, quarantine=quarantine
+        ),
         overrides=tuple(override or ()),
         name=name,
         truth=truth,
@@ -274,6 +290,14 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
         return
     for key, value in result.items():
         print(f"{key}: {value}")
+
+
+def _print_folds(rows: list[dict[str, Any]]) -> None:
+    """One row a fold: what it holds out, voxels by class."""
+    shown = table.Table(*rows[0], title="what each fold holds out (classes in voxels)")
+    for row in rows:
+        shown.add_row(*(f"{value:,}" for value in row.values()))
+    Console(width=110).print(shown)
 
 
 def _print_scores(scores: dict[str, Any]) -> None:

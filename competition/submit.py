@@ -36,6 +36,7 @@ def run(
     for image in images.find(data, "test"):
         found.setdefault(image.scan, []).append(image)
     wanted = _wanted(data, found, run)
+    found = _with_rows(found, wanted)
     key = _key(run, folds, found, wanted, data)
     # Beside the submission, for a run's folder on Kaggle cannot be written.
     log = out.with_name("submit.log")
@@ -67,6 +68,22 @@ def _wanted(data: pathlib.Path, found: Found, run: runs.Run) -> list[tuple[str, 
     if not ids:
         console.note(f"{data} has no test: the submission is its header alone.")
     return [(id, name) for id in ids for name in run.classes]
+
+
+def _with_rows(found: Found, wanted: list[tuple[str, str]]) -> Found:
+    """The slices of the scans that rows are wanted for; the others are counted."""
+    ids = {id for id, _ in wanted}
+    surplus = sum(image.id not in ids for scan in found.values() for image in scan)
+    if surplus:
+        console.warn(
+            f"{surplus} test slices have no row in the sample; they are ignored."
+        )
+    # A scan stays whole: its slices are each other's neighbours.
+    return {
+        name: scan
+        for name, scan in found.items()
+        if any(image.id in ids for image in scan)
+    }
 
 
 def _predict(

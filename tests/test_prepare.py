@@ -1,10 +1,14 @@
 """From a competition folder to arrays, table and folds."""
 
+import dataclasses
+import subprocess
+
 import numpy as np
 import pytest
 
 from competition import pipeline, prepare
 from competition.core import arrays, images, layout, masks, rle, slices, submission
+from tests.damage import drop_slice
 
 
 @pytest.fixture
@@ -123,89 +127,79 @@ def test_another_folder_of_the_same_name_is_an_error(competition, work, tmp_path
         prepared(other, work)
 
 
-def damage_missing_folder(folder):
-    return folder.rename(folder.with_name("moved"))
+def test_verify_finds_what_times_do_not_tell(competition, work, capsys):
+    dataset, manifest = prepared(competition, work)
+    scan = manifest["names"][0]
+    whole = dataset.masks(scan).read_bytes()
+    dataset.masks(scan).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert prepared(competition, work)[1] == manifest
+    assert dataset.masks(scan).read_bytes() != whole
+    assert prepared(competition, work, verify=True)[1] == manifest
+    assert dataset.masks(scan).read_bytes() == whole
+    assert f"{scan}: checksums differ" in capsys.readouterr().err
 
 
-def damage_missing_csv(folder):
-    (folder / "train.csv").unlink()
+def test_a_missing_array_is_made_again(competition, work):
+    dataset, manifest = prepared(competition, work)
+    dataset.scan(manifest["names"][0]).unlink()
+    prepared(competition, work)
+    assert dataset.scan(manifest["names"][0]).is_file()
 
 
-def damage_column(folder):
-    edit(folder, "segmentation", "mask")
+def test_other_options_make_other_folds_but_no_new_arrays(competition, work):
+    dataset, one = prepared(competition, work)
+    before = {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")}
+    _, other = prepared(competition, work, fold_seed=1, folds=3)
+    assert (one["folds"], other["folds"]) == (2, 3)
+    assert one["fingerprint"] != other["fingerprint"]
+    assert {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")} == before
 
 
-def damage_id(folder):
-    text = (folder / "train.csv").read_text()
-    id = text.splitlines()[1].split(",")[0]
-    edit(folder, f"{id},", "case999_day9_slice_0001,")
+def test_the_fold_table_adds_up(competition, work):
+    _, manifest = prepared(competition, work)
+    rows = manifest["fold_table"]
+    for key in ("cases", "scans", "slices"):
+        assert sum(row[key] for row in rows) == manifest[key]
+    decoded = [
+        rle.decode(row.rle, (10**3, 10**3)).sum()
+        for row in submission.read(competition / "train.csv", "segmentation")
+        if row.class_name == "stomach"
+    ]
+    assert sum(row["stomach"] for row in rows) == sum(decoded) > 0
 
 
-def damage_row(folder):
-    lines = (folder / "train.csv").read_text().splitlines()
-    id = lines[1].split(",")[0]
-    kept = [line for line in lines if not line.startswith(f"{id},")]
-    (folder / "train.csv").write_text("\n".join(kept) + "\n")
+def test_a_gap_in_the_slices_is_kept_in_the_manifest(competition, work):
+    image = images.find(competition, "train")[2]
+    drop_slice(competition, image)
+    _, manifest = prepared(competition, work)
+    assert manifest["gaps"] == {image.scan: [image.slice]}
 
 
-def damage_rle(text):
-    def damage(folder):
-        lines = (folder / "train.csv").read_text().splitlines()
-        id, name, _ = lines[1].split(",")
-        lines[1] = f"{id},{name},{text}"
-        (folder / "train.csv").write_text("\n".join(lines) + "\n")
-
-    return damage
-
-
-def damage_png(folder):
-    path = folder / images.find(folder, "train")[0].path
-    path.write_bytes(path.read_bytes()[:1000])
-
-
-def damage_name(folder):
-    path = folder / images.find(folder, "train")[0].path
-    path.rename(path.with_name("slice_0001_50_60_1.50_1.50.png"))
+def test_a_full_disk_leaves_nothing_half_written(competition, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        with pytest.raises(OSError, match="No space left on device"):
+            prepared(competition, small / "work")
+        left = [p for p in small.rglob("*") if p.is_file()]
+        assert not [path for path in left if path.name.startswith(".")]
+        assert not list(small.rglob("manifest.json"))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
-def edit(folder, old, new):
-    text = (folder / "train.csv").read_text()
-    assert old in text
-    (folder / "train.csv").write_text(text.replace(old, new))
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (damage_missing_folder, r"competition: no such folder\. --data expects"),
-        (damage_missing_csv, r"train\.csv: not found\. `prepare` needs"),
-        (
-            damage_column,
-            r"train\.csv: column `segmentation` is missing\. Received: id, class, mask",
-        ),
-        (
-            damage_id,
-            r"train\.csv, row 2: no slice for the id 'case999_day9_slice_0001'",
-        ),
-        (damage_row, r"train\.csv: no row for the slice train/case"),
-        (damage_rle("1 2 3"), r"train\.csv, row 2 \(case.*\): "),
-        (damage_rle("9 1 1 1"), r"train\.csv, row 2 \(case.*\): "),
-        (damage_rle("1 5 3 5"), r"train\.csv, row 2 \(case.*\): "),
-        (damage_rle("1 99999999"), r"train\.csv, row 2 \(case.*\): "),
-        (damage_rle("one 2"), r"train\.csv, row 2 \(case.*\): "),
-        (damage_png, r"slice_0001.*\.png: the PNG is truncated"),
-        (damage_name, r"slice_0001_50_60.*: expected 50 x 60 .* received \d+ x"),
-    ],
-)
-def test_bad_input_is_a_message_and_nothing_half_written(
-    competition, work, damage, message
-):
-    damage(competition)
-    with pytest.raises(ValueError, match=message):
-        prepared(competition, work)
-    dataset = layout.dataset(competition, work)
-    assert not dataset.manifest.exists() and not dataset.slices.exists()
-    assert not [path for path in work.rglob(".*")]
+def test_mle_bench_folders_are_taken_as_they_are(competition, work):
+    sample = competition / "sample_submission.csv"
+    rows = submission.read(sample, "predicted")
+    filled = [dataclasses.replace(row, rle="1 1 5 2") for row in rows]
+    submission.write(sample, filled)
+    pairs = "".join(f"{row.id},{row.class_name}\n" for row in rows)
+    (competition / "test.csv").write_text("id,class\n" + pairs)
+    assert prepared(competition, work)[1]["scans"] > 0
+    assert submission.read(sample, "predicted")[0].rle == "1 1 5 2"
 
 
 def test_real_slices_go_through(real, work):

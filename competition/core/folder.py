@@ -42,6 +42,9 @@ def read(data: pathlib.Path) -> Folder:
         )
     found, faults = images.look(data, "train")
     rows, more = submission.parse(path, "segmentation")
+    if not rows:
+        problems.stop(more)
+        raise ValueError(f"{path}: no rows below the header. Restore the download.")
     slices: dict[str, list[images.Image]] = {}
     for image in found:
         slices.setdefault(image.scan, []).append(image)

@@ -119,6 +119,11 @@ def _fault(
             "a slice's name must look like 'slice_0001_360_310_1.50_1.50.png' (number, "
             "width, height, two spacings in mm). Rename or remove the file."
         )
+    if max(image.shape) > _LARGEST:
+        return (
+            f"expected at most {_LARGEST} pixels a side, received {image.width} x "
+            f"{image.height}. Remove the file or make it smaller."
+        )
     if entry.is_symlink():
         target = pathlib.Path(entry).resolve()
         if not target.is_relative_to(data.resolve()):
@@ -166,11 +171,6 @@ def decode(data: bytes, path: pathlib.Path, expected: tuple[int, int]) -> np.nda
             f"{path}: expected {expected[1]} x {expected[0]} pixels (width x height) "
             f"from the name, received {received[1]} x {received[0]}. "
             "Rename the file or restore it from the download."
-        )
-    if max(received) > _LARGEST:
-        raise ValueError(
-            f"{path}: expected at most {_LARGEST} pixels a side, received "
-            f"{received[1]} x {received[0]}. Remove the file or make it smaller."
         )
     # OpenCV fills up what is missing with grey and says nothing.
     image = None
@@ -241,7 +241,8 @@ def ranges(
     volume: np.ndarray,
 ) -> tuple[list[tuple[float, float]], tuple[float, float]]:
     """The robust (low, high) of each slice of a volume (D, H, W), and of all."""
-    counts = [np.bincount(image.ravel()) for image in volume]
+    # Every fourth pixel: as robust, and a quarter of the work.
+    counts = [np.bincount(image[::2, ::2].ravel()) for image in volume]
     total = np.zeros(max(map(len, counts)), np.int64)
     for each in counts:
         total[: len(each)] += each

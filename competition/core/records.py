@@ -39,8 +39,9 @@ Record = dict[str, Any]
 
 def current(dataset: layout.Dataset, scan: Scan) -> Record | None:
     """The record of a scan whose files and rows are as they were; None otherwise."""
-    path = dataset.record(scan.slices[0].scan)
-    if not path.is_file():
+    name = scan.slices[0].scan
+    path = dataset.record(name)
+    if not all(p.is_file() for p in (path, dataset.scan(name), dataset.masks(name))):
         return None
     record: Record = files.read_json(path)
     if record["rows"] != _rows(scan) or record["stats"] != _stats(scan):
@@ -53,8 +54,6 @@ def verify(dataset: layout.Dataset, scan: Scan, record: Record) -> bool:
     name = scan.slices[0].scan
     paths = [scan.data / image.path for image in scan.slices]
     made = [dataset.scan(name), dataset.masks(name)]
-    if not all(path.is_file() for path in made):
-        return False
     received = [zlib.crc32(path.read_bytes()) for path in paths]
     contents = [arrays.checksum(np.load(path, mmap_mode="r")) for path in made]
     return record["checksums"] == received and record["arrays"] == contents
@@ -82,7 +81,7 @@ def make(
         "arrays": [arrays.checksum(volume), arrays.checksum(bits)],
         "ranges": ranges,
         "scan_range": scan_range,
-        "voxels": [int(masks.plane(bits, c).sum()) for c in range(len(scan.classes))],
+        "voxels": [masks.count(bits, c) for c in range(len(scan.classes))],
     }
     arrays.write(dataset.scan(name), volume)
     arrays.write(dataset.masks(name), bits)
