@@ -16,6 +16,7 @@ CLASSES = ("large_bowel", "small_bowel", "stomach")
 # The scanned stretch of the body, whatever the number of slices.
 _LENGTH_MM = 160.0
 _SMALLEST_AREA_MM2 = 500.0
+_SLIVER_MM = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def draw_body(rng: np.random.Generator, field_mm: float, turn: float) -> Body:
     is where around the middle the stomach lies.
     """
     axes = field_mm * rng.uniform(0.38, 0.44), field_mm * rng.uniform(0.28, 0.32)
-    size = field_mm / 400 * rng.uniform(0.88, 1.12)
+    size = field_mm / 400 * rng.uniform(0.95, 1.18)
     side = rng.choice([-1.0, 1.0])
     tubes = (
         _large_bowel(rng, turn, side) * [*axes, 1, size],
@@ -64,8 +65,8 @@ def draw_body(rng: np.random.Generator, field_mm: float, turn: float) -> Body:
         _stomach(rng, turn, side) * [*axes, 1, size],
     )
     top, low = rng.uniform(0.17, 0.23), rng.uniform(0.82, 0.88)
-    middle = rng.uniform(0.56, 0.64)
-    ranges = ((top, low), (rng.uniform(0.34, 0.42), low - 0.03), (top, middle))
+    middle = rng.uniform(0.6, 0.66)
+    ranges = ((top, low), (rng.uniform(0.28, 0.34), low - 0.03), (top, middle))
     in_mm = tuple((a * _LENGTH_MM, b * _LENGTH_MM) for a, b in ranges)
     return Body(axes, tubes, in_mm, _blobs(rng, axes))
 
@@ -102,13 +103,13 @@ def _small_bowel(rng: np.random.Generator, turn: float) -> np.ndarray:
     tilt = rng.uniform(0, math.pi)
     axis = np.array([math.cos(tilt), math.sin(tilt)])
     across = np.array([-axis[1], axis[0]])
-    loops = 9
+    loops = 10
     points = []
     for k in range(2 * loops):
-        z = (0.3 + 0.65 * k / (2 * loops - 1)) * _LENGTH_MM
+        z = (0.2 + 0.75 * k / (2 * loops - 1)) * _LENGTH_MM
         way = 0.27 * (1 if k % 4 in (1, 2) else -1) * rng.uniform(0.75, 1.1)
         step = 0.15 * (1 if (k // 2) % 2 else -1) * rng.uniform(0.8, 1.2)
-        points.append((*(centre + way * axis + step * across), z, 16))
+        points.append((*(centre + way * axis + step * across), z, 17))
     return _smooth(points)
 
 
@@ -220,16 +221,23 @@ def _paint_ball(
 def masks(body: Body, grid: Grid, distance: np.ndarray) -> np.ndarray:
     """Return the annotation bool (D, H, W, C) that belongs to `distances`.
 
-    Organs overlap in a rim only: deep inside a later class an earlier one ends. A
-    slice with little of an organ has none of it.
+    Organs overlap in a rim only: deep inside a later class an earlier one ends. No
+    slice has slivers of an organ, or little of it.
     """
+    import cv2
+
     z = grid.axes_mm()[0]
     inside = distance < 1
+    brush = cv2.getStructuringElement(
+        cv2.MORPH_ELLIPSE, [round(_SLIVER_MM / grid.spacing_mm)] * 2
+    )
     smallest = _SMALLEST_AREA_MM2 / grid.spacing_mm**2
     for index, (first, last) in enumerate(body.ranges):
         inside[index] &= ((z >= first) & (z <= last))[:, None, None]
         for later in range(index + 1, len(inside)):
             inside[index] &= (distance[later] > 0.8) | ~_within(body, later, z)
+        for plane in inside[index].view(np.uint8):
+            cv2.morphologyEx(plane, cv2.MORPH_OPEN, brush, dst=plane)
         inside[index] &= inside[index].sum((1, 2), keepdims=True) > smallest
     return np.moveaxis(inside, 0, -1)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from competition.core import faulty, files, rle
 from competition.sources import anatomy, scanner
+from competition.sources import faults as faulting
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,13 +58,15 @@ def write(
     slices: int | None = None,
     small: bool = False,
     public: bool = False,
+    faults: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Write `out`/competition and `out`/solution.csv; return what they hold.
 
     `days` is the most days a case has, `slices` replaces the slices of every scan.
     `small` means 8 cases, 3 days and, unless given, 24 slices. `public` leaves the test
-    out, as Kaggle's download does. Where `out` already holds this phantom, nothing is
+    out, as Kaggle's download does. `faults` plants faults in training masks, named in
+    `out`/faults.csv. Where `out` already holds this phantom, nothing is
     written.
     """
     if small:
@@ -74,6 +77,7 @@ def write(
         "days": days,
         "slices": slices,
         "public": public,
+        "faults": faults,
         "seed": seed,
     }
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -83,7 +87,7 @@ def write(
         scans = [scan for scan in scans if scan.part == "train"]
     held = _summary(scans, parameters)
     with files.replacing(out) as folder:
-        _write_scans(folder, scans, seed)
+        _write_scans(folder, scans, seed, faults)
         files.write_json(folder / "phantom.json", held)
     return held
 
@@ -169,12 +173,24 @@ def _summary(scans: list[_Scan], parameters: dict[str, Any]) -> dict[str, Any]:
     return held
 
 
-def _write_scans(folder: pathlib.Path, scans: list[_Scan], seed: int) -> None:
-    """Write images scan by scan, then the tables of train and test."""
+def _write_scans(
+    folder: pathlib.Path, scans: list[_Scan], seed: int, faults: bool
+) -> None:
+    """Write images scan by scan, then the tables of train, test and faults."""
     data = folder / "competition"
-    rows: dict[str, list[str]] = {"train": [], "test": []}
+    rows: dict[str, list[str]] = {"train": [], "test": [], "faults": []}
+    names = [scan.name for scan in scans if scan.part == "train"]
+    kinds = faulting.assign(names, np.random.default_rng(seed)) if faults else {}
     for scan in scans:
-        rows[scan.part] += _write_scan(data, scan, seed)
+        masks = _write_scan(data, scan, seed)
+        rng = np.random.default_rng([seed, scan.case, scan.day + 1, 1])
+        if scan.part == "train" and scan.name in kinds:
+            masks, planted = faulting.plant(masks, kinds[scan.name], rng)
+            rows["faults"] += faulting.lines(scan.name, planted, anatomy.CLASSES)
+        rows[scan.part] += _rows(scan, masks)
+    if faults:
+        table = "scan,first_slice,last_slice,class,fault\n" + "".join(rows["faults"])
+        files.write_text(folder / "faults.csv", table)
     empty = [row.rpartition(",")[0] + ",\n" for row in rows["test"]]
     header = "id,class,predicted\n"
     files.write_text(
@@ -185,8 +201,8 @@ def _write_scans(folder: pathlib.Path, scans: list[_Scan], seed: int) -> None:
         files.write_text(folder / "solution.csv", header + "".join(rows["test"]))
 
 
-def _write_scan(data: pathlib.Path, scan: _Scan, seed: int) -> list[str]:
-    """Write the PNGs of a scan and return its rows `id,class,mask`."""
+def _write_scan(data: pathlib.Path, scan: _Scan, seed: int) -> np.ndarray:
+    """Write the PNGs of a scan and return its masks (D, H, W, C)."""
     import cv2
 
     format = scan.format
@@ -201,13 +217,18 @@ def _write_scan(data: pathlib.Path, scan: _Scan, seed: int) -> list[str]:
     folder = data / scan.folder
     folder.mkdir(parents=True)
     ending = f"{format.width}_{format.height}" + f"_{format.spacing_mm:.2f}" * 2
-    rows = []
     images = scanner.slices(body, grid, (distance, masks), rng)
-    for number, (image, planes) in enumerate(zip(images, masks, strict=True), start=1):
+    for number, image in enumerate(images, start=1):
         path = folder / f"slice_{number:04d}_{ending}.png"
         if not cv2.imwrite(str(path), image):
             raise OSError(f"{path} could not be written. Is there space on the device?")
-        for c, name in enumerate(anatomy.CLASSES):
-            text = rle.encode(planes[..., c])
-            rows.append(f"{scan.name}_slice_{number:04d},{name},{text}\n")
-    return rows
+    return masks
+
+
+def _rows(scan: _Scan, masks: np.ndarray) -> list[str]:
+    """Return the lines `id,class,mask` of a scan's masks (D, H, W, C)."""
+    return [
+        f"{scan.name}_slice_{number:04d},{name},{rle.encode(planes[..., c])}\n"
+        for number, planes in enumerate(masks, start=1)
+        for c, name in enumerate(anatomy.CLASSES)
+    ]

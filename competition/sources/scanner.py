@@ -27,7 +27,7 @@ def slices(
     z, y, x = grid.axes_mm()
     waves = [_waves(rng, mm) for mm in (60.0, 20.0, 10.0)]
     gain = _bias(rng, y, x) * math.exp(rng.uniform(math.log(500), math.log(9_000)))
-    noise = rng.uniform(0.02, 0.035)
+    noise = rng.uniform(0.015, 0.03)
     for index in range(grid.depth):
         marble, mottle, ripple = (_field(each, (z[index], y, x)) for each in waves)
         grey = _background(body, (z[index], y, x), marble)
