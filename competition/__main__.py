@@ -86,6 +86,46 @@ def phantom(
 
 
 @app.command()
+def convert(
+    out: Annotated[Path, typer.Option("--out", help="The folder to make.")],
+    images: Annotated[
+        Path | None, typer.Option("--images", help="NIfTI files or DICOM series.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Label volumes of the same names.")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="Volumes without labels.")
+    ] = None,
+    axis: Annotated[
+        str, typer.Option("--axis", help="x, y or z: slices lie across it.")
+    ] = "z",
+    restore: Annotated[
+        Path | None,
+        typer.Option("--restore", help="Turn these masks back into label volumes."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="With --restore: what was converted.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a competition folder of medical volumes, or label volumes of masks."""
+    if images and labels and not (restore or data):
+        from competition.sources import convert as source
+
+        made = source.write(images, labels, out=out, test=test, axis=axis)
+    elif restore and data and not (images or labels or test):
+        from competition.sources import restore as target
+
+        made = target.write(restore, data=data, out=out)
+    else:
+        raise typer.BadParameter(
+            "give --images and --labels, or --restore and --data, not both"
+        )
+    _print(made, as_json)
+
+
+@app.command()
 def prepare(
     data: Data,
     work: Work = WORK,

@@ -168,7 +168,7 @@ def _table(
     for name, record in made.items():
         low, high = record["scan_range"]
         shared = {"scan_low": low, "scan_high": high, "faulty": name in listed}
-        shared["spacing_z_mm"] = found.spacing_z_mm
+        shared["spacing_z_mm"] = found.spacing_z_mm.get(name, folder.SPACING_Z_MM)
         for index, image in enumerate(found.slices[name]):
             low, high = record["ranges"][index]
             row = {**shared, "index": index, "low": low, "high": high}

@@ -6,7 +6,15 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from competition.core import annotations, images, problems, records, submission
+from competition.core import (
+    annotations,
+    files,
+    images,
+    layout,
+    problems,
+    records,
+    submission,
+)
 
 SPACING_Z_MM = 3.0
 
@@ -15,7 +23,8 @@ SPACING_Z_MM = 3.0
 class Folder:
     """The training part of a folder: slices and rows by scan, classes, problems.
 
-    `gaps` lists the slice numbers that a scan leaves out between its first and last.
+    `gaps` lists the slice numbers that a scan leaves out between its first and last,
+    `spacing_z_mm` the distances of slices that are not the competition's.
     """
 
     data: pathlib.Path
@@ -24,7 +33,7 @@ class Folder:
     classes: list[str]
     problems: list[problems.Problem]
     gaps: dict[str, list[int]]
-    spacing_z_mm: float = SPACING_Z_MM
+    spacing_z_mm: dict[str, float]
 
     def scan(self, name: str) -> records.Scan:
         """What is needed to make the arrays of one scan."""
@@ -61,6 +70,7 @@ def read(data: pathlib.Path) -> Folder:
         classes=annotations.classes(rows),
         problems=[*faults, *more, *_mismatches(path, found, rows)],
         gaps={scan: gap for scan in slices if (gap := _gap(slices[scan]))},
+        spacing_z_mm=_spacings(data),
     )
 
 
@@ -69,10 +79,11 @@ def stamp(data: pathlib.Path) -> str:
     digest = hashlib.sha256()
     for line in sorted(_walk(os.fspath(data / "train"))):
         digest.update(line.encode())
-    table = data / "train.csv"
-    if table.is_file():
-        stat = table.stat()
-        digest.update(f"train.csv {stat.st_size} {stat.st_mtime_ns}".encode())
+    for path in (data / "train.csv", data / layout.GEOMETRY):
+        if path.is_file():
+            stat = path.stat()
+            text = f"{path.name} {stat.st_size} {stat.st_mtime_ns}"
+            digest.update(text.encode())
     return digest.hexdigest()[:16]
 
 
@@ -109,6 +120,12 @@ def _mismatches(
         )
         faults.append(problems.Problem("ids", text, by_id[id].scan))
     return faults
+
+
+def _spacings(data: pathlib.Path) -> dict[str, float]:
+    path = data / layout.GEOMETRY
+    scans = files.read_json(path)["scans"] if path.is_file() else {}
+    return {scan: float(record["spacing_z_mm"]) for scan, record in scans.items()}
 
 
 def _gap(slices: list[images.Image]) -> list[int]:

@@ -3,6 +3,9 @@
 import dataclasses
 import pathlib
 
+# Written by `convert` into a competition folder: the geometry that PNGs cannot keep.
+GEOMETRY = "geometry.json"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:

@@ -1,0 +1,74 @@
+"""Label values and the classes they stand for, from dataset.json or from numbers."""
+
+import pathlib
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from competition.core import files
+
+
+def read(*folders: pathlib.Path) -> dict[int, str]:
+    """The names by label value of the first dataset.json beside the folders.
+
+    Both ways to write it are read: {"1": "name"} and {"name": 1}. Background, 0, is
+    left out; without a dataset.json the result is empty.
+    """
+    for folder in folders:
+        path = folder.resolve().parent / "dataset.json"
+        if path.is_file():
+            return _parse(path, files.read_json(path))
+    return {}
+
+
+def _parse(path: pathlib.Path, dataset: Any) -> dict[int, str]:
+    labels = dataset.get("labels") if isinstance(dataset, dict) else None
+    pairs = list(labels.items()) if isinstance(labels, dict) else []
+    pairs = [(key, n) if isinstance(n, str) else (n, key) for key, n in pairs]
+    for number, name in pairs:
+        if not str(number).isdecimal() or not name.isprintable() or not name.strip():
+            raise ValueError(
+                f"{path}: expected labels as a number and a name each, received "
+                f"{number!r} and {name!r}. Correct the file."
+            )
+    names = {int(number): name.strip() for number, name in pairs if int(number)}
+    if not names or len(set(names.values())) < sum(int(n) > 0 for n, _ in pairs):
+        raise ValueError(
+            f'{path}: expected "labels" such as {{"0": "background", "1": "liver"}}, '
+            f"every number and name once, received {labels!r}. Correct the file."
+        )
+    return names
+
+
+def number(values: Collection[int], labels: pathlib.Path) -> dict[int, str]:
+    """Name the label `values` found under `labels` by their number: label_1, ..."""
+    if not values:
+        raise ValueError(
+            f"{labels}: expected labels above 0, received none in any volume. "
+            "Check the path."
+        )
+    return {value: f"label_{value}" for value in sorted(values)}
+
+
+def check(path: pathlib.Path, values: Collection[int], names: dict[int, str]) -> None:
+    """Refuse `values` of the label volume at `path` that dataset.json does not name."""
+    if unknown := sorted(set(values) - names.keys()):
+        raise ValueError(
+            f"{path}: expected the labels of dataset.json, "
+            f"{', '.join(f'{value} ({name})' for value, name in names.items())}, "
+            f"received {', '.join(map(str, unknown))}. Name them there."
+        )
+
+
+def whole(path: pathlib.Path, array: np.ndarray) -> np.ndarray:
+    """Return the labels at `path` as whole numbers from 0, kept as floats or not."""
+    if array.dtype.kind == "u":
+        return array
+    wrong = array[~((array >= 0) & (array == np.floor(array)) & np.isfinite(array))]
+    if wrong.size:
+        raise ValueError(
+            f"{path}: expected whole numbers from 0 as labels, received {wrong[0]} "
+            f"(one of {wrong.size} such voxels). Is it the image?"
+        )
+    return array.astype(np.min_scalar_type(int(array.max())))

@@ -1,0 +1,69 @@
+"""Intensities of any type as uint16, in the order they had."""
+
+import math
+
+import numpy as np
+
+from competition.core import console
+
+LEVELS = 65536
+_FEW = 256
+
+
+def convert(volume: np.ndarray, name: str) -> tuple[np.ndarray, dict[str, object]]:
+    """Convert a volume to uint16 of the same shape, and say how; `name` is for errors.
+
+    Whole numbers that fit stay as they are, those in a range of 65,536 are shifted.
+    Up to 65,536 distinct values stay distinct, as near to a linear map as that allows;
+    more are mapped linearly, and neighbours fall together.
+    """
+    if not np.isfinite(volume).all():
+        count = int(volume.size - np.isfinite(volume).sum())
+        raise ValueError(
+            f"{name}: expected finite intensities, received NaN or infinity in {count} "
+            "voxels. Replace them, for instance by the smallest intensity."
+        )
+    low, high = volume.min().item(), volume.max().item()
+    whole = volume.dtype.kind in "iu" or bool((volume == np.floor(volume)).all())
+    if whole and high - low < LEVELS:
+        shift = 0 if low >= 0 and high < LEVELS else int(low)
+        return _shifted(volume, shift), {"map": "shift", "shift": shift}
+    return _spread(volume, name), {"map": "spread", "low": low, "high": high}
+
+
+def _shifted(volume: np.ndarray, shift: int) -> np.ndarray:
+    if volume.dtype.kind == "f":
+        return (volume - float(shift)).astype(np.uint16)
+    # Modulo 65,536: the differences fit uint16, but not always the type they had.
+    return volume.astype(np.uint16) - np.uint16(shift % LEVELS)
+
+
+def _spread(volume: np.ndarray, name: str) -> np.ndarray:
+    values, places = np.unique(volume, return_inverse=True)
+    exact = values.astype(np.float64)
+    if not math.isfinite(float(exact[-1]) - float(exact[0])):
+        exact /= 2
+    span = (exact[-1] - exact[0]) or 1.0
+    linear = (exact - exact[0]) / span * (LEVELS - 1)
+    levels = np.round(linear).astype(np.int64)
+    if len(values) <= LEVELS:
+        levels = _distinct(levels)
+    else:
+        _warn_if_flat(levels[places.ravel()], name)
+    return levels.astype(np.uint16)[places].reshape(volume.shape)
+
+
+def _distinct(levels: np.ndarray) -> np.ndarray:
+    """Move ascending levels (n,) as little as needed for each to exceed the last."""
+    rank = np.arange(len(levels))
+    room = np.clip(levels - rank, 0, LEVELS - len(levels))
+    return np.maximum.accumulate(room) + rank
+
+
+def _warn_if_flat(levels: np.ndarray, name: str) -> None:
+    low, high = np.percentile(levels, (0.5, 99.5))
+    if high - low < _FEW:
+        console.warn(
+            f"{name}: a few extreme intensities leave {high - low:.0f} of {LEVELS} "
+            "levels to 99 % of the voxels. Clip them before converting."
+        )

@@ -1,0 +1,58 @@
+"""What SimpleITK keeps to itself of a NIfTI file.
+
+It reads NaN and infinity as 0, and 0 where a file is cut off.
+"""
+
+import gzip
+import math
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+_FLOATS = {16: "f4", 64: "f8"}
+# By the size of the header, version 1 or 2: where the dimensions, the type with the
+# bits of a voxel, and the start of the voxels are, and their forms.
+_PLACES = {
+    348: ((40, "8h"), (70, "2h"), (108, "f")),
+    540: ((16, "8q"), (12, "2h"), (168, "q")),
+}
+
+
+def check(path: pathlib.Path) -> None:
+    """Refuse a file that is cut off, or holds numbers that are not finite."""
+    content = _content(path)
+    order = "<" if struct.unpack_from("<i", content)[0] in _PLACES else ">"
+    places = _PLACES[struct.unpack_from(order + "i", content)[0]]
+    size, (type, bits), (start,) = (
+        struct.unpack_from(order + form, content, place) for place, form in places
+    )
+    voxels = math.prod(size[1 : size[0] + 1])
+    expected = int(start) + voxels * bits // 8
+    if len(content) < expected:
+        raise ValueError(
+            f"{path}: expected {expected} bytes, received {len(content)}: the file is "
+            "cut off. Restore it."
+        )
+    if type not in _FLOATS:
+        return
+    values = np.frombuffer(content, order + _FLOATS[type], voxels, int(start))
+    if count := values.size - np.count_nonzero(np.isfinite(values)):
+        raise ValueError(
+            f"{path}: expected finite numbers, received NaN or infinity in {count} "
+            "voxels. Replace them, for instance by the smallest number."
+        )
+
+
+def _content(path: pathlib.Path) -> bytes:
+    """The bytes of a file, unpacked if they are packed, as far as they go."""
+    content = path.read_bytes()
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path}: the file is cut off or damaged ({error}). Restore it."
+        ) from error
