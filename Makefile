@@ -8,6 +8,7 @@ WORK ?= work
 PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
 READY := $(VENV)/ready
+REQUIREMENTS := cat requirements.txt
 
 ifdef DATA
 TRUTH ?=
@@ -27,7 +28,7 @@ setup: $(READY) ## make .venv and install the pinned packages
 $(READY): requirements.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(REQUIREMENTS) | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
 	touch $(READY)
 
 phantom: setup
@@ -48,11 +49,13 @@ bench: setup    ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m tests.bench $(BENCH)
 
 test-latest:    ## the tests on the newest releases, in .venv-latest
-	$(MAKE) test VENV=.venv-latest READY=.venv-latest/ready REQUIREMENTS=requirements-latest.txt
+	$(MAKE) setup VENV=.venv-latest REQUIREMENTS="sed s/==.*// requirements.txt"
+	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
 kernel: setup   ## the package as a wheel for a Kaggle dataset, beside the kernels
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WORK)/kernels .
 	cp -r kernels/train kernels/submit $(WORK)/kernels/
+	rm -rf build competition.egg-info
 
-clean:          ## remove the environment and all that was made
-	rm -rf $(VENV) .venv-latest $(WORK) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean:          ## remove the environments and caches; what is in work/ stays
+	rm -rf $(VENV) .venv-latest build *.egg-info .pytest_cache .mypy_cache .ruff_cache

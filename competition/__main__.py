@@ -67,6 +67,9 @@ def phantom(
     public: Annotated[
         bool, typer.Option("--public", help="As Kaggle shows it: without the test.")
     ] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Plant wrong masks; see OUT/faults.csv.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another seed, other anatomy.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -80,6 +83,7 @@ def phantom(
         slices=slices,
         small=small,
         public=public,
+        faults=faults,
         seed=seed,
     )
     _print(made, as_json)
@@ -170,43 +174,27 @@ def train(
     _print(step.run(job.dataset, job.run, fold=fold), as_json)
 
 
-@app.command()
-def predict(
-    data: Data,
-    experiment: Experiment,
-    work: Work = WORK,
-    override: Set = None,
-    name: Name = None,
-    as_json: Json = False,
-) -> None:
-    """Predict every training scan by the fold that held it out."""
-    _step("predict", _job(data, experiment, work, override, name), as_json)
+def _add_step(step: str, about: str) -> None:
+    """Add the command of a step that takes nothing but a run."""
+
+    @app.command(step, help=about)
+    def take(
+        data: Data,
+        experiment: Experiment,
+        work: Work = WORK,
+        override: Set = None,
+        name: Name = None,
+        as_json: Json = False,
+    ) -> None:
+        from competition import pipeline
+
+        job = _job(data, experiment, work, override, name)
+        _print(pipeline.STEPS[step](job), as_json)
 
 
-@app.command()
-def decide(
-    data: Data,
-    experiment: Experiment,
-    work: Work = WORK,
-    override: Set = None,
-    name: Name = None,
-    as_json: Json = False,
-) -> None:
-    """Find the rule that turns probabilities into masks."""
-    _step("decide", _job(data, experiment, work, override, name), as_json)
-
-
-@app.command()
-def report(
-    data: Data,
-    experiment: Experiment,
-    work: Work = WORK,
-    override: Set = None,
-    name: Name = None,
-    as_json: Json = False,
-) -> None:
-    """Write the page about a run."""
-    _step("report", _job(data, experiment, work, override, name), as_json)
+_add_step("predict", "Predict every training scan by the fold that held it out.")
+_add_step("decide", "Find the rule that turns probabilities into masks.")
+_add_step("report", "Write the page about a run.")
 
 
 @app.command()
@@ -304,6 +292,15 @@ def run(
     _print({**results["submit"], **results["report"]}, as_json)
 
 
+@app.command()
+def audit(data: Data, work: Work = WORK, as_json: Json = False) -> None:
+    """Describe prepared data, and list the annotations that look wrong."""
+    from competition.core import layout
+    from competition.study import audit as study
+
+    _print(study.run(layout.dataset(data, work)), as_json)
+
+
 def _job(
     data: Path,
     experiment: str,
@@ -316,12 +313,6 @@ def _job(
     return pipeline.open_job(
         experiment, data=data, work=work, overrides=tuple(override or ()), name=name
     )
-
-
-def _step(name: str, job: Any, as_json: bool) -> None:
-    from competition import pipeline
-
-    _print(pipeline.STEPS[name](job), as_json)
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:

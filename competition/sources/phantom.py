@@ -66,8 +66,7 @@ def write(
     `days` is the most days a case has, `slices` replaces the slices of every scan.
     `small` means 8 cases, 3 days and, unless given, 24 slices. `public` leaves the test
     out, as Kaggle's download does. `faults` plants faults in training masks, named in
-    `out`/faults.csv. Where `out` already holds this phantom, nothing is
-    written.
+    `out`/faults.csv. Where `out` already holds this phantom, nothing is written.
     """
     if small:
         cases, days, slices = 8, 3, slices or 24

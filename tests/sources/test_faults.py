@@ -1,7 +1,9 @@
+import csv
+
 import numpy as np
 import pytest
 
-from competition.sources import faults
+from competition.sources import faults, phantom
 
 NAMES = ("large_bowel", "small_bowel", "stomach")
 KINDS = ("moved", "shifted", "dropped", "swapped")
@@ -104,3 +106,30 @@ def test_lines_count_slices_from_one_and_name_no_class_for_all():
         "case1_day2,5,7,large_bowel stomach,swapped\n",
         "case1_day2,1,10,,moved\n",
     ]
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_phantom_with_faults_differs_in_the_named_masks_alone(tmp_path):
+    sound, faulty = tmp_path / "sound", tmp_path / "faulty"
+    for out in (sound, faulty):
+        size = {"cases": 5, "days": 1, "slices": 12, "public": True}
+        phantom.write(out, **size, faults=out is faulty, seed=4)
+    images = sorted((sound / "competition").rglob("*.png"))
+    for image in images:
+        other = faulty / image.relative_to(sound)
+        assert image.read_bytes() == other.read_bytes()
+    listed = {fault["scan"]: fault for fault in rows(faulty / "faults.csv")}
+    assert listed and not (sound / "faults.csv").exists()
+    tables = (rows(out / "competition" / "train.csv") for out in (sound, faulty))
+    changed = {
+        (row["id"].partition("_slice_")[0], row["class"])
+        for row, other in zip(*tables, strict=True)
+        if row != other
+    }
+    assert {scan for scan, _ in changed} == listed.keys()
+    for scan, class_name in changed:
+        assert class_name in (listed[scan]["class"] or class_name).split()

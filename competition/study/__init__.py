@@ -1,0 +1,1 @@
+"""To understand the data rather than to submit."""

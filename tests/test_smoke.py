@@ -1,0 +1,26 @@
+"""The smoke experiment learns the small phantom; a bad model would not."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from competition.sources import phantom
+
+NOISE = ("tensorflow", "cuda", "XLA", "onednn", "Traceback", "Warning")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_smoke_scores_at_least_090(tmp_path, seed):
+    phantom.write(tmp_path / "phantom", small=True, seed=seed)
+    data = tmp_path / "phantom" / "competition"
+    command = [sys.executable, "-m", "competition", "run", "--json"]
+    command += ["--data", data, "--work", tmp_path / "work", "--experiment", "smoke"]
+    command += ["--truth", tmp_path / "phantom" / "solution.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    results = json.loads(done.stdout)
+    assert results["validate"]["ok"]
+    assert results["score"]["submission"]["score_per_class"] >= 0.90
+    assert results["score"]["oof"]["score_per_class"] >= 0.85
+    assert not [word for word in NOISE if word.lower() in done.stderr.lower()]
