@@ -1,13 +1,11 @@
 """Step 8: one self-contained HTML page about a run."""
 
-import base64
 import hashlib
 import pathlib
 from typing import Any, Literal
 
-from competition.core import files, history, layout, pictures, runs, slices
+from competition.core import files, history, layout, page, pictures, runs, slices
 
-TEMPLATES = pathlib.Path(__file__).parent / "templates"
 CURVES: dict[Literal["loss", "score"], str] = {
     "loss": "Training loss",
     "score": "Held-out score",
@@ -24,48 +22,40 @@ def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
             raise ValueError(
                 f"{path}: not found. Run `python -m competition {step}` first."
             )
-    page, key = run.files.report, _key(dataset, run)
-    if not (page.is_file() and key in page.read_text(encoding="utf-8")):
-        files.write_text(page, _render(dataset, run, key))
-    return {"report": str(page)}
+    path, key = run.files.report, _key(dataset, run)
+    if not (path.is_file() and key in path.read_text(encoding="utf-8")):
+        files.write_text(path, _render(dataset, run, key))
+    return {"report": str(path)}
 
 
 def _key(dataset: layout.Dataset, run: runs.Run) -> str:
     """A digest of all that the page is made of."""
     parts = [run.files.config, run.files.decision, run.files.score, dataset.slices]
     parts += [run.files.history(fold) for fold in run.config.folds]
-    parts += [pathlib.Path(__file__), TEMPLATES / "report.html"]
+    parts += [pathlib.Path(__file__), *sorted(page.TEMPLATES.iterdir())]
     contents = [path.read_bytes() if path.is_file() else b"" for path in parts]
     return hashlib.sha256(repr(contents).encode()).hexdigest()
 
 
 def _render(dataset: layout.Dataset, run: runs.Run, key: str) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     read = files.read_json(run.files.score)
     scores = {name: result for name, result in read.items() if result}
     ranked = {name: _ranked(result) for name, result in scores.items()}
     histories = {k: history.read(run.files.history(k)) for k in run.config.folds}
-    return environment.get_template("report.html").render(
-        key=key,
-        run=run,
-        dataset=dataset.root.name,
-        colours={c: pictures.class_colour(i) for i, c in enumerate(run.classes)},
-        scores=scores,
-        ranked=ranked,
-        rules=files.read_json(run.files.decision)["rules"],
-        curves=_curves(histories),
-        examples=_examples(dataset, run, ranked.get("oof", [])),
-        folds=_folds(slices.read(dataset.slices), histories),
-        settings=_settings(run),
-    )
+    values = {
+        "key": key,
+        "run": run,
+        "dataset": dataset.root.name,
+        "colours": {c: pictures.class_colour(i) for i, c in enumerate(run.classes)},
+        "scores": scores,
+        "ranked": ranked,
+        "rules": files.read_json(run.files.decision)["rules"],
+        "curves": _curves(histories),
+        "examples": _examples(dataset, run, ranked.get("oof", [])),
+        "folds": _folds(slices.read(dataset.slices), histories),
+        "settings": _settings(run),
+    }
+    return page.render("report.html", values)
 
 
 def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -106,7 +96,7 @@ def _pictures(
     return [
         {
             "number": shown.number,
-            "png": _embed(pictures.slice(shown, len(run.classes))),
+            "png": page.embed(pictures.slice(shown, len(run.classes))),
         }
         for shown in pictures.choose(dataset, run, scan)
     ]
@@ -128,7 +118,7 @@ def _curves(histories: Histories) -> list[dict[str, str]]:
         lines = {name: points for name, points in lines.items() if points}
         if lines:
             looks = {
-                look: _embed(pictures.curves(lines, xlabel="epoch", ink=ink))
+                look: page.embed(pictures.curves(lines, xlabel="epoch", ink=ink))
                 for look, ink in INKS.items()
             }
             drawn.append({"title": title, **looks})
@@ -161,7 +151,3 @@ def _settings(run: runs.Run) -> dict[str, dict[str, Any]]:
     tables = {key: part for key, part in values.items() if isinstance(part, dict)}
     plain = {key: value for key, value in values.items() if key not in tables}
     return {"run": plain, **tables}
-
-
-def _embed(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich import progress
 
-from competition.core import arrays, console, files, layout, slices
+from competition.core import arrays, console, files, layout, page, slices
 from competition.study import audit_page, drawings, evidence, fingerprint, suspects
 from competition.study.suspect import Suspect
 
@@ -44,10 +44,10 @@ def run(dataset: layout.Dataset) -> dict[str, Any]:
     files.write_bytes(folder / "fingerprint.png", picture)
     files.write_text(folder / "suspects.csv", _csv(rows))
     strips = _draw(dataset, table, listed)
-    page = audit_page.render(
+    html = audit_page.render(
         dataset.root.name, of_data, rows=rows, strips=strips, picture=picture
     )
-    files.write_text(folder / "audit.html", page)
+    files.write_text(folder / "audit.html", html)
     summary = {
         "audit": str(folder / "audit.html"),
         "scans": len(found),
@@ -61,7 +61,7 @@ def run(dataset: layout.Dataset) -> dict[str, Any]:
 def _key(dataset: layout.Dataset) -> str:
     """A digest of the data set and of the code that looks at it."""
     here = pathlib.Path(__file__).parent
-    parts = [dataset.manifest, dataset.slices, audit_page.TEMPLATES / "audit.html"]
+    parts = [dataset.manifest, dataset.slices, *sorted(page.TEMPLATES.iterdir())]
     parts += sorted(dataset.root.glob("scans/*.json")) + sorted(here.glob("*.py"))
     contents = [path.read_bytes() for path in parts if path.is_file()]
     return hashlib.sha256(b"\0".join(contents)).hexdigest()

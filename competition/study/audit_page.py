@@ -1,16 +1,13 @@
 """The audit as one self-contained page."""
 
-import base64
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from competition.core import pictures
+from competition.core import page, pictures
 from competition.study import drawings
 
-TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
 # So many suspects have a picture on the page; table and folder have them all.
 SHOWN = 60
 REASONS = {
@@ -37,35 +34,21 @@ def render(
     picture: bytes,
 ) -> str:
     """Return the page; `strips` are the pictures of the first rows."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     # Photographs: JPEG is a quarter of the PNG beside the page.
-    embedded = [_embed(drawings.encode(strip, ".jpg"), "jpeg") for strip in strips]
+    embedded = [page.embed(drawings.encode(strip, ".jpg"), "jpeg") for strip in strips]
     counts = {
         words: sum(row["reason"] == reason for row in rows)
         for reason, words in REASONS.items()
     }
-    return environment.get_template("audit.html").render(
-        dataset=dataset,
-        print=fingerprint,
-        picture=_embed(picture, "png"),
-        rows=rows,
-        strips=embedded,
-        reasons=REASONS,
-        counts={words: count for words, count in counts.items() if count},
-        colours={
-            name: pictures.class_colour(c)
-            for c, name in enumerate(fingerprint["classes"])
-        },
-    )
-
-
-def _embed(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64," + base64.b64encode(data).decode()
+    classes = enumerate(fingerprint["classes"])
+    values = {
+        "dataset": dataset,
+        "print": fingerprint,
+        "picture": page.embed(picture),
+        "rows": rows,
+        "strips": embedded,
+        "reasons": REASONS,
+        "counts": {words: count for words, count in counts.items() if count},
+        "colours": {name: pictures.class_colour(c) for c, name in classes},
+    }
+    return page.render("audit.html", values)
