@@ -102,7 +102,7 @@ def _settings(options: Options) -> dict[str, Any]:
     del settings["verify"]
     for key in ("fold_file", "faulty"):
         path = pathlib.Path(settings[key] or "")
-        settings[key] = path.read_text() if path.is_file() else settings[key]
+        settings[key] = path.read_text("utf-8") if path.is_file() else settings[key]
     return settings | {"fold_file": str(settings["fold_file"])}
 
 

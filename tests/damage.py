@@ -16,7 +16,7 @@ def first(folder):
 
 def rows(folder):
     """The header and the lines of train.csv."""
-    header, *lines = (folder / "train.csv").read_text().splitlines()
+    header, *lines = (folder / "train.csv").read_text("utf-8").splitlines()
     return header, lines
 
 

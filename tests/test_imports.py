@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def imported(path: pathlib.Path, *, top_only: bool) -> set[str]:
     """The dotted names that a file imports; `top_only` leaves out late imports."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text("utf-8"))
     nodes = tree.body if top_only else list(ast.walk(tree))
     names = set()
     for node in nodes:

@@ -25,7 +25,7 @@ def test_without_a_test_the_submission_is_its_header(finished, competition, tmp_
     (competition / "sample_submission.csv").write_text("id,class,predicted\n")
     _, rows, out = submit(finished, competition, tmp_path)
     assert rows == []
-    assert out.read_text() == "id,class,predicted\n"
+    assert out.read_text("utf-8") == "id,class,predicted\n"
 
 
 def test_without_test_and_sample_too(finished, competition, tmp_path):
@@ -46,7 +46,7 @@ def test_a_sample_without_images_gives_empty_rows(
 
 def test_the_samples_order_is_kept(finished, competition, tmp_path):
     path = competition / "sample_submission.csv"
-    header, *lines = path.read_text().splitlines()
+    header, *lines = path.read_text("utf-8").splitlines()
     path.write_text("\n".join([header, *reversed(lines)]) + "\n")
     _, rows, _ = submit(finished, competition, tmp_path)
     assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)

@@ -32,4 +32,4 @@ def _read(path: pathlib.Path) -> set[str]:
             "--faulty takes none, uwm, host or a file with one scan a line. "
             f"Received: {path}, which is no file."
         )
-    return set(path.read_text().split())
+    return set(path.read_text("utf-8").split())

@@ -46,7 +46,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 def read_json(path: pathlib.Path) -> Any:
     """Read a JSON file; a broken one is an error that names it."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(
             f"{path} is not valid JSON ({error}). Delete it and run the step again."

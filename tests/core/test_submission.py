@@ -44,7 +44,7 @@ def test_what_is_written_is_read_again(tmp_path):
     rows = [submission.Row(2, A, "bowel", "1 2"), submission.Row(3, B, "bowel", "")]
     path = tmp_path / "new" / "submission.csv"
     submission.write(path, rows)
-    assert path.read_text() == f"id,class,predicted\n{A},bowel,1 2\n{B},bowel,\n"
+    assert path.read_text("utf-8") == f"id,class,predicted\n{A},bowel,1 2\n{B},bowel,\n"
     assert submission.read(path, "predicted") == rows
 
 
@@ -53,7 +53,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path.write_text("old")
     with pytest.raises(AttributeError):
         submission.write(path, ["not a row"])
-    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+    assert [p.read_text("utf-8") for p in tmp_path.iterdir()] == ["old"]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_volume_becomes_a_case_in_the_competitions_layout(tmp_path):
 
 def test_the_sidecar_keeps_what_slices_cannot(tmp_path):
     convert.write(*make(tmp_path), out=tmp_path / "out", axis="x")
-    sidecar = json.loads((tmp_path / "out/geometry.json").read_text())
+    sidecar = json.loads((tmp_path / "out/geometry.json").read_text("utf-8"))
     assert sidecar["axis"] == "x"
     assert sidecar["classes"] == {"label_1": 1, "label_2": 2}
     scan = sidecar["scans"]["case2_day0"]
@@ -85,7 +85,7 @@ def test_test_volumes_follow_and_have_empty_rows(tmp_path):
 
 def test_without_a_test_the_sample_submission_is_its_header(tmp_path):
     convert.write(*make(tmp_path), out=tmp_path / "out")
-    text = (tmp_path / "out/sample_submission.csv").read_text()
+    text = (tmp_path / "out/sample_submission.csv").read_text("utf-8")
     assert text == "id,class,predicted\n"
 
 
@@ -216,7 +216,7 @@ def test_images_of_one_channel_go_with_labels_without_its_number(tmp_path):
     for path in images_in.iterdir():
         path.rename(str(path).replace(".nii", "_0000.nii"))
     convert.write(images_in, labels_in, out=tmp_path / "out")
-    scans = json.loads((tmp_path / "out/geometry.json").read_text())["scans"]
+    scans = json.loads((tmp_path / "out/geometry.json").read_text("utf-8"))["scans"]
     assert [scan["name"] for scan in scans.values()] == ["a", "b"]
 
 

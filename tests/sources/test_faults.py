@@ -109,7 +109,7 @@ def test_lines_count_slices_from_one_and_name_no_class_for_all():
 
 
 def rows(path):
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

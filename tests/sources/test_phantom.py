@@ -205,13 +205,13 @@ def test_called_again_it_writes_nothing(tmp_path):
     before = record.stat().st_mtime_ns
     assert phantom.write(tmp_path / "out", **TINY, seed=0) == held
     assert record.stat().st_mtime_ns == before
-    assert held == json.loads(record.read_text())
+    assert held == json.loads(record.read_text("utf-8"))
 
 
 def test_public_is_kaggles_download_without_a_test(tmp_path):
     held = phantom.write(tmp_path / "out", **{**TINY, "public": True}, seed=0)
     data = tmp_path / "out" / "competition"
-    assert (data / "sample_submission.csv").read_text() == "id,class,predicted\n"
+    assert (data / "sample_submission.csv").read_text("utf-8") == "id,class,predicted\n"
     assert not (data / "test").exists()
     assert not (tmp_path / "out" / "solution.csv").exists()
     assert held["test"] == {"scans": [], "slices": 0}

@@ -32,7 +32,7 @@ def faulty(tmp_path_factory):
     phantom.write(out, small=True, public=True, faults=True, seed=HELD_OUT)
     dataset = layout.dataset(out / "competition", out / "work")
     prepare.run(out / "competition", dataset)
-    with open(out / "faults.csv", newline="") as file:
+    with open(out / "faults.csv", encoding="utf-8", newline="") as file:
         return dataset, list(csv.DictReader(file))
 
 
@@ -41,7 +41,7 @@ def audited(faulty):
     """The same after the audit: (data set, faults, summary, suspects)."""
     dataset, planted = faulty
     summary = audit.run(dataset)
-    with open(dataset.root / "audit" / "suspects.csv", newline="") as file:
+    with open(dataset.root / "audit" / "suspects.csv", encoding="utf-8", newline="") as file:
         return dataset, planted, summary, list(csv.DictReader(file))
 
 
@@ -79,7 +79,7 @@ def test_suspects_come_worst_first_each_with_a_picture(audited):
 
 def test_page_holds_its_pictures_and_fetches_nothing(audited):
     dataset, _, summary, listed = audited
-    page = (dataset.root / "audit" / "audit.html").read_text()
+    page = (dataset.root / "audit" / "audit.html").read_text("utf-8")
     assert summary["audit"] == str(dataset.root / "audit" / "audit.html")
     assert page.count("data:image/jpeg;base64,") == len(listed)
     assert page.count("data:image/png;base64,") == 1
