@@ -7,6 +7,7 @@ EXPERIMENT ?= smoke
 WORK ?= work
 PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
+KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
 REQUIREMENTS := cat requirements.txt
 
@@ -52,10 +53,8 @@ test-latest:    ## the tests on the newest releases, in .venv-latest
 	$(MAKE) setup VENV=.venv-latest REQUIREMENTS="sed s/==.*// requirements.txt"
 	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
-kernel: setup   ## the package as a wheel for a Kaggle dataset, beside the kernels
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WORK)/kernels .
-	cp -r kernels/train kernels/submit $(WORK)/kernels/
-	rm -rf build competition.egg-info
+kernel: setup   ## a trained run as dataset and kernel for Kaggle; KAGGLE_USER=you EXPERIMENT=unet
+	$(BIN)/python -m competition kernel build --work "$(WORK)" --experiment "$(EXPERIMENT)" --user "$(KAGGLE_USER)"
 
 clean:          ## remove the environments and caches; what is in work/ stays
 	rm -rf $(VENV) .venv-latest build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,76 +1,214 @@
 """Step 4: the decision rule of each class, found on out-of-fold probabilities."""
 
+import dataclasses
+import functools
 import hashlib
-import itertools
+import os
+from concurrent import futures
 from typing import Any
 
+import numpy as np
 from rich import progress
 
 from competition.core import (
     arrays,
+    config,
     console,
+    evidence,
     files,
     layout,
     metric,
-    probabilities,
+    nested,
     rules,
     runs,
     slices,
+    trials,
 )
+
+# A decision of another version is made again.
+VERSION = 2
+# Beside the best threshold of the config, tried at the end.
+_FINER = (-0.1, -0.05, 0.05, 0.1)
 
 
 def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
-    """Choose the best threshold and smallest component of each class.
+    """Search the rule of each class, and test the search on what it did not see.
 
     What was decided on the same probabilities and choices is kept.
     """
+    folds = runs.trained(run)
     table = slices.read(dataset.slices)
-    scans = slices.held_out_scans(table, runs.trained(run))
+    scans = slices.held_out_scans(table, folds)
     key = _key(run, scans)
     if run.files.decision.is_file():
         decision = files.read_json(run.files.decision)
         if decision["key"] == key:
             return dict(decision)
-    measured = _measure(dataset, run, scans)
-    best = [
-        max(by_rule, key=lambda rule: _score(by_rule[rule], scans))
-        for by_rule in measured
-    ]
-    decision = {"rules": rules.to_json(best, run.classes), "key": key}
+    found = _search(dataset, run, table=table, scans=scans)
+    _tell(found, run)
+    decision = _to_json(found, run) | {"key": key}
     files.write_json(run.files.decision, decision)
     return decision
 
 
-def _measure(
-    dataset: layout.Dataset, run: runs.Run, scans: list[str]
-) -> list[dict[rules.Rule, list[metric.Measured]]]:
-    """Measure every rule of every class on every scan, a scan at a time."""
-    store = arrays.Arrays(dataset)
-    grid = [
-        rules.Rule(threshold, voxels)
-        for threshold, voxels in itertools.product(
-            run.config.decide.thresholds, run.config.decide.voxels
+def steps(decide: config.Decide, *, members: int) -> list[nested.Step]:
+    """The steps of the search: what the config tries, coarse to fine."""
+    chosen = [
+        nested.Step(name, _replace(field, tuple(values)))
+        for name, field, values in (
+            ("threshold", "threshold", decide.thresholds),
+            ("gate", "gate", (None, *decide.gates)),
+            ("smooth", "smooth", (False, True) if decide.smooth else ()),
+            ("pixels", "pixels", (0, *decide.pixels)),
+            ("voxels", "voxels", (0, *decide.voxels)),
+            ("largest", "largest", (0, *decide.largest)),
+            ("holes", "holes", (False, True) if decide.holes else ()),
         )
+        if set(values) - {None, 0}
     ]
-    measured: list[dict[rules.Rule, list[metric.Measured]]] = [
-        {rule: [] for rule in grid} for _ in run.classes
+    if decide.thresholds:
+        chosen.append(nested.Step("threshold, finer", _finer))
+    if members == 1 or not decide.weights:
+        return chosen
+    weighing = [
+        nested.Step(f"weight {place + 1}", _reweigh(place, members, decide.weights))
+        for place in range(members)
     ]
-    for scan in progress.track(scans, "decide", console=console.ERR):
-        probability = probabilities.read(run.files.oof(scan))
-        bits = store.masks(scan)
-        for index, by_rule in enumerate(measured):
-            truth = metric.prepare((bits >> index) & 1, classes=1)
-            for rule in grid:
-                mask = rules.decide(probability[..., index], rule)
-                by_rule[rule].append(metric.measure(truth, mask.astype(bits.dtype)))
-    return measured
+    return weighing + chosen
 
 
-def _score(measured: list[metric.Measured], scans: list[str]) -> float:
-    by_scan = dict(zip(scans, measured, strict=True))
-    return metric.summarise(by_scan, ("class",))["score_per_class"] or 0.0
+def _replace(field: str, values: tuple[Any, ...]) -> nested.Propose:
+    def propose(rule: rules.Rule) -> list[rules.Rule]:
+        return [
+            dataclasses.replace(rule, **{field: value})
+            for value in values
+            if value != getattr(rule, field)
+        ]
+
+    return propose
+
+
+def _finer(rule: rules.Rule) -> list[rules.Rule]:
+    near = [round(rule.threshold + offset, 4) for offset in _FINER]
+    return [dataclasses.replace(rule, threshold=t) for t in near if 0 < t < 1]
+
+
+def _reweigh(place: int, members: int, values: tuple[float, ...]) -> nested.Propose:
+    def propose(rule: rules.Rule) -> list[rules.Rule]:
+        rows = []
+        for value in values:
+            weights = [*rule.weights] or [1.0] * members
+            # Beside the others' mean, so that rounds of steps do not drift.
+            others = (sum(weights) - weights[place]) / (members - 1)
+            weights[place] = value * others
+            if any(weights):
+                shares = rules.shares(weights, members)
+                rows.append(tuple(round(share, 4) for share in shares))
+        return [dataclasses.replace(rule, weights=row) for row in rows]
+
+    return propose
+
+
+def _search(
+    dataset: layout.Dataset, run: runs.Run, *, table: Any, scans: list[str]
+) -> nested.Found:
+    first = table.drop_duplicates("scan").set_index("scan")
+    groups = [
+        nested.Group(i, int(first["fold"][scan]), int(first["case"][scan]))
+        for i, scan in enumerate(scans)
+    ]
+    trying = _Trying(run, arrays.Arrays(dataset), scans)
+    return nested.search(
+        steps(run.config.decide, members=len(runs.members(run))),
+        groups,
+        start=[rules.Rule()] * len(run.classes),
+        table=trying.table,
+        measure=trying,
+    )
+
+
+class _Trying:
+    """Measures rules on every scan, each rule once, a scan at a time in each thread."""
+
+    def __init__(self, run: runs.Run, store: arrays.Arrays, scans: list[str]) -> None:
+        self.run, self.store, self.scans = run, store, scans
+        self.table: nested.Table = [{} for _ in run.classes]
+        self.passes = 0
+
+    def __call__(self, wanted: list[set[rules.Rule]]) -> None:
+        """Fill the table with the rules by class that are not there yet."""
+        new = [
+            asked - known.keys()
+            for asked, known in zip(wanted, self.table, strict=True)
+        ]
+        if not any(new):
+            return
+        self.passes += 1
+        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = progress.track(
+                pool.map(functools.partial(self._scan, new), self.scans),
+                f"decide, pass {self.passes}",
+                total=len(self.scans),
+                console=console.ERR,
+            )
+            by_scan = list(results)
+        for index, tried in enumerate(new):
+            for rule in tried:
+                numbers = np.array([scan[index][rule] for scan in by_scan])
+                self.table[index][rule] = numbers
+
+    def _scan(
+        self, new: list[set[rules.Rule]], scan: str
+    ) -> list[dict[rules.Rule, np.ndarray]]:
+        seen = evidence.out_of_fold(self.run, scan)
+        truth = metric.prepare(self.store.masks(scan), classes=len(new))
+        return [
+            trials.measure(truth.organs[index], seen, index, tried) if tried else {}
+            for index, tried in enumerate(new)
+        ]
+
+
+def _to_json(found: nested.Found, run: runs.Run) -> dict[str, Any]:
+    classes, members = run.classes, run.config.members
+    decision = {
+        "rules": rules.to_json(found.rules, classes),
+        "baseline": found.baseline,
+        "nested": {
+            "score": found.nested,
+            "gains": found.gains,
+            "kept": {
+                step: dict(zip(classes, gains, strict=True))
+                for step, gains in found.kept.items()
+            },
+        },
+        "in_sample": found.in_sample,
+    }
+    if members:
+        weights = rules.weights_to_json(found.rules, classes, members)
+        decision["weights"] = weights
+    return decision
+
+
+def _tell(found: nested.Found, run: runs.Run) -> None:
+    """Say what each rule brought on scans that it was not chosen on."""
+    console.note(f"{'decide':<18}{'held out':>9}  switched on for")
+    console.note(f"{'threshold 0.5':<18}{found.baseline:>9.4f}")
+    for step, gain in found.gains.items():
+        gains = zip(run.classes, found.kept[step], strict=True)
+        names = ", ".join(f"{name} {each:+.4f}" for name, each in gains if each)
+        console.note(f"{step:<18}{gain:>+9.4f}  {names or '-'}")
+    if found.nested is None:
+        console.warn("one scan alone cannot tell what a rule brings on others.")
+        return
+    gap = found.in_sample - found.nested
+    console.note(
+        f"{'nested':<18}{found.nested:>9.4f}  {found.nested - found.baseline:+.4f}; "
+        f"in sample {found.in_sample:.4f}, which flatters by {gap:+.4f}"
+    )
 
 
 def _key(run: runs.Run, scans: list[str]) -> str:
-    made_by = [probabilities.made_by(run.files.oof(scan)) for scan in scans]
-    return hashlib.sha256(repr((scans, made_by)).encode()).hexdigest()[:16]
+    made_by = [evidence.made_by(run, scan) for scan in scans]
+    names = [each.name for each in runs.sources(run)]
+    parts = (VERSION, scans, made_by, names, run.config.decide.model_dump())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

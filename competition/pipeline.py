@@ -13,7 +13,7 @@ from competition import score as score_step
 from competition import submit as submit_step
 from competition import train as train_step
 from competition import validate as validate_step
-from competition.core import config, console, layout, runs
+from competition.core import config, console, layout, problems, runs, submission
 
 WORK = pathlib.Path("work")
 
@@ -26,13 +26,27 @@ class Job:
     dataset: layout.Dataset
     run: runs.Run
     truth: pathlib.Path | None = None
+    fold: int | None = None
+    budget: str | None = None
 
 
-def _validate(job: Job) -> dict[str, Any]:
-    if not (job.data / "sample_submission.csv").is_file():
-        console.note("validate: no sample_submission.csv to validate against")
+def _train(job: Job) -> dict[str, Any]:
+    return train_step.run(job.dataset, job.run, fold=job.fold, budget=job.budget)
+
+
+def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
+    """Validate a submission where there is a sample; faults are warned of.
+
+    Not raised: in a blind run a file with a faulty row is worth more than none.
+    """
+    sample = data / "sample_submission.csv"
+    if not sample.is_file() or not submission.read(sample, "predicted"):
+        console.note("validate: sample_submission.csv has no rows to compare with")
         return {"ok": None}
-    return validate_step.run(job.run.files.submission, data=job.data)
+    result = validate_step.run(path, data=data)
+    for fault in result["faults"][: problems.SHOWN]:
+        console.warn(f"{path}, row {fault['row']}: {fault['fault']}")
+    return result
 
 
 def _score(job: Job) -> dict[str, Any]:
@@ -41,11 +55,11 @@ def _score(job: Job) -> dict[str, Any]:
 
 # After `prepare`, which makes the data set that a job needs.
 STEPS: dict[str, Callable[[Job], dict[str, Any]]] = {
-    "train": lambda job: train_step.run(job.dataset, job.run),
+    "train": _train,
     "predict": lambda job: predict_step.run(job.dataset, job.run),
     "decide": lambda job: decide_step.run(job.dataset, job.run),
-    "submit": lambda job: submit_step.run(job.run, data=job.data),
-    "validate": _validate,
+    "submit": lambda job: submit_step.run(job.run, data=job.data, budget=job.budget),
+    "validate": lambda job: _validate(job.run.files.submission, job.data),
     "score": _score,
     "report": lambda job: report_step.run(job.dataset, job.run),
 }
@@ -87,18 +101,33 @@ def run(
     overrides: tuple[str, ...] = (),
     name: str | None = None,
     truth: pathlib.Path | None = None,
+    fold: int | None = None,
+    budget: str | None = None,
 ) -> dict[str, Any]:
-    """Take every step from `prepare` to `report`; what is done is not done again."""
+    """Take every step from `prepare` to `report`; what is done is not done again.
+
+    It ends after `train` where only one `fold` is asked for, or where the `budget` was
+    not enough for all of them: the next call goes on from there.
+    """
     data, work = pathlib.Path(data), pathlib.Path(work)
     config.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     job = open_job(
         experiment, data=data, work=work, overrides=overrides, name=name, truth=truth
     )
+    job = dataclasses.replace(job, fold=fold, budget=budget)
     for step, take in STEPS.items():
         console.note(f"== {step}")
         results[step] = take(job)
+        if step == "train" and not _is_trained(job, results[step]):
+            console.note("training goes on with the next call")
+            break
     return results
+
+
+def _is_trained(job: Job, summary: dict[str, Any]) -> bool:
+    finished = all(fold["finished"] for fold in summary["folds"].values())
+    return finished and job.fold is None
 
 
 def submit(
@@ -106,9 +135,16 @@ def submit(
     *,
     data: pathlib.Path | str,
     out: pathlib.Path | str | None = None,
+    budget: str | None = None,
 ) -> dict[str, Any]:
-    """Write the submission of the run in folder `run` for the test of `data`."""
+    """Write and validate the submission of the run in folder `run` for `data`.
+
+    It ends within the `budget`, such as "8h30m"; see `submit.run`.
+    """
     opened = runs.read(layout.Run(pathlib.Path(run)))
-    return submit_step.run(
-        opened, data=pathlib.Path(data), out=pathlib.Path(out) if out else None
+    data = pathlib.Path(data)
+    summary = submit_step.run(
+        opened, data=data, out=pathlib.Path(out) if out else None, budget=budget
     )
+    valid = _validate(pathlib.Path(summary["submission"]), data)["ok"]
+    return {**summary, "valid": valid}

@@ -8,10 +8,17 @@ from competition.core import arrays, console, layout, probabilities, runs, slice
 
 
 def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
-    """Predict the held-out scans of all trained folds; done ones are left."""
+    """Predict the held-out scans of all trained folds; done ones are left.
+
+    A blend keeps no probabilities of its own: those of its runs are what is made.
+    """
     folds = runs.trained(run)
     table = slices.read(dataset.slices)
-    made = sum(_predict_fold(dataset, run, table, fold=fold) for fold in folds)
+    made = sum(
+        _predict_fold(dataset, source, table, fold=fold)
+        for source in runs.sources(run)
+        for fold in folds
+    )
     return {
         "folds": folds,
         "predicted": made,
@@ -34,14 +41,14 @@ def _predict_fold(
     from competition.net import inference
 
     network = inference.load(run.files.weights(fold), run.config, len(run.classes))
+    predictor = inference.Predictor(
+        [inference.Member(run.name, run.config, (network,))]
+    )
     store = arrays.Arrays(dataset)
-    title = f"predict fold {fold}"
+    title = f"predict {run.name} fold {fold}"
     for scan in progress.track(wanted, title, console=console.ERR):
-        windows = slices.windows(rows[rows["scan"] == scan], run.config.intensity)
-        probability = inference.predict_scan(
-            [network], store.scan(scan), windows, run.config
-        )
-        probabilities.write(
-            run.files.oof(scan), probabilities.quantise(probability), made_by=weights
-        )
+        intensity = run.config.intensity
+        windows = slices.windows(rows[rows["scan"] == scan], intensity)
+        seen = predictor.predict(store.scan(scan), {intensity: windows})
+        probabilities.write(run.files.oof(scan), seen[run.name], made_by=weights)
     return len(wanted)

@@ -17,7 +17,6 @@ from competition.core import (
     images,
     masks,
     metric,
-    probabilities,
     problems,
     rules,
     slices,
@@ -68,7 +67,7 @@ def of_run(
 ) -> dict[str, Any]:
     """Score a run out of fold and, where the truth is known, its submission."""
     # Late, since the config's library would slow the start of `run`.
-    from competition.core import runs
+    from competition.core import evidence, runs
 
     table = slices.read(dataset.slices)
     scans = slices.held_out_scans(table, runs.trained(scored))
@@ -76,7 +75,7 @@ def of_run(
     rule = rules.read(scored.files.decision, scored.classes)
     measured = {}
     for scan in progress.track(scans, "score", console=console.ERR):
-        predicted = rules.apply(probabilities.read(scored.files.oof(scan)), rule)
+        predicted = evidence.decide(evidence.out_of_fold(scored, scan), rule)
         measured[scan] = metric.measure(
             store.masks(scan), predicted, classes=len(scored.classes)
         )

@@ -1,161 +1,260 @@
-"""Step 5: the test folder becomes submission.csv, scan by scan, all folds averaged."""
+"""Step 5: the test folder becomes submission.csv, scan by scan, all folds averaged.
 
+It is made for a single blind run: what the data or the machine do to it costs the masks
+of a slice or a scan, is told in submit.log, and a valid file comes out in time.
+"""
+
+import dataclasses
 import hashlib
 import pathlib
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import progress
 
 from competition.core import (
+    ahead,
     console,
-    files,
+    evidence,
+    geometry,
     images,
+    journal,
     masks,
-    probabilities,
-    problems,
+    parts,
     rle,
     rules,
     runs,
     submission,
+    testset,
 )
+from competition.machine import deadline, pace
 
-Found = dict[str, list[images.Image]]
-Encoded = dict[tuple[str, str], str]
+if TYPE_CHECKING:
+    from competition.net import crew
+
+# Of the budget, for what comes after the last scan.
+RESERVE = 0.02
+Seen = tuple[evidence.Evidence, list[rules.Rule]]
 
 
 def run(
-    run: runs.Run, *, data: pathlib.Path, out: pathlib.Path | None = None
+    run: runs.Run,
+    *,
+    data: pathlib.Path,
+    out: pathlib.Path | None = None,
+    budget: str | None = None,
+    clock: deadline.Clock = time.monotonic,
 ) -> dict[str, Any]:
-    """Write the submission of a run for `data`; the same one is not written twice."""
+    """Write the submission of a run for `data`; the same one is not written twice.
+
+    Within the `budget`, such as "8h30m". Where no model can be loaded, or no scan be
+    predicted, the file is written all the same, with empty masks, before the error.
+    """
+    seconds = deadline.parse(budget) * (1 - RESERVE) if budget else None
+    end = deadline.Deadline(seconds, clock) if seconds is not None else None
     out = out or run.files.submission
     if not data.is_dir():
         raise ValueError(f"{data}: no such folder. Check --data.")
-    folds = runs.trained(run)
-    found: Found = {}
-    for image in images.find(data, "test"):
-        found.setdefault(image.scan, []).append(image)
-    wanted = _wanted(data, found, run)
-    found = _with_rows(found, wanted)
-    key = _key(run, folds, found, wanted, data)
+    folds = _folds(run)
+    test = testset.look(data, run.classes)
+    key = _key(run, test, data)
     # Beside the submission, for a run's folder on Kaggle cannot be written.
     log = out.with_name("submit.log")
-    if out.is_file() and log.is_file() and files.read_json(log)["key"] == key:
-        return dict(files.read_json(log))
-    rows = _fill(wanted, _predict(run, folds, found, data) if wanted else {}, found)
+    done = journal.summary(log)
+    if out.is_file() and done.get("key") == key and done.get("complete"):
+        return done
+    kept = parts.Parts(out.with_name(".submit.part"), key)
+    said = journal.Journal(log, go_on=bool(kept.done))
+    said.warn_all(test.faults)
+    work = _Work(run, data, test, kept, said)
+    fault = work.predict(end) if test.wanted else _nothing(data)
+    rows = _fill(test.wanted, kept)
     submission.write(out, rows)
     summary = {
         "submission": str(out),
         "rows": len(rows),
-        "scans": len(found),
+        "scans": len(test.scans),
         "folds": folds,
+        "events": dict(said.counts),
+        "complete": kept.done.keys() >= test.scans.keys(),
         "key": key,
     }
-    files.write_json(log, summary)
+    if summary["complete"]:
+        kept.remove()
+    said.end(summary)
+    if fault:
+        raise ValueError(f"{out} is written, but its masks are empty: {fault}")
     return summary
 
 
-def _wanted(data: pathlib.Path, found: Found, run: runs.Run) -> list[tuple[str, str]]:
-    """The (id, class) of every row to write, in sample_submission's order."""
-    path = data / "sample_submission.csv"
-    if path.is_file():
-        sample = submission.read(path, "predicted")
-        if sample or not found:
-            if not sample:
-                console.note(f"{path} has no rows and there is no test: neither do we.")
-            return [(row.id, row.class_name) for row in sample]
-    ids = [image.id for scan in found.values() for image in scan]
-    if not ids:
-        console.note(f"{data} has no test: the submission is its header alone.")
-    return [(id, name) for id in ids for name in run.classes]
-
-
-def _with_rows(found: Found, wanted: list[tuple[str, str]]) -> Found:
-    """The slices of the scans that rows are wanted for; the others are counted."""
-    ids = {id for id, _ in wanted}
-    surplus = sum(image.id not in ids for scan in found.values() for image in scan)
-    if surplus:
-        console.warn(
-            f"{surplus} test slices have no row in the sample; they are ignored."
-        )
-    # A scan stays whole: its slices are each other's neighbours.
-    return {
-        name: scan
-        for name, scan in found.items()
-        if any(image.id in ids for image in scan)
+def _folds(run: runs.Run) -> list[int]:
+    """The folds of which any network is there; none at all is an error."""
+    folds = {
+        fold
+        for source in runs.sources(run)
+        for fold in source.config.folds
+        if source.files.weights(fold).is_file()
     }
+    rules.read(run.files.decision, run.classes) if folds else runs.trained(run)
+    return sorted(folds)
 
 
-def _predict(
-    run: runs.Run, folds: list[int], found: Found, data: pathlib.Path
-) -> Encoded:
-    """Predict, decide and encode the scans one by one."""
-    from competition.net import inference
-
-    rule = rules.read(run.files.decision, run.classes)
-    networks = [
-        inference.load(run.files.weights(fold), run.config, len(run.classes))
-        for fold in folds
-    ]
-    encoded: Encoded = {}
-    for slices in progress.track(found.values(), "submit", console=console.ERR):
-        volume, _, faults = images.read_scan(data, slices)
-        problems.stop(faults)
-        windows = _windows(volume, run.config.intensity)
-        probability = inference.predict_scan(networks, volume, windows, run.config)
-        bits = rules.apply(probabilities.quantise(probability), rule)
-        encoded |= _encode(bits, slices, run.classes)
-    return encoded
+def _nothing(data: pathlib.Path) -> None:
+    console.note(f"{data} has no test: the submission is its header alone.")
 
 
-def _windows(volume: np.ndarray, intensity: str) -> np.ndarray:
-    """The (low, high) of each slice (D, 2), as `prepare` takes them."""
-    ranges, scan_range = images.ranges(volume)
-    each = [scan_range] * len(volume) if intensity == "scan" else ranges
-    return np.array(each, np.float32)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Work:
+    """The stages that a scan passes: read, look, encode. They overlap."""
+
+    run: runs.Run
+    data: pathlib.Path
+    test: testset.TestSet
+    kept: parts.Parts
+    said: journal.Journal
+
+    def predict(self, end: deadline.Deadline | None) -> str | None:
+        """Predict the scans that are not done yet; say why none could be."""
+        todo = {k: v for k, v in self.test.scans.items() if k not in self.kept.done}
+        if not todo:
+            return None
+        from competition.net import crew
+
+        decided = rules.read(self.run.files.decision, self.run.classes)
+        try:
+            team = crew.Crew(self.run, decided, self.said)
+        except ValueError as error:
+            return str(error)
+        paced = pace.Pace(
+            team.full,
+            end,
+            slices=sum(map(len, todo.values())),
+            say=lambda text: self.said.warn("effort lowered", text),
+        )
+        read = ahead.ahead(self.read(todo.values()))
+        seen = ahead.ahead(self.look(team, paced, read))
+        shown = progress.track(seen, "submit", total=len(todo), console=console.ERR)
+        for scan, said in shown:
+            self.encode(scan, said)
+        predicted = any(name in self.kept.done for name in todo)
+        return None if predicted else "no scan could be predicted; see submit.log."
+
+    def read(self, scans: Iterable[list[images.Image]]) -> Iterator[testset.Scan]:
+        """Read scan by scan."""
+        for found in scans:
+            scan = testset.read(self.data, found)
+            self.said.warn_all(scan.faults)
+            yield scan
+
+    def look(
+        self,
+        team: "crew.Crew",
+        paced: pace.Pace,
+        scans: Iterable[testset.Scan],
+    ) -> Iterator[tuple[testset.Scan, Seen | None]]:
+        """Ask the networks, in time; None where they cannot say anything."""
+        clock = paced.end.clock if paced.end else time.monotonic
+        began: float | None = None
+        for scan in scans:
+            seen: Seen | None = None
+            if scan.volume is not None:
+                if began is None:
+                    self._measure(team, paced, scan.volume)
+                    began = clock()
+                seen = self._ask(team, paced, scan)
+            paced.done(len(scan.images))
+            yield scan, seen
+            if seen is not None and began is not None:
+                # From end to end: reading and encoding count where they are slower.
+                paced.record(len(scan.images), clock() - began)
+            began = clock() if began is not None else None
+
+    def _measure(self, team: "crew.Crew", paced: pace.Pace, volume: np.ndarray) -> None:
+        if paced.end is None:
+            return
+        try:
+            paced.record(1, team.measure(volume.shape[1:], paced.effort))
+        except Exception as error:
+            self.said.warn("unexpected", f"measuring the rate: {error!r}")
+
+    def _ask(
+        self, team: "crew.Crew", paced: pace.Pace, scan: testset.Scan
+    ) -> Seen | None:
+        if not paced.allows(len(scan.images)):
+            self.said.warn("no time", f"{scan.name}: no time is left; it stays empty.")
+            return None
+        try:
+            return team.look(scan.volume, paced.effort)
+        except Exception as error:
+            self.said.warn("unexpected", f"{scan.name} stays empty: {error!r}")
+            return None
+
+    def encode(self, scan: testset.Scan, seen: Seen | None) -> None:
+        """Decide and keep the masks of a scan; one that is all damaged has none."""
+        encoded: parts.Encoded = {}
+        if scan.volume is not None:
+            if seen is None:
+                return
+            try:
+                encoded = _encode(evidence.decide(*seen), scan, self.run.classes)
+            except Exception as error:
+                self.said.warn("unexpected", f"{scan.name} stays empty: {error!r}")
+                return
+        try:
+            self.kept.add(scan.name, encoded)
+        except OSError as error:
+            self.said.warn("part not kept", f"{scan.name}: {error}")
 
 
 def _encode(
-    bits: masks.Bits, slices: list[images.Image], classes: tuple[str, ...]
-) -> Encoded:
-    return {
-        (image.id, name): rle.encode(masks.plane(bits[position], index))
-        for position, image in enumerate(slices)
-        for index, name in enumerate(classes)
-    }
+    bits: masks.Bits, scan: testset.Scan, classes: tuple[str, ...]
+) -> parts.Encoded:
+    """The masks by (id, class), each in the size that its slice has."""
+    encoded = {}
+    for image, size, each in zip(scan.images, scan.sizes, bits, strict=True):
+        if size is None:
+            continue
+        if each.shape != size:
+            sized = np.empty(size, each.dtype)
+            geometry.place(each, sized)
+            each = sized
+        for index, name in enumerate(classes):
+            encoded[image.id, name] = rle.encode(masks.plane(each, index))
+    return encoded
 
 
-def _fill(
-    wanted: list[tuple[str, str]], encoded: Encoded, found: Found
-) -> list[submission.Row]:
+def _fill(wanted: list[testset.Pair], kept: parts.Parts) -> list[submission.Row]:
     """The rows in the wanted order; what has no prediction stays empty."""
-    missing = sum(pair not in encoded for pair in wanted)
-    if missing:
-        console.warn(
-            f"{missing} of {len(wanted)} rows have no image or a class that the run "
-            "does not know; they stay empty."
-        )
+    encoded = {pair: text for part in kept.done.values() for pair, text in part.items()}
     return [
         submission.Row(line, id, name, encoded.get((id, name), ""))
         for line, (id, name) in enumerate(wanted, start=2)
     ]
 
 
-def _key(
-    run: runs.Run,
-    folds: list[int],
-    found: Found,
-    wanted: list[tuple[str, str]],
-    data: pathlib.Path,
-) -> str:
+def _key(run: runs.Run, test: testset.TestSet, data: pathlib.Path) -> str:
     """A digest of all that the submission depends on."""
-    stats = [(data / i.path).stat() for scan in found.values() for i in scan]
-    decision = run.files.decision
-    parts = (
-        [runs.digest(run, fold) for fold in folds],
-        decision.read_text() if decision.is_file() else "",
-        wanted,
-        [(stat.st_size, stat.st_mtime_ns) for stat in stats],
+    weights = [
+        (source.name, fold, runs.digest(source, fold))
+        for source in runs.sources(run)
+        for fold in source.config.folds
+        if source.files.weights(fold).is_file()
+    ]
+    made = (
+        weights,
+        run.files.decision.read_bytes(),
+        test.wanted,
+        [_state(data / i.path) for scan in test.scans.values() for i in scan],
         str(data.resolve()),
     )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
+
+
+def _state(path: pathlib.Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns

@@ -1,104 +1,219 @@
 """Step 2: train the folds of a run; the best weights of each are kept."""
 
 import functools
+import pathlib
+import statistics
 from typing import Any
-
-import numpy as np
 
 from competition.core import (
     arrays,
+    config,
     console,
     history,
     layout,
-    metric,
-    rules,
     runs,
     slices,
 )
+from competition.machine import deadline, devices, process
 
 
 def run(
-    dataset: layout.Dataset, run: runs.Run, *, fold: int | None = None
+    dataset: layout.Dataset,
+    run: runs.Run,
+    *,
+    fold: int | None = None,
+    budget: str | None = None,
 ) -> dict[str, Any]:
-    """Train all folds of the run, or only `fold`; a finished fold is left as it is."""
+    """Train all folds of the run, or only `fold`; a finished fold is left as it is.
+
+    A `budget` such as "8h30m" is divided among the folds; what it does not reach is
+    left for the next call. A blend has nothing to train, but its members must be.
+    """
+    limit = deadline.Deadline(deadline.parse(budget)) if budget else None
+    if run.config.members:
+        return {"folds": {}, "members": _members(run)}
     folds = run.config.folds if fold is None else (fold,)
     if not set(folds) <= set(run.config.folds):
         raise ValueError(
             f"--fold {fold} is none of the run's folds "
             f"{list(run.config.folds)}. Choose one of them."
         )
-    for each in folds:
-        # Only then is the framework loaded, which takes seconds.
-        if not _is_finished(run, each):
-            _train(dataset, run, each)
+    left = [each for each in folds if not _is_finished(run, each)]
+    _train_all(dataset, run, left, limit)
     return {"folds": {each: _summary(run, each) for each in folds}}
+
+
+def _members(run: runs.Run) -> list[str]:
+    """The names of a blend's runs, whose folds are all finished."""
+    for source in runs.sources(run):
+        missing = [k for k in source.config.folds if not _is_finished(source, k)]
+        if missing:
+            raise ValueError(
+                f"{run.name} is made of {source.name}, whose folds {missing} are not "
+                f"trained to the end. Train the experiment {source.name} first."
+            )
+    runs.trained(run)
+    return list(run.config.members)
 
 
 def _is_finished(run: runs.Run, fold: int) -> bool:
     """Whether the history is complete; it is written after the best weights."""
-    epochs = len(history.read(run.files.history(fold)))
-    return epochs >= run.config.training.epochs and run.files.weights(fold).is_file()
+    epochs = history.read(run.files.history(fold))
+    return _is_over(run, epochs) and run.files.weights(fold).is_file()
+
+
+def _is_over(run: runs.Run, epochs: list[history.Epoch]) -> bool:
+    training = run.config.training
+    return history.is_over(epochs, epochs=training.epochs, patience=training.patience)
 
 
 def _summary(run: runs.Run, fold: int) -> dict[str, Any]:
     epochs = history.read(run.files.history(fold))
-    return {"epochs": len(epochs), "score": history.best(epochs)}
+    return {
+        "epochs": len(epochs),
+        "score": history.best(epochs),
+        "finished": _is_finished(run, fold),
+    }
 
 
-def _train(dataset: layout.Dataset, run: runs.Run, fold: int) -> None:
-    from competition.net import build, training
+def _train_all(
+    dataset: layout.Dataset,
+    run: runs.Run,
+    folds: list[int],
+    limit: deadline.Deadline | None,
+) -> None:
+    """Train folds one after the other, each in its process, or one a GPU."""
+    settings = run.config.training
+    if not settings.fresh_process or len(folds) < 2:
+        for index, fold in enumerate(folds):
+            _train(dataset, run, fold, _part(limit, len(folds) - index))
+        return
+    gpus = devices.gpus() if settings.gpus in {"auto", "folds"} else []
+    places = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}]
+
+    def code(index: int) -> str:
+        rounds = -(-(len(folds) - index) // len(places))
+        part = _part(limit, rounds)
+        where = str(dataset.root), str(run.files.root), folds[index]
+        return (
+            "from competition import train\n"
+            "from competition.machine import process\n"
+            f"process.inside(lambda: train.fold{(*where, part and part.left())!r})"
+        )
+
+    codes = [functools.partial(code, index) for index in range(len(folds))]
+    process.run_all(codes, places)
+
+
+def fold(dataset: str, run: str, fold: int, seconds: float | None) -> None:
+    """Train one fold within `seconds`, in a process of its own; folders as text."""
+    opened = runs.read(layout.Run(pathlib.Path(run)))
+    limit = None if seconds is None else deadline.Deadline(seconds)
+    _train(layout.Dataset(pathlib.Path(dataset)), opened, fold, limit)
+
+
+def _part(limit: deadline.Deadline | None, parts: int) -> deadline.Deadline | None:
+    return limit.share(parts) if limit else None
+
+
+def _train(
+    dataset: layout.Dataset,
+    run: runs.Run,
+    fold: int,
+    limit: deadline.Deadline | None,
+) -> None:
+    """Only here is the framework loaded, which takes seconds."""
+    if limit and not limit.allows(0):
+        console.note(f"fold {fold}: no time left")
+        return
+    from competition.net import callbacks, held_out, place, training
     from competition.net import dataset as feed
 
     table = slices.read(dataset.slices)
     store = arrays.Arrays(dataset)
     chosen = slices.training(table, fold)
-    if chosen.empty:
+    _check(chosen, store, fold)
+    scans = held_out.HeldOut(slices.held_out(table, fold), store, run)
+    folder = run.files.fold(fold)
+    say = _Progress(run, fold)
+    with place.network(run, fold) as network:
+        epochs = training.fit(
+            network,
+            run.config,
+            train=functools.partial(feed.training, chosen, store),
+            folder=folder,
+            hooks=callbacks.Hooks(
+                score=scans.score,
+                progress=say.epoch,
+                pulse=say.pulse,
+                sample=lambda network, epoch: scans.draw(
+                    network, folder / "samples" / f"epoch{epoch + 1:03d}.png"
+                ),
+                ids=functools.partial(_ids, chosen, store),
+            ),
+            limit=limit,
+        )
+    if not _is_over(run, epochs):
+        say.late(len(epochs))
+
+
+def _ids(
+    table: Any, store: arrays.Arrays, config: config.Config, batch: int
+) -> list[str]:
+    """The slices that batch number `batch` since epoch 0 is made of."""
+    from competition.net import samples
+
+    source = samples.Samples(table, store, config, engine="none")
+    epoch, step = divmod(batch, source.steps)
+    size = config.training.batch
+    rows = source.order(epoch)[step * size : (step + 1) * size]
+    return list(table["id"].iloc[rows])
+
+
+def _check(table: Any, store: arrays.Arrays, fold: int) -> None:
+    """What a fold learns from; said before the first step."""
+    if table.empty:
         raise ValueError(
             f"Fold {fold} has no slices to train on: every other case is faulty or "
             "there is none. Prepare with more cases or fewer folds."
         )
-    training.seed(run.config.seed + fold)
-    network = build.build(run.config, classes=len(run.classes))
-    score = _Score(slices.held_out(table, fold), store, run)
-    training.fit(
-        network,
-        run.config,
-        train=functools.partial(feed.training, chosen, store, run.config),
-        folder=run.files.fold(fold),
-        score=score,
-        progress=lambda row: console.note(f"fold {fold}: {_line(row, run)}"),
-    )
+    if not any(store.masks(scan).any() for scan in slices.scans(table)):
+        raise ValueError(
+            f"Fold {fold} has no mask to learn from: in its {len(table)} slices of "
+            f"{len(slices.scans(table))} scans nothing is annotated. Expected at least "
+            "one. Prepare with more cases or fewer folds, or correct train.csv."
+        )
 
 
-class _Score:
-    """Scores a network on the held-out scans with a fixed cheap rule."""
+class _Progress:
+    """Says a line an epoch, readable in a log as well as on a terminal."""
 
-    def __init__(self, table: Any, store: arrays.Arrays, run: runs.Run) -> None:
-        self.table, self.store, self.run = table, store, run
-        self.truth = {scan: store.masks(scan) for scan in slices.scans(table)}
+    def __init__(self, run: runs.Run, fold: int) -> None:
+        self.total = run.config.training.epochs
+        self.fold = fold
+        self.seconds: list[float] = []
+        self.scoring: list[float] = []
 
-    def __call__(self, network: Any) -> float:
-        from competition.net import inference
+    def epoch(self, row: history.Epoch) -> None:
+        """Say what an epoch brought and when the last one will end."""
+        self.seconds.append(row["seconds"])
+        self.scoring.append(row.get("scoring") or 0.0)
+        share = sum(self.scoring) / max(sum(self.seconds), 1e-9)
+        left = self.total - row["epoch"] - 1
+        eta = deadline.show(statistics.fmean(self.seconds[-5:]) * left)
+        text = f"epoch {row['epoch'] + 1}/{self.total}  loss {row['loss']:.4f}"
+        for name, value in (("score", row["score"]), ("mean", row.get("mean_score"))):
+            text += "" if value is None else f"  {name} {value:.4f}"
+        text += f"  {row['seconds']:.1f} s (scoring {share:.0%})"
+        self.pulse(text + (f"  {eta} left" if left else ""))
 
-        rule = [rules.Rule()] * len(self.run.classes)
-        measured = {}
-        for scan, rows in self.table.groupby("scan", sort=False):
-            probability = inference.predict_scan(
-                [network],
-                self.store.scan(scan),
-                slices.windows(rows, self.run.config.intensity),
-                self.run.config,
-            )
-            predicted = rules.apply(np.rint(probability * 255), rule)
-            measured[scan] = metric.measure(
-                self.truth[scan], predicted, classes=len(self.run.classes)
-            )
-        return metric.summarise(measured, self.run.classes)["score_per_class"] or 0.0
+    def pulse(self, text: str) -> None:
+        """Say something about the fold."""
+        console.note(f"fold {self.fold}: {text}")
 
-
-def _line(row: history.Epoch, run: runs.Run) -> str:
-    score = "" if row["score"] is None else f"  score {row['score']:.4f}"
-    return (
-        f"epoch {row['epoch'] + 1}/{run.config.training.epochs}  "
-        f"loss {row['loss']:.4f}{score}  {row['seconds']:.1f} s"
-    )
+    def late(self, done: int) -> None:
+        """Say how far it got."""
+        self.pulse(
+            f"stopped in time after {done} of {self.total} epochs. Run the same again: "
+            "it goes on from there."
+        )

@@ -1,5 +1,6 @@
-"""Step 6: would Kaggle accept this file? Every fault with its row."""
+"""Step 6: would Kaggle accept this file? Every fault with its row, and a repair."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator
@@ -10,31 +11,39 @@ from competition.core import images, rle, submission
 COLUMNS = ["id", "class", "predicted"]
 # What other programs write for an empty mask.
 _NAMES_OF_NOTHING = {"nan", "none", "null", "na", "n/a", "<na>"}
+_BOM = b"\xef\xbb\xbf"
 
-Fault = tuple[int, str]
 Line = tuple[int, list[str]]
 
 
-def run(submission: pathlib.Path, *, data: pathlib.Path) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong in a row, and what repairs it; None where nothing does safely."""
+
+    row: int
+    text: str
+    repair: str | None = None
+
+
+def run(
+    submission: pathlib.Path, *, data: pathlib.Path, fix: pathlib.Path | None = None
+) -> dict[str, Any]:
     """List the faults of `submission` as {"ok", "faults": [{"row", "fault"}], "rows"}.
 
-    Row 1 is the header, and stands for a file that cannot be read as a whole.
+    Row 1 is the header, and stands for a file that cannot be read as a whole. With
+    `fix` a repaired copy is written there and "repairs" says what was done; where a
+    fault cannot be repaired safely nothing is written, and only such are listed.
     """
     sample = _sample(data)
-    header, table, faults = _read(submission)
-    faults += _header(header) if header else []
-    if set(COLUMNS) <= set(header):
-        rows = _rows(header, table)
-        faults += [
-            *_fields(header, table),
-            *_masks(rows, data),
-            *_keys(rows, sample),
-        ]
-    return {
-        "ok": not faults,
-        "faults": [{"row": row, "fault": fault} for row, fault in sorted(faults)],
-        "rows": len(table),
-    }
+    rows, count, faults = _check(submission, sample, data)
+    if fix and all(fault.repair for fault in faults):
+        # Before the file is written, for it may replace the faulty one.
+        repairs = _repairs(submission, rows, faults)
+        return _fix(rows, sample, fix) | {"repairs": repairs}
+    if fix:
+        faults = [fault for fault in faults if not fault.repair]
+    listed = [{"row": fault.row, "fault": fault.text} for fault in faults]
+    return {"ok": not faults, "faults": listed, "rows": count}
 
 
 def _sample(data: pathlib.Path) -> list[submission.Row]:
@@ -47,46 +56,74 @@ def _sample(data: pathlib.Path) -> list[submission.Row]:
     return submission.read(path, "predicted")
 
 
-def _read(path: pathlib.Path) -> tuple[list[str], list[Line], list[Fault]]:
+def _check(
+    path: pathlib.Path, sample: list[submission.Row], data: pathlib.Path
+) -> tuple[list[submission.Row], int, list[Fault]]:
+    """Return the rows that can be read, how many there are, and all faults."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Check --submission.")
     try:
         (_, header), *table = submission.lines(path)
     except ValueError as error:
-        return [], [], [(1, str(error))]
-    return header, table, []
+        return [], 0, [Fault(1, str(error))]
+    faults = [*_start(path), *_header(header)]
+    names = [name.strip() for name in header]
+    rows: list[submission.Row] = []
+    if all(names.count(name) == 1 for name in COLUMNS):
+        rows = _rows(names, table)
+        faults += _fields(names, table)
+        faults += _masks(rows, data)
+        faults += _keys(rows, sample)
+    faults.sort(key=lambda fault: fault.row)
+    return rows, len(table), faults
+
+
+def _start(path: pathlib.Path) -> Iterator[Fault]:
+    with path.open("rb") as file:
+        if file.read(3) == _BOM:
+            text = "a byte order mark stands before the header; save as plain UTF-8."
+            yield Fault(1, text, "removed the byte order mark")
 
 
 def _header(names: list[str]) -> Iterator[Fault]:
     if names == COLUMNS:
         return
     received = f"Expected {','.join(COLUMNS)}; received {','.join(names)}."
-    missing = [name for name in COLUMNS if name not in names]
-    extra = [name for name in names if name not in COLUMNS]
+    stripped = [name.strip() for name in names]
+    if stripped != names:
+        text = f"spaces stand around the names of the columns. {received}"
+        yield Fault(1, text, "removed the spaces around the names of the columns")
+    missing = [name for name in COLUMNS if name not in stripped]
+    extra = [name for name in stripped if name not in COLUMNS]
     if missing:
-        yield 1, f"column {', '.join(missing)} is missing. {received}"
-    if names[0] in ("", "Unnamed: 0", "index"):
-        yield 1, f"an index column stands first; write without it. {received}"
+        yield Fault(1, f"column {', '.join(missing)} is missing. {received}")
+    if stripped[0] in ("", "Unnamed: 0", "index"):
+        text = f"an index column stands first; write without it. {received}"
+        yield Fault(1, text, "removed the index column")
     elif extra:
-        yield 1, f"column {', '.join(extra)} is not of the competition. {received}"
-    if not missing and not extra:
-        yield 1, f"the columns stand in another order, or twice. {received}"
+        text = f"column {', '.join(extra)} is not of the competition. {received}"
+        yield Fault(1, text, f"removed column {', '.join(extra)}")
+    if not missing and not extra and stripped != COLUMNS:
+        twice = len(stripped) > len(COLUMNS)
+        text = f"the columns stand in another order, or twice. {received}"
+        yield Fault(1, text, None if twice else "put the columns in order")
 
 
-def _rows(header: list[str], table: list[Line]) -> list[submission.Row]:
+def _rows(names: list[str], table: list[Line]) -> list[submission.Row]:
     """The rows that have all their fields."""
-    places = [header.index(name) for name in COLUMNS]
+    places = [names.index(name) for name in COLUMNS]
     return [
         submission.Row(number, *(fields[place] for place in places))
         for number, fields in table
-        if len(fields) == len(header)
+        if len(fields) == len(names)
     ]
 
 
-def _fields(header: list[str], table: list[Line]) -> Iterator[Fault]:
+def _fields(names: list[str], table: list[Line]) -> Iterator[Fault]:
     for number, fields in table:
-        if len(fields) != len(header):
-            yield number, f"expected {len(header)} fields, received {len(fields)}."
+        if len(fields) != len(names):
+            text = f"expected {len(names)} fields, received {len(fields)}."
+            yield Fault(number, text)
 
 
 def _masks(rows: list[submission.Row], data: pathlib.Path) -> Iterator[Fault]:
@@ -101,36 +138,89 @@ def _masks(rows: list[submission.Row], data: pathlib.Path) -> Iterator[Fault]:
         return height * width
 
     for row in rows:
-        if row.rle.strip().lower() in _NAMES_OF_NOTHING:
-            yield row.number, f"the mask is the text {row.rle!r}; leave it empty."
+        if _is_nothing(row.rle):
+            text = f"the mask is the text {row.rle!r}; leave it empty."
+            yield Fault(row.number, text, f"emptied the mask {row.rle!r}")
         elif row.rle:
-            reason = rle.fault(row.rle, size(row.id))
+            pixels = size(row.id.strip())
+            reason = rle.fault(row.rle, pixels)
             if reason:
-                yield row.number, f"the RLE is not legal: {reason}"
+                legal = rle.mend(row.rle, pixels) is not None
+                repair = f"wrote the same mask anew: {reason}" if legal else None
+                yield Fault(row.number, f"the RLE is not legal: {reason}", repair)
+
+
+def _is_nothing(text: str) -> bool:
+    return text.strip().lower() in _NAMES_OF_NOTHING
 
 
 def _keys(rows: list[submission.Row], sample: list[submission.Row]) -> Iterator[Fault]:
     """Rows that are unknown, repeated, out of the sample's order, or missing."""
     place = {(row.id, row.class_name): row.number for row in sample}
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str], submission.Row] = {}
     last = 0
     for row in rows:
-        key = row.id, row.class_name
+        key = _key(row)
+        name = ", ".join(key)
+        if key != (row.id, row.class_name):
+            text = f"spaces stand around the id or the class of {name}."
+            yield Fault(row.number, text, "removed the spaces around id and class")
         if key not in place:
-            yield row.number, f"{', '.join(key)} is not in sample_submission.csv."
+            yield Fault(row.number, f"{name} is not in sample_submission.csv.")
         elif key in seen:
-            yield row.number, f"{', '.join(key)} stands already in row {seen[key]}."
+            text = f"{name} stands already in row {seen[key].number}."
+            same = _mended(row) == _mended(seen[key])
+            repair = "removed the row, equal to the earlier one" if same else None
+            yield Fault(row.number, text, repair)
         else:
-            seen[key] = row.number
+            seen[key] = row
             if place[key] < last:
-                yield (
-                    row.number,
-                    (
-                        f"{', '.join(key)} is out of order: row {place[key]} of "
-                        "sample_submission.csv."
-                    ),
-                )
+                where = f"row {place[key]} of sample_submission.csv"
+                text = f"{name} is out of order: {where}."
+                yield Fault(row.number, text, f"moved to {where}")
             last = place[key]
+    if len(rows) != len(sample):
+        text = f"expected {len(sample)} rows below the header, received {len(rows)}."
+        yield Fault(1, text, "made the rows those of sample_submission.csv")
     for key, number in place.items():
         if key not in seen:
-            yield number, f"{', '.join(key)} is missing; it belongs in this row."
+            text = f"{', '.join(key)} is missing; it belongs in this row."
+            yield Fault(number, text, f"added {', '.join(key)} with an empty mask")
+
+
+def _key(row: submission.Row) -> tuple[str, str]:
+    return row.id.strip(), row.class_name.strip()
+
+
+def _mended(row: submission.Row) -> str:
+    """The mask as it is best written; one that cannot be read stays as it is."""
+    mended = "" if _is_nothing(row.rle) else rle.mend(row.rle)
+    return row.rle if mended is None else mended
+
+
+def _repairs(
+    path: pathlib.Path, rows: list[submission.Row], faults: list[Fault]
+) -> list[dict[str, Any]]:
+    """What a repair does by row, also to what is no fault but could be simpler."""
+    repairs = [(fault.row, fault.repair or "") for fault in faults]
+    if b"\r" in path.read_bytes():
+        repairs.append((1, "wrote Unix line ends"))
+    for row in rows:
+        if row.rle != _mended(row) and not _is_nothing(row.rle):
+            if not rle.fault(row.rle):
+                repairs.append((row.number, "merged runs that touch"))
+    repairs.sort(key=lambda repair: repair[0])
+    return [{"row": row, "repair": text} for row, text in repairs]
+
+
+def _fix(
+    rows: list[submission.Row], sample: list[submission.Row], fix: pathlib.Path
+) -> dict[str, Any]:
+    """Write the rows of the sample with the masks of `rows`, legal and merged."""
+    masks = {_key(row): _mended(row) for row in rows}
+    filled = (
+        dataclasses.replace(row, rle=masks.get((row.id, row.class_name), ""))
+        for row in sample
+    )
+    submission.write(fix, filled)
+    return {"ok": True, "faults": [], "rows": len(sample), "fixed": str(fix)}

@@ -15,7 +15,7 @@ STEPS = {
 }  # fmt: skip
 # A part may import the parts right of it.
 LEVELS = [
-    {"__main__"}, {"pipeline"}, STEPS, {"sources", "study", "kernel"},
+    {"__main__"}, {"commands"}, {"pipeline"}, STEPS, {"sources", "study", "kernel"},
     {"machine", "net"}, {"core"},
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -1,9 +1,9 @@
 """The kernels, each run as Kaggle runs it: alone, its package from a wheel."""
 
+import hashlib
 import json
 import pathlib
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -11,110 +11,166 @@ import zipfile
 
 import pytest
 
+from competition.kernel import session, wheel
+
 ROOT = pathlib.Path(__file__).parents[1]
 KERNELS = ROOT / "kernels"
-FIELDS = {
-    "id", "title", "code_file", "language", "kernel_type", "is_private", "enable_gpu",
-    "enable_tpu", "enable_internet", "machine_shape", "dataset_sources",
-    "competition_sources", "kernel_sources", "model_sources",
-}  # fmt: skip
-# Stands for the package: writes down what it was called with.
+WHEEL = "competition-0.1.0-py3-none-any.whl"
+# Stands for the steps: writes down what they were called with.
 RECORDER = """
 import json, pathlib
 
-def run(experiment, *, data, work):
-    made = work / data.name / "runs" / experiment
-    made.mkdir(parents=True)
-    (made / "called.json").write_text(json.dumps([experiment, str(data)]))
+def run(experiment, *, data, work, **more):
+    made = work / data.name / "runs" / more["name"]
+    made.mkdir(parents=True, exist_ok=True)
+    options = {k: str(v) for k, v in vars(more.pop("options")).items()}
+    called = [experiment, str(data), more, options]
+    (made / "called.json").write_text(json.dumps(called))
 
-def submit(*, run, data, out):
-    out.write_text(json.dumps([str(run), str(data)]))
+def submit(*, run, data, out, budget):
+    out.write_text(json.dumps([str(run), str(data), budget]))
 """
-NEW = ("competitions/uw-madison", "datasets/someone/package", "notebooks/someone/train")
-OLD = ("uw-madison", "package", "train")
+PREPARE = """
+class Options:
+    def __init__(self, **options):
+        vars(self).update(options)
+"""
+REAL = (
+    "__init__.py", "core/__init__.py", "core/layout.py", "core/files.py",
+    "core/history.py", "kernel/__init__.py", "kernel/session.py",
+)  # fmt: skip
+NEW = ("competitions/uw-madison", "datasets/someone/bundle", "notebooks/someone/train")
+OLD = ("uw-madison", "bundle", "train")
 
 
-def start(kernel, folder):
+def start(path, folder):
     """Run a kernel's main in a process of its own, away from the repository."""
     code = (
         "import pathlib, runpy, sys; here = pathlib.Path.cwd(); "
         "main = runpy.run_path(sys.argv[1])['main']; "
         "main(here / 'input', here / 'working')"
     )
-    path = str(KERNELS / kernel / "main.py")
     return subprocess.run(
-        [sys.executable, "-c", code, path], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-c", code, str(path)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
 
 
-def wheel(path, contents):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in contents.items():
-            archive.writestr(name, text)
+def kernel(what):
+    return KERNELS / what / "main.py"
 
 
-def package():
-    """The contents of the real package's wheel."""
-    files = [*(ROOT / "competition").rglob("*")]
-    kept = [path for path in files if path.suffix in {".py", ".toml", ".html"}]
-    return {path.relative_to(ROOT).as_posix(): path.read_text() for path in kept}
+def recorder(folder):
+    """Write a wheel whose steps only write down how they were called."""
+    with zipfile.ZipFile(folder / WHEEL, "w") as archive:
+        archive.writestr("competition/pipeline.py", RECORDER)
+        archive.writestr("competition/prepare.py", PREPARE)
+        for name in REAL:
+            text = (ROOT / "competition" / name).read_text(encoding="utf-8")
+            archive.writestr(f"competition/{name}", text)
 
 
-def recorder():
-    layout = (ROOT / "competition/core/layout.py").read_text()
-    return {
-        "competition/__init__.py": "",
-        "competition/pipeline.py": RECORDER,
-        "competition/core/__init__.py": "",
-        "competition/core/layout.py": layout,
+def bundle(folder, what, files):
+    """Make a bundle of the wheel that is there and of `files`."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (folder / "manifest.json").unlink(missing_ok=True)
+    listed = {
+        path.relative_to(folder).as_posix(): {"sha256": session.digest(path)}
+        for path in folder.rglob("*")
+        if path.is_file()
     }
+    about = {"bundle": what, "run": "unet", "package": WHEEL, "files": listed}
+    if what == "train":
+        overrides = ["seed=1"]
+        about |= {"experiment": "unet.toml", "overrides": overrides, "quarantine": True}
+    text = json.dumps(about, indent=2)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def attach(folder, mounts, contents):
-    """Imitate /kaggle/input with data, wheel and run: (data, run)."""
+def attach(folder, mounts, what, *, package=recorder):
+    """Imitate /kaggle/input with data and bundle: (data, bundle, earlier output)."""
     data, dataset, output = (folder / "input" / mount for mount in mounts)
-    data.mkdir(parents=True)
-    (data / "train.csv").write_text("id,class,segmentation\n")
-    (data / "sample_submission.csv").write_text("id,class,predicted\n")
-    wheel(dataset / "competition-0.1.0-py3-none-any.whl", contents)
-    run = output / "runs" / "unet"
-    run.mkdir(parents=True)
-    (run / "config.json").write_text("{}")
-    (run / "decision.json").write_text("{}")
-    (folder / "working").mkdir()
-    return data, run
+    for path in (data, dataset, folder / "working"):
+        path.mkdir(parents=True)
+    for name, column in (("train", "segmentation"), ("sample_submission", "predicted")):
+        text = f"id,class,{column}\n"
+        (data / f"{name}.csv").write_text(text, encoding="utf-8")
+    package(dataset)
+    more = {"folds.csv": "case,fold\n", "faulty.txt": "none\n", "unet.toml": ""}
+    run = {f"runs/unet/{name}.json": "{}" for name in ("config", "decision")}
+    bundle(dataset, what, more if what == "train" else run)
+    return data, dataset, output
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("mounts", [NEW, OLD], ids=["new mounts", "old mounts"])
-def test_submit_finds_data_wheel_and_run_by_content(tmp_path, mounts):
-    data, run = attach(tmp_path, mounts, recorder())
-    (run.parent / "config.json").write_text("{}")
-    (data.parent / "other").mkdir()
-    (data.parent / "other" / "sample_submission.csv").write_text("id,label\n")
-    done = start("submit", tmp_path)
+def test_submit_finds_data_and_bundle_by_content(tmp_path, mounts):
+    data, dataset, _ = attach(tmp_path, mounts, "submit")
+    other = data.parent / "other"
+    other.mkdir()
+    (other / "sample_submission.csv").write_text("id,label\n", encoding="utf-8")
+    (other / "manifest.json").write_text("{}", encoding="utf-8")
+    done = start(kernel("submit"), tmp_path)
     assert done.stderr == ""
-    out = tmp_path / "working" / "submission.csv"
-    assert json.loads(out.read_text()) == [str(run), str(data)]
+    called = read(tmp_path / "working" / "submission.csv")
+    assert called == [str(dataset / "runs" / "unet"), str(data), "8h30m"]
 
 
 @pytest.mark.parametrize("mounts", [NEW, OLD], ids=["new mounts", "old mounts"])
 def test_train_keeps_the_runs_alone(tmp_path, mounts):
-    data, _ = attach(tmp_path, mounts, recorder())
-    done = start("train", tmp_path)
+    data, dataset, _ = attach(tmp_path, mounts, "train")
+    done = start(kernel("train"), tmp_path)
     assert done.stderr == ""
     kept = tmp_path / "working" / "runs" / "unet" / "called.json"
-    assert json.loads(kept.read_text()) == ["unet", str(data)]
+    experiment, given, more, options = read(kept)
+    assert (experiment, given) == (str(dataset / "unet.toml"), str(data))
+    assert more == {
+        "overrides": ["seed=1"],
+        "name": "unet",
+        "fold": None,
+        "budget": "11h30m",
+    }
+    assert options == {
+        "fold_file": str(dataset / "folds.csv"),
+        "faulty": str(dataset / "faulty.txt"),
+        "quarantine": "True",
+    }
     assert [path.name for path in (tmp_path / "working").iterdir()] == ["runs"]
 
 
+def test_train_goes_on_from_an_earlier_output(tmp_path):
+    _, _, output = attach(tmp_path, NEW, "train")
+    run = output / "runs" / "unet"
+    (run / "fold0").mkdir(parents=True)
+    about = {"name": "unet", "config": {}}
+    (run / "config.json").write_text(json.dumps(about), encoding="utf-8")
+    (run / "fold0" / "state.npz").write_bytes(b"so far")
+    done = start(kernel("train"), tmp_path)
+    assert done.stderr == "" and "going on from ['" in done.stdout
+    kept = tmp_path / "working" / "runs" / "unet" / "fold0" / "state.npz"
+    assert kept.read_bytes() == b"so far"
+
+
+def real(folder):
+    wheel.write(ROOT, folder)
+
+
 def test_the_public_data_with_a_header_only_sample_is_submitted(tmp_path):
-    _, run = attach(tmp_path, NEW, package())
-    trained(run)
-    done = start("submit", tmp_path)
+    _, dataset, _ = attach(tmp_path, NEW, "submit", package=real)
+    trained(dataset / "runs" / "unet")
+    bundle(dataset, "submit", {})
+    done = start(kernel("submit"), tmp_path)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "working" / "submission.csv"
-    assert out.read_text() == "id,class,predicted\n"
+    assert out.read_text(encoding="utf-8") == "id,class,predicted\n"
 
 
 def trained(run):
@@ -123,56 +179,62 @@ def trained(run):
 
     values = config.load("smoke").model_dump(mode="json")
     about = {"name": "unet", "classes": ["a"], "fingerprint": "0", "config": values}
-    (run / "config.json").write_text(json.dumps(about))
+    (run / "config.json").write_text(json.dumps(about), encoding="utf-8")
     (run / "fold0").mkdir()
     (run / "fold0" / "best.weights.h5").write_bytes(b"weights")
 
 
 @pytest.mark.parametrize(
-    ("kernel", "name", "what"),
+    ("what", "name", "expected"),
     [
-        ("submit", "decision.json", "a run's folder"),
-        ("submit", "sample_submission.csv", "the competition's data"),
-        ("submit", "competition-0.1.0-py3-none-any.whl", "the package's wheel"),
-        ("train", "train.csv", "the competition's data"),
+        ("submit", "manifest.json", "expected one bundle"),
+        ("submit", "sample_submission.csv", "expected the competition's data"),
+        ("submit", "decision.json", "received nothing. The upload is incomplete"),
+        ("train", "manifest.json", "expected one bundle"),
+        ("train", "train.csv", "expected the competition's data"),
     ],
 )
-def test_what_is_not_attached_is_named(tmp_path, kernel, name, what):
-    attach(tmp_path, OLD, recorder())
+def test_what_is_not_attached_is_named(tmp_path, what, name, expected):
+    attach(tmp_path, OLD, what)
     next((tmp_path / "input").rglob(name)).unlink()
-    done = start(kernel, tmp_path)
-    assert f"expected {what}, one " in done.stderr
-    assert "Received: none. Attach it" in done.stderr
+    done = start(kernel(what), tmp_path)
+    assert expected in done.stderr
     assert not any((tmp_path / "working").iterdir())
 
 
-def test_two_runs_are_one_too_many(tmp_path):
-    _, run = attach(tmp_path, OLD, recorder())
-    shutil.copytree(run, run.with_name("other"))
-    done = start("submit", tmp_path)
-    assert "other/decision.json" in done.stderr
-    assert "and nothing else that holds one" in done.stderr
+def test_two_bundles_are_one_too_many(tmp_path):
+    _, dataset, _ = attach(tmp_path, OLD, "submit")
+    shutil.copytree(dataset, dataset.with_name("another"))
+    done = start(kernel("submit"), tmp_path)
+    assert "another/manifest.json" in done.stderr
 
 
-@pytest.mark.parametrize("kernel", ["train", "submit"])
-def test_the_metadata_is_complete_and_offline(kernel):
-    about = json.loads((KERNELS / kernel / "kernel-metadata.json").read_text())
-    assert set(about) == FIELDS
+@pytest.mark.parametrize("what", ["train", "submit"])
+def test_a_kernel_takes_the_bundle_it_was_built_with(tmp_path, what):
+    _, dataset, _ = attach(tmp_path, OLD, what)
+    data = (dataset / "manifest.json").read_bytes()
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    code = kernel(what).read_text(encoding="utf-8")
+    path = tmp_path / "main.py"
+    path.write_text(code.replace("BUNDLE = None", f"BUNDLE = '{digest}'"), "utf-8")
+    assert start(path, tmp_path).returncode == 0
+    path.write_text(code.replace("BUNDLE = None", "BUNDLE = 'abc'"), "utf-8")
+    done = start(path, tmp_path)
+    assert "expected one bundle abc" in done.stderr
+    assert "Attach the dataset as last pushed" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["train", "submit"])
+def test_the_templates_of_the_metadata_are_offline(what):
+    about = read(KERNELS / what / "kernel-metadata.json")
     assert about["enable_internet"] is False and about["enable_gpu"] is True
     slug = about["id"].split("/")[1]
     assert re.sub(r"[^a-z0-9]+", "-", about["title"].lower()) == slug
-    assert (KERNELS / kernel / about["code_file"]).is_file()
-
-
-def test_the_experiment_that_kaggle_trains_exists():
-    from competition.core import config
-
-    name = runpy.run_path(str(KERNELS / "train" / "main.py"))["EXPERIMENT"]
-    assert config.find(name).is_file()
+    assert (KERNELS / what / about["code_file"]).is_file()
 
 
 def versions(path):
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     pairs = [line.split("==") for line in lines if "==" in line and line[0] != "#"]
     return {name.lower().replace("_", "-"): version for name, version in pairs}
 
@@ -185,3 +247,9 @@ def test_the_pins_are_those_of_kaggles_image():
     for name in shared:
         # Of some packages the image's version is known to the minor number only.
         assert f"{pins[name]}.".startswith(f"{image[name]}."), name
+
+
+def test_the_client_that_is_asked_for_is_the_images():
+    from competition.kernel import client
+
+    assert versions(KERNELS / "kaggle-image.txt")["kaggle"] == client.VERSION

@@ -74,11 +74,11 @@ def test_the_scores_of_all_and_of_each_class(page):
 
 
 def test_the_decision_rule(page):
-    assert page.tables[1] == [
-        ["Class", "threshold", "voxels"],
-        ["bowel", "0.5", "0"],
-        ["stomach", "0.5", "0"],
-    ]
+    header, *rows = page.tables[1]
+    parts = ["threshold", "voxels", "gate", "smooth", "pixels", "largest", "holes"]
+    assert header == ["Class", *parts]
+    off = ["0.5", "0", "None", "False", "0", "0", "False"]
+    assert rows == [["bowel", *off], ["stomach", *off]]
 
 
 def test_scans_come_worst_first(page):

@@ -16,6 +16,15 @@ def fit(image: np.ndarray, geometry: config.Geometry) -> np.ndarray:
     return _place(image, target) if geometry.fit == "pad" else _resize(image, target)
 
 
+def place(image: np.ndarray, out: np.ndarray) -> None:
+    """Do what `fit` does by "pad", into `out` (h, w) or (h, w, K)."""
+    out[...] = 0
+    pairs = [
+        _overlap(*sizes) for sizes in zip(image.shape, out.shape[:2], strict=False)
+    ]
+    out[tuple(to for _, to in pairs)] = image[tuple(since for since, _ in pairs)]
+
+
 def fit_mask(bits: np.ndarray, geometry: config.Geometry) -> np.ndarray:
     """Bring mask bits (H, W) to the geometry's size; every pixel stays a real one."""
     target = geometry.height, geometry.width
@@ -39,9 +48,8 @@ def restore(
 
 def _place(array: np.ndarray, target: tuple[int, int]) -> np.ndarray:
     """Copy the common centre into zeros of the target's size."""
-    placed = np.zeros((*target, *array.shape[2:]), array.dtype)
-    pairs = [_overlap(*sizes) for sizes in zip(array.shape, target, strict=False)]
-    placed[tuple(to for _, to in pairs)] = array[tuple(since for since, _ in pairs)]
+    placed = np.empty((*target, *array.shape[2:]), array.dtype)
+    place(array, placed)
     return placed
 
 

@@ -3,18 +3,25 @@
 import csv
 import io
 import pathlib
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from competition.core import files
 
 
 class Epoch(TypedDict):
-    """One epoch, counted from 0; `score` is None where it was not taken."""
+    """One epoch, counted from 0; `score` is None where it was not taken.
+
+    `mean_score` is that of the last epochs' mean weights, taken once, at the end.
+    `scoring` is how many of the `seconds` went into scores, `rate` the last step's.
+    """
 
     epoch: int
     loss: float
     score: float | None
     seconds: float
+    mean_score: NotRequired[float | None]
+    rate: NotRequired[float | None]
+    scoring: NotRequired[float | None]
 
 
 def write(path: pathlib.Path, history: list[Epoch]) -> None:
@@ -30,13 +37,16 @@ def read(path: pathlib.Path) -> list[Epoch]:
     """Read a history; before the first epoch there is none."""
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [
             Epoch(
                 epoch=int(row["epoch"]),
                 loss=float(row["loss"]),
-                score=float(row["score"]) if row["score"] else None,
+                score=_number(row["score"]),
                 seconds=float(row["seconds"]),
+                mean_score=_number(row.get("mean_score")),
+                rate=_number(row.get("rate")),
+                scoring=_number(row.get("scoring")),
             )
             for row in csv.DictReader(file)
         ]
@@ -44,6 +54,22 @@ def read(path: pathlib.Path) -> list[Epoch]:
 
 def best(history: list[Epoch]) -> float | None:
     """The best score of a history; None where none was taken."""
-    return max(
-        (row["score"] for row in history if row["score"] is not None), default=None
+    taken = [each for row in history for each in (row["score"], row.get("mean_score"))]
+    return max((each for each in taken if each is not None), default=None)
+
+
+def is_over(history: list[Epoch], *, epochs: int, patience: int) -> bool:
+    """Whether a fold is done: all epochs, or `patience` scores without a better one.
+
+    A patience of 0 has no end.
+    """
+    scores = [row["score"] for row in history if row["score"] is not None]
+    if len(history) >= epochs:
+        return True
+    return bool(
+        patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience
     )
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None

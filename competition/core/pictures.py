@@ -9,9 +9,9 @@ import numpy as np
 
 from competition.core import (
     arrays,
+    evidence,
     layout,
     masks,
-    probabilities,
     rules,
     runs,
     slices,
@@ -47,7 +47,7 @@ def choose(
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     truth = store.masks(scan)
     rule = rules.read(run.files.decision, run.classes)
-    predicted = rules.apply(probabilities.read(run.files.oof(scan)), rule)
+    predicted = evidence.decide(evidence.out_of_fold(run, scan), rule)
     filled = np.flatnonzero((truth | predicted).any(axis=(1, 2)))
     among = filled if len(filled) else np.arange(len(truth))
     places = np.linspace(0, len(among) - 1, count + 2)[1:-1].round().astype(int)

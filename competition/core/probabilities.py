@@ -12,6 +12,11 @@ def quantise(probability: np.ndarray) -> np.ndarray:
     return np.rint(probability * 255).astype(np.uint8)
 
 
+def presence(probability: np.ndarray) -> np.ndarray:
+    """How surely each class is in each slice: uint8 (D, H, W, C) to uint8 (D, C)."""
+    return np.asarray(probability.max(axis=(1, 2)))
+
+
 def write(path: pathlib.Path, probability: np.ndarray, *, made_by: str) -> None:
     """Write uint8 probabilities (D, H, W, C) with the presence (D, C) they imply.
 
@@ -21,20 +26,29 @@ def write(path: pathlib.Path, probability: np.ndarray, *, made_by: str) -> None:
         np.savez_compressed(
             temporary,
             probability=probability,
-            presence=probability.max(axis=(1, 2)),
+            presence=presence(probability),
             made_by=np.array(made_by),
         )
 
 
 def read(path: pathlib.Path) -> np.ndarray:
     """Read the uint8 probabilities (D, H, W, C) of a scan."""
+    return _load(path, "probability")
+
+
+def read_presence(path: pathlib.Path) -> np.ndarray:
+    """Read the uint8 presence (D, C) of a scan, without its probabilities."""
+    return _load(path, "presence")
+
+
+def _load(path: pathlib.Path, key: str) -> np.ndarray:
     if not path.is_file():
         raise ValueError(
             f"{path}: no out-of-fold probabilities. "
             "Run `python -m competition predict` first."
         )
     with np.load(path) as stored:
-        return stored["probability"]
+        return np.asarray(stored[key])
 
 
 def made_by(path: pathlib.Path) -> str | None:

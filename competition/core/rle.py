@@ -84,6 +84,30 @@ def fault(text: str, size: int | None = None) -> str | None:
     return None
 
 
+def mend(text: str, size: int | None = None) -> str | None:
+    """Write the same mask as legal text: runs sorted and merged, single spaces.
+
+    None where the text does not say for certain which mask is meant.
+    """
+    words = text.split()
+    # Longer numbers are none of a pixel, and slow to read.
+    if len(words) % 2 or not all(w.isdecimal() and len(w) < 18 for w in words):
+        return None
+    numbers = [int(word) for word in words]
+    if not text.isascii() or 0 in numbers:
+        return None
+    merged: list[list[int]] = []
+    for start, length in sorted(zip(numbers[::2], numbers[1::2], strict=True)):
+        end = start + length
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    if size is not None and merged and merged[-1][1] > size + 1:
+        return None
+    return " ".join(f"{start} {end - start}" for start, end in merged)
+
+
 def _parse(text: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return, of checked runs, the gap before each (the first counts from 0), lengths.
 

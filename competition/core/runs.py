@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import pathlib
 from typing import Any
 
 from competition.core import config, files, layout
@@ -28,7 +29,7 @@ def start(dataset: layout.Dataset, name: str, wanted: config.Config) -> Run:
             f"{dataset.manifest}: not found. Run `python -m competition prepare` first."
         )
     manifest = files.read_json(dataset.manifest)
-    wanted = _within(wanted, manifest["folds"], dataset)
+    wanted = _within(wanted, manifest["folds"], dataset=dataset, name=name)
     place = dataset.run(name)
     if not place.config.is_file():
         about = {
@@ -60,8 +61,38 @@ def read(place: layout.Run) -> Run:
     )
 
 
+def members(run: Run) -> list[Run]:
+    """The runs whose probabilities are averaged: a blend's members, or itself."""
+    return [_beside(run, name) for name in run.config.members] or [run]
+
+
+def gates(run: Run) -> list[Run]:
+    """The runs that say in which slices a class is; usually none."""
+    return [_beside(run, name) for name in run.config.gate]
+
+
+def sources(run: Run) -> list[Run]:
+    """All runs whose networks a run predicts with, each once."""
+    return list({each.name: each for each in members(run) + gates(run)}.values())
+
+
 def trained(run: Run) -> list[int]:
-    """The folds whose weights exist; none at all is an error."""
+    """The folds whose weights exist; none at all is an error.
+
+    Those of a blend's members and gates must be the same.
+    """
+    by_name = {each.name: _trained(each) for each in sources(run)}
+    folds, *others = by_name.values()
+    if any(other != folds for other in others):
+        listed = ", ".join(f"{name} {each}" for name, each in by_name.items())
+        raise ValueError(
+            f"{run.files.root}: its runs are trained on different folds: {listed}. "
+            "Train what is missing, so that all hold out the same scans."
+        )
+    return folds
+
+
+def _trained(run: Run) -> list[int]:
     folds = [fold for fold in run.config.folds if run.files.weights(fold).is_file()]
     if not folds:
         raise ValueError(
@@ -71,15 +102,52 @@ def trained(run: Run) -> list[int]:
     return folds
 
 
+def _beside(run: Run, name: str) -> Run:
+    """The run `name` of the same data, whose folder lies beside that of `run`."""
+    other = _open(run.files.root.parent / name, wanted_by=run.name)
+    for what, its, ours in (
+        ("data or folds (fingerprint)", other.fingerprint, run.fingerprint),
+        ("classes", other.classes, run.classes),
+    ):
+        if its != ours:
+            raise ValueError(
+                f"The run {name} cannot go into {run.name}: it has other {what}, "
+                f"{its}, not {ours}. Train it on the data prepared as for {run.name}."
+            )
+    return other
+
+
+def _open(root: pathlib.Path, *, wanted_by: str) -> Run:
+    place = layout.Run(root)
+    if not place.config.is_file():
+        raise ValueError(
+            f"{place.config}: not found. {wanted_by} is made of the run {root.name}, "
+            f"whose folder must lie beside it. Run the experiment {root.name} first."
+        )
+    other = read(place)
+    if other.config.members:
+        raise ValueError(
+            f"{wanted_by} is made of {root.name}, which is a blend itself. Name its "
+            f"members instead: {', '.join(other.config.members)}."
+        )
+    return other
+
+
 def digest(run: Run, fold: int) -> str:
-    """The digest of a fold's weights: what was made by them is kept under it."""
+    """The digest of a fold's own weights: what was made by them is kept under it."""
     return hashlib.sha256(run.files.weights(fold).read_bytes()).hexdigest()
 
 
 def _within(
-    wanted: config.Config, count: int, dataset: layout.Dataset
+    wanted: config.Config, count: int, *, dataset: layout.Dataset, name: str
 ) -> config.Config:
-    """Keep the folds that the data has; it may have too few cases for all of them."""
+    """Keep the folds that the data has; it may have too few cases for all of them.
+
+    A blend trains none: its folds are those of its members.
+    """
+    if wanted.members:
+        first = _open(dataset.run(wanted.members[0]).root, wanted_by=name)
+        return wanted.model_copy(update={"folds": first.config.folds})
     folds = tuple(fold for fold in wanted.folds if fold < count)
     if not folds:
         raise ValueError(

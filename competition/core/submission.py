@@ -55,8 +55,8 @@ def parse(
             faults.append(_fault(path, number, text, fields[0]))
             continue
         id, class_name, rle = (fields[place] for place in places)
-        # One string a class and not one a row: there are 115,000 rows.
-        row = Row(number, id, sys.intern(class_name), rle)
+        # One string a slice and class, not one a row: there are 115,000 rows.
+        row = Row(number, sys.intern(id), sys.intern(class_name), rle)
         fault = _row_fault(row, seen)
         if fault:
             faults.append(_fault(path, number, fault, id))

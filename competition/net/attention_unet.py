@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from competition.core import config
-from competition.net import blocks
+from competition.net import blocks, encoders, heads
 
 
 def build(config: config.Config, classes: int) -> keras.Model:
@@ -20,18 +20,24 @@ def build(config: config.Config, classes: int) -> keras.Model:
             'Add a width or use architecture = "unet".'
         )
     stack = blocks.stack_input(config)
-    skips, x = blocks.encode(stack, config.model)
+    skips, bottom = encoders.encode(stack, config)
+    decoded = [bottom]
     for level, skip in reversed(list(enumerate(skips))):
-        gated = gate(skip, x, level=level) if level else skip
-        x = blocks.decode(x, gated, config.model, level=level)
-    return keras.Model(stack, blocks.head(x, classes), name="attention_unet")
+        gated = gate(skip, decoded[0], level=level) if level else skip
+        decoded.insert(0, blocks.decode(decoded[0], gated, config.model, level=level))
+    return heads.network(
+        config,
+        stack,
+        logits=heads.logits(decoded[0], classes),
+        deep=heads.deep(decoded[1:-1], classes, config.model),
+        bottom=bottom,
+    )
 
 
 def gate(skip: blocks.Tensor, coarse: blocks.Tensor, *, level: int) -> blocks.Tensor:
     """Multiply a skip (B, H, W, C) by a map in 0..1 that `coarse` helps to decide.
 
-    `coarse` has half the skip's size, rounded up. Layer `gate{level}_psi` is the map
-    before it is brought to the skip's size.
+    `coarse` has half the skip's size, rounded up.
     """
     name = f"gate{level}"
     width = max(1, skip.shape[-1] // 2)
@@ -43,6 +49,20 @@ def gate(skip: blocks.Tensor, coarse: blocks.Tensor, *, level: int) -> blocks.Te
         layers.Add(name=f"{name}_add")([theta, phi])
     )
     alpha = layers.Conv2D(1, 1, activation="sigmoid", name=f"{name}_psi")(joined)
-    alpha = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(alpha)
-    alpha = blocks.crop(alpha, skip, name=f"{name}_crop")
+    alpha = blocks.enlarge(alpha, skip, name=f"{name}_up")
     return layers.Multiply(name=f"{name}_gated")([skip, alpha])
+
+
+def gates(network: keras.Model) -> keras.Model:
+    """Return a model of the gate maps: stack to {"gate1": (H / 2, W / 2, 1), ...}.
+
+    A map has its skip's size; 1 lets a pixel by, 0 holds it back.
+    """
+    gated = [layer for layer in network.layers if layer.name.endswith("_gated")]
+    if not gated:
+        raise ValueError(
+            f"Gate maps need a network that has gates. Received: {network.name}. "
+            'Build one with architecture = "attention_unet".'
+        )
+    maps = {layer.name.removesuffix("_gated"): layer.input[1] for layer in gated}
+    return keras.Model(network.input, maps, name="gates")

@@ -1,41 +1,29 @@
-"""Moving a training sample about: engine "host", albumentations on the CPU."""
+"""Augmentation: which engine moves the samples.
 
-import albumentations
-import cv2
-import numpy as np
+What is drawn is in draw.py; "device", "host" and "addons" have a module each.
+"""
+
+import keras
 
 from competition.core import config
 
 
-def transform(limits: config.Augment) -> albumentations.Compose:
-    """Make the flip and the affine (shift, scale, rotation in one resampling).
+def engine(limits: config.Augment) -> str:
+    """The engine that `auto` stands for here, or the one that the config names.
 
-    It holds random state: make one for each thread.
+    A few CPUs cannot feed a GPU, and have nothing else to do where there is none.
     """
-    affine = albumentations.Affine(
-        translate_percent=(-limits.shift, limits.shift),
-        scale=(1 - limits.scale, 1 + limits.scale),
-        rotate=(-limits.rotate_degrees, limits.rotate_degrees),
-        interpolation=cv2.INTER_LINEAR,
-        mask_interpolation=cv2.INTER_NEAREST,
-        p=limits.affine,
-    )
-    flip = albumentations.HorizontalFlip(p=limits.flip)
-    return albumentations.Compose([flip, affine])
+    if limits.engine != "auto":
+        return limits.engine
+    return "device" if _accelerated() else "host"
 
 
-def apply(
-    transform: albumentations.Compose,
-    stack: np.ndarray,
-    bits: np.ndarray,
-    *,
-    seed: tuple[int, int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move a uint16 stack (H, W, K) and its mask bits (H, W) together.
+def _accelerated() -> bool:
+    if keras.backend.backend() == "jax":
+        import jax
 
-    `seed` is (seed, epoch, position) and decides everything; what comes in from
-    beyond the border is 0.
-    """
-    transform.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-    moved = transform(image=stack, mask=bits)
-    return moved["image"], moved["mask"]
+        return bool(jax.default_backend() != "cpu")
+    import tensorflow as tf
+
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return bool(kinds & {"GPU", "TPU"})

@@ -3,14 +3,23 @@
 import keras
 
 from competition.core import config
-from competition.net import attention_unet, unet
+from competition.net import attention_unet, deeplab, fcn, segnet, unet, unet_plus_plus
 
-ARCHITECTURES = {"unet": unet.build, "attention_unet": attention_unet.build}
+ARCHITECTURES = {
+    "unet": unet.build,
+    "attention_unet": attention_unet.build,
+    "unet_plus_plus": unet_plus_plus.build,
+    "fcn": fcn.build,
+    "segnet": segnet.build,
+    "deeplab": deeplab.build,
+}
 
 
 def build(config: config.Config, classes: int) -> keras.Model:
     """Build the network: stack float32 (H, W, K) to logits float32 (H, W, classes).
 
     Height and width are the geometry's, odd ones too. Seed before, for equal weights.
+    An encoder's weights are random: `pretrained.load` is called where training
+    begins, since a trained network has its own. More outputs: see `heads`.
     """
     return ARCHITECTURES[config.model.architecture](config, classes)

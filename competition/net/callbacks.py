@@ -1,42 +1,98 @@
 """What happens at the ends of steps and epochs while `fit` owns the loop."""
 
+import contextlib
+import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
-from competition.core import config, files, history
+from competition.core import config, history
+from competition.machine import deadline
 from competition.net import checkpoint
 
-Score = Callable[[keras.Model], float]
-Progress = Callable[[history.Epoch], None]
+# Between two words about an epoch that is still running.
+PULSE_SECONDS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Hooks:
+    """What a fold calls: a score of the network, and who is told of what.
+
+    `score` may be None, where nothing was there to score. `ids` names the slices of a
+    batch, counted from the first of epoch 0, if the config of the run is its own.
+    """
+
+    score: Callable[[keras.Model], float | None]
+    progress: Callable[[history.Epoch], None] = lambda row: None
+    pulse: Callable[[str], None] = lambda text: None
+    sample: Callable[[keras.Model, int], None] = lambda network, epoch: None
+    ids: Callable[[config.Config, int], list[str]] = lambda config, batch: []
 
 
 class Guard(keras.callbacks.Callback):
     """Stops at the first loss that is not finite and remembers where that was."""
 
+    # `fit` need not wait for the device before it prepares the next step.
+    async_safe = True
+
     def __init__(self) -> None:
         super().__init__()
-        self.fault: str | None = None
+        self.step: int | None = None
         self.epoch = 0
+        self.loss = math.nan
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember the epoch."""
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Look at the loss."""
-        if not math.isfinite(logs["loss"]):
-            # Raised after `fit`: on JAX an exception inside it can be hidden.
-            self.fault = (
-                f"The loss is {logs['loss']} at step {batch + 1} of epoch "
-                f"{self.epoch + 1}. Lower `training.learning_rate`, or look for "
-                "slices with broken intensities. The epochs before are kept."
-            )
+        """Look at the loss, the mean of the epoch so far."""
+        self.loss = logs["loss"]
+        if not math.isfinite(self.loss):
+            # A later batch may be looked at first.
+            self.step = batch if self.step is None else min(batch, self.step)
+            # Not raised: on JAX an exception inside `fit` can be hidden.
             self.model.stop_training = True
+
+
+class Watch(keras.callbacks.Callback):
+    """Says how far an epoch is once a minute, and stops when the time is over."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        limit: deadline.Deadline | None,
+        *,
+        pulse: Callable[[str], None],
+        clock: deadline.Clock = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.guard, self.limit, self.pulse, self.clock = guard, limit, pulse, clock
+        self.is_over = False
+        self.began = self.said = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock."""
+        self.began = self.said = self.clock()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Stop, speak or do nothing."""
+        if self.limit and not self.limit.allows(0):
+            self.is_over = self.model.stop_training = True
+        now = self.clock()
+        if now - self.said >= PULSE_SECONDS and batch:
+            self.said = now
+            steps = self.params["steps"]
+            left = deadline.show((now - self.began) / batch * (steps - batch))
+            self.pulse(
+                f"epoch {self.guard.epoch + 1}  step {batch}/{steps}  "
+                f"loss {self.guard.loss:.4f}  epoch ends in {left}"
+            )
 
 
 class Keeper(keras.callbacks.Callback):
@@ -47,16 +103,14 @@ class Keeper(keras.callbacks.Callback):
         folder: pathlib.Path,
         training: config.Training,
         *,
-        score: Score,
-        progress: Progress | None,
-        epochs: list[history.Epoch],
+        hooks: Hooks,
+        state: checkpoint.State,
+        limit: deadline.Deadline | None,
     ) -> None:
         super().__init__()
-        self.folder = folder
-        self.training = training
-        self.score = score
-        self.progress = progress
-        self.epochs = epochs
+        self.folder, self.training, self.hooks = folder, training, hooks
+        self.state, self.limit = state, limit
+        self.is_late = False
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -67,35 +121,114 @@ class Keeper(keras.callbacks.Callback):
         """Score, keep the best weights, then commit the epoch with its state."""
         if self.model.stop_training:
             return
-        network = self.model.network
-        score = float(self.score(network)) if self._is_scored(epoch) else None
-        if score is not None:
-            self._keep_best(network, score)
+        network, optimizer = self.model.network, inner(self.model.optimizer)
+        scoring = time.monotonic()
+        with averaged(network, optimizer):
+            score = self._score(network) if self._is_scored(epoch) else None
+            if self._is_due(epoch, self.training.samples_every):
+                self.hooks.sample(network, epoch)
+        mean_score = self._score_mean(network, epoch)
+        now = time.monotonic()
         row = history.Epoch(
             epoch=epoch,
             loss=float(logs["loss"]),
             score=score,
-            seconds=round(time.monotonic() - self.began, 3),
+            seconds=round(now - self.began, 3),
+            mean_score=mean_score,
+            rate=float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            scoring=round(now - scoring, 3),
         )
-        self.epochs.append(row)
-        # The state is the commit point: killed before it, the epoch is made again.
+        self._commit(row)
+
+    def _commit(self, row: history.Epoch) -> None:
+        state = self.state
+        # Only now: a state that fails to be written leaves the epoch unmade.
+        state.epochs.append(row)
+        # The commit point: killed before it, the epoch is made again.
         checkpoint.save(
-            self.folder / "state.npz",
-            network,
+            self.folder, state, network=self.model.network,
             optimizer=self.model.optimizer,
-            epochs=self.epochs,
-        )
-        history.write(self.folder / "history.csv", self.epochs)
-        if self.progress:
-            self.progress(row)
+        )  # fmt: skip
+        history.write(self.folder / "history.csv", state.epochs)
+        self.hooks.progress(row)
+        total = self.training.epochs
+        if history.is_over(state.epochs, epochs=total, patience=self.training.patience):
+            self.model.stop_training = True
+        elif self.limit and not self.limit.allows(longest(state.epochs)):
+            self.is_late = self.model.stop_training = True
+
+    def _is_due(self, epoch: int, every: int) -> bool:
+        return bool(every) and (epoch + 1) % every == 0
 
     def _is_scored(self, epoch: int) -> bool:
-        done = epoch + 1
-        last = done == self.training.epochs
-        return last or done % self.training.score_every == 0
+        last = epoch + 1 == self.training.epochs
+        return last or self._is_due(epoch, self.training.score_every)
 
-    def _keep_best(self, network: keras.Model, score: float) -> None:
-        best = history.best(self.epochs)
-        if best is None or score > best:
-            with files.replacing(self.folder / "best.weights.h5") as temporary:
-                network.save_weights(temporary)
+    def _score(self, network: keras.Model) -> float | None:
+        score = self.hooks.score(network)
+        # Where there is nothing to score, the latest weights count as the best.
+        if score is None or self.state.best is None or score > self.state.best:
+            self.state.best_crc = checkpoint.keep_best(self.folder, network)
+            self.state.best = score
+        return score
+
+    def _score_mean(self, network: keras.Model, epoch: int) -> float | None:
+        """Take the epoch into the mean of the last ones; score it after the last."""
+        state, training = self.state, self.training
+        if epoch < training.epochs - training.swa_epochs:
+            return None
+        now = checkpoint.values(network.weights)
+        state.averaged += 1
+        before = state.mean or now
+        state.mean = [
+            (one + (other - one) / state.averaged).astype(one.dtype)
+            for one, other in zip(before, now, strict=True)
+        ]
+        if epoch + 1 < training.epochs:
+            return None
+        with swapped(network.weights, state.mean):
+            return self._score(network)
+
+
+def keep_something(model: keras.Model, folder: pathlib.Path) -> None:
+    """Where time ends before the first score, keep the weights as they are."""
+    if not (folder / checkpoint.BEST).is_file():
+        with averaged(model.network, inner(model.optimizer)):
+            checkpoint.keep_best(folder, model.network)
+
+
+def longest(epochs: list[history.Epoch]) -> float:
+    """The seconds that the next epoch may take, a tenth more than any; 0: unknown.
+
+    Of the last ones only: the machine may have been another one before.
+    """
+    return 1.1 * max((row["seconds"] for row in epochs[-3:]), default=0.0)
+
+
+def inner(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """The optimizer itself, where one that scales the loss stands around it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+@contextlib.contextmanager
+def averaged(network: keras.Model, optimizer: keras.Optimizer) -> Iterator[None]:
+    """Give a network the averaged weights for a while, where there are any."""
+    if not optimizer.use_ema:
+        yield
+        return
+    averages = optimizer._model_variables_moving_average
+    with swapped(network.trainable_variables, checkpoint.values(averages)):
+        yield
+
+
+@contextlib.contextmanager
+def swapped(variables: Any, arrays: list[np.ndarray]) -> Iterator[None]:
+    """Give variables other values for a while."""
+    kept = checkpoint.values(variables)
+    try:
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+        yield
+    finally:
+        for variable, array in zip(variables, kept, strict=True):
+            variable.assign(array)

@@ -1,64 +1,203 @@
-"""The state that an interrupted fold goes on from: one npz, no pickle in it."""
+"""What an interrupted fold goes on from: two generations of state, no pickle in them.
 
+state.npz is written aside, then state.npz becomes state-before.npz and the new one
+takes its name. Every array in it carries a checksum; a damaged file is passed over.
+"""
+
+import dataclasses
 import json
+import os
 import pathlib
 import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from competition.core import files, history
+from competition.core import console, files, history
+
+NAME, BEFORE = "state.npz", "state-before.npz"
+BEST = "best.weights.h5"
+# How the paths of an optimizer's accumulated gradients end; its first is the iteration.
+SUMS = "gradient_accumulator"
+Arrays = list[np.ndarray]
+
+
+@dataclasses.dataclass
+class State:
+    """A fold after its last finished epoch.
+
+    `best` is the score of the weights kept as the best, whose CRC-32 is `best_crc`;
+    `halvings` tells how often the batch was too large, `slowed` whether the rate was
+    halved, `resting` whether the encoder rests; `mean` is of `averaged` epochs.
+    """
+
+    epochs: list[history.Epoch] = dataclasses.field(default_factory=list)
+    best: float | None = None
+    best_crc: int | None = None
+    halvings: int = 0
+    slowed: bool = False
+    resting: bool = False
+    averaged: int = 0
+    mean: Arrays = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A state as it was read: the fold, and the variables in their order."""
+
+    state: State
+    network: Arrays
+    optimizer: Arrays
+    paths: list[str]
 
 
 def save(
-    path: pathlib.Path,
-    network: keras.Model,
+    folder: pathlib.Path,
+    state: State,
     *,
+    network: keras.Model,
     optimizer: keras.Optimizer,
-    epochs: list[history.Epoch],
 ) -> None:
-    """Write all variables of network and optimizer, and the history, in one step."""
-    variables = [*network.variables, *optimizer.variables]
-    arrays = {
-        f"variable{number:04d}": keras.ops.convert_to_numpy(variable)
-        for number, variable in enumerate(variables)
+    """Make this the state of the fold, and the last one the one before."""
+    groups = {
+        "network": values(network.variables),
+        "optimizer": values(optimizer.variables),
+        "mean": state.mean,
     }
-    with files.replacing(path) as temporary:
-        np.savez(temporary, history=np.array(json.dumps(epochs)), **arrays)
+    about = {
+        field.name: getattr(state, field.name)
+        for field in dataclasses.fields(State)
+        if field.name != "mean"
+    }
+    about["paths"] = [variable.path for variable in optimizer.variables]
+    arrays = {
+        f"{name}{number:05d}": array
+        for name, group in groups.items()
+        for number, array in enumerate(group)
+    }
+    with files.replacing(folder / NAME) as temporary:
+        np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
+        if (folder / NAME).is_file():
+            os.replace(folder / NAME, folder / BEFORE)
 
 
-def load(
-    path: pathlib.Path, network: keras.Model, *, optimizer: keras.Optimizer
-) -> list[history.Epoch]:
-    """Assign the variables of a state and return its history; no state, no epochs.
+def is_in(folder: pathlib.Path) -> bool:
+    """Whether a fold has a state, sound or not."""
+    return any((folder / name).is_file() for name in (NAME, BEFORE))
 
-    The optimizer must be built.
+
+def load(folder: pathlib.Path) -> Stored | None:
+    """Read the state of a fold, the one before where it is damaged; None: no state."""
+    faults = []
+    for path in (folder / NAME, folder / BEFORE):
+        if not path.is_file():
+            continue
+        try:
+            stored = _read(path)
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+            faults.append((path, error))
+            continue
+        if faults:
+            done = len(stored.state.epochs)
+            console.warn(f"{_name(faults)}. Going on after epoch {done}.")
+            # Or it would be made the one before.
+            faults[0][0].unlink()
+        return _with_best(folder, stored)
+    if faults:
+        raise ValueError(
+            f"{_name(faults)}, and there is no sound one. Delete the folder to train "
+            "the fold again from its beginning."
+        )
+    return None
+
+
+def restore(
+    stored: Stored,
+    *,
+    network: keras.Model,
+    optimizer: keras.Optimizer,
+    now: State,
+) -> None:
+    """Assign the variables of a state; the optimizer must be built.
+
+    An optimizer that moves other weights than the stored one begins afresh, one that
+    moves them after more batches each counts on in these. `now` is what to go on with.
     """
-    if not path.is_file():
-        return []
-    variables = [*network.variables, *optimizer.variables]
-    epochs, values = _read(path)
+    _assign(network.variables, stored.network)
+    if stored.state.resting != now.resting:
+        return
+    if stored.state.halvings == now.halvings:
+        _assign(optimizer.variables, stored.optimizer)
+        return
+    # What sums gradients up is not there before the first halving, and empty after it.
+    kept = [path.endswith(SUMS) for path in stored.paths]
+    before = [
+        each for each, sums in zip(stored.optimizer, kept, strict=True) if not sums
+    ]
+    before[0] = before[0] * 2 ** (now.halvings - stored.state.halvings)
+    _assign(
+        [each for each in optimizer.variables if not each.path.endswith(SUMS)], before
+    )
+
+
+def finish(folder: pathlib.Path) -> None:
+    """Remove the state before the last, which a finished fold has no use for."""
+    (folder / BEFORE).unlink(missing_ok=True)
+
+
+def keep_best(folder: pathlib.Path, network: keras.Model) -> int:
+    """Write the best weights in one step and return their CRC-32."""
+    with files.replacing(folder / BEST) as temporary:
+        network.save_weights(temporary)
+    return _crc(folder / BEST)
+
+
+def values(variables: Any) -> Arrays:
+    """The values of Keras variables, copied."""
+    return [np.array(keras.ops.convert_to_numpy(each)) for each in variables]
+
+
+def _assign(variables: Any, arrays: Arrays) -> None:
     expected = [tuple(variable.shape) for variable in variables]
-    received = [value.shape for value in values]
+    received = [value.shape for value in arrays]
     if expected != received:
         raise ValueError(
-            f"{path}: the state is of another network: expected {len(expected)} "
+            f"{NAME}: the state is of another network: expected {len(expected)} "
             f"variables, received {len(received)}, or their shapes differ. "
             "Train under another name, or delete the folder to begin again."
         )
-    for variable, value in zip(variables, values, strict=True):
+    for variable, value in zip(variables, arrays, strict=True):
         variable.assign(value)
-    return epochs
 
 
-def _read(path: pathlib.Path) -> tuple[list[history.Epoch], list[np.ndarray]]:
-    try:
-        with np.load(path) as stored:
-            names = sorted(name for name in stored.files if name != "history")
-            epochs: list[history.Epoch] = json.loads(str(stored["history"]))
-            return epochs, [stored[name] for name in names]
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path}: the state is damaged ({error}). "
-            "Delete it to train the fold again from its beginning."
-        ) from error
+def _read(path: pathlib.Path) -> Stored:
+    with np.load(path) as stored:
+        about = json.loads(str(stored["about"]))
+        groups: dict[str, Arrays] = {"network": [], "optimizer": [], "mean": []}
+        for name in sorted(set(stored.files) - {"about"}):
+            groups[name.rstrip("0123456789")].append(stored[name])
+    paths = about.pop("paths")
+    state = State(**about, mean=groups["mean"])
+    return Stored(state, groups["network"], groups["optimizer"], paths)
+
+
+def _with_best(folder: pathlib.Path, stored: Stored) -> Stored:
+    """Forget a best score whose weights are not there; the next score is kept then.
+
+    Killed between the two, the best weights are of the epoch that is now repeated.
+    """
+    path = folder / BEST
+    if not path.is_file() or _crc(path) != stored.state.best_crc:
+        stored.state.best = stored.state.best_crc = None
+    return stored
+
+
+def _crc(path: pathlib.Path) -> int:
+    return zlib.crc32(path.read_bytes())
+
+
+def _name(faults: Sequence[tuple[pathlib.Path, Exception]]) -> str:
+    return "; ".join(f"{path}: the state is damaged ({why})" for path, why in faults)

@@ -1,20 +1,39 @@
 """From a scan to the probabilities of its voxels."""
 
+import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 
-from competition.core import config, geometry
-from competition.net import build, dataset, step
+from competition.core import config, console, effort, geometry, probabilities
+from competition.machine import devices
+from competition.net import build, dataset, ensemble
+
+Windows = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Member:
+    """A run's networks, which are averaged, and the config that they were made with."""
+
+    name: str
+    config: config.Config
+    networks: tuple[keras.Model, ...]
 
 
 def load(weights: pathlib.Path, config: config.Config, classes: int) -> keras.Model:
-    """Build the network of a config and load the weights of a fold into it."""
-    network = build.build(config, classes)
+    """Build the network of a config and load the weights of a fold into it.
+
+    It computes in the precision that the config asks for on this device.
+    """
+    before = keras.config.dtype_policy()
+    setting = config.training.precision
+    keras.config.set_dtype_policy(devices.precision(setting, devices.find()))
     try:
+        network = build.build(config, classes)
         network.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
@@ -22,7 +41,86 @@ def load(weights: pathlib.Path, config: config.Config, classes: int) -> keras.Mo
             f"{list(config.model.widths)}, {len(config.slices)} slices and {classes} "
             f"classes ({error}). Train the fold again."
         ) from error
+    finally:
+        keras.config.set_dtype_policy(before)
     return network
+
+
+class Predictor:
+    """Predicts scans with all members in as few passes over a scan as their inputs.
+
+    Members of the same input share a compiled call. Where the device's memory is too
+    small, the batch halves and stays so; `say` hears of it.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        tta: bool = True,
+        say: Callable[[str], None] = console.warn,
+    ) -> None:
+        groups: dict[tuple, list[Member]] = {}
+        for member in members:
+            groups.setdefault(_input(member.config, tta=tta), []).append(member)
+        self._groups = [_Group(group, tta=tta) for group in groups.values()]
+        self._say = say
+
+    def predict(self, volume: np.ndarray, windows: Windows) -> dict[str, np.ndarray]:
+        """Return probabilities uint8 (D, H, W, C) by member of a scan (D, H, W).
+
+        `windows` has the (D, 2) of each kind of intensity, as `prepare` takes them.
+        """
+        seen: dict[str, np.ndarray] = {}
+        for group in self._groups:
+            seen |= group.predict(volume, windows[group.config.intensity], self._say)
+        return seen
+
+    def slices(self) -> int:
+        """The slices that every network is shown at once, at most."""
+        return max(group.batch for group in self._groups)
+
+
+class _Group:
+    """Members whose networks take the same batches."""
+
+    def __init__(self, members: Sequence[Member], *, tta: bool) -> None:
+        self.names = [member.name for member in members]
+        self.config = members[0].config
+        self.batch = self.config.training.batch
+        self._views = effort.views(self.config.submit) if tta else (effort.PLAIN,)
+        self._networks = [member.networks for member in members]
+        self._compiled = _compile(self._networks, self._views, self.config)
+
+    def predict(
+        self, volume: np.ndarray, windows: np.ndarray, say: Callable[[str], None]
+    ) -> dict[str, np.ndarray]:
+        """Predict a scan, with ever smaller batches where that is needed."""
+        while True:
+            try:
+                return self._predict(volume, windows)
+            except Exception as error:
+                if not devices.is_out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch //= 2
+                say(
+                    "The device's memory is too small for the batch; from now on it "
+                    f"has {self.batch} slices."
+                )
+
+    def _predict(
+        self, volume: np.ndarray, windows: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        found: list[np.ndarray] = []
+        stream = _restored(
+            self._compiled, volume, windows, config=self.config, batch=self.batch
+        )
+        for position, planes in enumerate(stream):
+            if not found:
+                found = [np.empty((len(volume), *p.shape), np.uint8) for p in planes]
+            for whole, plane in zip(found, planes, strict=True):
+                whole[position] = probabilities.quantise(plane)
+        return dict(zip(self.names, found, strict=True))
 
 
 def predict_scan(
@@ -33,31 +131,65 @@ def predict_scan(
 ) -> np.ndarray:
     """Return the mean probabilities float32 (D, H, W, C) of a uint16 scan (D, H, W).
 
-    `windows` (D, 2) holds the low and high of each slice; 0 where `fit` cropped.
+    Each network looks once. `windows` (D, 2) holds the low and high of each slice; 0
+    where `fit` cropped.
     """
+    compiled = _once(tuple(networks), config)
+    stream = _restored(
+        compiled, volume, windows, config=config, batch=config.training.batch
+    )
+    return np.stack([plane for (plane,) in stream])
+
+
+def _restored(
+    compiled: ensemble.Ensemble,
+    volume: np.ndarray,
+    windows: np.ndarray,
+    *,
+    config: config.Config,
+    batch: int,
+) -> Iterator[list[np.ndarray]]:
+    """Yield the probabilities (H, W, C) of each slice by each member."""
     if windows.shape != (len(volume), 2):
         raise ValueError(
             "`windows` needs a low and a high for each slice. Expected shape "
             f"{(len(volume), 2)}, received {windows.shape}. Take them from the rows "
             "of this scan alone."
         )
-    ensemble = _ensemble(tuple(networks))
-    classes = networks[0].output_shape[-1]
-    depth, height, width = volume.shape
-    restored = np.empty((depth, height, width, classes), np.float32)
-    done = 0
-    for batch in dataset.inference(volume, windows, config).as_numpy_iterator():
-        probability = ensemble.predict_on_batch(batch)
+    shape = volume.shape[1:]
+    left = len(volume)
+    batches = dataset.inference(volume, windows, config, batch=batch)
+    for each in batches.as_numpy_iterator():
+        by_member = compiled.predict_on_batch(each)
         # The last batch repeats its last slice; the surplus is left.
-        for each in probability[: depth - done]:
-            restored[done] = geometry.restore(each, (height, width), config.geometry)
-            done += 1
-    return restored
+        for planes in list(zip(*by_member, strict=True))[:left]:
+            yield [geometry.restore(p, shape, config.geometry) for p in planes]
+        left -= batch
+
+
+def _compile(
+    networks: Sequence[Sequence[keras.Model]],
+    views: Sequence[effort.View],
+    config: config.Config,
+) -> ensemble.Ensemble:
+    compiled = ensemble.Ensemble(networks, views)
+    xla = devices.xla(
+        config.training.xla, devices.find(), backend=keras.backend.backend()
+    )
+    compiled.compile(jit_compile=xla)
+    return compiled
 
 
 # Compiling takes longer than a scan, and the networks are the same scan after scan.
-@functools.lru_cache(maxsize=4)
-def _ensemble(networks: tuple[keras.Model, ...]) -> step.Ensemble:
-    ensemble = step.Ensemble(networks)
-    ensemble.compile(jit_compile=step.xla())
-    return ensemble
+@functools.lru_cache(maxsize=2)
+def _once(
+    networks: tuple[keras.Model, ...], config: config.Config
+) -> ensemble.Ensemble:
+    return _compile([networks], (effort.PLAIN,), config)
+
+
+def _input(config: config.Config, *, tta: bool) -> tuple:
+    """What members must have in common to be shown the same batches."""
+    views = effort.views(config.submit) if tta else ()
+    training = config.training.batch, config.training.xla
+    return config.slices, config.intensity, config.geometry, *training, views

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from competition.net import augment_device, heads
+
 Tensor = Any
 
 
@@ -37,11 +39,14 @@ class Step(keras.Model):
 
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None
-    ) -> dict[str, Tensor]:
-        """Return logits and truth (B, H, W, C) of a batch of the dataset."""
+    ) -> heads.Outputs:
+        """Return the network's outputs, named, and the "truth" (B, H, W, C)."""
         stack = normalise(inputs["stack"], inputs["window"])
-        logits = self.network(stack, training=training)
-        return {"logits": logits, "truth": unpack(inputs["bits"], logits.shape[-1])}
+        truth = unpack(inputs["bits"], heads.classes(self.network))
+        if training:
+            stack, truth = augment_device.apply(stack, truth, inputs)
+        outputs = heads.named(self.network(stack, training=training))
+        return {**outputs, "truth": truth}
 
     def compute_loss(
         self,
@@ -52,21 +57,8 @@ class Step(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Return the loss of what `call` returned."""
-        return self.objective(y_pred["truth"], y_pred["logits"])
-
-
-class Ensemble(keras.Model):
-    """The mean probability of several networks, one compiled call for all."""
-
-    def __init__(self, networks: tuple[keras.Model, ...]) -> None:
-        super().__init__(name="ensemble", dtype="float32")
-        self.networks = list(networks)
-
-    def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> Tensor:
-        """Return probabilities (B, H, W, C) of a batch of the dataset."""
-        stack = normalise(inputs["stack"], inputs["window"])
-        logits = [network(stack, training=False) for network in self.networks]
-        return sum(ops.sigmoid(each) for each in logits) / len(logits)
+        outputs = {name: y_pred[name] for name in y_pred if name != "truth"}
+        return self.objective(y_pred["truth"], outputs)
 
 
 def xla() -> bool:

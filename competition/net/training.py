@@ -1,26 +1,49 @@
 """Training one fold: `fit` owns the loop, callbacks keep what must not be lost."""
 
+import dataclasses
+import gc
 import pathlib
 from typing import Protocol
 
 import keras
 import tensorflow as tf
 
-from competition.core import config, history
-from competition.net import callbacks, checkpoint, losses, step
+from competition.core import config, console, history
+from competition.machine import deadline, devices
+from competition.net import board, callbacks, checkpoint, losses, schedules, step
+
+# The name of the layer of a network that `freeze_epochs` is about.
+ENCODER = "encoder"
 
 
 class Stream(Protocol):
-    """`dataset.training` with its table, arrays and config filled in."""
+    """`dataset.training` with its table and arrays filled in."""
 
-    def __call__(self, *, first_epoch: int) -> tf.data.Dataset:
+    def __call__(self, config: config.Config, *, first_epoch: int) -> tf.data.Dataset:
         """Return the batches from `first_epoch` to the last epoch."""
 
 
-def seed(number: int) -> None:
-    """Make what follows repeatable to the bit: initial weights, dropout, kernels."""
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """What an attempt to train works on."""
+
+    network: keras.Model
+    config: config.Config
+    train: Stream
+    folder: pathlib.Path
+    hooks: callbacks.Hooks
+    limit: deadline.Deadline | None
+
+
+class _NotFinite(Exception):
+    """The loss of a step is not finite."""
+
+
+def seed(number: int, *, deterministic: bool = True) -> None:
+    """Make what follows repeatable: initial weights, dropout; to the bit if asked."""
     keras.utils.set_random_seed(number)
-    tf.config.experimental.enable_op_determinism()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def fit(
@@ -29,54 +52,194 @@ def fit(
     *,
     train: Stream,
     folder: pathlib.Path,
-    score: callbacks.Score,
-    progress: callbacks.Progress | None = None,
+    hooks: callbacks.Hooks,
+    limit: deadline.Deadline | None = None,
 ) -> list[history.Epoch]:
     """Train a fold to its last epoch, going on after the last one that was finished.
 
     Writes best.weights.h5, state.npz and history.csv into `folder` and returns a row
-    {"epoch" from 0, "loss", "score" or None, "seconds"} an epoch. Killed and called
-    again it ends as if it had not been; called on a finished fold it does nothing.
+    an epoch. Killed and called again it ends as if it had not been; called on a
+    finished fold it does nothing. Where `limit` comes first it ends in time, with
+    weights to use and a state to go on from.
     """
-    total = config.training.epochs
-    steps = int(train(first_epoch=0).cardinality().numpy()) // total
-    optimizer = build_optimizer(config.training, steps=steps)
-    optimizer.build(network.trainable_variables)
-    epochs = checkpoint.load(folder / "state.npz", network, optimizer=optimizer)
-    if len(history.read(folder / "history.csv")) != len(epochs):
-        # Killed between the state and the history that derives from it.
-        history.write(folder / "history.csv", epochs)
-    if len(epochs) < total:
-        guard = callbacks.Guard()
-        keeper = callbacks.Keeper(
-            folder, config.training, score=score, progress=progress, epochs=epochs
-        )
-        model = step.Step(network, losses.build(config.loss))
-        model.compile(optimizer=optimizer, jit_compile=step.xla())
-        model.fit(
-            train(first_epoch=len(epochs)),
-            initial_epoch=len(epochs),
-            epochs=total,
-            steps_per_epoch=steps,
-            callbacks=[guard, keeper],
-            verbose=0,
-        )
-        if guard.fault:
-            raise ValueError(f"{folder}: {guard.fault}")
-    return epochs
+    if config.training.tensorboard:
+        hooks = _with_board(hooks, folder / "tensorboard")
+    fold = Fold(network, config, train, folder, hooks, limit)
+    initial = checkpoint.values(network.variables)
+    stored, state = _last(folder, checkpoint.State())
+    while not (_is_over(state, config) or _is_late(state, limit)):
+        for variable, value in zip(network.variables, initial, strict=True):
+            variable.assign(value)
+        _try(fold, stored, state)
+        # From disk, and in it what a failed attempt found out.
+        stored, state = _last(folder, state)
+    if _is_over(state, config):
+        _end(folder)
+    return state.epochs
 
 
 def build_optimizer(training: config.Training, *, steps: int) -> keras.Optimizer:
-    """Build AdamW whose rate rises evenly, then falls as a cosine, over all steps."""
-    total = steps * training.epochs
-    warmup = max(1, round(training.warmup * total))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        # Not 0, or the first step would teach nothing.
-        initial_learning_rate=training.learning_rate / warmup,
-        warmup_target=training.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(1, total - warmup),
+    """Build the optimizer of a fold of `steps` batches an epoch; see `schedules`."""
+    return schedules.build_optimizer(training, steps=steps)
+
+
+def _last(
+    folder: pathlib.Path, tried: checkpoint.State
+) -> tuple[checkpoint.Stored | None, checkpoint.State]:
+    """What lies on disk, and the state to go on with: no better than `tried`."""
+    stored = checkpoint.load(folder)
+    last = stored.state if stored else checkpoint.State()
+    state = dataclasses.replace(
+        last,
+        epochs=list(last.epochs),
+        halvings=max(last.halvings, tried.halvings),
+        slowed=last.slowed or tried.slowed,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
+    if len(history.read(folder / "history.csv")) != len(state.epochs):
+        # Killed between the state and the history that derives from it.
+        history.write(folder / "history.csv", state.epochs)
+    return stored, state
+
+
+def _is_over(state: checkpoint.State, config: config.Config) -> bool:
+    training = config.training
+    return history.is_over(
+        state.epochs, epochs=training.epochs, patience=training.patience
+    )
+
+
+def _is_late(state: checkpoint.State, limit: deadline.Deadline | None) -> bool:
+    return limit is not None and not limit.allows(callbacks.longest(state.epochs))
+
+
+def _try(fold: Fold, stored: checkpoint.Stored | None, state: checkpoint.State) -> None:
+    """Train as far as it goes, and note in the state what to do otherwise next."""
+    try:
+        _attempt(fold, stored, state)
+    except _NotFinite as fault:
+        if state.slowed:
+            raise ValueError(f"{fold.folder}: {fault}") from None
+        state.slowed = True
+        console.warn(f"{fault} Trying once more from there at half the rate.")
+    except Exception as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        state.halvings += 1
+        console.warn(f"no memory for the batch: {_effective(fold.config, state)[1]}")
+    # What the attempt held on the device.
+    gc.collect()
+
+
+def _attempt(
+    fold: Fold, stored: checkpoint.Stored | None, state: checkpoint.State
+) -> None:
+    """Go on from the state to the end, or to where the encoder stops resting."""
+    config, _ = _effective(fold.config, state)
+    training = config.training
+    state.resting = len(state.epochs) < training.freeze_epochs
+    if training.freeze_epochs:
+        _rest(fold.network, state.resting)
+    batches = fold.train(config, first_epoch=len(state.epochs))
+    ahead = training.epochs - len(state.epochs)
+    steps = int(batches.cardinality().numpy()) // ahead
+    first = 0 if state.resting else training.freeze_epochs * steps
+    model = step.Step(fold.network, losses.build(config.loss))
+    optimizer = schedules.build_optimizer(training, steps=steps, first=first)
+    if keras.config.dtype_policy().name == "mixed_float16":
+        # `compile` would, were the step itself not float32.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    if stored:
+        checkpoint.restore(stored, network=fold.network, optimizer=optimizer, now=state)
+    guard = callbacks.Guard()
+    watch = callbacks.Watch(guard, fold.limit, pulse=fold.hooks.pulse)
+    keeper = callbacks.Keeper(
+        fold.folder, training, hooks=fold.hooks, state=state, limit=fold.limit
+    )
+    model.compile(optimizer=optimizer, jit_compile=_xla(training))
+    model.fit(
+        batches,
+        initial_epoch=len(state.epochs),
+        epochs=training.freeze_epochs if state.resting else training.epochs,
+        steps_per_epoch=steps,
+        callbacks=[guard, watch, keeper],
+        verbose=0,
+    )
+    if guard.step is not None:
+        raise _NotFinite(_fault(guard, fold.hooks, config=config, steps=steps))
+    if watch.is_over or keeper.is_late:
+        callbacks.keep_something(model, fold.folder)
+
+
+def _effective(
+    config: config.Config, state: checkpoint.State
+) -> tuple[config.Config, str]:
+    """The config that memory and a loss that is not finite leave; and what it says."""
+    training = config.training
+    batch, accumulate = training.batch, training.accumulate
+    for _ in range(state.halvings):
+        if batch == 1:
+            raise ValueError(
+                "There is no memory for a single slice. Choose smaller "
+                "`geometry.height` and `width`, `model.widths` or encoder."
+            )
+        batch, accumulate = batch // 2, accumulate * 2
+    rate = training.learning_rate / (2 if state.slowed else 1)
+    changes = {"batch": batch, "accumulate": accumulate, "learning_rate": rate}
+    changed = training.model_copy(update=changes)
+    return (
+        config.model_copy(update={"training": changed}),
+        f"going on with {batch} slices at a time and {accumulate} batches a step, "
+        f"{batch * accumulate} slices a step as before where that divides.",
+    )
+
+
+def _rest(network: keras.Model, resting: bool) -> None:
+    layers = {layer.name: layer for layer in network.layers}
+    if ENCODER not in layers:
+        raise ValueError(
+            "`training.freeze_epochs` is about a network's encoder, and this network "
+            "has none. Set `model.encoder`, or freeze_epochs=0."
+        )
+    layers[ENCODER].trainable = not resting
+
+
+def _xla(training: config.Training) -> bool:
+    backend = keras.backend.backend()
+    return devices.xla(training.xla, devices.find(), backend=backend)
+
+
+def _fault(
+    guard: callbacks.Guard,
+    hooks: callbacks.Hooks,
+    *,
+    config: config.Config,
+    steps: int,
+) -> str:
+    batch = guard.step or 0
+    ids = hooks.ids(config, guard.epoch * steps + batch)
+    return (
+        f"The loss is {guard.loss} at step {batch + 1} of epoch {guard.epoch + 1}, in "
+        f"the slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
+        "broken intensities in these slices. The epochs before are kept."
+    )
+
+
+def _with_board(hooks: callbacks.Hooks, folder: pathlib.Path) -> callbacks.Hooks:
+    curves = board.Board(folder)
+
+    def progress(row: history.Epoch) -> None:
+        curves.write(row)
+        hooks.progress(row)
+
+    return dataclasses.replace(hooks, progress=progress)
+
+
+def _end(folder: pathlib.Path) -> None:
+    """A finished fold keeps no state before the last, and has weights."""
+    if not (folder / checkpoint.BEST).is_file():
+        raise ValueError(
+            f"{folder / checkpoint.BEST}: not found, though the fold is finished. "
+            "Bring it back, or delete the folder to train the fold again."
+        )
+    checkpoint.finish(folder)

@@ -3,13 +3,20 @@
 import keras
 
 from competition.core import config
-from competition.net import blocks
+from competition.net import blocks, encoders, heads
 
 
 def build(config: config.Config, classes: int) -> keras.Model:
     """Build a U-Net: stack (H, W, K) to logits (H, W, classes)."""
     stack = blocks.stack_input(config)
-    skips, x = blocks.encode(stack, config.model)
+    skips, bottom = encoders.encode(stack, config)
+    decoded = [bottom]
     for level, skip in reversed(list(enumerate(skips))):
-        x = blocks.decode(x, skip, config.model, level=level)
-    return keras.Model(stack, blocks.head(x, classes), name="unet")
+        decoded.insert(0, blocks.decode(decoded[0], skip, config.model, level=level))
+    return heads.network(
+        config,
+        stack,
+        logits=heads.logits(decoded[0], classes),
+        deep=heads.deep(decoded[1:-1], classes, config.model),
+        bottom=bottom,
+    )

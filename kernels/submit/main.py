@@ -1,44 +1,62 @@
-"""Writes submission.csv on Kaggle: attach the competition, the wheel and one run."""
+"""Writes submission.csv on Kaggle: attach the competition and the bundle.
 
+`python -m competition kernel build --what submit` makes both and sets the constants.
+"""
+
+import hashlib
+import json
+import os
 import pathlib
 import sys
 import tempfile
 import zipfile
 
+INPUT, WORKING = pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working")
+# The start of the checksum of the bundle's manifest; None takes any bundle.
+BUNDLE = None
+BUDGET = "8h30m"
+
 
 def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
-    """Submit the run under `input_root` for the competition's data there."""
+    """Submit the bundle's run for the competition's data under `input_root`."""
+    bundle, about = find(input_root)
     package = tempfile.mkdtemp()
-    wheel = only(input_root, "competition-*.whl", "the package's wheel")
-    zipfile.ZipFile(wheel).extractall(package)
+    zipfile.ZipFile(bundle / about["package"]).extractall(package)
     sys.path.insert(0, package)
     from competition import pipeline
+    from competition.kernel import session
 
-    run = only(input_root, "decision.json", "a run's folder").parent
-    data = only(input_root, "sample_submission.csv", "the competition's data").parent
-    pipeline.submit(run=run, data=data, out=working / "submission.csv")
+    session.check(bundle)
+    pipeline.submit(
+        run=bundle / "runs" / about["run"],
+        data=session.competition(input_root, "sample_submission.csv"),
+        out=working / "submission.csv",
+        budget=BUDGET,
+    )
 
 
-def only(root: pathlib.Path, name: str, what: str) -> pathlib.Path:
-    """Return the one file called so anywhere under `root`: mounts have moved."""
-    found = sorted(path for path in root.rglob(name) if is_ours(path))
+def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
+    """Return the bundle under `input_root` and its manifest: mounts have moved."""
+    found, others = {}, []
+    for folder, _, names in os.walk(input_root, followlinks=True):
+        path = pathlib.Path(folder, "manifest.json")
+        if path.name not in names or '"bundle": "submit"' not in path.read_text(
+            "utf-8"
+        ):
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest().startswith(BUNDLE or ""):
+            found[path.resolve()] = path
+        else:
+            others.append(str(path))
     if len(found) != 1:
         raise ValueError(
-            f"{root}: expected {what}, one {name}. Received: {found or 'none'}. "
-            "Attach it, and nothing else that holds one."
+            f"{input_root}: expected one bundle {BUNDLE or ''} (manifest.json). "
+            f"Received: {[str(path) for path in found.values()] or 'none'}, and of "
+            f"another build {others or 'none'}. Attach the dataset as last pushed."
         )
-    return found[0]
-
-
-def is_ours(path: pathlib.Path) -> bool:
-    """Say whether a file is what its name says, by its columns or its neighbour."""
-    if path.name == "decision.json":
-        return (path.parent / "config.json").is_file()
-    if path.suffix != ".csv":
-        return True
-    with path.open() as file:
-        return file.readline().strip() == "id,class,predicted"
+    path = next(iter(found.values()))
+    return path.parent, json.loads(path.read_text("utf-8"))
 
 
 if __name__ == "__main__":
-    main(pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working"))
+    main(INPUT, WORKING)

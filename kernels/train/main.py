@@ -1,51 +1,81 @@
-"""Trains an experiment on Kaggle: attach the competition and the package's wheel.
+"""Trains an experiment on Kaggle: attach the competition and the bundle.
 
-The run's folder, to be attached to the submitting kernel, is this kernel's output.
+`python -m competition kernel build --what train` makes both and sets the constants. The
+output is the run's folder. Attach an earlier output, and the training goes on from it.
 """
 
+import hashlib
+import json
+import os
 import pathlib
-import shutil
 import sys
 import tempfile
 import zipfile
 
-EXPERIMENT = "unet"
+INPUT, WORKING = pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working")
+# The start of the checksum of the bundle's manifest; None takes any bundle.
+BUNDLE = None
+# One fold, or None for all; and when to stop, so that the state is kept in time.
+FOLD = None
+BUDGET = "11h30m"
 
 
 def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     """Run all steps on the competition under `input_root`; runs go to `working`."""
+    # Albumentations would ask the network, which is off.
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    bundle, about = find(input_root)
     scratch = pathlib.Path(tempfile.mkdtemp())
-    wheel = only(input_root, "competition-*.whl", "the package's wheel")
-    zipfile.ZipFile(wheel).extractall(scratch / "package")
+    zipfile.ZipFile(bundle / about["package"]).extractall(scratch / "package")
     sys.path.insert(0, str(scratch / "package"))
-    from competition import pipeline
+    from competition import pipeline, prepare
     from competition.core import layout
+    from competition.kernel import session
 
-    data = only(input_root, "train.csv", "the competition's data").parent
+    session.check(bundle)
+    data = session.competition(input_root, "train.csv")
+    run = working / "runs" / about["run"]
+    earlier = session.resume(input_root, run, name=about["run"])
+    print("going on from", earlier or "nothing", flush=True)
     # The prepared arrays are too large for what Kaggle keeps of a kernel.
-    pipeline.run(EXPERIMENT, data=data, work=scratch / "work")
-    runs = layout.dataset(data, scratch / "work").root / "runs"
-    shutil.copytree(runs, working / "runs", dirs_exist_ok=True)
+    dataset = layout.dataset(data, scratch / "work")
+    session.share(dataset.root, working / "runs")
+    pipeline.run(
+        str(bundle / about["experiment"]),
+        data=data,
+        work=scratch / "work",
+        options=prepare.Options(
+            fold_file=bundle / "folds.csv",
+            faulty=str(bundle / "faulty.txt"),
+            quarantine=about["quarantine"],
+        ),
+        overrides=tuple(about["overrides"]),
+        name=about["run"],
+        fold=FOLD,
+        budget=BUDGET,
+    )
 
 
-def only(root: pathlib.Path, name: str, what: str) -> pathlib.Path:
-    """Return the one file called so anywhere under `root`: mounts have moved."""
-    found = sorted(path for path in root.rglob(name) if is_ours(path))
+def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
+    """Return the bundle under `input_root` and its manifest: mounts have moved."""
+    found, others = {}, []
+    for folder, _, names in os.walk(input_root, followlinks=True):
+        path = pathlib.Path(folder, "manifest.json")
+        if path.name not in names or '"bundle": "train"' not in path.read_text("utf-8"):
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest().startswith(BUNDLE or ""):
+            found[path.resolve()] = path
+        else:
+            others.append(str(path))
     if len(found) != 1:
         raise ValueError(
-            f"{root}: expected {what}, one {name}. Received: {found or 'none'}. "
-            "Attach it, and nothing else that holds one."
+            f"{input_root}: expected one bundle {BUNDLE or ''} (manifest.json). "
+            f"Received: {[str(path) for path in found.values()] or 'none'}, and of "
+            f"another build {others or 'none'}. Attach the dataset as last pushed."
         )
-    return found[0]
-
-
-def is_ours(path: pathlib.Path) -> bool:
-    """Say whether a CSV has the competition's columns; other files are taken as is."""
-    if path.suffix != ".csv":
-        return True
-    with path.open() as file:
-        return file.readline().strip() == "id,class,segmentation"
+    path = next(iter(found.values()))
+    return path.parent, json.loads(path.read_text("utf-8"))
 
 
 if __name__ == "__main__":
-    main(pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working"))
+    main(INPUT, WORKING)

@@ -91,7 +91,7 @@ def pairs(draw, classes=()):
 
 
 @pytest.mark.parametrize("few", [0, 2000], ids=["in cells", "all at once"])
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1200, deadline=None)
 @given(pair=pairs())
 def test_hausdorff_is_brute_force_over_all_voxels(few, pair):
     one, other = pair

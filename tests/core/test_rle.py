@@ -122,3 +122,22 @@ def test_real_rows_survive_decode_and_encode(real):
         shape = (276, 276) if slices[scan] == 3 * 80 else (266, 266)
         text = row["segmentation"]
         assert rle.encode(rle.decode(text, shape)) == text
+
+
+@given(st.lists(st.tuples(st.integers(1, 15), st.integers(1, 5)), max_size=6))
+def test_mended_runs_are_the_same_mask_and_legal(runs):
+    text = "  ".join(f"{start} {length}" for start, length in runs)
+    mended = rle.mend(text, 15)
+    if any(start + length > 16 for start, length in runs):
+        assert mended is None
+    else:
+        assert rle.fault(mended, 15) is None
+        assert mended == rle.encode(naive(text, SHAPE))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1", "1 x", "0 2", "2 0", "-1 2", "1.0 2", "15 2", f"1 {9**99}", "\u0661 1"],
+)
+def test_what_no_mask_is_meant_by_for_certain_is_not_mended(text):
+    assert rle.mend(text, 15) is None

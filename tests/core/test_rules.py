@@ -1,48 +1,111 @@
 """From probabilities to masks."""
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies
+from hypothesis.extra import numpy as arrays
 
 from competition.core import files, probabilities, rules
+
+volumes = arrays.arrays(np.uint8, (4, 5, 6))
+shares = strategies.sampled_from([0.2, 0.35, 0.5, 0.8])
 
 
 def test_the_threshold_is_met_or_passed():
     probability = probabilities.quantise(np.array([[[0.39, 0.41, 1.0]]]))
-    decided = rules.decide(probability, rules.Rule(threshold=0.4, voxels=0))
+    decided = rules.decide(probability, rules.Rule(threshold=0.4))
     assert decided.tolist() == [[[False, True, True]]]
 
 
-def test_small_components_go_and_large_ones_stay_also_across_slices():
-    mask = np.zeros((3, 4, 6), bool)
-    mask[:, 0, 0] = True  # a column through three slices
-    mask[1, 3, 4:] = True  # two voxels
-    kept = rules.drop_small(mask, 3)
-    assert kept[:, 0, 0].all() and kept.sum() == 3
+@hypothesis.settings(deadline=None)
+@hypothesis.given(volumes, shares, shares)
+def test_a_higher_threshold_never_adds_a_pixel(probability, one, other):
+    low, high = sorted([one, other])
+    wide = rules.decide(probability, rules.Rule(threshold=low))
+    assert not (rules.decide(probability, rules.Rule(threshold=high)) & ~wide).any()
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(volumes, shares, strategies.integers(0, 9))
+def test_a_gate_empties_whole_slices_and_touches_no_other(probability, q, pixels):
+    free = rules.decide(probability, rules.Rule())
+    gated = rules.decide(probability, rules.Rule(gate=(pixels, q, q)))
+    for before, after in zip(free, gated, strict=True):
+        assert not after.any() or (after == before).all()
+
+
+def test_each_part_of_a_rule_does_its_own():
+    probability = np.zeros((5, 7, 20), np.uint8)
+    probability[:, 1:6, 1:6] = 200
+    probability[:, 3, 3] = 0  # a hole
+    probability[:3, 1:5, 9:12] = 200  # 36 voxels
+    probability[0, 1:3, 15] = 200  # 2 pixels, one slice
+    sizes = {
+        rule: int(rules.decide(probability, rule).sum())
+        for rule in (
+            rules.Rule(),
+            rules.Rule(pixels=3),
+            rules.Rule(voxels=40),
+            rules.Rule(largest=2),
+            rules.Rule(holes=True),
+            rules.Rule(gate=(25, 0.5, 0.5)),
+            rules.Rule(pixels=3, largest=1, holes=True),
+        )
+    }
+    assert list(sizes.values()) == [158, 156, 120, 156, 163, 110, 125]
+
+
+def test_without_a_gate_it_is_the_masks_presence_that_is_smoothed():
+    probability = np.zeros((9, 2, 2), np.uint8)
+    probability[[1, 4, 5, 6]] = 255
+    decided = rules.decide(probability, rules.Rule(smooth=True))
+    assert decided.any(axis=(1, 2)).nonzero()[0].tolist() == [4, 5, 6]
 
 
 def test_diagonal_neighbours_hang_together():
-    mask = np.zeros((2, 2, 2), bool)
-    mask[0, 0, 0] = mask[1, 1, 1] = True
-    assert rules.drop_small(mask, 2).sum() == 2
+    probability = np.zeros((2, 2, 2), np.uint8)
+    probability[0, 0, 0] = probability[1, 1, 1] = 255
+    assert rules.decide(probability, rules.Rule(voxels=2)).sum() == 2
 
 
 def test_nothing_stays_nothing():
-    assert not rules.drop_small(np.zeros((2, 2, 2), bool), 5).any()
+    rule = rules.Rule(0.5, 5, (3, 0.5, 0.5), True, 5, 1, True)
+    assert not rules.decide(np.zeros((2, 2, 2), np.uint8), rule).any()
 
 
 def test_each_class_has_its_rule_and_classes_may_overlap():
     probability = np.full((1, 1, 2, 2), 128, np.uint8)
-    bits = rules.apply(probability, [rules.Rule(0.5, 0), rules.Rule(0.6, 0)])
+    bits = rules.apply(probability, [rules.Rule(0.5), rules.Rule(0.6)])
     assert bits.tolist() == [[[1, 1]]]
-    both = rules.apply(probability, [rules.Rule(0.5, 0), rules.Rule(0.4, 0)])
+    both = rules.apply(probability, [rules.Rule(0.5), rules.Rule(0.4)])
     assert both.tolist() == [[[3, 3]]]
 
 
+def test_presence_may_come_from_elsewhere():
+    probability = np.full((2, 1, 1, 1), 255, np.uint8)
+    rule = rules.Rule(gate=(0, 0.0, 0.5))
+    said = np.array([[0], [200]], np.uint8)
+    assert rules.apply(probability, [rule], presence=said).tolist() == [[[0]], [[1]]]
+    assert rules.apply(probability, [rule]).all()
+
+
 def test_rules_survive_json_and_are_found_by_class(tmp_path):
-    chosen = [rules.Rule(0.3, 20), rules.Rule(0.4, 0)]
+    chosen = [rules.Rule(0.3, 20, gate=(12, 0.6, 0.5)), rules.Rule(0.4, smooth=True)]
     path = tmp_path / "decision.json"
     files.write_json(path, {"rules": rules.to_json(chosen, ["a", "b"])})
     assert rules.read(path, ["b", "a"]) == chosen[::-1]
+
+
+def test_a_blends_weights_stand_by_their_members_names(tmp_path):
+    chosen = [rules.Rule(weights=(0.25, 0.75)), rules.Rule()]
+    weights = rules.weights_to_json(chosen, ["a", "b"], ["first", "second"])
+    assert weights["a"] == {"first": 0.25, "second": 0.75}
+    assert weights["b"] == {"first": 0.5, "second": 0.5}
+    path = tmp_path / "decision.json"
+    decided = rules.to_json(chosen, ["a", "b"])
+    files.write_json(path, {"rules": decided, "weights": weights})
+    assert rules.read(path, ["a"]) == chosen[:1]
 
 
 def test_without_a_decision_it_says_what_to_do(tmp_path):

@@ -31,3 +31,15 @@ def test_beyond_the_ends_the_nearest_slice_stands_in():
 
 def test_a_scan_of_one_slice_is_its_own_neighbour():
     assert stacks.gather(volume(1), 0, [-2, 0, 2])[0, 0].tolist() == [0, 0, 0]
+
+
+def test_one_slice_keeps_the_axis():
+    assert stacks.gather(volume(9), 4, [1])[0, 0].tolist() == [5]
+
+
+def test_a_given_array_is_filled():
+    batch = np.zeros((2, 2, 3, 5), np.uint16)
+    filled = stacks.gather(volume(9), 4, [-2, -1, 0, 1, 2], out=batch[1])
+    assert np.shares_memory(filled, batch)
+    assert batch[1, 1, 2].tolist() == [2, 3, 4, 5, 6]
+    assert not batch[0].any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from competition.core import config, geometry, stacks
-from competition.net import dataset
+from competition.net import augment, dataset
 
 from .conftest import DEPTH, TINY
 
@@ -97,3 +97,67 @@ def test_five_slices_can_be_shrunk(table, store):
     smaller = "geometry.height=16", "geometry.width=16", "geometry.fit=resize"
     config = plain("slices=[-2, -1, 0, 1, 2]", *smaller)
     assert batches(table, store, config)[0]["stack"].shape == (4, 16, 16, 5)
+
+
+EVERYTHING = [
+    f"augment.{name}=0.9"
+    for name in ("elastic", "tone", "blur", "noise", "holes", "cutmix", "mixup")
+]
+
+
+def test_the_device_engine_sends_plain_samples_and_what_is_to_be_done(table, store):
+    chosen = config.load("smoke", (*TINY, "augment.engine=device", *EVERYTHING))
+    wholes = batches(table, store, chosen)
+    bare = batches(table, store, plain())
+    assert set(wholes[0]) - set(bare[0]) == {
+        *("warp", "tone", "blur", "noise", "holes", "cutmix", "mixup")
+    }
+    assert wholes[0]["warp"].shape == (4, 7, 7, 2)
+    for one, other in zip(wholes, bare, strict=True):
+        np.testing.assert_array_equal(one["stack"], other["stack"])
+
+
+def test_the_host_engine_leaves_mixup_to_the_step(table, store):
+    chosen = config.load("smoke", (*TINY, "augment.engine=host", *EVERYTHING))
+    first = batches(table, store, chosen)[0]
+    assert set(first) == {"stack", "bits", "window", "mixup"}
+    np.testing.assert_array_equal(first["window"], [[0, 65535]] * 4)
+
+
+def test_without_intensities_the_host_engine_keeps_values_and_window(table, store):
+    chosen = config.load("smoke", (*TINY, "augment.engine=host"))
+    first = batches(table, store, chosen)[0]
+    assert set(first) == {"stack", "bits", "window"}
+    np.testing.assert_array_equal(first["window"], [[100, 1100]] * 4)
+
+
+@pytest.mark.parametrize("engine", ["device", "host"])
+def test_engines_repeat_and_begin_anywhere(table, store, engine):
+    chosen = config.load("smoke", (*TINY, f"augment.engine={engine}", *EVERYTHING))
+    whole = batches(table, store, chosen)
+    assert equal(whole[6:], batches(table, store, chosen, first_epoch=2))
+
+
+def test_positives_leave_out_the_empty_slices(table, store):
+    chosen = plain("sampling.slices=positives", "sampling.empties=0.0")
+    whole = batches(table, store, chosen)
+    assert len(whole) == 4 * (10 // 4)
+    assert all(batch["bits"].any(axis=(1, 2)).all() for batch in whole)
+
+
+def test_what_is_larger_is_cropped_and_what_is_smaller_padded(table, store):
+    chosen = plain("geometry.height=20", "geometry.width=50", "training.epochs=1")
+    seen = {
+        stack.tobytes() for b in batches(table, store, chosen) for stack in b["stack"]
+    }
+    stack = stacks.gather(store.scan("case0_day0"), 3, (-1, 0, 1))
+    assert geometry.fit(stack, chosen.geometry).tobytes() in seen
+
+
+def test_auto_is_the_host_where_there_is_no_accelerator(monkeypatch):
+    limits = config.load("smoke").augment
+    assert limits.engine == "auto"
+    monkeypatch.setattr(augment, "_accelerated", lambda: False)
+    assert augment.engine(limits) == "host"
+    monkeypatch.setattr(augment, "_accelerated", lambda: True)
+    assert augment.engine(limits) == "device"

@@ -1,25 +1,28 @@
 """Every architecture goes through the same harness."""
 
+import keras
 import numpy as np
 import pytest
 
 from competition.core import config
-from competition.net import build, inference, losses, step, training
+from competition.net import (
+    attention_unet,
+    build,
+    ensemble,
+    heads,
+    losses,
+    segnet,
+    step,
+)
 
 from .conftest import CLASSES, TINY
 
-WIDTHS = {"unet": "[4, 8]", "attention_unet": "[4, 8, 8]"}
+EXTRAS = "model.deep_supervision=true", "model.presence=true"
 
 
 def make(architecture: str, *more: str) -> config.Config:
     chosen = f"model.architecture={architecture}"
-    widths = f"model.widths={WIDTHS[architecture]}"
-    return config.load("smoke", (*TINY, chosen, widths, *more))
-
-
-@pytest.fixture(params=sorted(build.ARCHITECTURES))
-def architecture(request) -> str:
-    return request.param
+    return config.load("smoke", (*TINY, chosen, "model.widths=[4, 8, 8]", *more))
 
 
 def batch(bits: int = 3) -> dict[str, np.ndarray]:
@@ -31,86 +34,194 @@ def batch(bits: int = 3) -> dict[str, np.ndarray]:
     return {"stack": stack.astype(np.uint16), "bits": masks, "window": window}
 
 
-def test_forward_gives_a_finite_float32_logit_a_pixel_and_class(architecture):
-    network = build.build(make(architecture), CLASSES)
-    stack = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
-    logits = network.predict_on_batch(stack)
-    assert logits.shape == (2, 32, 32, CLASSES)
-    assert logits.dtype == np.float32
-    assert np.isfinite(logits).all()
+def losses_of_steps(wanted: config.Config, batches: list[dict]) -> list[float]:
+    keras.utils.set_random_seed(0)
+    model = step.Step(build.build(wanted, CLASSES), losses.build(wanted.loss))
+    # Without momentum a step follows its own batch, not the one before.
+    model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=step.xla())
+    values = []
+    for batch in batches:
+        # Else it gives the mean of all steps.
+        model.reset_metrics()
+        values.append(float(model.train_on_batch(batch)))
+    return values
 
 
-@pytest.mark.parametrize(("height", "width"), [(33, 31), (17, 46), (5, 7)])
+@pytest.fixture(params=sorted(build.ARCHITECTURES))
+def architecture(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+STACK = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+
+
+def test_weights_saved_and_loaded_give_the_same_finite_logits(architecture, tmp_path):
+    wanted = make(architecture, "model.dropout=0.5")
+    network = build.build(wanted, CLASSES)
+    expected = network.predict_on_batch(STACK)
+    assert expected.shape == (2, 32, 32, CLASSES)
+    assert expected.dtype == np.float32
+    assert np.isfinite(expected).all()
+    network.save_weights(tmp_path / "best.weights.h5")
+    loaded = build.build(wanted, CLASSES)
+    loaded.load_weights(tmp_path / "best.weights.h5")
+    np.testing.assert_array_equal(loaded.predict_on_batch(STACK), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 46), (5, 7)])
 def test_odd_sizes_come_back_as_they_were(architecture, height, width):
     sizes = f"geometry.height={height}", f"geometry.width={width}"
     network = build.build(make(architecture, *sizes), CLASSES)
-    logits = network.predict_on_batch(np.zeros((1, height, width, 3), np.float32))
+    logits = network(np.ones((1, height, width, 3), np.float32))
     assert logits.shape == (1, height, width, CLASSES)
+    assert np.isfinite(np.array(logits)).all()
 
 
-def test_weights_saved_and_loaded_give_the_same_logits(architecture, tmp_path):
-    config = make(architecture, "model.dropout=0.5")
-    network = build.build(config, CLASSES)
-    network.save_weights(tmp_path / "best.weights.h5")
-    loaded = inference.load(tmp_path / "best.weights.h5", config, CLASSES)
-    stack = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    expected = network.predict_on_batch(stack)
-    np.testing.assert_array_equal(loaded.predict_on_batch(stack), expected)
+def test_steps_reduce_the_loss_of_all_outputs_and_empty_masks_are_learned_too(
+    architecture,
+):
+    organs, empty = batch(), batch(bits=0)
+    wanted = make(architecture, *EXTRAS)
+    values = losses_of_steps(wanted, [organs] * 3 + [empty] * 3)
+    assert np.isfinite(values).all()
+    assert values[2] < values[0]
+    assert values[5] < values[3]
 
 
-def losses_of_steps(config: config.Config, batch: dict, steps: int) -> list[float]:
-    training.seed(0)
-    model = step.Step(build.build(config, CLASSES), losses.build(config.loss))
-    optimizer = training.build_optimizer(config.training, steps=steps)
-    model.compile(optimizer=optimizer, jit_compile=step.xla())
-    return [float(model.train_on_batch(batch)) for _ in range(steps)]
-
-
-def test_a_training_step_reduces_the_loss(architecture):
-    before, after = losses_of_steps(make(architecture), batch(), 2)
+def test_without_extras_the_loss_is_that_of_the_logits_alone():
+    before, _, after = losses_of_steps(make("unet"), [batch()] * 3)
     assert after < before
 
 
-def test_a_batch_of_empty_masks_is_learned_too(architecture):
-    values = losses_of_steps(make(architecture), batch(bits=0), 5)
-    assert np.isfinite(values).all()
-    assert values[-1] < values[0]
+def test_extra_outputs_are_named(architecture):
+    network = build.build(make(architecture, *EXTRAS), CLASSES)
+    assert network.output.keys() == {"logits", "deep", "presence"}
+    assert network.output["presence"].shape == (None, CLASSES)
+    assert network.output["deep"]
+    assert all(each.shape[-1] == CLASSES for each in network.output["deep"])
+
+
+def test_half_precision_gives_float32_outputs(architecture, bfloat16):
+    network = build.build(make(architecture, *EXTRAS), CLASSES)
+    outputs = network(STACK)
+    for each in (outputs["logits"], *outputs["deep"], outputs["presence"]):
+        assert keras.backend.standardize_dtype(each.dtype) == "float32"
+        assert np.isfinite(np.array(each)).all()
+    computed = {layer.compute_dtype for layer in network.layers}
+    assert "bfloat16" in computed
+
+
+def test_deep_outputs_get_coarser_and_without_extras_there_are_none():
+    odd = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
+    network = build.build(make("unet", *EXTRAS, *odd), CLASSES)
+    sizes = [tuple(each.shape[1:3]) for each in network.output["deep"]]
+    assert sizes == [(17, 16), (9, 8)]
+    assert build.build(make("unet"), CLASSES).output.shape == (None, 32, 32, CLASSES)
+
+
+def test_classes_are_read_from_either_kind_of_output():
+    assert heads.classes(build.build(make("unet"), 4)) == 4
+    assert heads.classes(build.build(make("unet", *EXTRAS), 4)) == 4
+
+
+def test_an_ensemble_takes_networks_with_and_without_extras():
+    bare = build.build(make("unet"), CLASSES)
+    more = build.build(make("unet", *EXTRAS), CLASSES)
+    inputs = {name: value for name, value in batch().items() if name != "bits"}
+    (mean,) = ensemble.Ensemble([[bare, more]])(inputs)
+    stack = step.normalise(inputs["stack"], inputs["window"])
+    logits = np.array(bare(stack)), np.array(more(stack)["logits"])
+    expected = sum(1 / (1 + np.exp(-each)) for each in logits) / 2
+    np.testing.assert_allclose(np.array(mean), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "instance"])
+def test_each_normalisation_gives_channels_a_mean_of_zero(norm):
+    network = build.build(make("unet", f"model.norm={norm}"), CLASSES)
+    layer = network.get_layer("encoder1_1_norm")
+    x = np.random.default_rng(0).normal(3, 2, (2, 6, 6, 8)).astype(np.float32)
+    x[..., 1] += 5
+    x[1] *= 10
+    normal = np.array(layer(x, training=True))
+    over = {"batch": (0, 1, 2), "group": (1, 2), "instance": (1, 2)}[norm]
+    np.testing.assert_allclose(normal.mean(axis=over), 0, atol=1e-4)
+    np.testing.assert_allclose(normal.std(axis=over), 1, atol=1e-2)
+
+
+def test_wide_layers_are_normalised_in_groups_of_channels():
+    network = build.build(
+        make("unet", "model.norm=group", "model.widths=[4, 16, 8]"), CLASSES
+    )
+    assert network.get_layer("encoder1_1_norm").groups == 8
+    assert network.get_layer("encoder0_1_norm").groups == 4
+
+
+def test_the_momentum_is_that_of_the_config():
+    network = build.build(make("fcn", "model.norm_momentum=0.8"), CLASSES)
+    assert network.get_layer("bottom_1_norm").momentum == 0.8
 
 
 def test_dropout_is_active_in_training_alone():
     network = build.build(make("unet", "model.dropout=0.5"), CLASSES)
-    stack = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    once, again = (np.array(network(stack, training=True)) for _ in range(2))
+    once, again = (np.array(network(STACK, training=True)) for _ in range(2))
     assert (once != again).any()
-    once, again = (np.array(network(stack, training=False)) for _ in range(2))
+    once, again = (np.array(network(STACK, training=False)) for _ in range(2))
     assert (once == again).all()
 
 
-def test_the_gate_lets_between_nothing_and_all_of_a_skip_by():
-    import keras
-
-    network = build.build(make("attention_unet"), CLASSES)
-    skip, gated = (network.get_layer(f"gate1_{name}") for name in ("theta", "gated"))
-    maps = keras.Model(network.input, [skip.input, gated.output])
-    before, after = maps.predict_on_batch(np.ones((1, 32, 32, 3), np.float32))
-    share = after[before > 1e-3] / before[before > 1e-3]
-    assert share.size
-    assert ((share > 0) & (share < 1)).all()
-
-
-def test_the_finest_skip_has_no_gate():
-    network = build.build(make("attention_unet"), CLASSES)
-    gates = {layer.name for layer in network.layers if layer.name.endswith("_psi")}
-    assert gates == {"gate1_psi"}
+def test_gate_maps_have_their_skips_sizes_and_lie_between_0_and_1():
+    sizes = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
+    network = build.build(make("attention_unet", *sizes), CLASSES)
+    maps = attention_unet.gates(network)(np.ones((1, 33, 32, 3), np.float32))
+    # The finest skip has none.
+    assert {name: tuple(each.shape) for name, each in maps.items()} == {
+        "gate1": (1, 17, 16, 1),
+        "gate2": (1, 9, 8, 1),
+    }
+    for each in maps.values():
+        assert (np.array(each) > 0).all()
+        assert (np.array(each) < 1).all()
 
 
-def test_too_few_widths_for_a_gate_are_refused():
-    config = make("attention_unet", "model.widths=[4, 8]")
-    with pytest.raises(ValueError, match=r"at least 3 levels.*Received: \[4, 8\]"):
-        build.build(config, CLASSES)
+def test_a_network_without_gates_has_no_gate_maps():
+    network = build.build(make("unet"), CLASSES)
+    with pytest.raises(ValueError, match=r"Gate maps need.*Received: unet"):
+        attention_unet.gates(network)
+
+
+def test_unpooling_puts_the_maxima_back_where_they_were():
+    image = np.float32([[1, 2, 0], [4, 3, 5], [6, 0, 0]]).reshape(1, 3, 3, 1)
+    largest, places = segnet.Pool()(image)
+    assert np.array(largest).ravel().tolist() == [4, 5, 6, 0]
+    assert np.array(places).ravel().tolist() == [2, 2, 0, 0]
+    restored = np.array(segnet.Unpool()([largest, places]))[0, :3, :3, 0]
+    assert restored.tolist() == [[0, 0, 0], [4, 0, 5], [6, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "widths", "message"),
+    [
+        ("attention_unet", "[4, 8]", r"at least 3 levels.*Received: \[4, 8\]"),
+        ("fcn", "[4, 8]", r"at least 3 levels.*Received: \[4, 8\]"),
+        ("deeplab", "[4]", r"at least 2 levels.*Received: \[4\]"),
+    ],
+)
+def test_too_few_widths_are_refused(architecture, widths, message):
+    wanted = make(architecture, f"model.widths={widths}")
+    with pytest.raises(ValueError, match=message):
+        build.build(wanted, CLASSES)
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path):
+    from competition.net import inference
+
     network = build.build(make("unet"), CLASSES)
     network.save_weights(tmp_path / "best.weights.h5")
     with pytest.raises(ValueError, match=r"best\.weights\.h5: not weights of a unet"):

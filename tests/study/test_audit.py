@@ -41,7 +41,9 @@ def audited(faulty):
     """The same after the audit: (data set, faults, summary, suspects)."""
     dataset, planted = faulty
     summary = audit.run(dataset)
-    with open(dataset.root / "audit" / "suspects.csv", encoding="utf-8", newline="") as file:
+    with open(
+        dataset.root / "audit" / "suspects.csv", encoding="utf-8", newline=""
+    ) as file:
         return dataset, planted, summary, list(csv.DictReader(file))
 
 

@@ -1,0 +1,1 @@
+"""The commands: what they take, what they call, what they print."""

@@ -1,0 +1,152 @@
+"""To Kaggle and back."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from competition.commands import options, show
+
+app = typer.Typer(no_args_is_help=True, help="To Kaggle and back.")
+What = Annotated[str, typer.Option("--what", help="train or submit.")]
+RunData = Annotated[
+    pathlib.Path | None, typer.Option("--data", help="Chooses among several data sets.")
+]
+
+
+@app.command("build")
+def kernel_build(
+    experiment: options.Experiment,
+    user: Annotated[str, typer.Option("--user", help="Your user name on Kaggle.")],
+    what: What = "submit",
+    data: RunData = None,
+    work: options.Work = options.WORK,
+    name: options.Name = None,
+    override: options.Set = None,
+    fold: Annotated[int | None, typer.Option(help="Train only this fold.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="When to stop, such as 8h30m.")
+    ] = None,
+    earlier: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="A kernel (user/slug) to go on training from."),
+    ] = None,
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="Push the notebook, with pictures.")
+    ] = False,
+    machine: Annotated[
+        str, typer.Option(help="Kaggle's machine_shape.")
+    ] = "NvidiaTeslaT4",
+    as_json: options.Json = False,
+) -> None:
+    """Write the dataset and the kernel that Kaggle gets."""
+    from competition.kernel import build, contents
+
+    if what not in ("train", "submit"):
+        raise typer.BadParameter("--what is train or submit")
+    options = contents.Options(
+        what="train" if what == "train" else "submit",
+        fold=fold,
+        budget=budget,
+        overrides=tuple(override or ()),
+        sources=tuple(earlier or ()),
+        as_notebook=notebook,
+        machine=machine,
+    )
+    made = build.run(
+        experiment, user=user, work=work, data=data, name=name, options=options
+    )
+    show.result(made, as_json)
+
+
+@app.command("rehearse")
+def kernel_rehearse(
+    experiment: options.Experiment,
+    data: Annotated[
+        pathlib.Path | None,
+        typer.Option("--data", help="Default: a phantom, made now."),
+    ] = None,
+    truth: options.Truth = None,
+    work: options.Work = options.WORK,
+    name: options.Name = None,
+    python: Annotated[
+        pathlib.Path | None,
+        typer.Option("--python", help="An environment to use as it is."),
+    ] = None,
+    hours: Annotated[float, typer.Option(help="Time limit.")] = 9.0,
+    memory_gb: Annotated[float, typer.Option(help="Memory limit.")] = 30.0,
+    as_json: options.Json = False,
+) -> None:
+    """Run the built kernel as Kaggle would, twice, and score what it writes."""
+    from competition import score, validate
+    from competition.kernel import jail, places, rehearse
+
+    result = rehearse.run(
+        places.find(experiment, work=work, name=name),
+        judges=rehearse.Judges(validate.run, score.run),
+        data=data,
+        truth=truth,
+        python=python,
+        limits=jail.Limits(hours, memory_gb),
+    )
+    if as_json:
+        show.result(result, as_json)
+    else:
+        for stage, each in result["rehearsals"].items():
+            shown = {key: each[key] for key in ("verdict", "why", "seconds", "rows")}
+            show.result(
+                {f"{stage}: {key}": value for key, value in shown.items()}, False
+            )
+        scored = result["rehearsals"]["hidden"]["score"]
+        if scored:
+            show.scores({"rehearsal": scored})
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command("push")
+def kernel_push(
+    experiment: options.Experiment,
+    what: What = "submit",
+    data: RunData = None,
+    work: options.Work = options.WORK,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Send the built dataset and kernel, follow the kernel, fetch its output."""
+    from competition.kernel import places, push
+
+    place = places.find(experiment, work=work, data=data, name=name)
+    show.result(push.run(place, what=what), as_json)
+
+
+@app.command("submit")
+def kernel_submit(
+    experiment: options.Experiment,
+    data: RunData = None,
+    work: options.Work = options.WORK,
+    name: options.Name = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the score.")] = True,
+    submissions: Annotated[
+        pathlib.Path, typer.Option("--submissions", help="Where the ledger is.")
+    ] = options.SUBMISSIONS,
+    as_json: options.Json = False,
+) -> None:
+    """Submit the pushed version, and enter its score into the ledger."""
+    from competition.core import ledger
+    from competition.kernel import leaderboard, places
+
+    place = places.find(experiment, work=work, data=data, name=name)
+    if wait and place.name not in ledger.read(submissions):
+        raise ValueError(
+            f"{submissions / 'ledger.csv'}: no experiment {place.name!r} to enter the "
+            f"score for. Run `ledger add {place.name}` first, or give --no-wait."
+        )
+    result = leaderboard.run(
+        place,
+        record=lambda public, private: ledger.set_scores(
+            place.name, submissions=submissions, public=public, private=private
+        ),
+        wait=wait,
+    )
+    show.result(result, as_json)

@@ -1,0 +1,71 @@
+"""Results on standard output: JSON, lines or tables."""
+
+import json
+from typing import Any
+
+from rich import table
+from rich.console import Console
+
+
+def result(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+        return
+    for key, value in result.items():
+        print(f"{key}: {value}")
+
+
+def faults(result: dict[str, Any]) -> None:
+    """What validate found or repaired: the first ones, and how many there are."""
+    for kind in ("fault", "repair"):
+        listed = result.get(f"{kind}s", [])
+        for each in listed[:20]:
+            print(f"row {each['row']}: {each[kind]}")
+        print(f"{kind}s: {len(listed)}")
+    print(f"rows: {result['rows']}")
+
+
+def folds(rows: list[dict[str, Any]]) -> None:
+    """One row a fold: what it holds out, voxels by class."""
+    shown = table.Table(*rows[0], title="what each fold holds out (classes in voxels)")
+    for row in rows:
+        shown.add_row(*(f"{value:,}" for value in row.values()))
+    Console(width=110).print(shown)
+
+
+def scores(scores: dict[str, Any]) -> None:
+    """One table: a row a set and class, a column a number."""
+    columns = ["score_per_class", "score_merged", "dice", "hausdorff_per_class"]
+    shown = table.Table(*["", "class", *columns, "hausdorff_merged"])
+    for name, result in scores.items():
+        for class_name, values in {"all": result, **result["by_class"]}.items():
+            numbers = [values[key] for key in [*columns, "hausdorff_merged"]]
+            cells = ["-" if n is None else f"{n:.4f}" for n in numbers]
+            shown.add_row(name if class_name == "all" else "", class_name, *cells)
+    Console(width=110).print(shown)
+
+
+def ledger(shown: dict[str, Any]) -> None:
+    """The experiments, then how each reading relates to each leaderboard."""
+    if not shown["experiments"]:
+        print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
+        return
+    _rows(shown["experiments"], title="kept experiments")
+    related = [row for row in shown["relations"] if row["mean_gap"] is not None]
+    if related:
+        _rows(related, title="leaderboard against out of fold")
+    else:
+        print("3 experiments with a leaderboard score are needed to relate it to ours")
+
+
+def _rows(rows: list[dict[str, Any]], *, title: str) -> None:
+    shown = table.Table(*rows[0], title=title)
+    for row in rows:
+        shown.add_row(*map(_cell, row.values()))
+    Console(width=150).print(shown)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "-" if value is None else str(value)

@@ -1,0 +1,85 @@
+"""Where a competition folder comes from."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from competition.commands import options, show
+
+app = typer.Typer()
+
+
+@app.command()
+def phantom(
+    out: Annotated[pathlib.Path, typer.Argument(help="The folder to make.")],
+    cases: Annotated[int, typer.Option(help="How many cases.")] = 10,
+    days: Annotated[int, typer.Option(help="Scans of a case, at most.")] = 3,
+    slices: Annotated[int | None, typer.Option(help="Slices of a scan.")] = None,
+    small: Annotated[bool, typer.Option("--small", help="8 cases, 24 slices.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="As Kaggle shows it: without the test.")
+    ] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Plant wrong masks; see OUT/faults.csv.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another seed, other anatomy.")] = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Make a synthetic competition: OUT/competition and OUT/solution.csv."""
+    from competition.sources import phantom as source
+
+    made = source.write(
+        out,
+        cases=cases,
+        days=days,
+        slices=slices,
+        small=small,
+        public=public,
+        faults=faults,
+        seed=seed,
+    )
+    show.result(made, as_json)
+
+
+@app.command()
+def convert(
+    out: Annotated[pathlib.Path, typer.Option("--out", help="The folder to make.")],
+    images: Annotated[
+        pathlib.Path | None,
+        typer.Option("--images", help="NIfTI files or DICOM series."),
+    ] = None,
+    labels: Annotated[
+        pathlib.Path | None,
+        typer.Option("--labels", help="Label volumes of the same names."),
+    ] = None,
+    test: Annotated[
+        pathlib.Path | None, typer.Option("--test", help="Volumes without labels.")
+    ] = None,
+    axis: Annotated[
+        str, typer.Option("--axis", help="x, y or z: slices lie across it.")
+    ] = "z",
+    restore: Annotated[
+        pathlib.Path | None,
+        typer.Option("--restore", help="Turn these masks back into label volumes."),
+    ] = None,
+    data: Annotated[
+        pathlib.Path | None,
+        typer.Option("--data", help="With --restore: what was converted."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a competition folder of medical volumes, or label volumes of masks."""
+    if images and labels and not (restore or data):
+        from competition.sources import convert as source
+
+        made = source.write(images, labels, out=out, test=test, axis=axis)
+    elif restore and data and not (images or labels or test):
+        from competition.sources import restore as target
+
+        made = target.write(restore, data=data, out=out)
+    else:
+        raise typer.BadParameter(
+            "give --images and --labels, or --restore and --data, not both"
+        )
+    show.result(made, as_json)

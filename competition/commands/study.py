@@ -1,0 +1,66 @@
+"""To understand rather than to submit."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from competition.commands import options, show
+
+app = typer.Typer()
+
+
+@app.command()
+def audit(
+    data: options.Data, work: options.Work = options.WORK, as_json: options.Json = False
+) -> None:
+    """Describe prepared data, and list the annotations that look wrong."""
+    from competition.core import layout
+    from competition.study import audit as study
+
+    show.result(study.run(layout.dataset(data, work)), as_json)
+
+
+@app.command()
+def baseline(
+    method: Annotated[str, typer.Argument(help="kmeans, hierarchical, em or svm.")],
+    data: options.Data,
+    experiment: Annotated[
+        str, typer.Option("--experiment", help="Whose folds and sizes to take.")
+    ] = "smoke",
+    work: options.Work = options.WORK,
+    as_json: options.Json = False,
+) -> None:
+    """Score one of the simple ways out of fold, beside which networks show."""
+    from competition.core import config, layout
+    from competition.study import baseline as study
+
+    dataset = layout.dataset(data, work)
+    result = study.run(dataset, method, experiment=config.load(experiment))
+    if as_json:
+        show.result(result, as_json)
+    else:
+        show.scores({method: result})
+
+
+@app.command("show")
+def show_scan(
+    scan: Annotated[str, typer.Argument(help="A training scan, such as case16_day0.")],
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = options.WORK,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option("--out", help="Default: show/SCAN.png in the run."),
+    ] = None,
+    count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
+    as_json: options.Json = False,
+) -> None:
+    """Draw a scan: input, probabilities, what each part of the rule does, masks."""
+    from competition.core import config, layout, runs
+    from competition.study import show as study
+
+    dataset = layout.dataset(data, work)
+    run = runs.read(dataset.run(config.find(experiment).stem))
+    result = study.run(dataset, run, scan=scan, out=out, count=count)
+    show.result(result, as_json)

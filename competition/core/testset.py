@@ -1,0 +1,144 @@
+"""The test folder as it comes: what is asked for, what is there, what can be read.
+
+Nothing here is an error: a slice that cannot be read costs its own mask at most.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from competition.core import geometry, images, problems, submission
+
+Pair = tuple[str, str]
+Faults = list[problems.Problem]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TestSet:
+    """The (id, class) of every row to write, and the slices of the scans to predict."""
+
+    wanted: list[Pair]
+    scans: dict[str, list[images.Image]]
+    faults: Faults
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Scan:
+    """One scan as read: uint16 (D, H, W), None where no slice could be read.
+
+    `sizes` are those of the masks to write: None where the mask has to stay empty.
+    """
+
+    images: list[images.Image]
+    volume: np.ndarray | None
+    sizes: list[tuple[int, int] | None]
+    faults: Faults
+
+    @property
+    def name(self) -> str:
+        """Such as case16_day0."""
+        return self.images[0].scan
+
+
+def look(data: pathlib.Path, classes: tuple[str, ...]) -> TestSet:
+    """List what the sample asks for and what the test folder holds.
+
+    Without a sample, or with an empty one beside images, it is each class of each.
+    """
+    found, faults = images.look(data, "test")
+    wanted, more = _sample(data / "sample_submission.csv")
+    if not wanted:
+        wanted = [(image.id, name) for image in found for name in classes]
+    faults += [*more, *_differences(wanted, found, classes)]
+    ids = {id for id, _ in wanted}
+    scans: dict[str, list[images.Image]] = {}
+    for image in found:
+        scans.setdefault(image.scan, []).append(image)
+    # A scan stays whole: its slices are each other's neighbours.
+    asked = {k: v for k, v in scans.items() if any(image.id in ids for image in v)}
+    return TestSet(wanted, asked, faults)
+
+
+def _sample(path: pathlib.Path) -> tuple[list[Pair], Faults]:
+    """The pairs of the sample's rows, in their order, whatever else is in them."""
+    if not path.is_file():
+        return [], []
+    try:
+        (_, names), *table = submission.lines(path)
+        place = names.index("id"), names.index("class")
+    except (ValueError, OSError) as error:
+        text = f"{path} cannot be read ({error}); every slice gets its rows."
+        return [], [problems.Problem("sample", text)]
+    rows = [fields for _, fields in table if len(fields) > max(place)]
+    faults = []
+    if len(rows) < len(table):
+        text = f"{path}: {len(table) - len(rows)} rows without id or class, left out."
+        faults.append(problems.Problem("sample", text))
+    pairs = [(fields[place[0]], fields[place[1]]) for fields in rows]
+    return list(dict.fromkeys(pairs)), faults
+
+
+def _differences(
+    wanted: list[Pair], found: list[images.Image], classes: tuple[str, ...]
+) -> Faults:
+    """Rows without an image or of another class, and images without a row."""
+    there, ids = {image.id for image in found}, {id for id, _ in wanted}
+    unknown = sorted({name for _, name in wanted} - set(classes))
+    faults = [
+        problems.Problem("unknown class", f"no model knows the class {name!r}; its "
+                         "rows stay empty.")
+        for name in unknown
+    ]  # fmt: skip
+    for kind, odd, what in (
+        ("id without image", ids - there, "ids of the sample have no image; they stay "
+         "empty."),
+        ("image without id", there - ids, "test slices have no row in the sample; they "
+         "are ignored."),
+    ):  # fmt: skip
+        if odd:
+            text = f"{len(odd)} {what} The first: {min(odd)}."
+            faults.append(problems.Problem(kind, text))
+    return faults
+
+
+def read(data: pathlib.Path, found: list[images.Image]) -> Scan:
+    """Read the slices of one scan; one that cannot be read looks like its neighbour.
+
+    A slice of another size than most is cut or padded to theirs.
+    """
+    pixels: list[np.ndarray | None] = []
+    faults = []
+    for image in found:
+        try:
+            pixels.append(images.read(data / image.path, image.shape))
+        except (ValueError, OSError) as error:
+            faults.append(problems.Problem("unreadable slice", str(error), image.scan))
+            pixels.append(None)
+    shapes = [plane.shape for plane in pixels if plane is not None]
+    if not shapes:
+        text = f"{found[0].scan}: no slice can be read; its masks stay empty."
+        faults.append(problems.Problem("unreadable scan", text, found[0].scan))
+        return Scan(found, None, [None] * len(found), faults)
+    common = max(shapes, key=shapes.count)
+    readable = [index for index, plane in enumerate(pixels) if plane is not None]
+    volume = np.empty((len(found), *common), np.uint16)
+    sizes: list[tuple[int, int] | None] = []
+    for index, image in enumerate(found):
+        nearest = min(readable, key=lambda other: abs(other - index))
+        geometry.place(pixels[nearest], volume[index])
+        size = _size(data / image.path, image, is_read=nearest == index)
+        if nearest == index and size != common:
+            text = f"{data / image.path}: {size} pixels (H, W) in a scan of {common}."
+            faults.append(problems.Problem("odd slice", text, image.scan))
+        # What of an unreadable slice is known is its neighbour's mask, in its size.
+        sizes.append(size if nearest == index or size == common else None)
+    return Scan(found, volume, sizes, faults)
+
+
+def _size(path: pathlib.Path, image: images.Image, *, is_read: bool) -> tuple[int, int]:
+    """The (height, width) that the slice's mask must have."""
+    try:
+        return image.shape if is_read else images.shape(path)
+    except (ValueError, OSError):
+        return image.shape

@@ -1,0 +1,115 @@
+"""A Python environment with the versions of Kaggle's image."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from competition.core import console, files
+
+# The image's, of which a machine may have another patch release.
+PYTHON = "3.12"
+_SHOWN = ("tensorflow", "keras", "numpy", "opencv-python-headless", "pydantic")
+_ASK = """
+import importlib.metadata, json, platform, sys
+
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+versions = {name: version(name) for name in sys.argv[1:]}
+folders = [sys.prefix, sys.base_prefix]
+print(json.dumps([platform.python_version(), versions, folders]))
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Environment:
+    """An interpreter, its version, those of some packages, and the folders it needs."""
+
+    python: pathlib.Path
+    version: str
+    packages: dict[str, str | None]
+    folders: tuple[pathlib.Path, ...]
+
+
+def make(image: pathlib.Path, folder: pathlib.Path) -> Environment:
+    """Make a virtual environment in `folder` with the versions that `image` lists.
+
+    One that was made of the same list by the same Python is used again.
+    """
+    wanted = requirements(image.read_text(encoding="utf-8"))
+    base = find_python()
+    key = hashlib.sha256(repr((wanted, base)).encode()).hexdigest()[:16]
+    place = folder / f"image-{key}"
+    if not (place / "ready").is_file():
+        console.note(f"installing Kaggle's versions into {place} (minutes)")
+        shutil.rmtree(place, ignore_errors=True)
+        _run([base, "-m", "venv", str(place)])
+        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        _run([*pip, "--disable-pip-version-check", *wanted])
+        files.write_text(place / "ready", "")
+    return look_at(place / "bin" / "python")
+
+
+def look_at(python: pathlib.Path) -> Environment:
+    """Ask an interpreter for its version, its packages and its folders."""
+    done = subprocess.run(
+        [str(python), "-c", _ASK, *_SHOWN], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise ValueError(
+            f"{python}: expected a Python interpreter. Received: "
+            f"{done.stderr.strip() or done.returncode}. Check --python."
+        )
+    version, packages, folders = json.loads(done.stdout)
+    # Not resolved: an environment's python is a link to the one that made it.
+    absolute = pathlib.Path(python).absolute()
+    return Environment(absolute, version, packages, tuple(map(pathlib.Path, folders)))
+
+
+def requirements(text: str) -> list[str]:
+    """Turn the image's list into requirements for pip.
+
+    A version known to the minor number only takes any patch: 4.13 -> 4.13.*.
+    """
+    wanted = []
+    for line in text.splitlines():
+        name, equals, version = line.partition("==")
+        if name and not name.startswith("#"):
+            rest = ".*" if equals and version.count(".") < 2 else ""
+            wanted.append(f"{name}{equals}{version}{rest}")
+    return wanted
+
+
+def find_python() -> str:
+    """Return a Python of the image's version, or this one where there is none."""
+    name = f"python{PYTHON}"
+    pyenv = pathlib.Path.home() / ".pyenv" / "versions"
+    candidates = [shutil.which(name), *sorted(pyenv.glob(f"{PYTHON}.*/bin/{name}"))]
+    for candidate in candidates:
+        # A shim of pyenv is there for versions that are not chosen, and fails.
+        if candidate and _works(str(candidate)):
+            return str(candidate)
+    console.warn(
+        f"no Python {PYTHON} as on Kaggle; going on with {sys.version.split()[0]}."
+    )
+    return sys.executable
+
+
+def _works(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ValueError(
+            f"{' '.join(command[:4])} ... failed:\n{done.stderr[-2000:]}\nWithout a "
+            "network, give --python of an environment that has the packages."
+        )

@@ -1,0 +1,62 @@
+"""What a kernel's notebook shows: slices of the test with the masks submitted."""
+
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from competition.core import images, pictures, rle, submission
+from competition.kernel import session
+
+_COUNT = 3
+
+
+def show(input_root: pathlib.Path, working: pathlib.Path) -> list[Any]:
+    """Return pictures for `IPython.display`: up to 3 test slices that have masks.
+
+    Without a submission or a test there are none.
+    """
+    from IPython import display
+
+    path = working / "submission.csv"
+    if not path.is_file():
+        return []
+    data = session.competition(input_root, "sample_submission.csv")
+    return [display.Image(data=png) for png in draw(data, path)]
+
+
+def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
+    """Draw up to 3 slices with their masks as PNG, evenly among those with any."""
+    by_id: dict[str, list[submission.Row]] = {}
+    for row in submission.read(path, "predicted"):
+        by_id.setdefault(row.id, []).append(row)
+    found = {image.id: image for image in images.find(data, "test")}
+    filled = [
+        id for id, rows in by_id.items() if id in found and any(r.rle for r in rows)
+    ]
+    chosen = np.linspace(0, len(filled) - 1, _COUNT + 2)[1:-1].round().astype(int)
+    return [
+        _draw(data, found[filled[place]], by_id[filled[place]])
+        for place in (np.unique(chosen) if filled else ())
+    ]
+
+
+def _draw(data: pathlib.Path, image: images.Image, rows: list[submission.Row]) -> bytes:
+    from matplotlib import figure
+
+    grey = images.read(data / image.path, image.shape)
+    picture = figure.Figure((4, 4 * image.shape[0] / image.shape[1]))
+    axes = picture.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.imshow(grey, "gray", vmin=0, vmax=np.percentile(grey, 99.5) or 1)
+    for index, row in enumerate(rows):
+        mask = rle.decode(row.rle, image.shape)
+        if mask.any():
+            axes.contour(
+                mask.astype(float), levels=[0.5], colors=[pictures.class_colour(index)]
+            )
+    axes.text(4, 12, image.id, color="white", fontsize=8)
+    buffer = io.BytesIO()
+    picture.savefig(buffer, dpi=110, metadata={"Software": None})
+    return buffer.getvalue()

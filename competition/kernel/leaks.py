@@ -1,0 +1,62 @@
+"""What must not leave the machine: tokens, its paths, the name of its user."""
+
+import getpass
+import os
+import pathlib
+import re
+import zipfile
+from collections.abc import Iterator
+
+# A name that many machines have tells nothing, and is a word of its own.
+_COMMON = {"root", "user", "admin", "ubuntu", "runner", "kaggle", "jupyter"}
+_TOKENS = re.compile(rb'KGAT_[0-9a-f]{16,}|"key"\s*:\s*"[0-9a-f]{32}"')
+_PATHS = re.compile(rb'["\s,=](/(?:home|root|Users|tmp|mnt|data|work|var)/[^"\s,]+)')
+_TEXT = {".json", ".csv", ".toml", ".txt"}
+
+
+def check(folder: pathlib.Path, *, own: tuple[pathlib.Path, ...], user: str) -> None:
+    """Refuse a folder in which a token, a path or the name of this machine's user is.
+
+    `own` are folders of this machine; `user`, the one on Kaggle, may be named.
+    """
+    words = _words(own, user)
+    for name, data in _contents(folder):
+        found = [word for word in words if re.search(words[word], data)]
+        if _TOKENS.search(data):
+            found.append("a Kaggle token")
+        if pathlib.Path(name).suffix in _TEXT and (match := _PATHS.search(data)):
+            found.append(f"the path {match[1].decode(errors='replace')}")
+        if found:
+            raise ValueError(
+                f"{name} holds {', '.join(found)}, which must not leave this machine. "
+                "Take it out of the run or the code, and build again."
+            )
+
+
+def _words(own: tuple[pathlib.Path, ...], user: str) -> dict[str, bytes]:
+    """Patterns of what is private, by what they are called in a message."""
+    home = pathlib.Path.home()
+    words = {
+        f"the path {path}": re.escape(str(path)).encode() + rb"(?![\w-])"
+        for path in {home, *(path.resolve() for path in own)}
+        if len(path.parts) > 1
+    }
+    name = getpass.getuser()
+    if name.lower() not in {*_COMMON, user.lower()} and len(name) > 2:
+        words[f"the user name {name}"] = rb"\b" + re.escape(name).encode() + rb"\b"
+    for variable in ("KAGGLE_API_TOKEN", "KAGGLE_KEY"):
+        secret = os.environ.get(variable, "")
+        if len(secret) > 7:
+            words[f"the value of {variable}"] = re.escape(secret).encode()
+    return words
+
+
+def _contents(folder: pathlib.Path) -> Iterator[tuple[str, bytes]]:
+    """Every file under `folder` and every member of its wheels."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".whl":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    yield f"{path}/{name}", archive.read(name)
+        elif path.is_file():
+            yield str(path), path.read_bytes()

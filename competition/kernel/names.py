@@ -1,0 +1,65 @@
+"""Kaggle's rules for names and sizes, checked before anything is sent."""
+
+import pathlib
+import re
+
+# The client's limits for datasets, the narrower ones, serve kernels as well.
+SHORTEST, LONGEST = 6, 50
+CODE_BYTES = 1_000_000
+DATASET_BYTES = 100 * 2**30
+
+
+def slug(title: str) -> str:
+    """Return the slug that Kaggle makes of a title: "UWM unet" -> "uwm-unet"."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def title(name: str, *, ending: str) -> str:
+    """Return the title "UWM <name> <ending>", or an error where it is too long."""
+    made = f"UWM {name} {ending}".replace("_", " ").replace("-", " ")
+    made = re.sub(r"[^A-Za-z0-9 ]", "", made)
+    if not SHORTEST <= len(made) <= LONGEST:
+        room = len(name) - (len(made) - LONGEST)
+        raise ValueError(
+            f"A title on Kaggle has {SHORTEST} to {LONGEST} characters. Received: "
+            f"{made!r}, {len(made)}. Give the run a --name of at most {room}."
+        )
+    return made
+
+
+def check_user(user: str) -> str:
+    """Return a Kaggle user name that can be part of an id."""
+    if not re.fullmatch(r"[A-Za-z0-9](-?[A-Za-z0-9])*", user):
+        raise ValueError(
+            "--user expects the user name as in kaggle.com/USER: letters, digits and "
+            f"single hyphens. Received: {user!r}."
+        )
+    return user
+
+
+def check_id(id: str, *, what: str) -> str:
+    """Return the id of a kernel or dataset, which reads user/slug."""
+    user, slash, end = id.partition("/")
+    if not slash or end != slug(end) or not 5 <= len(end) <= LONGEST:
+        raise ValueError(
+            f"{what} expects user/slug, the slug of 5 to {LONGEST} lower-case letters, "
+            f"digits and hyphens. Received: {id!r}."
+        )
+    check_user(user)
+    return id
+
+
+def check_sizes(dataset: pathlib.Path, code: pathlib.Path) -> int:
+    """Return the bytes of a dataset; too many, or too much code, is an error."""
+    paths = [path for path in dataset.rglob("*") if path.is_file()]
+    total = sum(path.stat().st_size for path in paths)
+    for path, received, limit in (
+        (dataset, total, DATASET_BYTES),
+        (code, code.stat().st_size, CODE_BYTES),
+    ):
+        if received > limit:
+            raise ValueError(
+                f"{path}: Kaggle takes at most {limit:,} bytes. Received: "
+                f"{received:,}. Bundle fewer folds or members."
+            )
+    return total

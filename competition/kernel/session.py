@@ -1,0 +1,144 @@
+"""What a kernel does on Kaggle before the steps: find its inputs, take up old work.
+
+Inputs are found by what they hold, since Kaggle has moved its mounts.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+from competition.core import files, history
+
+_HEADERS = {
+    "train.csv": "id,class,segmentation",
+    "sample_submission.csv": "id,class,predicted",
+}
+_CHUNK = 2**20
+
+
+def check(bundle: pathlib.Path) -> None:
+    """Compare the files of a bundle with the checksums of its manifest."""
+    listed = files.read_json(bundle / "manifest.json")["files"]
+    for name, about in listed.items():
+        path = bundle / name
+        received = digest(path) if path.is_file() else "nothing"
+        if received != about["sha256"]:
+            raise ValueError(
+                f"{path}: expected the file of checksum {about['sha256'][:12]}, "
+                f"received {received[:12]}. The upload is incomplete; push it again."
+            )
+
+
+def digest(path: pathlib.Path) -> str:
+    """Return a file's SHA-256, read in pieces."""
+    made = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            made.update(piece)
+    return made.hexdigest()
+
+
+def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:
+    """Return the folder under `input_root` that holds the competition's `table`."""
+    found = {
+        path.resolve(): path.parent
+        for path in _find(input_root, table)
+        if _header(path) == _HEADERS[table]
+    }
+    if len(found) != 1:
+        listed = ", ".join(str(path) for path in found.values()) or "none"
+        raise ValueError(
+            f"{input_root}: expected the competition's data, one {table}. Received: "
+            f"{listed}. Attach the competition, and nothing else that holds one."
+        )
+    return next(iter(found.values()))
+
+
+def _header(path: pathlib.Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.readline().strip()
+
+
+def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list[str]:
+    """Copy earlier outputs of the run `name` into `target`; returns where they lay.
+
+    Each fold is taken from where it got furthest. Of what lies in `target` already
+    nothing is replaced but a fold that is further elsewhere.
+    """
+    used = []
+    for path in sorted(_find(input_root, "config.json")):
+        source = path.parent
+        if not _is_run(path, name):
+            continue
+        _same_config(path, target / "config.json")
+        for each in sorted(each for each in source.rglob("*") if each.is_file()):
+            part = each.relative_to(source)
+            if not (target / part).exists() and not part.parts[0].startswith("fold"):
+                _copy(each, target / part)
+        for fold in sorted(source.glob("fold*")):
+            _copy_further(fold, target / fold.name)
+        used.append(str(source))
+    return used
+
+
+def share(dataset: pathlib.Path, runs: pathlib.Path) -> None:
+    """Let the runs of a data set on scratch be written straight into `runs`.
+
+    What Kaggle keeps of a killed session is then all that was done.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    dataset.mkdir(parents=True, exist_ok=True)
+    (dataset / "runs").symlink_to(runs.resolve(), target_is_directory=True)
+
+
+def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
+    """Every file called so, links followed; the images' folders are passed over."""
+    seen = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        place = pathlib.Path(folder).resolve()
+        if place in seen:
+            subfolders.clear()
+            continue
+        seen.add(place)
+        if "sample_submission.csv" in names or "train.csv" in names:
+            subfolders.clear()
+        if name in names:
+            yield pathlib.Path(folder) / name
+
+
+def _is_run(path: pathlib.Path, name: str) -> bool:
+    try:
+        about = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return False
+    return isinstance(about, dict) and about.get("name") == name and "config" in about
+
+
+def _same_config(source: pathlib.Path, target: pathlib.Path) -> None:
+    if target.is_file() and files.read_json(target) != files.read_json(source):
+        raise ValueError(
+            f"{source} and another attached run of the same name differ in config or "
+            "data. Attach the outputs of one training only."
+        )
+
+
+def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Copy a fold's folder if it has more epochs than what is there."""
+    if target.is_dir() and _epochs(source) <= _epochs(target):
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        _copy(path, target / path.relative_to(source))
+
+
+def _epochs(fold: pathlib.Path) -> int:
+    return len(history.read(fold / "history.csv"))
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    # Without the mode: inputs are read-only, and their copies are not.
+    with files.replacing(target) as temporary:
+        shutil.copyfile(source, temporary)

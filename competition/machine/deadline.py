@@ -1,0 +1,48 @@
+"""A budget of time, and what is left of it."""
+
+import re
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def parse(text: str) -> float:
+    """Parse a budget such as "8h30m", "90m" or "45s" into seconds."""
+    if not re.fullmatch(r"(?=\d)(\d+h)?(\d+m)?(\d+s)?", text):
+        raise ValueError(
+            "A budget is hours, minutes and seconds, such as 8h30m, 90m or 45s. "
+            f"Received: {text!r}."
+        )
+    parts = re.findall(r"(\d+)([hms])", text)
+    return float(sum(int(number) * SECONDS[unit] for number, unit in parts))
+
+
+def show(seconds: float) -> str:
+    """Write seconds as a person would: "8h30m", "12m" or "45s"."""
+    whole = max(0, round(seconds))
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{whole % 60:02d}s" if minutes else f"{whole}s"
+
+
+class Deadline:
+    """The moment at which a budget of seconds, begun now, is used up."""
+
+    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.end = clock() + seconds
+
+    def left(self) -> float:
+        """The seconds that are left; below 0 when it is over."""
+        return self.end - self.clock()
+
+    def allows(self, seconds: float) -> bool:
+        """Whether work of so many seconds would end in time."""
+        return self.left() >= seconds
+
+    def share(self, parts: int) -> "Deadline":
+        """The deadline of the first of so many equal parts of what is left."""
+        return Deadline(self.left() / parts, self.clock)

@@ -1,0 +1,115 @@
+"""Which device computes, and what follows: precision, XLA, determinism, several GPUs.
+
+The frameworks are imported inside the functions: the command line asks for GPUs too.
+"""
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+from typing import Any, Literal
+
+Kind = Literal["cpu", "gpu", "tpu"]
+# NVIDIA's generations from here on multiply bfloat16 as fast as float16.
+AMPERE = 8.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Device:
+    """What computes: how many of a kind, and a GPU's compute capability, 7.5 a T4."""
+
+    kind: Kind
+    count: int = 1
+    capability: float = 0.0
+
+
+def find() -> Device:
+    """Find the devices that the Keras backend would compute on."""
+    import keras
+
+    return _find_jax() if keras.backend.backend() == "jax" else _find_tensorflow()
+
+
+def precision(setting: str, device: Device) -> str:
+    """The Keras dtype policy: as `setting` says, "auto" by the device.
+
+    float16 before NVIDIA's Ampere (T4, P100), bfloat16 since and on a TPU.
+    """
+    if setting == "auto":
+        setting = {"cpu": "float32", "tpu": "bfloat16", "gpu": "float16"}[device.kind]
+        if device.kind == "gpu" and device.capability >= AMPERE:
+            setting = "bfloat16"
+    return setting if setting == "float32" else f"mixed_{setting}"
+
+
+def xla(setting: bool | str, device: Device, *, backend: str) -> bool:
+    """Whether to compile with XLA: as `setting` says, "auto" by device and backend.
+
+    On a CPU TensorFlow's XLA takes twice the time, and mirrored GPUs refuse it.
+    """
+    if isinstance(setting, bool):
+        return setting
+    return backend == "jax" or (device.kind != "cpu" and device.count == 1)
+
+
+def deterministic(setting: bool | str, device: Device) -> bool:
+    """Whether every result must repeat to the bit, which costs a GPU time."""
+    return setting if isinstance(setting, bool) else device.kind == "cpu"
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, by number, without a framework loaded."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name not in {"", "-1"}]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    return [str(number) for number, _ in enumerate(lines)]
+
+
+def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
+    """The scope in which a network is built, to be trained on all GPUs at once.
+
+    With one device, on JAX, or where the config says "one", it changes nothing.
+    """
+    import keras
+
+    if setting not in {"auto", "mirror"} or device.count < 2:
+        return contextlib.nullcontext()
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy().scope()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a framework raised this because the device's memory is too small."""
+    text = f"{type(error).__name__} {error}"
+    return "ResourceExhausted" in text or "RESOURCE_EXHAUSTED" in text
+
+
+def _find_tensorflow() -> Device:
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    if not found:
+        return Device("cpu", len(tf.config.list_logical_devices("CPU")))
+    details = tf.config.experimental.get_device_details(found[0])
+    major, minor = details.get("compute_capability", (0, 0))
+    return Device("gpu", len(found), major + minor / 10)
+
+
+def _find_jax() -> Device:
+    import jax
+
+    found: list[Any] = jax.local_devices()
+    if found[0].platform not in {"gpu", "tpu"}:
+        return Device("cpu", len(found))
+    capability = float(getattr(found[0], "compute_capability", 0) or 0)
+    return Device(found[0].platform, len(found), capability)

@@ -1,0 +1,113 @@
+"""The training step: through `fit`, beside PyTorch's, and in bfloat16."""
+
+import importlib.util
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pandas as pd
+
+from competition.core import arrays, config, layout
+from tests.bench import clock
+
+STEPS = 20
+
+
+def main() -> None:
+    """Print the ratios; each side of a comparison computes alone."""
+    fit_against_the_bare_step()
+    against_torch()
+    bfloat16()
+
+
+def fit_against_the_bare_step() -> None:
+    """An epoch of the smoke experiment's size, with its input, and a batch of it."""
+    with tempfile.TemporaryDirectory() as name:
+        for engine in ("host", "none"):
+            ratio = _fit_ratio(pathlib.Path(name), engine)
+            clock.say(f"rate of `fit` / of the bare step, {engine}", ratio, ">= 0.95")
+
+
+def _fit_ratio(root: pathlib.Path, engine: str) -> float:
+    import tensorflow as tf
+
+    from competition.net import build, callbacks, dataset, losses, schedules, step
+
+    wanted = config.load("smoke", (f"augment.engine={engine}", "training.epochs=99"))
+    table, store = _data(root)
+    stream = dataset.training(table, store, wanted)
+    model = step.Step(build.build(wanted, 3), losses.build(wanted.loss))
+    optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
+    model.compile(optimizer=optimizer, jit_compile=step.xla())
+    batch = next(iter(stream))
+    guard = callbacks.Guard()
+    watch = callbacks.Watch(guard, None, pulse=lambda text: None)
+
+    def fit() -> None:
+        model.fit(stream, steps_per_epoch=STEPS, verbose=0, callbacks=[guard, watch])
+
+    fit()
+    held = iter(tf.data.Dataset.from_tensors(batch).repeat())
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            model.train_function(held)
+
+    bare()
+    return clock.alternate(bare, fit, repeats=5)
+
+
+def _data(root: pathlib.Path) -> tuple[pd.DataFrame, arrays.Arrays]:
+    """Two scans of the competition's usual size, noise in and noise out."""
+    place, random = layout.Dataset(root), np.random.default_rng(0)
+    names = [f"case{number}_day0" for number in range(2)]
+    for name in names:
+        shape = 144, 266, 266
+        arrays.write(place.scan(name), random.integers(0, 999, shape, np.uint16))
+        arrays.write(place.masks(name), random.integers(0, 8, shape, np.uint8))
+    columns = {"low": 0.0, "high": 999.0, "scan_low": 0.0, "scan_high": 999.0}
+    rows = [{"scan": name, "index": i, **columns} for name in names for i in range(144)]
+    return pd.DataFrame(rows), arrays.Arrays(place)
+
+
+def against_torch() -> None:
+    """Time and peak memory of the same U-Net, in turn."""
+    if importlib.util.find_spec("torch") is None:
+        print("| step of PyTorch / ours | torch is not installed | >= 1 |")
+        return
+    pairs = [(_step("torch"), _step("keras")) for _ in range(3)]
+    for key, what in (("ms", "step"), ("mib", "peak memory")):
+        ratios = [theirs[key] / ours[key] for theirs, ours in pairs]
+        clock.say(f"{what} of PyTorch / ours", statistics.median(ratios), ">= 1")
+
+
+def bfloat16() -> None:
+    """On this CPU; slower where it has no instructions for it."""
+    pairs = [(_step("keras", "bfloat16"), _step("keras")) for _ in range(3)]
+    ratio = statistics.median(half["ms"] / full["ms"] for half, full in pairs)
+    clock.say(f"step in bfloat16 / float32, {_instructions()}", ratio, "-")
+    full = pairs[0][1]
+    clock.say("step in float32, an image of 128 px", full["ms"], "-", "ms")
+    clock.say("its process at its peak", full["mib"], "-", "MiB")
+
+
+def _instructions() -> str:
+    path = pathlib.Path("/proc/cpuinfo")
+    flags = path.read_text("utf-8").split() if path.is_file() else []
+    found = [each for each in ("avx512_bf16", "amx_bf16") if each in flags]
+    return "with " + ", ".join(found) if found else "a CPU that has to emulate it"
+
+
+def _step(framework: str, dtype: str = "float32") -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.one_step", framework, dtype],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result

@@ -1,0 +1,54 @@
+"""Weights kept under one Keras serve another: home may be ahead of Kaggle."""
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests import conftest
+
+# Run by either interpreter: writes weights that are missing, then predicts by them.
+SCRIPT = """
+import sys
+import numpy as np
+from competition.core import config
+from competition.net import build, inference
+from tests import conftest
+
+weights, out = sys.argv[1:]
+settings = config.load("smoke", conftest.TINY)
+if weights == "new":
+    weights = out.replace(".npy", ".weights.h5")
+    build.build(settings, classes=3).save_weights(weights)
+network = inference.load(weights, settings, 3)
+stack = np.random.default_rng(0).random((2, 32, 32, len(settings.slices)), np.float32)
+np.save(out, np.asarray(network(stack)))
+"""
+
+
+def python(folder):
+    path = conftest.ROOT / folder / "bin" / "python"
+    if not path.is_file():
+        pytest.skip(f"no {folder}: `make setup` and `make test-latest` make both")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("maker", "user"), [(".venv", ".venv-latest"), (".venv-latest", ".venv")]
+)
+def test_weights_of_one_keras_load_in_the_other(tmp_path, maker, user):
+    def predict(interpreter, weights, name):
+        out = tmp_path / f"{name}.npy"
+        done = subprocess.run(
+            [interpreter, "-c", SCRIPT, weights, out],
+            cwd=conftest.ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return np.load(out)
+
+    one, other = python(maker), python(user)
+    expected = predict(one, "new", "made")
+    received = predict(other, tmp_path / "made.weights.h5", "used")
+    np.testing.assert_allclose(received, expected, atol=1e-5)

@@ -1,0 +1,37 @@
+"""Kaggle's rules for names and sizes."""
+
+import pytest
+
+from competition.core import config
+from competition.kernel import names
+
+
+def test_too_much_for_kaggle_is_refused(tmp_path, monkeypatch):
+    code = tmp_path / "main.py"
+    code.write_text("x" * 1_000_001, encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"takes at most 1,000,000 bytes. Received: 1,00"
+    ):
+        names.check_sizes(tmp_path, code)
+    monkeypatch.setattr(names, "DATASET_BYTES", 10)
+    with pytest.raises(ValueError, match="takes at most 10 bytes"):
+        names.check_sizes(tmp_path, code)
+
+
+@pytest.mark.parametrize("id", ["ann", "ann/Ab-cd-ef", "ann/abc", "a b/abcdef"])
+def test_an_earlier_kernel_needs_a_whole_id(id):
+    with pytest.raises(ValueError, match="expects"):
+        names.check_id(id, what="--from")
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"), [("UWM a  b", "uwm-a-b"), ("UWM 2.5D!", "uwm-2-5d")]
+)
+def test_slugs_are_made_as_kaggle_makes_them(title, slug):
+    assert names.slug(title) == slug
+
+
+def test_every_experiment_has_a_title_that_fits():
+    for path in config.EXPERIMENTS.glob("*.toml"):
+        for ending in ("train", "submit", "train bundle", "submit bundle"):
+            assert names.title(path.stem, ending=ending)

@@ -1,0 +1,63 @@
+"""From a trained run to the ledger, with no hand on a web page."""
+
+import pathlib
+import shutil
+import sys
+
+from competition import score, validate
+from competition.core import ledger
+from competition.kernel import build, leaderboard, places, push, rehearse
+from tests.kernel import stand_in
+
+
+def test_build_rehearse_push_submit_and_the_ledger(
+    finished, tiny_phantom, kaggle, tmp_path
+):
+    job, results = finished
+    work, submissions = tmp_path / "work", tmp_path / "submissions"
+    shutil.copytree(job.dataset.root, work / job.dataset.root.name)
+    build.run("smoke", user=stand_in.USER, work=work)
+    place = places.find("smoke", work=work)
+
+    rehearsed = rehearse.run(
+        place,
+        judges=rehearse.Judges(validate.run, score.run),
+        data=tiny_phantom / "competition",
+        truth=tiny_phantom / "solution.csv",
+        python=pathlib.Path(sys.executable),
+    )
+    assert rehearsed["ok"], rehearsed
+    left = place.built("submit") / "rehearsal" / "hidden" / "working"
+    at_home = job.run.files.submission.read_bytes()
+    assert (left / "submission.csv").read_bytes() == at_home
+    hidden = rehearsed["rehearsals"]["hidden"]["score"]
+    assert hidden == results["score"]["submission"]
+
+    assert push.run(place)["version"] == 1
+    add(submissions)
+    leaderboard.run(
+        place,
+        record=lambda public, private: ledger.set_scores(
+            "smoke", submissions=submissions, public=public, private=private
+        ),
+    )
+    (entry,) = ledger.read(submissions).values()
+    assert entry.public == 0.81 and entry.private is None
+
+
+def add(submissions):
+    """Enter the run into a ledger, as `ledger add` does."""
+    entry = ledger.Entry(
+        experiment="smoke",
+        date="2026-01-01",
+        revision="",
+        fingerprint="",
+        folds="0 1",
+        score_per_class=0.5,
+        score_merged=0.5,
+        nested=None,
+        public=None,
+        private=None,
+        submission="",
+    )
+    ledger.write(submissions, {"smoke": entry})

@@ -1,0 +1,233 @@
+"""A blend: an experiment made of other runs, taken by every step like any other."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from competition import decide, pipeline, predict, report, score, submit, train
+from competition.core import (
+    config,
+    evidence,
+    files,
+    layout,
+    probabilities,
+    rules,
+    runs,
+    submission,
+)
+from tests import by_hand, conftest
+
+MEMBERS = ('members=["by-hand", "other"]', "folds=[0, 1, 2, 3, 4]")
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A data set with two finished runs: `other` is right where `by-hand` is not."""
+    dataset, run = by_hand.scored_run(tmp_path)
+    other = runs.start(dataset, "other", config.load("smoke"))
+    for each in (run, other):
+        history = "epoch,loss,score,seconds\n" + "".join(
+            f"{epoch},0.4,0.5,1\n" for epoch in range(each.config.training.epochs)
+        )
+        for fold in (0, 1):
+            files.write_bytes(each.files.weights(fold), each.name.encode())
+            files.write_text(each.files.history(fold), history)
+    for scan in by_hand.OFF:
+        planes = np.zeros((*by_hand.SHAPE, 2), np.uint8)
+        for index in range(2):
+            planes[1:4, 4:10, 2 + 6 * index : 8 + 6 * index, index] = 255
+        # `other` is right but unsure, so that it must weigh more than half.
+        write(run, scan, np.roll(planes, 2, axis=1))
+        write(other, scan, np.uint8(planes * 0.6))
+    return dataset, run, other
+
+
+def write(run, scan, probability):
+    """Write what the fold of `scan` would have predicted."""
+    made_by = runs.digest(run, by_hand.rows_of(scan)["fold"].iloc[0])
+    probabilities.write(run.files.oof(scan), probability, made_by=made_by)
+
+
+def start(dataset, *overrides):
+    return runs.start(dataset, "blend", config.load("smoke", (*MEMBERS, *overrides)))
+
+
+def test_its_config_is_complete_and_its_folds_are_the_members(two):
+    dataset, *_ = two
+    blend = start(dataset)
+    assert blend.config.folds == (0, 1)
+    again = runs.read(blend.files)
+    assert again.config.members == ("by-hand", "other")
+    assert [each.name for each in runs.members(again)] == ["by-hand", "other"]
+    assert runs.trained(blend) == [0, 1]
+
+
+def test_every_step_takes_it_and_it_beats_both(two):
+    dataset, run, _ = two
+    run.files.decision.unlink()
+    blend = start(dataset)
+    assert train.run(dataset, blend) == {
+        "folds": {}, "members": ["by-hand", "other"],
+    }  # fmt: skip
+    assert predict.run(dataset, blend) == {"folds": [0, 1], "predicted": 0, "scans": 3}
+    blended = decide.run(dataset, blend)["nested"]["score"]
+    assert blended >= decide.run(dataset, run)["nested"]["score"] + 0.01
+    scores = score.of_run(dataset, blend, data=dataset.root)
+    assert scores["oof"]["score_per_class"] == pytest.approx(1.0)
+    report.run(dataset, blend)
+    assert blend.files.report.is_file()
+    assert not blend.files.oof("x").parent.exists()
+
+
+def test_the_weights_are_searched_and_stand_in_the_decision(two):
+    dataset, *_ = two
+    blend = start(dataset)
+    decision = decide.run(dataset, blend)
+    for weights in decision["weights"].values():
+        assert list(weights) == ["by-hand", "other"]
+        assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
+        assert weights["other"] > 0.5
+    read = rules.read(blend.files.decision, blend.classes)
+    assert read[0].weights == tuple(decision["weights"]["bowel"].values())
+
+
+def test_another_run_may_be_the_gate(two):
+    dataset, run, other = two
+    path = other.files.oof("case1_day0")
+    nowhere = np.zeros_like(probabilities.read(path))
+    probabilities.write(path, nowhere, made_by="x")
+    gated = runs.start(
+        dataset, "by-hand-gated", config.load("smoke", ('gate=["other"]',))
+    )
+    shutil.copytree(run.files.fold(0).parent, gated.files.root, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("*.json"))  # fmt: skip
+    assert [each.name for each in runs.sources(gated)] == ["by-hand-gated", "other"]
+    seen = evidence.out_of_fold(gated, "case1_day0")
+    rule = [rules.Rule(gate=(0, 0.0, 0.5))] * 2
+    assert evidence.decide(seen, [rules.Rule()] * 2).any()
+    assert not evidence.decide(seen, rule).any()
+
+
+def about(run, **changes):
+    """Change a run's config.json."""
+    files.write_json(run.files.config, files.read_json(run.files.config) | changes)
+
+
+def test_a_missing_run_is_named(two):
+    dataset, *_ = two
+    with pytest.raises(ValueError, match=r"third.config\.json: not found\. blend is m"):
+        runs.start(
+            dataset, "blend", config.load("smoke", ('members=["third", "other"]',))
+        )
+    blend = start(dataset)
+    shutil.rmtree(dataset.run("other").root)
+    with pytest.raises(ValueError, match=r"not found\. blend is made of the run other"):
+        train.run(dataset, blend)
+
+
+def test_runs_of_other_data_or_classes_are_named(two):
+    dataset, _, other = two
+    blend = start(dataset)
+    about(other, fingerprint="4567")
+    with pytest.raises(
+        ValueError, match=r"run other cannot go into blend: .*finger.*4567, not 0123"
+    ):
+        predict.run(dataset, blend)
+    about(other, fingerprint="0123", classes=["bowel"])
+    with pytest.raises(ValueError, match=r"run other cannot go into .* other classes"):
+        decide.run(dataset, blend)
+
+
+def test_runs_of_different_folds_are_named(two):
+    dataset, _, other = two
+    blend = start(dataset)
+    other.files.weights(1).unlink()
+    with pytest.raises(
+        ValueError, match=r"different folds: by-hand \[0, 1\], other \[0\]\. Train"
+    ):
+        predict.run(dataset, blend)
+
+
+def test_a_run_that_is_not_trained_to_the_end_is_named(two):
+    dataset, _, other = two
+    blend = start(dataset)
+    other.files.history(1).unlink()
+    with pytest.raises(ValueError, match=r"blend is made of other, whose folds \[1\]"):
+        train.run(dataset, blend)
+
+
+def test_a_blend_of_blends_is_refused(two):
+    dataset, *_ = two
+    start(dataset)
+    twice = config.load("smoke", ('members=["blend", "other"]',))
+    with pytest.raises(ValueError, match=r"blend itself\. Name its members .* other"):
+        runs.start(dataset, "twice", twice)
+
+
+def test_predictions_of_another_size_are_an_error(two):
+    dataset, _, other = two
+    blend = start(dataset)
+    path = other.files.oof("case2_day0")
+    probabilities.write(path, probabilities.read(path)[:, :9], made_by="x")
+    with pytest.raises(ValueError, match=r"case2_day0: by-hand pred.*, other \(5, 9"):
+        decide.run(dataset, blend)
+
+
+@pytest.mark.parametrize("members", ['["a"]', '["a", "a"]'])
+def test_one_run_or_the_same_twice_is_no_blend(members):
+    with pytest.raises(ValueError, match=r"`members`: .*two or more runs, each named"):
+        config.load("smoke", (f"members={members}",))
+
+
+@pytest.fixture(scope="module")
+def blended(finished, tmp_path_factory):
+    """A blend of the finished run and one of another size and other slices."""
+    job, _ = finished
+    work = tmp_path_factory.mktemp("blended")
+    shutil.copytree(job.dataset.root, work / job.dataset.root.name)
+    asked = dict(data=job.data, work=work)
+    small = ("slices=[0]", "geometry.height=24", "training.epochs=1")
+    pipeline.run("smoke", **asked, overrides=(*conftest.TINY, *small), name="small")
+    members = ('members=["smoke", "small"]',)
+    results = pipeline.run(
+        "smoke", **asked, overrides=members, name="both", truth=job.truth
+    )
+    return pipeline.open_job("smoke", **asked, overrides=members, name="both"), results
+
+
+def test_run_on_a_blend_makes_a_valid_submission(blended):
+    job, results = blended
+    assert results["validate"]["ok"] is True
+    assert results["submit"]["folds"] == [0, 1]
+    assert results["score"]["submission"]["score_per_class"] is not None
+    assert layout.Run(job.run.files.root).report.is_file()
+
+
+def test_the_folders_of_blend_and_members_are_enough_to_submit(blended, tmp_path):
+    job, _ = blended
+    moved = tmp_path / "runs"
+    shutil.copytree(job.run.files.root.parent, moved)
+    out = tmp_path / "submission.csv"
+    pipeline.submit(moved / "both", data=job.data, out=out)
+    assert out.read_bytes() == job.run.files.submission.read_bytes()
+    again = submit.run(runs.read(layout.Run(moved / "both")), data=job.data, out=out)
+    assert again["scans"] > 0
+
+
+def test_a_member_that_weighs_everything_submits_as_alone(blended, tmp_path):
+    job, _ = blended
+    moved = tmp_path / "runs"
+    shutil.copytree(job.run.files.root.parent, moved)
+    smoke = layout.Run(moved / "smoke")
+    decision = files.read_json(smoke.decision)
+    weights = {name: {"smoke": 1.0, "small": 0.0} for name in job.run.classes}
+    files.write_json(layout.Run(moved / "both").decision, decision | {
+        "weights": weights,
+    })  # fmt: skip
+    rows = []
+    for name in ("smoke", "both"):
+        out = tmp_path / name / "submission.csv"
+        pipeline.submit(moved / name, data=job.data, out=out)
+        rows.append(submission.read(out, "predicted"))
+    assert rows[0] == rows[1]
