@@ -19,7 +19,7 @@ TRUTH := $(PHANTOM)/solution.csv
 MAKE_PHANTOM := phantom
 endif
 
-.PHONY: help setup phantom run test lint bench test-latest kernel clean
+.PHONY: help setup phantom run test lint soak bench test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -45,6 +45,9 @@ lint: setup     ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+soak: setup     ## the tests that kill and resume, at full size
+	SOAK=1 $(BIN)/python -m pytest tests/soak
 
 bench: setup    ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -40,10 +40,14 @@ def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
     Not raised: in a blind run a file with a faulty row is worth more than none.
     """
     sample = data / "sample_submission.csv"
-    if not sample.is_file() or not submission.read(sample, "predicted"):
-        console.note("validate: sample_submission.csv has no rows to compare with")
+    try:
+        if not sample.is_file() or not submission.read(sample, "predicted"):
+            console.note("validate: sample_submission.csv has no rows to compare with")
+            return {"ok": None}
+        result = validate_step.run(path, data=data)
+    except (ValueError, OSError) as error:
+        console.warn(f"{path} cannot be validated: {error}")
         return {"ok": None}
-    result = validate_step.run(path, data=data)
     for fault in result["faults"][: problems.SHOWN]:
         console.warn(f"{path}, row {fault['row']}: {fault['fault']}")
     return result

@@ -23,6 +23,7 @@ from competition.core import (
     journal,
     masks,
     parts,
+    problems,
     rle,
     rules,
     runs,
@@ -69,7 +70,9 @@ def run(
     said = journal.Journal(log, go_on=bool(kept.done))
     said.warn_all(test.faults)
     work = _Work(run, data, test, kept, said)
-    fault = work.predict(end) if test.wanted else _nothing(data)
+    if not test.wanted:
+        console.note(f"{data} has no test: the submission is its header alone.")
+    fault = work.predict(end)
     rows = _fill(test.wanted, kept)
     submission.write(out, rows)
     summary = {
@@ -97,12 +100,11 @@ def _folds(run: runs.Run) -> list[int]:
         for fold in source.config.folds
         if source.files.weights(fold).is_file()
     }
-    rules.read(run.files.decision, run.classes) if folds else runs.trained(run)
+    if not folds:
+        runs.trained(run)
+    # Before hours of work, not after them.
+    rules.read(run.files.decision, run.classes)
     return sorted(folds)
-
-
-def _nothing(data: pathlib.Path) -> None:
-    console.note(f"{data} has no test: the submission is its header alone.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,7 +146,11 @@ class _Work:
     def read(self, scans: Iterable[list[images.Image]]) -> Iterator[testset.Scan]:
         """Read scan by scan."""
         for found in scans:
-            scan = testset.read(self.data, found)
+            try:
+                scan = testset.read(self.data, found)
+            except Exception as error:
+                fault = problems.Problem("unexpected", f"{found[0].scan}: {error!r}")
+                scan = testset.Scan(found, None, [None] * len(found), [fault])
             self.said.warn_all(scan.faults)
             yield scan
 
@@ -163,7 +169,7 @@ class _Work:
                 if began is None:
                     self._measure(team, paced, scan.volume)
                     began = clock()
-                seen = self._ask(team, paced, scan)
+                seen = self._ask(team, paced, scan, scan.volume)
             paced.done(len(scan.images))
             yield scan, seen
             if seen is not None and began is not None:
@@ -180,13 +186,17 @@ class _Work:
             self.said.warn("unexpected", f"measuring the rate: {error!r}")
 
     def _ask(
-        self, team: "crew.Crew", paced: pace.Pace, scan: testset.Scan
+        self,
+        team: "crew.Crew",
+        paced: pace.Pace,
+        scan: testset.Scan,
+        volume: np.ndarray,
     ) -> Seen | None:
         if not paced.allows(len(scan.images)):
             self.said.warn("no time", f"{scan.name}: no time is left; it stays empty.")
             return None
         try:
-            return team.look(scan.volume, paced.effort)
+            return team.look(volume, paced.effort)
         except Exception as error:
             self.said.warn("unexpected", f"{scan.name} stays empty: {error!r}")
             return None
@@ -246,15 +256,6 @@ def _key(run: runs.Run, test: testset.TestSet, data: pathlib.Path) -> str:
         weights,
         run.files.decision.read_bytes(),
         test.wanted,
-        [_state(data / i.path) for scan in test.scans.values() for i in scan],
-        str(data.resolve()),
+        testset.state(data, test),
     )
     return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
-
-
-def _state(path: pathlib.Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

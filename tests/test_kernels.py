@@ -175,9 +175,11 @@ def test_the_public_data_with_a_header_only_sample_is_submitted(tmp_path):
 
 def trained(run):
     """Make a run of the smoke experiment with weights that nobody needs to open."""
-    from competition.core import config
+    from competition.core import config, rules
 
     values = config.load("smoke").model_dump(mode="json")
+    decision = {"rules": rules.to_json([rules.CHEAP], ["a"])}
+    (run / "decision.json").write_text(json.dumps(decision), encoding="utf-8")
     about = {"name": "unet", "classes": ["a"], "fingerprint": "0", "config": values}
     (run / "config.json").write_text(json.dumps(about), encoding="utf-8")
     (run / "fold0").mkdir()

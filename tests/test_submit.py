@@ -1,11 +1,27 @@
 """Submissions for every kind of test folder."""
 
+import json
 import shutil
+import time
 
+import cv2
+import numpy as np
 import pytest
 
 from competition import pipeline
-from competition.core import images, submission
+from competition import submit as step
+from competition.core import (
+    evidence,
+    images,
+    journal,
+    layout,
+    rules,
+    runs,
+    slices,
+    submission,
+)
+from competition.core import rle as text_of
+from competition.net import crew, inference
 
 
 def submit(finished, data, tmp_path):
@@ -68,3 +84,239 @@ def test_neither_images_nor_training_data_are_needed(finished, competition, tmp_
 def test_a_missing_folder_is_an_error(finished, tmp_path):
     with pytest.raises(ValueError, match=r"nowhere: no such folder\. Check --data"):
         submit(finished, tmp_path / "nowhere", tmp_path)
+
+
+def as_test(job, competition):
+    """Put the scans that fold 0 held out in place of the test folder."""
+    shutil.rmtree(competition / "test")
+    (competition / "sample_submission.csv").unlink()
+    table = slices.held_out(slices.read(job.dataset.slices), 0)
+    for path in table["path"]:
+        target = competition / path.replace("train/", "test/", 1)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(job.data / path, target)
+    return table
+
+
+def only_fold_0(job, tmp_path):
+    run = layout.Run(tmp_path / "run")
+    shutil.copytree(job.run.files.root, run.root)
+    shutil.rmtree(run.fold(1))
+    return runs.read(run)
+
+
+def test_out_of_fold_and_submit_give_the_same_masks(finished, competition, tmp_path):
+    job, _ = finished
+    table = as_test(job, competition)
+    run = only_fold_0(job, tmp_path)
+    out = tmp_path / "submission.csv"
+    pipeline.submit(run.files.root, data=competition, out=out)
+    decided = rules.read(run.files.decision, run.classes)
+    received = {(row.id, row.class_name): row.rle for row in submission.read(out, None)}
+    assert any(received.values())
+    for scan in slices.scans(table):
+        rows = table[table["scan"] == scan]
+        bits = evidence.decide(evidence.out_of_fold(job.run, scan), decided)
+        for id, each in zip(rows["id"], bits, strict=True):
+            for index, name in enumerate(run.classes):
+                expected = text_of.encode((each >> index & 1).astype(bool))
+                assert received[id, name] == expected, (id, name)
+
+
+def test_a_damaged_slice_costs_no_other_scan(finished, competition, tmp_path):
+    _, whole, _ = submit(finished, competition, tmp_path)
+    image = images.find(competition, "test")[2]
+    (competition / image.path).write_bytes(b"GIF89a")
+    summary, rows, out = submit(finished, competition, tmp_path)
+    assert summary["events"] == {"unreadable slice": 1}
+    others = [(a, b) for a, b in zip(whole, rows, strict=True)
+              if not a.id.startswith(image.scan)]  # fmt: skip
+    assert all(a == b for a, b in others)
+    lines = out.with_name("submit.log").read_text("utf-8").splitlines()
+    assert lines[0].startswith("warning: unreadable slice: ")
+    assert image.path in lines[0]
+    assert lines[1] == "1 x unreadable slice"
+
+
+@pytest.mark.parametrize("shape", [(17, 91), (3, 2), (70, 1)])
+def test_a_scan_of_one_slice_of_a_size_never_seen(
+    finished, competition, tmp_path, shape
+):
+    scans = competition / "test" / "case9" / "case9_day9" / "scans"
+    scans.mkdir(parents=True)
+    path = scans / f"slice_0001_{shape[1]}_{shape[0]}_1.50_1.50.png"
+    cv2.imwrite(str(path), np.full(shape, 500, np.uint16))
+    (competition / "sample_submission.csv").unlink()
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert summary["events"] == {}
+    own = [row for row in rows if row.id == "case9_day9_slice_0001"]
+    assert len(own) == 3
+    for row in own:
+        text_of.decode(row.rle, shape)
+
+
+def test_an_unknown_class_and_surplus_images_are_counted(
+    finished, competition, tmp_path
+):
+    path = competition / "sample_submission.csv"
+    header, *lines = path.read_text("utf-8").splitlines()
+    path.write_text(
+        "\n".join([header, lines[0], "case1_day1_slice_0001,liver,"]) + "\n"
+    )
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert len(rows) == 2
+    assert set(summary["events"]) == {
+        "unknown class", "id without image", "image without id",
+    }  # fmt: skip
+
+
+def damaged_run(job, tmp_path, *folds):
+    """A copy of the run whose weights of these folds are none."""
+    run = layout.Run(tmp_path / "damaged")
+    shutil.copytree(job.run.files.root, run.root)
+    for fold in folds:
+        run.weights(fold).write_bytes(b"no weights")
+    return run
+
+
+def test_a_model_that_does_not_load_is_left_to_the_others(
+    finished, competition, tmp_path
+):
+    job, _ = finished
+    out = tmp_path / "submission.csv"
+    alone = only_fold_0(job, tmp_path)
+    pipeline.submit(alone.files.root, data=competition, out=out)
+    expected = out.read_bytes()
+    run = damaged_run(job, tmp_path, 1)
+    summary = pipeline.submit(run.root, data=competition, out=out)
+    assert summary["events"] == {"model left out": 1}
+    assert out.read_bytes() == expected
+
+
+def test_without_any_model_the_file_is_empty_valid_and_an_error(
+    finished, competition, tmp_path
+):
+    job, _ = finished
+    run, out = damaged_run(job, tmp_path, 0, 1), tmp_path / "submission.csv"
+    with pytest.raises(ValueError, match=r"is written, but .* no weights of any fold"):
+        pipeline.submit(run.root, data=competition, out=out)
+    rows = submission.read(out, "predicted")
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+    assert {row.rle for row in rows} == {""}
+
+
+def test_a_scan_that_fails_stays_empty_and_is_tried_again(
+    finished, competition, tmp_path, monkeypatch
+):
+    look, calls = crew.Crew.look, []
+
+    def fail_once(self, volume, wanted):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("the device is lost")
+        return look(self, volume, wanted)
+
+    monkeypatch.setattr(crew.Crew, "look", fail_once)
+    summary, *_ = submit(finished, competition, tmp_path)
+    assert summary["events"] == {"unexpected": 1}
+    assert not summary["complete"]
+    again, _, out = submit(finished, competition, tmp_path)
+    assert again["complete"]
+    assert len(calls) == again["scans"] + 1
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+    assert submit(finished, competition, tmp_path)[0] == again
+    assert len(calls) == again["scans"] + 1
+
+
+def test_a_killed_run_goes_on_at_the_next_scan(
+    finished, competition, tmp_path, monkeypatch
+):
+    encode, names = step._encode, []
+
+    def kill(bits, scan, classes):
+        if names:
+            raise KeyboardInterrupt
+        names.append(scan.name)
+        return encode(bits, scan, classes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, "_encode", kill)
+        with pytest.raises(KeyboardInterrupt):
+            submit(finished, competition, tmp_path)
+    seen = []
+    monkeypatch.setattr(
+        step, "_encode", lambda b, s, c: seen.append(s.name) or encode(b, s, c)
+    )
+    _, _, out = submit(finished, competition, tmp_path)
+    assert names[0] not in seen
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+    assert not out.with_name(".submit.part").exists()
+
+
+class Clock:
+    """Time that passes when told."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
+    """A slice takes 10 s and network; two folds are too slow, one is not."""
+    job, _ = finished
+    clock, look, costs = Clock(), crew.Crew.look, []
+
+    def slow(self, volume, wanted):
+        clock.now += 10 * len(volume) * wanted.cost
+        costs.append(wanted.cost)
+        return look(self, volume, wanted)
+
+    monkeypatch.setattr(crew.Crew, "look", slow)
+    monkeypatch.setattr(crew.Crew, "measure", lambda self, shape, w: 10 * w.cost)
+    out = tmp_path / "submission.csv"
+    found = images.find(competition, "test")
+    seconds = 15 * len(found)
+    summary = step.run(
+        job.run, data=competition, out=out, budget=f"{seconds}s", clock=clock
+    )
+    assert set(costs) == {1}
+    assert summary["events"] == {"effort lowered": 1}
+    assert clock.now <= seconds
+    short = step.run(job.run, data=competition, out=tmp_path / "short" / "s.csv",
+                     budget=f"{seconds * 2 // 5}s", clock=clock)  # fmt: skip
+    assert short["events"]["no time"] >= 1
+    assert not short["complete"]
+    rows = submission.read(tmp_path / "short" / "s.csv", "predicted")
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def test_in_time_with_a_model_that_is_really_slow(
+    finished, competition, tmp_path, monkeypatch
+):
+    job, _ = finished
+    predict = inference.Predictor.predict
+
+    def slow(self, volume, windows):
+        time.sleep(0.4 * len(volume))
+        return predict(self, volume, windows)
+
+    monkeypatch.setattr(inference.Predictor, "predict", slow)
+    out = tmp_path / "submission.csv"
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="no scan could be predicted"):
+        step.run(job.run, data=competition, out=out, budget="2s")
+    assert time.monotonic() - began < 30
+    assert len(submission.read(out, "predicted")) == len(sample_rows(competition))
+    assert journal.summary(tmp_path / "submit.log")["events"]["no time"] >= 1
+
+
+def test_a_wrong_budget_is_an_error(finished, competition, tmp_path):
+    with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
+        pipeline.submit(finished[0].run.files.root, data=competition, budget="soon")
+
+
+def test_the_log_ends_with_the_summary(finished, competition, tmp_path):
+    summary, _, out = submit(finished, competition, tmp_path)
+    last = out.with_name("submit.log").read_text("utf-8").splitlines()[-1]
+    assert {**json.loads(last), "valid": True} == summary

@@ -46,7 +46,10 @@ def look(data: pathlib.Path, classes: tuple[str, ...]) -> TestSet:
 
     Without a sample, or with an empty one beside images, it is each class of each.
     """
-    found, faults = images.look(data, "test")
+    try:
+        found, faults = images.look(data, "test")
+    except OSError as error:
+        found, faults = [], [problems.Problem("unreadable folder", str(error))]
     wanted, more = _sample(data / "sample_submission.csv")
     if not wanted:
         wanted = [(image.id, name) for image in found for name in classes]
@@ -102,30 +105,40 @@ def _differences(
     return faults
 
 
+def state(data: pathlib.Path, test: TestSet) -> tuple[str, list[tuple[int, int]]]:
+    """Where the slices lie, and each file's size and time; (0, 0) without a file."""
+    states = []
+    for image in (image for scan in test.scans.values() for image in scan):
+        try:
+            stat = (data / image.path).stat()
+            states.append((stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            states.append((0, 0))
+    return str(data.resolve()), states
+
+
 def read(data: pathlib.Path, found: list[images.Image]) -> Scan:
     """Read the slices of one scan; one that cannot be read looks like its neighbour.
 
     A slice of another size than most is cut or padded to theirs.
     """
-    pixels: list[np.ndarray | None] = []
+    pixels: dict[int, np.ndarray] = {}
     faults = []
-    for image in found:
+    for index, image in enumerate(found):
         try:
-            pixels.append(images.read(data / image.path, image.shape))
+            pixels[index] = images.read(data / image.path, image.shape)
         except (ValueError, OSError) as error:
             faults.append(problems.Problem("unreadable slice", str(error), image.scan))
-            pixels.append(None)
-    shapes = [plane.shape for plane in pixels if plane is not None]
+    shapes = [plane.shape for plane in pixels.values()]
     if not shapes:
         text = f"{found[0].scan}: no slice can be read; its masks stay empty."
         faults.append(problems.Problem("unreadable scan", text, found[0].scan))
         return Scan(found, None, [None] * len(found), faults)
     common = max(shapes, key=shapes.count)
-    readable = [index for index, plane in enumerate(pixels) if plane is not None]
     volume = np.empty((len(found), *common), np.uint16)
     sizes: list[tuple[int, int] | None] = []
     for index, image in enumerate(found):
-        nearest = min(readable, key=lambda other: abs(other - index))
+        _, nearest = min((abs(other - index), other) for other in pixels)
         geometry.place(pixels[nearest], volume[index])
         size = _size(data / image.path, image, is_read=nearest == index)
         if nearest == index and size != common:

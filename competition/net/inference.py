@@ -156,14 +156,16 @@ def _restored(
             f"{(len(volume), 2)}, received {windows.shape}. Take them from the rows "
             "of this scan alone."
         )
-    shape = volume.shape[1:]
+    _, height, width = volume.shape
     left = len(volume)
     batches = dataset.inference(volume, windows, config, batch=batch)
     for each in batches.as_numpy_iterator():
         by_member = compiled.predict_on_batch(each)
         # The last batch repeats its last slice; the surplus is left.
         for planes in list(zip(*by_member, strict=True))[:left]:
-            yield [geometry.restore(p, shape, config.geometry) for p in planes]
+            yield [
+                geometry.restore(p, (height, width), config.geometry) for p in planes
+            ]
         left -= batch
 
 

@@ -100,3 +100,12 @@ def test_a_scan_without_any_readable_slice_has_no_volume(folder):
     assert scan.volume is None
     assert scan.sizes == [None] * 3
     assert scan.faults[-1].text.startswith("case1_day0: no slice can be read")
+
+
+def test_the_state_changes_with_a_file_and_bears_its_loss(folder):
+    test = testset.look(folder, CLASSES)
+    before = testset.state(folder, test)
+    (folder / test.scans["case1_day0"][1].path).unlink()
+    after = testset.state(folder, test)
+    assert before != after
+    assert after[1][1] == (0, 0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from competition.core import config
-from competition.net import build, inference, training
+from competition.core import config, probabilities
+from competition.net import build, dataset, ensemble, inference, training
 
 from .conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
 
@@ -64,3 +64,104 @@ def test_windows_of_another_scan_are_refused(store, tiny):
     volume = store.scan("case0_day0")
     with pytest.raises(ValueError, match=r"Expected shape \(6, 2\), received \(5, 2\)"):
         inference.predict_scan([network(tiny, 0)], volume, WINDOWS[:5], tiny)
+
+
+def member(name: str, wanted: config.Config, *networks):
+    return inference.Member(name, wanted, networks)
+
+
+def predict(volume, *members, **options):
+    both = {"slice": WINDOWS, "scan": WINDOWS}
+    return inference.Predictor(members, **options).predict(volume, both)
+
+
+def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
+    volume = store.scan("case0_day0")
+    nets = [network(tiny, seed) for seed in range(3)]
+    passes = []
+    original = dataset.inference
+    monkeypatch.setattr(
+        dataset, "inference", lambda *a, **k: passes.append(1) or original(*a, **k)
+    )
+    seen = predict(volume, member("a", tiny, *nets[:2]), member("b", tiny, nets[2]))
+    assert len(passes) == 1
+    for name, alone in (("a", nets[:2]), ("b", nets[2:])):
+        expected = inference.predict_scan(alone, volume, WINDOWS, tiny)
+        np.testing.assert_array_equal(seen[name], probabilities.quantise(expected))
+
+
+def test_members_of_other_inputs_go_together_too(store, tiny):
+    volume = store.scan("case0_day0")
+    other = config.load("smoke", (*TINY, "slices=[0]", "intensity=scan"))
+    seen = predict(
+        volume,
+        member("a", tiny, network(tiny, 0)),
+        member("b", other, network(other, 1)),
+    )
+    assert seen["a"].shape == seen["b"].shape == (DEPTH, HEIGHT, WIDTH, CLASSES)
+
+
+def test_the_flipped_view_is_averaged(store, tiny):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    flip = config.load("smoke", (*TINY, 'submit.tta=["flip"]'))
+    plain = inference.predict_scan([same], volume, WINDOWS, tiny)
+    mirrored = inference.predict_scan([same], volume[:, :, ::-1], WINDOWS, tiny)
+    expected = (plain + mirrored[:, :, ::-1]) / 2
+    seen = predict(volume, member("a", flip, same))["a"]
+    assert np.abs(seen / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    without = predict(volume, member("a", flip, same), tta=False)["a"]
+    np.testing.assert_array_equal(without, probabilities.quantise(plain))
+
+
+@pytest.mark.parametrize("scale", [0.75, 1.0, 1.25])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_view_is_undone_where_it_did_not_leave_the_frame(scale, flipped):
+    rows, columns = np.mgrid[:24, :40]
+    smooth = (np.sin(rows / 6) + np.cos(columns / 7))[None, ..., None].astype("float32")
+    view = flipped, scale
+    back = np.array(ensemble.restore(ensemble.look(smooth, view), view))
+    inner = np.s_[:, 6:-6, 8:-8]
+    assert np.abs(back - smooth)[inner].max() < 0.05
+
+
+def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    large = config.load("smoke", (*TINY, "submit.scales=[1.0, 2.0]"))
+    plain = probabilities.quantise(
+        inference.predict_scan([same], volume, WINDOWS, tiny)
+    )
+    seen = predict(volume, member("a", large, same))["a"]
+    np.testing.assert_allclose(seen[:, :4], plain[:, :4], atol=1)
+    assert np.abs(seen.astype(int) - plain).max() > 1
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow calls it."""
+
+
+def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    expected = predict(volume, member("a", tiny, same))["a"]
+    original = ensemble.Ensemble.predict_on_batch
+
+    def small(self, batch):
+        if len(batch["stack"]) > 1:
+            raise ResourceExhaustedError("OOM when allocating")
+        return original(self, batch)
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
+    said = []
+    predictor = inference.Predictor([member("a", tiny, same)], say=said.append)
+    for _ in range(2):
+        seen = predictor.predict(volume, {"slice": WINDOWS})["a"]
+        assert np.abs(seen.astype(int) - expected).max() <= 1
+    assert [text[-9:] for text in said] == ["2 slices.", "1 slices."]
+
+
+def test_out_of_memory_for_a_single_slice_is_an_error(store, tiny, monkeypatch):
+    def fail(self, batch):
+        raise ResourceExhaustedError("OOM when allocating")
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", fail)
+    with pytest.raises(ResourceExhaustedError):
+        predict(store.scan("case0_day0"), member("a", tiny, network(tiny, 0)))

@@ -273,13 +273,10 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
     sizes = []
     normalise = step.normalise
 
-    class ResourceExhaustedError(Exception):
-        """As TensorFlow calls it."""
-
     def scarce(stack, window):
         sizes.append(stack.shape[0])
         if stack.shape[0] > 2 or stack.shape[1] > 32:
-            raise ResourceExhaustedError("OOM when allocating tensor")
+            raise RuntimeError("RESOURCE_EXHAUSTED: OOM when allocating tensor")
         return normalise(stack, window)
 
     monkeypatch.setattr(step, "normalise", scarce)

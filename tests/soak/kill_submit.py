@@ -1,0 +1,53 @@
+"""Submits while killing it: `-m tests.soak.kill_submit RUN DATA OUT KILLS`.
+
+Each time after one to three more scans. Prints how many scans were done at each kill.
+"""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import sys
+import time
+
+from competition import pipeline
+from competition.net import crew  # noqa: F401  loaded before a fork
+
+
+def main(run: str, data: str, out: str, kills: str) -> None:
+    """Kill as often as asked, then let it end."""
+    draw = random.Random(0)
+    done: list[int] = []
+    part = pathlib.Path(out).with_name(".submit.part")
+    while len(done) < int(kills):
+        child = start(run, data, out)
+        wanted = lines(part) + draw.randint(1, 3)
+        while lines(part) < wanted:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                sys.exit(f"it ended by itself after {done}")
+            time.sleep(0.0005)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        done.append(lines(part))
+    _, status = os.waitpid(start(run, data, out), 0)
+    sys.stdout.write(json.dumps({"killed_after_scans": done}) + "\n")
+    sys.exit(bool(status))
+
+
+def start(run: str, data: str, out: str) -> int:
+    """Submit in a child; the libraries are there, and none has begun to compute."""
+    child = os.fork()
+    if not child:
+        pipeline.submit(run, data=data, out=out)
+        os._exit(0)
+    return child
+
+
+def lines(part: pathlib.Path) -> int:
+    """The lines of the part file, the first of which is no scan."""
+    return part.read_bytes().count(b"\n") if part.is_file() else 1
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
