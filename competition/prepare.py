@@ -88,8 +88,9 @@ def check_source(data: pathlib.Path, dataset: layout.Dataset) -> None:
         )
     if not dataset.manifest.is_file():
         return
-    source = files.read_json(dataset.manifest)["source"]
-    if source != str(data.resolve()):
+    manifest = files.read_json(dataset.manifest)
+    source = manifest.get("source") if isinstance(manifest, dict) else None
+    if source and source != str(data.resolve()):
         raise ValueError(
             f"{dataset.root} was prepared from {source}, not from {data.resolve()}. "
             "Rename one of the folders or give another --work."
@@ -113,7 +114,9 @@ def _unchanged(
     if not (dataset.manifest.is_file() and dataset.slices.is_file()):
         return None
     manifest: dict[str, Any] = files.read_json(dataset.manifest)
-    same = all(manifest.get(key) == value for key, value in made_with.items())
+    same = isinstance(manifest, dict) and all(
+        manifest.get(key) == value for key, value in made_with.items()
+    )
     names = manifest.get("names", ())
     paths = [p for name in names for p in (dataset.scan(name), dataset.masks(name))]
     return manifest if same and all(path.is_file() for path in paths) else None
@@ -184,6 +187,11 @@ def _folds(
     if options.fold_file:
         return folds.read(options.fold_file, table)
     amounts = _amounts(table, made).groupby("case").sum()
+    if len(amounts) < 2:
+        raise ValueError(
+            "Cross-validation needs at least 2 cases. Received: case "
+            f"{amounts.index[0]} alone. Add cases, or repair those set aside."
+        )
     count = min(options.folds, len(amounts))
     if count < options.folds:
         console.warn(
@@ -207,11 +215,18 @@ def _summary(
     table: "pd.DataFrame", made: dict[str, records.Record], classes: list[str]
 ) -> dict[str, Any]:
     """What was prepared: counts, and what each fold holds."""
-    amounts = _amounts(table, made).rename(columns=dict(enumerate(classes)))
+    amounts = _amounts(table, made)
     first = table.groupby("scan", sort=False).first()
-    by_fold = amounts.assign(scans=1).join(first["fold"]).groupby("fold")
-    fold_table = by_fold[["scans", "slices", *classes]].sum()
-    fold_table.insert(0, "cases", by_fold["case"].nunique().to_numpy())
+    fold_table = [
+        {
+            "fold": int(fold),
+            "cases": int(part["case"].nunique()),
+            "scans": len(part),
+            "slices": int(part["slices"].sum()),
+            "voxels": {name: int(part[c].sum()) for c, name in enumerate(classes)},
+        }
+        for fold, part in amounts.groupby(first["fold"])
+    ]
     return {
         "classes": classes,
         "cases": int(table["case"].nunique()),
@@ -219,7 +234,7 @@ def _summary(
         "slices": len(table),
         "folds": len(fold_table),
         "faulty": sorted(first.index[first["faulty"]]),
-        "fold_table": fold_table.reset_index().to_dict("records"),
+        "fold_table": fold_table,
         "names": list(first.index),
     }
 

@@ -116,3 +116,23 @@ def test_submit_writes_where_it_is_told(call, finished, tmp_path):
     assert code == 0
     assert json.loads(out)["submission"] == str(out_file)
     assert out_file.read_bytes() == job.run.files.submission.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["../evil", ".", "a/b", ""])
+def test_a_run_cannot_leave_its_folder(call, finished, name):
+    job, _ = finished
+    code, _, err = call(
+        "decide", "--data", job.data, "--work", job.dataset.root.parent,
+        "--experiment", "smoke", "--name", name,
+    )  # fmt: skip
+    assert code == 1 or name == ""
+    assert name == "" or "one part of a path" in err
+
+
+def test_an_infinite_value_is_named(call, competition, tmp_path):
+    code, _, err = call(
+        "run", "--data", competition, "--experiment", "smoke", "--work", tmp_path / "w",
+        "--set", "training.learning_rate=inf",
+    )  # fmt: skip
+    assert code == 1
+    assert "training.learning_rate" in err and "finite" in err

@@ -1,6 +1,7 @@
 """From a competition folder to arrays, table and folds."""
 
 import dataclasses
+import shutil
 import subprocess
 
 import numpy as np
@@ -165,7 +166,69 @@ def test_the_fold_table_adds_up(competition, work):
         for row in submission.read(competition / "train.csv", "segmentation")
         if row.class_name == "stomach"
     ]
-    assert sum(row["stomach"] for row in rows) == sum(decoded) > 0
+    assert sum(row["voxels"]["stomach"] for row in rows) == sum(decoded) > 0
+
+
+def test_leading_zeros_in_a_scan_lose_nothing(competition, work):
+    before = prepared(competition, work / "one")[1]
+    image = images.find(competition, "train")[0]
+    folder = (competition / image.path).parents[1]
+    padded = f"case{image.case}_day0{image.day}"
+    folder.rename(folder.with_name(padded))
+    text = (competition / "train.csv").read_text("utf-8")
+    (competition / "train.csv").write_text(
+        text.replace(f"{image.scan}_slice", f"{padded}_slice"), encoding="utf-8"
+    )
+    after = prepared(competition, work / "two")[1]
+    assert after["fold_table"] == before["fold_table"]
+    assert after["names"] == before["names"]
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:100]])
+def test_a_cut_off_array_is_made_again(competition, work, harm):
+    dataset, manifest = prepared(competition, work)
+    path = dataset.scan(manifest["names"][0])
+    whole = path.read_bytes()
+    path.write_bytes(harm(whole))
+    prepared(competition, work, verify=True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"rows": 1}', "{"])
+def test_a_damaged_record_is_made_again(competition, work, text):
+    dataset, manifest = prepared(competition, work)
+    path = dataset.record(manifest["names"][0])
+    whole = path.read_bytes()
+    path.write_text(text, encoding="utf-8")
+    prepared(competition, work, verify=True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["fold", "case", "slices", "scans", "index", "scan"])
+def test_a_class_may_be_called_like_a_column(competition, work, name):
+    before = prepared(competition, work / "one")[1]
+    text = (competition / "train.csv").read_text("utf-8")
+    (competition / "train.csv").write_text(
+        text.replace(",stomach,", f",{name},"), encoding="utf-8"
+    )
+    after = prepared(competition, work / "two")[1]
+    assert after["slices"] == before["slices"]
+    for row, was in zip(after["fold_table"], before["fold_table"], strict=True):
+        assert row["voxels"][name] == was["voxels"]["stomach"]
+
+
+def test_one_case_is_too_few(competition, work):
+    scan = images.find(competition, "train")[0]
+    for folder in (competition / "train").iterdir():
+        if folder.name != f"case{scan.case}":
+            shutil.rmtree(folder)
+    lines = (competition / "train.csv").read_text("utf-8").splitlines()
+    kept = [line for line in lines if line.startswith(("id", f"case{scan.case}_"))]
+    (competition / "train.csv").write_text("\n".join(kept), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"at least 2 cases\. Received: case \d+ alone"
+    ):
+        prepared(competition, work)
 
 
 def test_a_gap_in_the_slices_is_kept_in_the_manifest(competition, work):

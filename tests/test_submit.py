@@ -320,3 +320,14 @@ def test_the_log_ends_with_the_summary(finished, competition, tmp_path):
     summary, _, out = submit(finished, competition, tmp_path)
     last = out.with_name("submit.log").read_text("utf-8").splitlines()[-1]
     assert {**json.loads(last), "valid": True} == summary
+
+
+def test_a_damaged_slice_costs_neither_the_file_nor_the_exit_code(
+    finished, competition, tmp_path
+):
+    image = images.find(competition, "test")[1]
+    (competition / image.path).write_bytes(b"")
+    (competition / image.path).with_name("junk.txt").write_text("", encoding="utf-8")
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert summary["valid"] is True
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich import table
 from rich.console import Console
+from rich.markup import escape
 
 
 def result(result: dict[str, Any], as_json: bool) -> None:
@@ -27,9 +28,12 @@ def faults(result: dict[str, Any]) -> None:
 
 def folds(rows: list[dict[str, Any]]) -> None:
     """One row a fold: what it holds out, voxels by class."""
-    shown = table.Table(*rows[0], title="what each fold holds out (classes in voxels)")
+    title = "what each fold holds out (classes in voxels)"
+    counts = ["fold", "cases", "scans", "slices"]
+    shown = table.Table(*counts, *map(escape, rows[0]["voxels"]), title=title)
     for row in rows:
-        shown.add_row(*(f"{value:,}" for value in row.values()))
+        values = [*(row[key] for key in counts), *row["voxels"].values()]
+        shown.add_row(*(f"{value:,}" for value in values))
     Console(width=110).print(shown)
 
 

@@ -99,12 +99,14 @@ def submit(
 ) -> None:
     """Write submission.csv for the test folder."""
     from competition import pipeline
-    from competition.core import config, layout
+    from competition.core import layout
 
-    if (experiment is None) == (run is None):
+    if experiment is not None and run is None:
+        folder = layout.run_of(layout.dataset(data, work), experiment).root
+    elif run is not None and experiment is None:
+        folder = run
+    else:
         raise typer.BadParameter("give either --experiment or --run")
-    name = config.find(experiment).stem if experiment else ""
-    folder = run or layout.dataset(data, work).run(name).root
     result = pipeline.submit(folder, data=data, out=out, budget=budget)
     show.result(result, as_json)
 

@@ -57,10 +57,10 @@ def show_scan(
     as_json: options.Json = False,
 ) -> None:
     """Draw a scan: input, probabilities, what each part of the rule does, masks."""
-    from competition.core import config, layout, runs
+    from competition.core import layout, runs
     from competition.study import show as study
 
     dataset = layout.dataset(data, work)
-    run = runs.read(dataset.run(config.find(experiment).stem))
+    run = runs.read(layout.run_of(dataset, experiment))
     result = study.run(dataset, run, scan=scan, out=out, count=count)
     show.result(result, as_json)

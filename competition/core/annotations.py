@@ -13,9 +13,13 @@ ByScan = dict[str, dict[str, list[submission.Row]]]
 def group(rows: Iterable[submission.Row]) -> ByScan:
     """Group rows by scan and by id, so that no slice searches the whole table."""
     scans: ByScan = {}
+    # Slices of a scan share all but the number: one id is taken apart for all.
+    names: dict[str, str] = {}
     for row in rows:
-        # Slices of a scan share all but the number: no need to take the id apart.
-        scan = scans.setdefault(row.id.rpartition("_slice_")[0], {})
+        shared = row.id.rpartition("_slice_")[0]
+        if shared not in names:
+            names[shared] = images.scan_of(row.id)
+        scan = scans.setdefault(names[shared], {})
         scan.setdefault(row.id, []).append(row)
     return scans
 
@@ -23,12 +27,12 @@ def group(rows: Iterable[submission.Row]) -> ByScan:
 def classes(rows: Iterable[submission.Row]) -> list[str]:
     """The classes that the rows name, sorted.
 
-    A name in fewer than a tenth as many rows as the most frequent one is no class but
-    an error in those rows: a training table has a row for every slice and class.
+    A name in fewer than half as many rows as the most frequent one is no class but an
+    error in those rows: a training table has a row for every slice and class.
     """
     counts = collections.Counter(row.class_name for row in rows)
     most = max(counts.values(), default=0)
-    return sorted(name for name, count in counts.items() if count * 10 >= most)
+    return sorted(name for name, count in counts.items() if count * 2 >= most)
 
 
 def decode(

@@ -2,11 +2,16 @@
 
 import functools
 import pathlib
+import threading
 import zlib
 
 import numpy as np
 
 from competition.core import files, layout
+
+# NumPy parses headers as Python, which threads may not do at once before Python 3.11.8
+# and 3.12.2: a SystemError, seen once in thousands.
+HEADER = threading.Lock()
 
 
 class Arrays:
@@ -20,11 +25,17 @@ class Arrays:
 
     def _scan(self, scan: str) -> np.ndarray:
         """The slices of a scan, uint16 (D, H, W)."""
-        return np.load(self.dataset.scan(scan), mmap_mode="r")
+        return load(self.dataset.scan(scan))
 
     def _masks(self, scan: str) -> np.ndarray:
         """The mask bits of a scan (D, H, W)."""
-        return np.load(self.dataset.masks(scan), mmap_mode="r")
+        return load(self.dataset.masks(scan))
+
+
+def load(path: pathlib.Path) -> np.ndarray:
+    """Map an array of a .npy file, read-only."""
+    with HEADER:
+        return np.load(path, mmap_mode="r")
 
 
 def write(path: pathlib.Path, array: np.ndarray) -> None:

@@ -26,7 +26,9 @@ Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
 class Table(pydantic.BaseModel):
     """A part of the config: no unknown keys, no silent conversions, no changes."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
 
 
 class Geometry(Table):

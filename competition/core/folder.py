@@ -87,16 +87,18 @@ def stamp(data: pathlib.Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _walk(folder: str) -> Iterator[str]:
+def _walk(folder: str, depth: int = 4) -> Iterator[str]:
+    """Every file down to train/case/day/scans, with its size and time."""
     # Four times as fast as pathlib's walk: 38,000 files are looked at on each start.
-    if not os.path.isdir(folder):
+    if not (depth and os.path.isdir(folder)):
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                yield from _walk(entry.path)
+                yield from _walk(entry.path, depth - 1)
             else:
-                stat = entry.stat(follow_symlinks=False)
+                there = not entry.is_symlink() or os.path.exists(entry.path)
+                stat = entry.stat(follow_symlinks=there)
                 yield f"{entry.path} {stat.st_size} {stat.st_mtime_ns}\n"
 
 

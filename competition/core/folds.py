@@ -43,12 +43,25 @@ def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
     """Read the folds of a table's slices from a CSV with columns `case` and `fold`."""
     import pandas as pd
 
-    given = pd.read_csv(path)
+    try:
+        given = pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected a CSV with the columns case, fold. {error}. Correct it."
+        ) from error
     missing = {"case", "fold"} - set(given.columns)
     if missing:
         raise ValueError(
             f"{path}: expected the columns case, fold; received "
             f"{', '.join(given.columns)}. Add {', '.join(sorted(missing))}."
+        )
+    wrong = given["fold"][~given["fold"].isin(range(len(given)))]
+    numbers = sorted(set(given["fold"]) - set(wrong))
+    if len(wrong) or numbers != list(range(len(numbers))) or len(numbers) < 2:
+        received = sorted(set(map(str, given["fold"])))
+        raise ValueError(
+            f"{path}: folds must be the whole numbers 0, 1, ... with none left out, "
+            f"two at least. Received: {', '.join(received)}. Correct the column."
         )
     by_case = given.groupby("case")["fold"]
     split = by_case.nunique()

@@ -12,9 +12,11 @@ import numpy as np
 
 from competition.core import problems
 
-_ID = re.compile(r"case(\d+)_day(\d+)_slice_(\d+)")
-_SCAN = re.compile(r"case(\d+)_day(\d+)")
-_NAME = re.compile(r"slice_(\d+)_(\d+)_(\d+)_(\d+\.\d+)_(\d+\.\d+)\.png")
+_ID = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})_slice_([0-9]{1,9})")
+_SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
+_NAME = re.compile(
+    r"slice_([0-9]{1,9})_([0-9]{1,9})_([0-9]{1,9})_([0-9]+\.[0-9]+)_([0-9]+\.[0-9]+)\.png"
+)
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 4096
 _RANGE = (0.005, 0.995)
@@ -47,7 +49,7 @@ def parse_id(id: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(
             "An id must look like 'case16_day0_slice_0001'. "
-            f"Received: {id!r}. Correct the row."
+            f"Received: {id[:60]!r}. Correct the row."
         )
     case, day, slice = (int(number) for number in match.groups())
     return case, day, slice

@@ -84,8 +84,18 @@ class Dataset:
         return self.root / "scans" / f"{scan}.json"
 
     def run(self, name: str) -> Run:
-        """The files of the run called `name`."""
+        """The files of the run called `name`, which is a plain file name."""
+        if not name or name in (".", "..") or set(name) & set("/\\\0"):
+            raise ValueError(
+                "A run's name is one part of a path, such as 'unet'. "
+                f"Received: {name!r}. Choose another --name."
+            )
         return Run(self.root / "runs" / name)
+
+
+def run_of(dataset: Dataset, experiment: str) -> Run:
+    """The run of an experiment: by its own name, or by that of its TOML."""
+    return dataset.run(pathlib.Path(experiment).name.removesuffix(".toml"))
 
 
 def dataset(data: pathlib.Path, work: pathlib.Path) -> Dataset:

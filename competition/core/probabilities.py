@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from competition.core import files
+from competition.core import arrays, files
 
 
 def quantise(probability: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def _load(path: pathlib.Path, key: str) -> np.ndarray:
             f"{path}: no out-of-fold probabilities. "
             "Run `python -m competition predict` first."
         )
-    with np.load(path) as stored:
+    with arrays.HEADER, np.load(path) as stored:
         return np.asarray(stored[key])
 
 
@@ -55,5 +55,5 @@ def made_by(path: pathlib.Path) -> str | None:
     """The digest of the weights that a file was made by, None where there is none."""
     if not path.is_file():
         return None
-    with np.load(path) as stored:
+    with arrays.HEADER, np.load(path) as stored:
         return str(stored["made_by"])

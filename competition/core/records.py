@@ -10,8 +10,6 @@ import pathlib
 import zlib
 from typing import Any
 
-import numpy as np
-
 from competition.core import (
     annotations,
     arrays,
@@ -43,10 +41,15 @@ def current(dataset: layout.Dataset, scan: Scan) -> Record | None:
     path = dataset.record(name)
     if not all(p.is_file() for p in (path, dataset.scan(name), dataset.masks(name))):
         return None
-    record: Record = files.read_json(path)
-    if record["rows"] != _rows(scan) or record["stats"] != _stats(scan):
+    try:
+        record: Record = files.read_json(path)
+        same = record["rows"] == _rows(scan) and record["stats"] == _stats(scan)
+        sizes = [p.stat().st_size for p in (dataset.scan(name), dataset.masks(name))]
+        same = same and record["sizes"] == sizes
+    except (ValueError, KeyError, TypeError):
+        # Damaged, or written by another version: made again.
         return None
-    return record
+    return record if same else None
 
 
 def verify(dataset: layout.Dataset, scan: Scan, record: Record) -> bool:
@@ -55,7 +58,10 @@ def verify(dataset: layout.Dataset, scan: Scan, record: Record) -> bool:
     paths = [scan.data / image.path for image in scan.slices]
     made = [dataset.scan(name), dataset.masks(name)]
     received = [zlib.crc32(path.read_bytes()) for path in paths]
-    contents = [arrays.checksum(np.load(path, mmap_mode="r")) for path in made]
+    try:
+        contents = [arrays.checksum(arrays.load(path)) for path in made]
+    except (ValueError, OSError, EOFError):
+        return False
     return record["checksums"] == received and record["arrays"] == contents
 
 
@@ -74,8 +80,12 @@ def make(
     if faults:
         return None, faults
     ranges, scan_range = images.ranges(volume)
+    arrays.write(dataset.scan(name), volume)
+    arrays.write(dataset.masks(name), bits)
+    made = [dataset.scan(name), dataset.masks(name)]
     record = {
         "rows": _rows(scan),
+        "sizes": [path.stat().st_size for path in made],
         "stats": stats,
         "checksums": checksums,
         "arrays": [arrays.checksum(volume), arrays.checksum(bits)],
@@ -83,8 +93,6 @@ def make(
         "scan_range": scan_range,
         "voxels": [masks.count(bits, c) for c in range(len(scan.classes))],
     }
-    arrays.write(dataset.scan(name), volume)
-    arrays.write(dataset.masks(name), bits)
     files.write_json(dataset.record(name), record)
     return record, []
 

@@ -115,7 +115,13 @@ def _parse(text: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """
     raw = text.encode()
     # No zero may lead: then every number is positive, and need not be compared.
-    if raw.translate(None, _DIGITS) or b" 0" in raw or raw[:1] in b"0 ":
+    if (
+        raw.translate(None, _DIGITS)
+        or b" 0" in raw
+        or b"  " in raw
+        or raw[:1] in b"0 "
+        or raw[-1:] == b" "
+    ):
         raise _error(text, size)
     numbers = np.fromstring(raw, np.int64, sep=" ")
     if numbers.size & 1:

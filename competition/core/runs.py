@@ -31,7 +31,7 @@ def start(dataset: layout.Dataset, name: str, wanted: config.Config) -> Run:
     manifest = files.read_json(dataset.manifest)
     wanted = _within(wanted, manifest["folds"], dataset=dataset, name=name)
     place = dataset.run(name)
-    if not place.config.is_file():
+    if not place.config.is_file() or not _is_begun(place):
         about = {
             "name": name,
             "classes": manifest["classes"],
@@ -42,6 +42,11 @@ def start(dataset: layout.Dataset, name: str, wanted: config.Config) -> Run:
     run = read(place)
     _same(run, wanted, manifest)
     return run
+
+
+def _is_begun(place: layout.Run) -> bool:
+    """Whether anything was made with the run's config yet; else it may change."""
+    return any(path != place.config for path in place.root.rglob("*") if path.is_file())
 
 
 def read(place: layout.Run) -> Run:

@@ -37,8 +37,9 @@ class Hooks:
 class Guard(keras.callbacks.Callback):
     """Stops at the first loss that is not finite and remembers where that was."""
 
-    # `fit` need not wait for the device before it prepares the next step.
-    async_safe = True
+    # `fit` need not wait for the device before it prepares the next step; JAX reuses
+    # the memory of a loss that has not been looked at.
+    async_safe = keras.backend.backend() != "jax"
 
     def __init__(self) -> None:
         super().__init__()

@@ -43,6 +43,7 @@ def write(
                 label_names.check(pair.label, _values(found), named)
             masks |= found
         names = named or label_names.number(_values(masks), labels)
+        label_names.check_count(names)
         _write_tables(folder, scans, masks, names)
         classes = {name: value for value, name in names.items()}
         sidecar = {"axis": axis, "classes": classes, "scans": scans}

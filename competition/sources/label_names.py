@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import files
+from competition.core import files, masks
 
 
 def read(*folders: pathlib.Path) -> dict[int, str]:
@@ -72,3 +72,8 @@ def whole(path: pathlib.Path, array: np.ndarray) -> np.ndarray:
             f"(one of {wrong.size} such voxels). Is it the image?"
         )
     return array.astype(np.min_scalar_type(int(array.max())))
+
+
+def check_count(names: dict[int, str]) -> None:
+    """Refuse more classes than `prepare` can keep."""
+    masks.bits_type(len(names))

@@ -69,8 +69,8 @@ def fingerprint(print_: Mapping[str, Any]) -> bytes:
         position = np.array(values["frequency"])
         middle = (np.arange(len(position)) + 0.5) / len(position)
         place.plot(middle, position, color=colour, label=_plain(name), linewidth=2)
-        levels, areas = zip(*values["area_mm2"].items(), strict=True)
-        area.plot([float(level) for level in levels], areas, "o-", color=colour)
+        levels = [float(level) for level in values["area_mm2"]]
+        area.plot(levels, list(values["area_mm2"].values()), "o-", color=colour)
         _volumes(volume, c, [s["volume_ml"][name] for s in print_["scans"].values()])
     _label(place, "position in the scan, first to last slice", "slices with a mask")
     _label(area, "quantile of the masks", "area of a mask, mm²")

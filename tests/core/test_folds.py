@@ -40,7 +40,13 @@ def test_one_fold_or_more_folds_than_cases_is_an_error(count):
     [
         ("case,part\n1,0\n", "expected the columns case, fold; received case, part"),
         ("case,fold\n1,0\n1,1\n2,0\n", "case 1 stands in 2 folds"),
-        ("case,fold\n1,0\n", "no fold for case 2"),
+        ("case,fold\n1,0\n3,1\n", "no fold for case 2"),
+        ("case,fold\n1,0.5\n2,1\n", "whole numbers 0, 1, .* Received: 0.5, 1.0"),
+        ("case,fold\n1,-1\n2,0\n", "whole numbers 0, 1"),
+        ("case,fold\n1,5\n2,7\n", "none left out"),
+        ("case,fold\n1,0\n2,0\n", "two at least"),
+        ("case,fold\n1,a\n2,0\n", "whole numbers"),
+        ("", r"folds\.csv: expected a CSV with the columns"),
     ],
 )
 def test_a_wrong_fold_file_is_named(tmp_path, text, message):

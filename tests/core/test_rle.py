@@ -141,3 +141,9 @@ def test_mended_runs_are_the_same_mask_and_legal(runs):
 )
 def test_what_no_mask_is_meant_by_for_certain_is_not_mended(text):
     assert rle.mend(text, 15) is None
+
+
+@pytest.mark.parametrize("text", ["1  1", "1 1 ", " 1 1"])
+def test_needless_spaces_are_refused_everywhere(text):
+    with pytest.raises(ValueError, match="separated by single spaces"):
+        rle.decode(text, (2, 2))
