@@ -47,6 +47,7 @@ TINY = (
     "training.epochs=2",
     "training.batch=4",
     "training.score_every=1",
+    "training.fresh_process=false",
     "folds=[0, 1]",
 )
 
