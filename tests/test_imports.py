@@ -98,6 +98,6 @@ def test_net_is_imported_only_inside_step_functions(step):
 def test_light_commands_load_no_framework(code):
     check = f"import sys; {code}; print(*{FRAMEWORKS | HEAVY!r} & set(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+        [sys.executable, "-c", check], capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.split() == []

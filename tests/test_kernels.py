@@ -54,7 +54,7 @@ def start(path, folder):
         [sys.executable, "-c", code, str(path)],
         cwd=folder,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
 
 

@@ -18,7 +18,7 @@ def test_smoke_scores_at_least_090(tmp_path, seed):
     command = [sys.executable, "-m", "competition", "run", "--json"]
     command += ["--data", data, "--work", tmp_path / "work", "--experiment", "smoke"]
     command += ["--truth", tmp_path / "phantom" / "solution.csv"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     results = json.loads(done.stdout)
     assert results["validate"]["ok"]
     assert results["score"]["submission"]["score_per_class"] >= 0.90

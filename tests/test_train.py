@@ -13,7 +13,12 @@ from competition.machine import process
 from tests import conftest
 
 ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)
-FEW = (*conftest.TINY, "augment.engine=none", "training.epochs=1")
+FEW = (
+    *conftest.TINY,
+    "augment.engine=none",
+    "training.epochs=1",
+    "training.fresh_process=true",
+)
 
 
 @pytest.fixture

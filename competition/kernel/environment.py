@@ -60,7 +60,7 @@ def make(image: pathlib.Path, folder: pathlib.Path) -> Environment:
 def look_at(python: pathlib.Path) -> Environment:
     """Ask an interpreter for its version, its packages and its folders."""
     done = subprocess.run(
-        [str(python), "-c", _ASK, *_SHOWN], capture_output=True, text=True
+        [str(python), "-c", _ASK, *_SHOWN], capture_output=True, encoding="utf-8"
     )
     if done.returncode != 0:
         raise ValueError(
@@ -107,7 +107,7 @@ def _works(python: str) -> bool:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         raise ValueError(
             f"{' '.join(command[:4])} ... failed:\n{done.stderr[-2000:]}\nWithout a "

@@ -64,7 +64,7 @@ def gpus() -> list[str]:
         return [name for name in visible.split(",") if name not in {"", "-1"}]
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20
+            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", timeout=20
         )
     except (OSError, subprocess.TimeoutExpired):
         return []

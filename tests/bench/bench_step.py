@@ -120,7 +120,7 @@ def _step(framework: str, dtype: str = "float32") -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.one_step", framework, dtype],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

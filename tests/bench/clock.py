@@ -36,7 +36,7 @@ def peak_mib(code: str) -> float:
     done = subprocess.run(
         [sys.executable, "-c", code + report],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return int(done.stdout.split()[-1]) / 1024

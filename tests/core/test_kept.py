@@ -146,7 +146,9 @@ def git(tmp_path, monkeypatch):
     def run(*arguments):
         named = ("-c", "user.name=a", "-c", "user.email=a@b.c")
         command = ["git", "-C", str(tmp_path), *named, *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command, check=True, capture_output=True, encoding="utf-8"
+        )
         return done.stdout.strip()
 
     run("init")

@@ -43,7 +43,7 @@ def test_weights_of_one_keras_load_in_the_other(tmp_path, maker, user):
             [interpreter, "-c", SCRIPT, weights, out],
             cwd=conftest.ROOT,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
         return np.load(out)

@@ -19,7 +19,7 @@ def test_the_wheel_can_be_installed_and_imported(tmp_path):
     # Every file that the package needs is there, the experiments among them.
     code = "from competition.core import config; print(config.load('unet').seed)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=place, capture_output=True, encoding="utf-8"
     )
     assert done.stdout == "0\n", done.stderr
     record = (place / "competition-0.1.0.dist-info" / "METADATA").read_text("utf-8")

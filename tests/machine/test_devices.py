@@ -106,7 +106,9 @@ def test_two_devices_learn_what_one_does(tmp_path):
     overrides = (*conftest.TINY, "training.batch=8", "model.norm=group")
     overrides = (*overrides, "training.tensorboard=false", "model.widths=[8, 16]")
     command = [sys.executable, "-c", MIRRORED, str(tmp_path), ";".join(overrides)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=conftest.ROOT)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", cwd=conftest.ROOT
+    )
     assert done.returncode == 0, done.stderr
     (one, losses), (two, mirrored) = json.loads(done.stdout.splitlines()[-1])
     assert (one, two) == (1, 2)

@@ -197,7 +197,7 @@ def test_tensorflow_addons_in_a_process_of_its_own():
         [*command, "-p", "no:cacheprovider"],
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout

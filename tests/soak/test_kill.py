@@ -49,7 +49,7 @@ def trained(job, *, kills):
     command = [sys.executable, "-m", "tests.soak.kill"]
     arguments = [job.dataset.root, job.run.files.root, str(kills), SECONDS]
     done = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, cwd=conftest.ROOT
+        [*command, *arguments], capture_output=True, encoding="utf-8", cwd=conftest.ROOT
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["killed_after_epochs"]

@@ -77,7 +77,7 @@ def test_killed_on_damaged_data_it_is_whole_on_the_rest(blend, clean, tmp_path):
     command = [sys.executable, "-m", "tests.soak.kill_submit"]
     done = subprocess.run(
         [*command, blend.files.root, data, broken, "5"],
-        capture_output=True, text=True, cwd=conftest.ROOT,
+        capture_output=True, encoding="utf-8", cwd=conftest.ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     killed = json.loads(done.stdout.splitlines()[-1])["killed_after_scans"]
