@@ -20,6 +20,7 @@ from competition.core import (
     files,
     folder,
     folds,
+    images,
     layout,
     problems,
     records,
@@ -66,15 +67,16 @@ def run(
     if not kept:
         raise ValueError(f"{data / 'train'}: no scan is left to train on.")
     table = _table(found, kept, options)
+    as_text = slices.to_text(table)
     manifest = {
         **made_with,
         "source": str(data.resolve()),
         **_summary(table, kept, found.classes),
         "gaps": {k: v for k, v in found.gaps.items() if k in kept},
         "quarantined": sorted(scan for scan in aside if scan),
-        "fingerprint": _fingerprint(table, kept, found.classes),
+        "fingerprint": _fingerprint(as_text, kept, found.classes),
     }
-    slices.write(dataset.slices, table)
+    files.write_text(dataset.slices, as_text)
     files.write_json(dataset.manifest, manifest)
     return manifest
 
@@ -167,6 +169,7 @@ def _table(
     import pandas as pd
 
     listed = faulty.scans(options.faulty, list(made))
+    fields = [field.name for field in dataclasses.fields(images.Image)]
     rows = []
     for name, record in made.items():
         low, high = record["scan_range"]
@@ -175,7 +178,8 @@ def _table(
         for index, image in enumerate(found.slices[name]):
             low, high = record["ranges"][index]
             row = {**shared, "index": index, "low": low, "high": high}
-            rows.append(dataclasses.asdict(image) | row)
+            # Not asdict: its deep copies take as long as decoding the masks.
+            rows.append(row | {field: getattr(image, field) for field in fields})
     table = pd.DataFrame(rows)
     table["fold"] = _folds(table, made, options)
     return table.sort_values(["case", "day", "index"], ignore_index=True)
@@ -240,9 +244,9 @@ def _summary(
 
 
 def _fingerprint(
-    table: "pd.DataFrame", made: dict[str, records.Record], classes: list[str]
+    as_text: str, made: dict[str, records.Record], classes: list[str]
 ) -> str:
     """A digest of all that a training depends on: pixels, masks, classes, folds."""
     arrays = [made[name]["arrays"] for name in sorted(made)]
-    text = repr((classes, arrays)) + table[list(slices.COLUMNS)].to_csv(index=False)
+    text = repr((classes, arrays)) + as_text
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,6 +1,7 @@
 """The prepared scans and masks as memory-mapped arrays."""
 
 import functools
+import os
 import pathlib
 import threading
 import zlib
@@ -47,7 +48,12 @@ def write(path: pathlib.Path, array: np.ndarray) -> None:
         # Not np.save: it does not say so where the disk is full, and a slice at a time
         # is written several times as fast as a whole scan.
         for plane in array:
-            file.write(plane.data)
+            if plane.any():
+                file.write(plane.data)
+            else:
+                # Most masks are empty: a hole reads as zeros and costs nothing.
+                file.seek(plane.nbytes, os.SEEK_CUR)
+        file.truncate()
 
 
 def checksum(array: np.ndarray) -> int:

@@ -31,9 +31,14 @@ COLUMNS = {
 }
 
 
+def to_text(table: "pd.DataFrame") -> str:
+    """The table as CSV, columns in their order."""
+    return table[list(COLUMNS)].to_csv(index=False)
+
+
 def write(path: pathlib.Path, table: "pd.DataFrame") -> None:
-    """Write the table, columns in their order."""
-    files.write_text(path, table[list(COLUMNS)].to_csv(index=False))
+    """Write the table."""
+    files.write_text(path, to_text(table))
 
 
 def read(path: pathlib.Path) -> "pd.DataFrame":
