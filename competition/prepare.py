@@ -67,7 +67,7 @@ def run(
     if not kept:
         raise ValueError(f"{data / 'train'}: no scan is left to train on.")
     table = _table(found, kept, options)
-    as_text = slices.to_text(table)
+    as_text = slices.write(dataset.slices, table)
     manifest = {
         **made_with,
         "source": str(data.resolve()),
@@ -76,7 +76,6 @@ def run(
         "quarantined": sorted(scan for scan in aside if scan),
         "fingerprint": _fingerprint(as_text, kept, found.classes),
     }
-    files.write_text(dataset.slices, as_text)
     files.write_json(dataset.manifest, manifest)
     return manifest
 

@@ -55,5 +55,4 @@ def made_by(path: pathlib.Path) -> str | None:
     """The digest of the weights that a file was made by, None where there is none."""
     if not path.is_file():
         return None
-    with arrays.HEADER, np.load(path) as stored:
-        return str(stored["made_by"])
+    return str(_load(path, "made_by"))

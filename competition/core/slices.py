@@ -31,14 +31,11 @@ COLUMNS = {
 }
 
 
-def to_text(table: "pd.DataFrame") -> str:
-    """The table as CSV, columns in their order."""
-    return table[list(COLUMNS)].to_csv(index=False)
-
-
-def write(path: pathlib.Path, table: "pd.DataFrame") -> None:
-    """Write the table."""
-    files.write_text(path, to_text(table))
+def write(path: pathlib.Path, table: "pd.DataFrame") -> str:
+    """Write the table, columns in their order, and return the text."""
+    text = table[list(COLUMNS)].to_csv(index=False)
+    files.write_text(path, text)
+    return text
 
 
 def read(path: pathlib.Path) -> "pd.DataFrame":
