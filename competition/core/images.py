@@ -243,8 +243,8 @@ def ranges(
     volume: np.ndarray,
 ) -> tuple[list[tuple[float, float]], tuple[float, float]]:
     """The robust (low, high) of each slice of a volume (D, H, W), and of all."""
-    # Every fourth pixel: as robust, and a quarter of the work.
-    counts = [np.bincount(image[::2, ::2].ravel()) for image in volume]
+    # Every fourth row: as robust, and a quarter of the work.
+    counts = [np.bincount(image[::4].ravel()) for image in volume]
     total = np.zeros(max(map(len, counts)), np.int64)
     for each in counts:
         total[: len(each)] += each

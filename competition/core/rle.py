@@ -4,8 +4,6 @@ import functools
 
 import numpy as np
 
-_DIGITS = b"0123456789 "
-
 
 def encode(mask: np.ndarray) -> str:
     """Encode a mask (H, W) as "start length start length"; "" where it is empty."""
@@ -37,12 +35,13 @@ def decode(text: str, shape: tuple[int, int]) -> np.ndarray:
     size = shape[0] * shape[1]
     if not text:
         return np.zeros(shape, bool)
-    gaps, lengths = _parse(text, size)
-    pixels = gaps.cumsum().repeat(lengths)
+    ends, lengths = _parse(text, size)
+    # A pixel is the number of its place among all pixels of runs, plus all gaps before.
+    pixels = (ends - np.add.accumulate(lengths)).repeat(lengths)
     pixels += _ramp(size)[: pixels.size]
-    mask = np.zeros(size + 1, bool)
-    mask[pixels] = True
-    return mask[1:].reshape(shape)
+    mask = np.zeros(shape, bool)
+    mask.ravel()[pixels] = True
+    return mask
 
 
 def fault(text: str, size: int | None = None) -> str | None:
@@ -109,30 +108,27 @@ def mend(text: str, size: int | None = None) -> str | None:
 
 
 def _parse(text: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of checked runs, the gap before each (the first counts from 0), lengths.
+    """Return, of checked runs, where the next pixel would be, 1-based, and the lengths.
 
     The checks are few and cover all; `fault` finds the words once one fails.
     """
     raw = text.encode()
+    spaces = raw.translate(None, b"0123456789")
     # No zero may lead: then every number is positive, and need not be compared.
-    if (
-        raw.translate(None, _DIGITS)
-        or b" 0" in raw
-        or b"  " in raw
-        or raw[:1] in b"0 "
-        or raw[-1:] == b" "
-    ):
+    if spaces.strip(b" ") or b" 0" in raw or raw.startswith(b"0"):
         raise _error(text, size)
-    numbers = np.fromstring(raw, np.int64, sep=" ")
-    if numbers.size & 1:
+    edges = np.fromstring(raw, np.int64, sep=" ")
+    # One space between two numbers, and pairs of these.
+    if edges.size != len(spaces) + 1 or edges.size & 1:
         raise _error(text, size)
-    gaps, lengths = numbers[::2], numbers[1::2]
-    ends = gaps + lengths
-    numbers[2::2] -= ends[:-1]
+    ends = edges[1::2]
+    ends += edges[::2]
+    steps = edges[1:] - edges[:-1]
     # As unsigned numbers, negative gaps are too large; saturated ones are as well.
-    if np.maximum.reduce(numbers.view(np.uint64)) > size or ends[-1] > size + 1:
+    far = steps.view(np.uint64)
+    if far[far.argmax()] > size or edges.view(np.uint64)[-1] > size + 1:
         raise _error(text, size)
-    return gaps, lengths
+    return ends, steps[::2]
 
 
 def _error(text: str, size: int) -> ValueError:
@@ -148,4 +144,4 @@ def _place(position: int) -> str:
 
 @functools.cache
 def _ramp(size: int) -> np.ndarray:
-    return np.arange(size)
+    return np.arange(-1, size - 1)

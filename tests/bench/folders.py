@@ -48,7 +48,9 @@ def _png(height: int, width: int, seed: int) -> bytes:
     body = (x / 0.9) ** 2 + (y / 0.7) ** 2 < 1
     noise = random.normal(0, 12, (height, width))
     image = np.clip(smooth * body + noise, 0, 65535).astype(np.uint16)
-    return cv2.imencode(".png", image)[1].tobytes()
+    # A filter for each row, as in the competition's files; one for all decodes faster.
+    filters = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS]
+    return cv2.imencode(".png", image, filters)[1].tobytes()
 
 
 def _mask(height: int, width: int, seed: int) -> str:
