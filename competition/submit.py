@@ -30,7 +30,7 @@ from competition.core import (
     submission,
     testset,
 )
-from competition.machine import deadline, pace
+from competition.machine import deadline, pace, process
 
 if TYPE_CHECKING:
     from competition.net import crew
@@ -144,7 +144,8 @@ class _Work:
         return None if predicted else "no scan could be predicted; see submit.log."
 
     def read(self, scans: Iterable[list[images.Image]]) -> Iterator[testset.Scan]:
-        """Read scan by scan."""
+        """Read scan by scan, in what time the networks leave."""
+        process.step_back()
         for found in scans:
             try:
                 scan = testset.read(self.data, found)

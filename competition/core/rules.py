@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import components, files, masks
+from competition.core import components, files, masks, probabilities
 from competition.core import presence as presences
 
 Gate = tuple[int, float, float]
@@ -55,7 +55,7 @@ def apply(
     `presence` is uint8 (D, C): by default the largest probability of each slice.
     """
     if presence is None:
-        presence = probability.max(axis=(1, 2))
+        presence = probabilities.presence(probability)
     planes = [
         decide(probability[..., i], rule, presence=presence[:, i])
         for i, rule in enumerate(rules)

@@ -6,7 +6,7 @@ the names in draw.py, what the training step is to do to it.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,37 +81,24 @@ def inference(
     config: config.Config,
     *,
     batch: int | None = None,
-) -> tf.data.Dataset:
+) -> Iterator[dict[str, np.ndarray]]:
     """All slices of one scan in order, without "bits".
 
     Every batch is full, so that one compiled network serves all: the last repeats
     the last slice. `volume` is uint16 (D, H, W), `windows` (D, 2). The training's
     batch, or that of `batch` slices.
     """
+    # Not by tf.data: to start a pipeline for a scan takes longer than to gather it.
     batch = batch or config.training.batch
-    shape = batch, config.geometry.height, config.geometry.width, len(config.slices)
-
     # A slice is in many stacks, so it is fitted before it is gathered.
     fitted = np.stack([geometry.fit(image, config.geometry) for image in volume])
-
-    def stacked(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    for start in range(0, len(volume), batch):
         chosen = np.minimum(np.arange(start, start + batch), len(volume) - 1)
         gathered = [stacks.gather(fitted, index, config.slices) for index in chosen]
-        return np.stack(gathered), windows[chosen].astype(np.float32)
-
-    gather = _in_graph(stacked, (np.uint16, np.float32))
-
-    def element(start: tf.Tensor) -> dict[str, tf.Tensor]:
-        stack, window = gather(start)
-        return {
-            "stack": tf.ensure_shape(stack, shape),
-            "window": tf.ensure_shape(window, (batch, 2)),
+        yield {
+            "stack": np.stack(gathered),
+            "window": windows[chosen].astype(np.float32),
         }
-
-    starts = tf.data.Dataset.range(0, len(volume), batch)
-    return starts.map(
-        element, num_parallel_calls=PARALLEL, deterministic=True
-    ).prefetch(PREFETCH)
 
 
 def _in_graph(

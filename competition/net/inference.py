@@ -159,7 +159,7 @@ def _restored(
     _, height, width = volume.shape
     left = len(volume)
     batches = dataset.inference(volume, windows, config, batch=batch)
-    for each in batches.as_numpy_iterator():
+    for each in batches:
         by_member = compiled.predict_on_batch(each)
         # The last batch repeats its last slice; the surplus is left.
         for planes in list(zip(*by_member, strict=True))[:left]:

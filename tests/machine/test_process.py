@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -87,3 +88,17 @@ def is_running(pid):
         return False
     status = pathlib.Path(f"/proc/{pid}/stat").read_text("utf-8")
     return status.split(") ")[1][0] != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority")
+def test_a_thread_that_steps_back_does_so_alone():
+    def work():
+        process.step_back()
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    found = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [process.LAST]
+    assert os.getpriority(os.PRIO_PROCESS, 0) < process.LAST

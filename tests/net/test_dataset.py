@@ -81,7 +81,7 @@ def test_fewer_slices_than_a_batch_are_refused(table, store, tiny):
 def test_inference_gives_every_slice_in_order_and_fills_the_last_batch(store):
     volume = store.scan("case0_day0")
     windows = np.arange(2 * DEPTH).reshape(DEPTH, 2)
-    stream = list(dataset.inference(volume, windows, plain()).as_numpy_iterator())
+    stream = list(dataset.inference(volume, windows, plain()))
     assert [batch["stack"].shape for batch in stream] == [(4, 32, 32, 3)] * 2
     stack = np.concatenate([batch["stack"] for batch in stream])
     order = [0, 1, 2, 3, 4, 5, 5, 5]
