@@ -74,7 +74,7 @@ def run(
         console.note(f"{data} has no test: the submission is its header alone.")
     fault = work.predict(end)
     rows = _fill(test.wanted, kept)
-    submission.write(out, rows)
+    _write(out, rows, kept)
     summary = {
         "submission": str(out),
         "rows": len(rows),
@@ -243,6 +243,15 @@ def _fill(wanted: list[testset.Pair], kept: parts.Parts) -> list[submission.Row]
         submission.Row(line, id, name, encoded.get((id, name), ""))
         for line, (id, name) in enumerate(wanted, start=2)
     ]
+
+
+def _write(out: pathlib.Path, rows: list[submission.Row], kept: parts.Parts) -> None:
+    try:
+        submission.write(out, rows)
+    except OSError:
+        # A full disk has room for one of the two, and all parts are in memory.
+        kept.remove()
+        submission.write(out, rows)
 
 
 def _key(run: runs.Run, test: testset.TestSet, data: pathlib.Path) -> str:

@@ -21,7 +21,7 @@ from competition.core import (
     submission,
 )
 from competition.core import rle as text_of
-from competition.net import crew, inference
+from competition.net import crew, ensemble
 
 
 def submit(finished, data, tmp_path):
@@ -291,17 +291,43 @@ def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
     assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
 
 
-def test_in_time_with_a_model_that_is_really_slow(
+def slow_down(monkeypatch, seconds):
+    """Every network takes so many seconds a slice more."""
+    look = ensemble.Ensemble.predict_on_batch
+
+    def slow(self, batch):
+        networks = sum(map(len, self.members))
+        time.sleep(seconds * len(batch["stack"]) * networks)
+        return look(self, batch)
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", slow)
+
+
+def test_folds_are_dropped_where_the_models_are_really_slow(
+    finished, competition, tmp_path, monkeypatch
+):
+    """12 scans of a batch of 8 would take 14 s with two folds, 7 s with one."""
+    first = next((competition / "test").glob("case*/case*_day*/scans"))
+    for case in range(1001, 1011):
+        scans = competition / "test" / f"case{case}" / f"case{case}_day0" / "scans"
+        shutil.copytree(first, scans)
+    (competition / "sample_submission.csv").unlink()
+    slow_down(monkeypatch, 0.075)
+    began = time.monotonic()
+    out = tmp_path / "submission.csv"
+    summary = step.run(finished[0].run, data=competition, out=out, budget="10s")
+    assert time.monotonic() - began < 20
+    assert summary["scans"] == 12 and summary["events"]["effort lowered"] == 1
+    rows = submission.read(out, "predicted")
+    assert len(rows) == 3 * len(images.find(competition, "test"))
+    assert any(row.rle for row in rows)
+
+
+def test_in_time_with_models_that_are_too_slow(
     finished, competition, tmp_path, monkeypatch
 ):
     job, _ = finished
-    predict = inference.Predictor.predict
-
-    def slow(self, volume, windows):
-        time.sleep(0.4 * len(volume))
-        return predict(self, volume, windows)
-
-    monkeypatch.setattr(inference.Predictor, "predict", slow)
+    slow_down(monkeypatch, 0.4)
     out = tmp_path / "submission.csv"
     began = time.monotonic()
     with pytest.raises(ValueError, match="no scan could be predicted"):
@@ -309,6 +335,21 @@ def test_in_time_with_a_model_that_is_really_slow(
     assert time.monotonic() - began < 30
     assert len(submission.read(out, "predicted")) == len(sample_rows(competition))
     assert journal.summary(tmp_path / "submit.log")["events"]["no time"] >= 1
+
+
+def test_on_a_full_disk_the_parts_make_room(
+    finished, competition, tmp_path, monkeypatch
+):
+    write, part = submission.write, tmp_path / ".submit.part"
+
+    def full(path, rows):
+        if part.exists():
+            raise OSError(28, "No space left on device")
+        write(path, rows)
+
+    monkeypatch.setattr(submission, "write", full)
+    _, _, out = submit(finished, competition, tmp_path)
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
 
 
 def test_a_wrong_budget_is_an_error(finished, competition, tmp_path):

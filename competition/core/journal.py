@@ -9,27 +9,36 @@ from typing import Any
 
 from competition.core import console, problems
 
+_WARNING = "warning: "
+
 
 class Journal:
     """Writes events to `path` as they happen, the summary as the last line.
 
-    It goes on in the file of a killed run where it is told so.
+    It goes on in the file of a killed run where it is told so: what that one met
+    counts, and is not told again.
     """
 
     def __init__(self, path: pathlib.Path, *, go_on: bool = False) -> None:
         self.path = path
         self.counts: collections.Counter[str] = collections.Counter()
         self._lock = threading.Lock()
-        if not go_on:
+        self._told: set[str] = set()
+        if go_on:
+            self._read()
+        else:
             path.unlink(missing_ok=True)
 
     def warn(self, kind: str, text: str) -> None:
         """Count an event; the console shows the first of each kind only."""
+        line = f"{_WARNING}{kind}: {' '.join(text.split())}"
         with self._lock:
+            if line in self._told:
+                return
             self.counts[kind] += 1
             if self.counts[kind] <= problems.SHOWN:
                 console.warn(text)
-            self._write(f"warning: {kind}: {' '.join(text.split())}")
+            self._write(line)
 
     def warn_all(self, faults: Iterable[problems.Problem]) -> None:
         """Count what is wrong with the data."""
@@ -42,6 +51,15 @@ class Journal:
             console.note(f"{count} x {kind}")
             self._write(f"{count} x {kind}")
         self._write(json.dumps(summary))
+
+    def _read(self) -> None:
+        try:
+            lines = self.path.read_text("utf-8").splitlines()
+        except (OSError, ValueError):
+            return
+        self._told = {line for line in lines if line.startswith(_WARNING)}
+        kinds = (line.removeprefix(_WARNING).partition(": ")[0] for line in self._told)
+        self.counts.update(kinds)
 
     def _write(self, line: str) -> None:
         try:

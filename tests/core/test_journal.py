@@ -30,8 +30,11 @@ def test_a_killed_run_goes_on_in_its_file_and_has_no_summary(tmp_path):
     path = tmp_path / "submit.log"
     journal.Journal(path).warn("kind", "before")
     assert journal.summary(path) == {}
-    journal.Journal(path, go_on=True).warn("kind", "after")
+    said = journal.Journal(path, go_on=True)
+    said.warn("kind", "before")
+    said.warn("kind", "after")
     assert path.read_text("utf-8").count("warning") == 2
+    assert said.counts == {"kind": 2}
     journal.Journal(path)
     assert not path.exists()
 
