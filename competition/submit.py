@@ -4,40 +4,24 @@ It is made for a single blind run: what the data or the machine do to it costs t
 of a slice or a scan, is told in submit.log, and a valid file comes out in time.
 """
 
-import dataclasses
 import hashlib
 import pathlib
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from rich import progress
+from typing import Any
 
 from competition.core import (
-    ahead,
     console,
-    evidence,
-    geometry,
-    images,
     journal,
-    masks,
     parts,
-    problems,
-    rle,
     rules,
     runs,
     submission,
     testset,
 )
-from competition.machine import deadline, pace, process
-
-if TYPE_CHECKING:
-    from competition.net import crew
+from competition.machine import deadline
 
 # Of the budget, for what comes after the last scan.
 RESERVE = 0.02
-Seen = tuple[evidence.Evidence, list[rules.Rule]]
 
 
 def run(
@@ -69,10 +53,9 @@ def run(
     kept = parts.Parts(out.with_name(".submit.part"), key)
     said = journal.Journal(log, go_on=bool(kept.done))
     said.warn_all(test.faults)
-    work = _Work(run, data, test, kept, said)
     if not test.wanted:
         console.note(f"{data} has no test: the submission is its header alone.")
-    fault = work.predict(end)
+    fault = _predict(run, data, test=test, kept=kept, said=said, end=end)
     rows = _fill(test.wanted, kept)
     _write(out, rows, kept)
     summary = {
@@ -107,133 +90,28 @@ def _folds(run: runs.Run) -> list[int]:
     return sorted(folds)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Work:
-    """The stages that a scan passes: read, look, encode. They overlap."""
+def _predict(
+    run: runs.Run,
+    data: pathlib.Path,
+    *,
+    test: testset.TestSet,
+    kept: parts.Parts,
+    said: journal.Journal,
+    end: deadline.Deadline | None,
+) -> str | None:
+    """Predict the scans that are not done yet; say why none could be."""
+    todo = {k: v for k, v in test.scans.items() if k not in kept.done}
+    if not todo:
+        return None
+    from competition.net import crew, stages
 
-    run: runs.Run
-    data: pathlib.Path
-    test: testset.TestSet
-    kept: parts.Parts
-    said: journal.Journal
-
-    def predict(self, end: deadline.Deadline | None) -> str | None:
-        """Predict the scans that are not done yet; say why none could be."""
-        todo = {k: v for k, v in self.test.scans.items() if k not in self.kept.done}
-        if not todo:
-            return None
-        from competition.net import crew
-
-        decided = rules.read(self.run.files.decision, self.run.classes)
-        try:
-            team = crew.Crew(self.run, decided, self.said)
-        except ValueError as error:
-            return str(error)
-        paced = pace.Pace(
-            team.full,
-            end,
-            slices=sum(map(len, todo.values())),
-            say=lambda text: self.said.warn("effort lowered", text),
-        )
-        read = ahead.ahead(self.read(todo.values()))
-        seen = ahead.ahead(self.look(team, paced, read))
-        shown = progress.track(seen, "submit", total=len(todo), console=console.ERR)
-        for scan, said in shown:
-            self.encode(scan, said)
-        predicted = any(name in self.kept.done for name in todo)
-        return None if predicted else "no scan could be predicted; see submit.log."
-
-    def read(self, scans: Iterable[list[images.Image]]) -> Iterator[testset.Scan]:
-        """Read scan by scan, in what time the networks leave."""
-        process.step_back()
-        for found in scans:
-            try:
-                scan = testset.read(self.data, found)
-            except Exception as error:
-                fault = problems.Problem("unexpected", f"{found[0].scan}: {error!r}")
-                scan = testset.Scan(found, None, [None] * len(found), [fault])
-            self.said.warn_all(scan.faults)
-            yield scan
-
-    def look(
-        self,
-        team: "crew.Crew",
-        paced: pace.Pace,
-        scans: Iterable[testset.Scan],
-    ) -> Iterator[tuple[testset.Scan, Seen | None]]:
-        """Ask the networks, in time; None where they cannot say anything."""
-        clock = paced.end.clock if paced.end else time.monotonic
-        began: float | None = None
-        for scan in scans:
-            seen: Seen | None = None
-            if scan.volume is not None:
-                if began is None:
-                    self._measure(team, paced, scan.volume)
-                    began = clock()
-                seen = self._ask(team, paced, scan, scan.volume)
-            paced.done(len(scan.images))
-            yield scan, seen
-            if seen is not None and began is not None:
-                # From end to end: reading and encoding count where they are slower.
-                paced.record(len(scan.images), clock() - began)
-            began = clock() if began is not None else None
-
-    def _measure(self, team: "crew.Crew", paced: pace.Pace, volume: np.ndarray) -> None:
-        if paced.end is None:
-            return
-        try:
-            paced.record(1, team.measure(volume.shape[1:], paced.effort))
-        except Exception as error:
-            self.said.warn("unexpected", f"measuring the rate: {error!r}")
-
-    def _ask(
-        self,
-        team: "crew.Crew",
-        paced: pace.Pace,
-        scan: testset.Scan,
-        volume: np.ndarray,
-    ) -> Seen | None:
-        if not paced.allows(len(scan.images)):
-            self.said.warn("no time", f"{scan.name}: no time is left; it stays empty.")
-            return None
-        try:
-            return team.look(volume, paced.effort)
-        except Exception as error:
-            self.said.warn("unexpected", f"{scan.name} stays empty: {error!r}")
-            return None
-
-    def encode(self, scan: testset.Scan, seen: Seen | None) -> None:
-        """Decide and keep the masks of a scan; one that is all damaged has none."""
-        encoded: parts.Encoded = {}
-        if scan.volume is not None:
-            if seen is None:
-                return
-            try:
-                encoded = _encode(evidence.decide(*seen), scan, self.run.classes)
-            except Exception as error:
-                self.said.warn("unexpected", f"{scan.name} stays empty: {error!r}")
-                return
-        try:
-            self.kept.add(scan.name, encoded)
-        except OSError as error:
-            self.said.warn("part not kept", f"{scan.name}: {error}")
-
-
-def _encode(
-    bits: masks.Bits, scan: testset.Scan, classes: tuple[str, ...]
-) -> parts.Encoded:
-    """The masks by (id, class), each in the size that its slice has."""
-    encoded = {}
-    for image, size, each in zip(scan.images, scan.sizes, bits, strict=True):
-        if size is None:
-            continue
-        if each.shape != size:
-            sized = np.empty(size, each.dtype)
-            geometry.place(each, sized)
-            each = sized
-        for index, name in enumerate(classes):
-            encoded[image.id, name] = rle.encode(masks.plane(each, index))
-    return encoded
+    try:
+        team = crew.Crew(run, rules.read(run.files.decision, run.classes), said)
+    except ValueError as error:
+        return str(error)
+    stages.Stages(data, team, run.classes, kept, said).run(todo, end)
+    predicted = any(name in kept.done for name in todo)
+    return None if predicted else "no scan could be predicted; see submit.log."
 
 
 def _fill(wanted: list[testset.Pair], kept: parts.Parts) -> list[submission.Row]:

@@ -21,7 +21,7 @@ from competition.core import (
     submission,
 )
 from competition.core import rle as text_of
-from competition.net import crew, ensemble
+from competition.net import crew, ensemble, stages
 
 
 def submit(finished, data, tmp_path):
@@ -231,7 +231,7 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
 def test_a_killed_run_goes_on_at_the_next_scan(
     finished, competition, tmp_path, monkeypatch
 ):
-    encode, names = step._encode, []
+    encode, names = stages._encode, []
 
     def kill(bits, scan, classes):
         if names:
@@ -240,12 +240,12 @@ def test_a_killed_run_goes_on_at_the_next_scan(
         return encode(bits, scan, classes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(step, "_encode", kill)
+        patch.setattr(stages, "_encode", kill)
         with pytest.raises(KeyboardInterrupt):
             submit(finished, competition, tmp_path)
     seen = []
     monkeypatch.setattr(
-        step, "_encode", lambda b, s, c: seen.append(s.name) or encode(b, s, c)
+        stages, "_encode", lambda b, s, c: seen.append(s.name) or encode(b, s, c)
     )
     _, _, out = submit(finished, competition, tmp_path)
     assert names[0] not in seen

@@ -100,5 +100,5 @@ def test_a_thread_that_steps_back_does_so_alone():
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [process.LAST]
-    assert os.getpriority(os.PRIO_PROCESS, 0) < process.LAST
+    assert found == [process.LATER]
+    assert os.getpriority(os.PRIO_PROCESS, 0) < process.LATER
