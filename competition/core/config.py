@@ -56,9 +56,16 @@ class Model(Table):
     """
 
     architecture: Literal[
-        "unet", "attention_unet", "unet_plus_plus", "fcn", "segnet", "deeplab"
+        "unet",
+        "attention_unet",
+        "unet_plus_plus",
+        "fcn",
+        "segnet",
+        "deeplab",
+        "unet_3d",
     ]
     widths: Annotated[tuple[Count, ...], LOOSE]
+    patch: Annotated[tuple[Count, Count, Count], OPTIONAL] = (16, 64, 64)
     dropout: Share
     norm: Literal["batch", "group", "instance"] = "batch"
     norm_momentum: Share
@@ -66,6 +73,11 @@ class Model(Table):
     presence: bool = False
     encoder: Encoder = "none"
     encoder_weights: str = "none"
+
+    @property
+    def volumetric(self) -> bool:
+        """Whether it looks at patches of a scan rather than at stacks about a slice."""
+        return self.architecture == "unet_3d"
 
     @pydantic.model_validator(mode="after")
     def _encoder_fits(self) -> "Model":
@@ -149,11 +161,13 @@ class Sampling(Table):
     """Which training slices an epoch shows.
 
     `empties` is the share of the slices without an organ that "positives" and
-    "balanced" keep, others every epoch.
+    "balanced" keep, others every epoch. Patches lie about such slices; `centred` is
+    the share of them that have an organ in the middle where there is one.
     """
 
     slices: Literal["all", "positives", "balanced"] = "all"
     empties: Share = 0.2
+    centred: Share = 0.5
 
 
 class Training(Table):
@@ -248,6 +262,22 @@ class Config(Table):
         if len(members) == 1 or len(set(members)) < len(members):
             raise ValueError("a blend needs two or more runs, each named once")
         return members
+
+    @pydantic.field_validator("model")
+    @classmethod
+    def _patch_fits(cls, model: Model, info: pydantic.ValidationInfo) -> Model:
+        geometry = info.data.get("geometry")
+        if geometry is None or not model.volumetric:
+            return model
+        depth, *sides = model.patch
+        frame = geometry.height, geometry.width
+        largest = [depth, *map(min, sides, frame)]
+        if largest != list(model.patch):
+            raise ValueError(
+                "`model.patch` (depth, height, width) must fit into geometry.height "
+                f"and width, {frame[0]} and {frame[1]}. Use patch = {largest}"
+            )
+        return model
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:

@@ -50,11 +50,13 @@ def apply(
 ) -> dict[str, tf.Tensor]:
     """Change "stack", "bits" and "window" of a batch as `drawn`, without mixup.
 
+    Bits (B, H, W) or of each slice (B, H, W, K); windows (B, 2) or (B, K, 2).
     A stack is resampled twice, affine and then elastic, for which the other engines
     need one; in between its border is repeated, where they take 0.
     """
     stack = tf.cast(batch["stack"], tf.float32)
-    bits = tf.cast(batch["bits"], tf.float32)[..., None]
+    bits = tf.cast(batch["bits"], tf.float32)
+    bits = bits[..., None] if bits.shape.rank == 3 else bits
     window = batch["window"]
     if "affine" in drawn:
         stack = _affine(stack, drawn["affine"])
@@ -72,7 +74,9 @@ def apply(
         stack, bits = (_cutmix(each, drawn["cutmix"]) for each in (stack, bits))
     return {
         "stack": tf.cast(tf.round(stack), batch["stack"].dtype),
-        "bits": tf.cast(bits[..., 0], batch["bits"].dtype),
+        "bits": tf.cast(
+            tf.reshape(bits, tf.shape(batch["bits"])), batch["bits"].dtype
+        ),
         "window": window,
     }
 
@@ -123,7 +127,9 @@ def _field(control: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def _normalise(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    low, high = (window[:, None, None, None, side] for side in range(2))
+    slices = window.shape[1] if window.shape.rank == 3 else 1
+    window = tf.reshape(window, (-1, 1, 1, slices, 2))
+    low, high = window[..., 0], window[..., 1]
     return tf.clip_by_value((stack - low) / tf.maximum(high - low, 1.0), 0.0, 1.0)
 
 

@@ -52,7 +52,7 @@ class Warp(albumentations.DualTransform):
 class Intensities(albumentations.ImageOnlyTransform):
     """Gamma, gain, bias field, blur and noise between low and high of a stack.
 
-    Takes uint16 with its window and returns uint16 with the window (0, 65535).
+    Takes uint16 with its window, or one a slice, and returns uint16 with the window (0, 65535).
     """
 
     targets_as_params = ("drawn", "window")
@@ -65,7 +65,7 @@ class Intensities(albumentations.ImageOnlyTransform):
         self, img: np.ndarray, drawn: draw.Drawn, window: np.ndarray, **params: Any
     ) -> np.ndarray:
         """Change a stack (H, W, K)."""
-        low, high = window
+        low, high = window.T
         x = (img - low) / np.maximum(high - low, np.float32(1))
         x = _change(np.clip(x, 0, 1, out=x), drawn)
         return np.rint(np.clip(x, 0, 1, out=x) * _TOP).astype(np.uint16)
@@ -99,7 +99,8 @@ def apply(
 ) -> np.ndarray:
     """Change uint16 stacks (B, H, W, K) and bits (B, H, W) in place, without mixup.
 
-    Returns their windows (B, 2), which are (0, 65535) where intensities are changed.
+    Bits may be of each slice (B, H, W, K), windows too.
+    Returns the windows (B, 2), which are (0, 65535) where intensities are changed.
     """
     changed = draw.INTENSITIES & drawn.keys()
     transform = _transform(drawn)

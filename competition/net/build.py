@@ -3,7 +3,15 @@
 import keras
 
 from competition.core import config
-from competition.net import attention_unet, deeplab, fcn, segnet, unet, unet_plus_plus
+from competition.net import (
+    attention_unet,
+    deeplab,
+    fcn,
+    segnet,
+    unet,
+    unet_3d,
+    unet_plus_plus,
+)
 
 ARCHITECTURES = {
     "unet": unet.build,
@@ -12,13 +20,16 @@ ARCHITECTURES = {
     "fcn": fcn.build,
     "segnet": segnet.build,
     "deeplab": deeplab.build,
+    "unet_3d": unet_3d.build,
 }
 
 
 def build(config: config.Config, classes: int) -> keras.Model:
     """Build the network: stack float32 (H, W, K) to logits float32 (H, W, classes).
 
-    Height and width are the geometry's, odd ones too. Seed before, for equal weights.
+    Height and width are the geometry's, odd ones too; those of a 3D network are its
+    patch's, and it tells depth from channels: (h, w, D) to (h, w, D, classes).
+    Seed before, for equal weights.
     An encoder's weights are random: `pretrained.load` is called where training
     begins, since a trained network has its own. More outputs: see `heads`.
     """

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from competition.core import effort
-from competition.net import heads, step
+from competition.net import depth, heads, step
 
 Tensor = Any
 
@@ -27,7 +27,10 @@ class Ensemble(keras.Model):
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None
     ) -> list[Tensor]:
-        """Return probabilities (B, H, W, C) of a batch of the dataset, a run each."""
+        """Return probabilities (B, H, W, C) of a batch of the dataset, a run each.
+
+        Patches of D slices have (B, h, w, D * C).
+        """
         stack = step.normalise(inputs["stack"], inputs["window"])
         totals: list[Tensor] = [0.0] * len(self.members)
         covered = 0.0
@@ -66,7 +69,10 @@ def restore(planes: Tensor, view: effort.View) -> Tensor:
 def _mean(networks: Sequence[keras.Model], stack: Tensor) -> Tensor:
     outputs = [network(stack, training=False) for network in networks]
     # What else the networks return is not computed once this is compiled.
-    logits = [ops.cast(heads.named(each)["logits"], "float32") for each in outputs]
+    logits = [
+        ops.cast(depth.as_channels(heads.named(each)["logits"]), "float32")
+        for each in outputs
+    ]
     return sum(ops.sigmoid(each) for each in logits) / len(logits)
 
 

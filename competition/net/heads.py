@@ -2,14 +2,15 @@
 
 Without extras a network returns logits (B, H, W, C). With deep supervision or a
 presence head it returns a dict: "logits"; "deep", a list of coarser logits, finest
-first; "presence", logits (B, C). `named` makes a dict of either.
+first; "presence", logits (B, C). `named` makes a dict of either. Those of a patch have
+its depth before the classes: (B, H, W, D, C) and (B, D, C).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from competition.core import config
 
@@ -54,8 +55,8 @@ def network(
 
 def _presence(bottom: Tensor, *, classes: int) -> Tensor:
     # The largest value as well: the mean hardly moves for an organ of a few pixels.
-    mean = layers.GlobalAveragePooling2D(name="presence_mean")(bottom)
-    largest = layers.GlobalMaxPooling2D(name="presence_max")(bottom)
+    mean = ops.mean(bottom, axis=(1, 2))
+    largest = ops.max(bottom, axis=(1, 2))
     joined = layers.Concatenate(name="presence_join")([mean, largest])
     return layers.Dense(classes, dtype="float32", name="presence")(joined)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from competition.core import config, console, effort, geometry, probabilities
 from competition.machine import devices
-from competition.net import build, dataset, ensemble
+from competition.net import build, dataset, ensemble, sliding
 
 Windows = Mapping[str, np.ndarray]
 
@@ -77,8 +77,8 @@ class Predictor:
         return seen
 
     def slices(self) -> int:
-        """The slices that every network is shown at once, at most."""
-        return max(group.batch for group in self._groups)
+        """The slices that show what a long scan takes for each of its own."""
+        return max(group.slices for group in self._groups)
 
 
 class _Group:
@@ -91,6 +91,12 @@ class _Group:
         self._views = effort.views(self.config.submit) if tta else (effort.PLAIN,)
         self._networks = [member.networks for member in members]
         self._compiled = _compile(self._networks, self._views, self.config)
+
+    @property
+    def slices(self) -> int:
+        """The slices that show how long one takes; patches overlap in depth too."""
+        model = self.config.model
+        return 4 * model.patch[0] if model.volumetric else self.batch
 
     def predict(
         self, volume: np.ndarray, windows: np.ndarray, say: Callable[[str], None]
@@ -157,15 +163,27 @@ def _restored(
             "of this scan alone."
         )
     _, height, width = volume.shape
+    look = compiled.predict_on_batch
+    see = sliding.planes if config.model.volumetric else _planes
+    for planes in see(look, volume, windows, config=config, batch=batch):
+        yield [geometry.restore(p, (height, width), config.geometry) for p in planes]
+
+
+def _planes(
+    look: sliding.Look,
+    volume: np.ndarray,
+    windows: np.ndarray,
+    *,
+    config: config.Config,
+    batch: int,
+) -> Iterator[list[np.ndarray]]:
+    """Yield the probabilities (h, w, C) of each slice, from the stack about it."""
     left = len(volume)
     batches = dataset.inference(volume, windows, config, batch=batch)
     for each in batches:
-        by_member = compiled.predict_on_batch(each)
+        by_member = look(each)
         # The last batch repeats its last slice; the surplus is left.
-        for planes in list(zip(*by_member, strict=True))[:left]:
-            yield [
-                geometry.restore(p, (height, width), config.geometry) for p in planes
-            ]
+        yield from list(map(list, zip(*by_member, strict=True)))[:left]
         left -= batch
 
 
@@ -194,4 +212,6 @@ def _input(config: config.Config, *, tta: bool) -> tuple:
     """What members must have in common to be shown the same batches."""
     views = effort.views(config.submit) if tta else ()
     training = config.training.batch, config.training.xla
-    return config.slices, config.intensity, config.geometry, *training, views
+    sees = config.model.patch if config.model.volumetric else config.slices
+    kind = config.model.volumetric, sees
+    return kind, config.intensity, config.geometry, *training, views

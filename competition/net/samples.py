@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competition.core import arrays, config, geometry, slices, stacks
-from competition.net import augment_host, buffers, draw, sampling
+from competition.core import arrays, config
+from competition.net import augment_host, buffers, cut_patches, cut_stacks, draw, sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,28 +23,26 @@ class Samples:
         *,
         engine: str,
     ) -> None:
-        self.scans = table["scan"].tolist()
-        self.indices = table["index"].tolist()
-        self.windows = slices.windows(table, config.intensity)
-        self.arrays = arrays
+        cutter = cut_patches.Patches if config.model.volumetric else cut_stacks.Stacks
+        self.cutter = cutter(table, arrays, config)
         self.config = config
         self.engine = engine
         self.present = np.zeros(len(table), np.int64)
         if config.sampling.slices != "all":
             self.present = sampling.presence(table, arrays)
-        shown = sampling.size(self.present, config.sampling)
+        shown = self.cutter.size(sampling.size(self.present, config.sampling))
         self.steps = shown // config.training.batch
         if not self.steps:
             raise ValueError(
                 f"Training needs at least one batch: `training.batch` is "
-                f"{config.training.batch}, the fold has {shown} slices to train on. "
+                f"{config.training.batch}, the fold has {shown} "
+                f"{self.cutter.NAME} to train on. "
                 f"Set training.batch={max(1, shown)} or less."
             )
         self.order = functools.lru_cache(maxsize=2)(self._order)
-        shape = config.training.batch, config.geometry.height, config.geometry.width
-        bits = arrays.masks(self.scans[0]).dtype
-        self._stacks = buffers.Buffers((*shape, len(config.slices)), np.uint16)
-        self._bits = buffers.Buffers(shape, bits)
+        stack, bits = ((config.training.batch, *each) for each in self.cutter.shapes)
+        self._stacks = buffers.Buffers(stack, np.uint16)
+        self._bits = buffers.Buffers(bits, arrays.masks(table["scan"].iloc[0]).dtype)
 
     def _order(self, epoch: int) -> np.ndarray:
         return sampling.order(
@@ -66,14 +64,17 @@ class Samples:
         positions = range(step * size, (step + 1) * size)
         rows = self.order(epoch)[positions.start : positions.stop]
         stack, bits = self._stacks.take(), self._bits.take()
-        for place, row in enumerate(rows):
-            self._fill(row, stack[place], bits[place])
-        batch = {"stack": stack, "bits": bits, "window": self.windows[rows]}
+        windows = []
+        for place, (row, position) in enumerate(zip(rows, positions, strict=True)):
+            moment = self.config.seed, epoch, position
+            fill = self.cutter.fill
+            windows.append(fill(row, stack[place], bits[place], moment=moment))
+        batch = {"stack": stack, "bits": bits, "window": np.stack(windows)}
         if self.engine == "none":
             return batch
         drawn = draw.batch(
             self.config.augment,
-            (self.config.geometry.height, self.config.geometry.width),
+            (stack.shape[1], stack.shape[2]),
             seed=self.config.seed,
             epoch=epoch,
             positions=positions,
@@ -84,22 +85,3 @@ class Samples:
             )
         kept = draw.LEFT[self.engine]
         return batch | {name: drawn[name] for name in drawn if name in kept}
-
-    def _fill(self, row: int, stack: np.ndarray, bits: np.ndarray) -> None:
-        """Write one sample into its places (h, w, K) and (h, w)."""
-        scan, index = self.scans[row], self.indices[row]
-        volume = np.asarray(self.arrays.scan(scan))
-        mask = np.asarray(self.arrays.masks(scan))[index]
-        target = self.config.geometry
-        if mask.shape == bits.shape:
-            # Nothing to fit: no array in between.
-            stacks.gather(volume, index, self.config.slices, out=stack)
-            bits[...] = mask
-            return
-        gathered = stacks.gather(volume, index, self.config.slices)
-        if target.fit == "pad":
-            geometry.place(gathered, stack)
-            geometry.place(mask, bits)
-        else:
-            stack[...] = geometry.fit(gathered, target)
-            bits[...] = geometry.fit_mask(mask, target)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from competition.core import config
-from competition.net import augment_device, augment_host, draw, step
+from competition.net import augment_device, augment_host, depth, draw, step
 
 # tensorflow-addons wants to be asked for before TensorFlow is imported.
 INSTALLED = importlib.util.find_spec("tensorflow_addons") is not None
@@ -69,7 +69,7 @@ def apply(
     step_does = draw.LEFT["device" if engine == "device" else "host"]
     left = {name: each for name, each in numbers.items() if name in step_does}
     stack = step.normalise(batch["stack"], batch["window"])
-    truth = step.unpack(batch["bits"], CLASSES)
+    truth = depth.as_channels(step.unpack(batch["bits"], CLASSES))
     stack, truth = augment_device.apply(stack, truth, left)
     return np.array(stack), np.array(truth)
 

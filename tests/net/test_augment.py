@@ -117,6 +117,20 @@ def test_any_number_of_slices(engine, channels):
 
 
 @each_engine
+def test_each_slice_of_a_patch_is_moved_as_a_stack_and_its_mask_are(engine):
+    wanted = engines.limits(**EVERYTHING)
+    numbers, batch = engines.drawn(wanted), engines.phantom()
+    stack, truth = engines.apply(engine, batch, numbers, wanted)
+    batch["bits"] = np.repeat(batch["bits"][..., None], 5, axis=-1)
+    batch["window"] = np.repeat(batch["window"][:, None], 5, axis=1)
+    whole, masks = engines.apply(engine, batch, numbers, wanted)
+    np.testing.assert_array_equal(whole, stack)
+    of_slices = masks.reshape(*truth.shape[:3], 5, -1)
+    for number in range(5):
+        np.testing.assert_array_equal(of_slices[..., number, :], truth)
+
+
+@each_engine
 def test_high_mask_bits_survive(engine):
     wanted = engines.limits(affine=1.0)
     batch = engines.phantom()

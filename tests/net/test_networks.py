@@ -21,16 +21,21 @@ EXTRAS = "model.deep_supervision=true", "model.presence=true"
 
 
 def make(architecture: str, *more: str) -> config.Config:
-    chosen = f"model.architecture={architecture}"
-    return config.load("smoke", (*TINY, chosen, "model.widths=[4, 8, 8]", *more))
+    chosen = f"model.architecture={architecture}", "model.patch=[3, 32, 32]"
+    return config.load("smoke", (*TINY, *chosen, "model.widths=[4, 8, 8]", *more))
 
 
-def batch(bits: int = 3) -> dict[str, np.ndarray]:
+def depth(architecture: str) -> tuple[int, ...]:
+    """What stands between width and classes: the slices of a patch, or nothing."""
+    return (3,) if architecture == "unet_3d" else ()
+
+
+def batch(bits: int = 3, *, depth: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
     stack = np.random.default_rng(0).integers(0, 500, (4, 32, 32, 3))
-    masks = np.zeros((4, 32, 32), np.uint8)
+    masks = np.zeros((4, 32, 32, *depth), np.uint8)
     masks[:, 8:20, 8:20] = bits
     stack[masks > 0] += 400
-    window = np.tile(np.float32([0, 1000]), (4, 1))
+    window = np.broadcast_to(np.float32([0, 1000]), (4, *depth, 2))
     return {"stack": stack.astype(np.uint16), "bits": masks, "window": window}
 
 
@@ -66,7 +71,7 @@ def test_weights_saved_and_loaded_give_the_same_finite_logits(architecture, tmp_
     wanted = make(architecture, "model.dropout=0.5")
     network = build.build(wanted, CLASSES)
     expected = network.predict_on_batch(STACK)
-    assert expected.shape == (2, 32, 32, CLASSES)
+    assert expected.shape == (2, 32, 32, *depth(architecture), CLASSES)
     assert expected.dtype == np.float32
     assert np.isfinite(expected).all()
     network.save_weights(tmp_path / "best.weights.h5")
@@ -78,16 +83,17 @@ def test_weights_saved_and_loaded_give_the_same_finite_logits(architecture, tmp_
 @pytest.mark.parametrize(("height", "width"), [(33, 46), (5, 7)])
 def test_odd_sizes_come_back_as_they_were(architecture, height, width):
     sizes = f"geometry.height={height}", f"geometry.width={width}"
-    network = build.build(make(architecture, *sizes), CLASSES)
+    patch = f"model.patch=[3, {height}, {width}]"
+    network = build.build(make(architecture, *sizes, patch), CLASSES)
     logits = network(np.ones((1, height, width, 3), np.float32))
-    assert logits.shape == (1, height, width, CLASSES)
+    assert logits.shape == (1, height, width, *depth(architecture), CLASSES)
     assert np.isfinite(np.array(logits)).all()
 
 
 def test_steps_reduce_the_loss_of_all_outputs_and_empty_masks_are_learned_too(
     architecture,
 ):
-    organs, empty = batch(), batch(bits=0)
+    organs, empty = (batch(bits, depth=depth(architecture)) for bits in (3, 0))
     wanted = make(architecture, *EXTRAS)
     values = losses_of_steps(wanted, [organs] * 3 + [empty] * 3)
     assert np.isfinite(values).all()
@@ -103,7 +109,8 @@ def test_without_extras_the_loss_is_that_of_the_logits_alone():
 def test_extra_outputs_are_named(architecture):
     network = build.build(make(architecture, *EXTRAS), CLASSES)
     assert network.output.keys() == {"logits", "deep", "presence"}
-    assert network.output["presence"].shape == (None, CLASSES)
+    slices = depth(architecture)
+    assert network.output["presence"].shape == (None, *slices, CLASSES)
     assert network.output["deep"]
     assert all(each.shape[-1] == CLASSES for each in network.output["deep"])
 
