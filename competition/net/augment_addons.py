@@ -74,9 +74,7 @@ def apply(
         stack, bits = (_cutmix(each, drawn["cutmix"]) for each in (stack, bits))
     return {
         "stack": tf.cast(tf.round(stack), batch["stack"].dtype),
-        "bits": tf.cast(
-            tf.reshape(bits, tf.shape(batch["bits"])), batch["bits"].dtype
-        ),
+        "bits": tf.cast(tf.reshape(bits, tf.shape(batch["bits"])), batch["bits"].dtype),
         "window": window,
     }
 

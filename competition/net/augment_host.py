@@ -52,7 +52,8 @@ class Warp(albumentations.DualTransform):
 class Intensities(albumentations.ImageOnlyTransform):
     """Gamma, gain, bias field, blur and noise between low and high of a stack.
 
-    Takes uint16 with its window, or one a slice, and returns uint16 with the window (0, 65535).
+    Takes uint16 with its window, or one a slice, and returns uint16 with the window
+    (0, 65535).
     """
 
     targets_as_params = ("drawn", "window")
@@ -99,8 +100,8 @@ def apply(
 ) -> np.ndarray:
     """Change uint16 stacks (B, H, W, K) and bits (B, H, W) in place, without mixup.
 
-    Bits may be of each slice (B, H, W, K), windows too.
-    Returns the windows (B, 2), which are (0, 65535) where intensities are changed.
+    Returns their windows (B, 2), which are (0, 65535) where intensities are changed.
+    Of patches bits (B, H, W, K) and windows (B, K, 2) are those of each slice.
     """
     changed = draw.INTENSITIES & drawn.keys()
     transform = _transform(drawn)

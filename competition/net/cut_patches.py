@@ -67,9 +67,7 @@ class Patches:
             bits[..., number] = fitted[box]
         return windows[chosen]
 
-    def _place(
-        self, masks: np.ndarray, random: np.random.Generator
-    ) -> tuple[int, int]:
+    def _place(self, masks: np.ndarray, random: np.random.Generator) -> tuple[int, int]:
         """Draw the first row and column: anywhere, or about a pixel of an organ."""
         frame = self.geometry.height, self.geometry.width
         sides = self.shapes[0][:2]

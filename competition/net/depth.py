@@ -12,7 +12,7 @@ Tensor = Any
 
 
 def as_samples(outputs: dict[str, Any]) -> dict[str, Any]:
-    """Turn each (B, H, W, D, C) into (B * D, H, W, C), and (B, D, C) into (B * D, C)."""
+    """Turn each (B, H, W, D, C) into (B * D, H, W, C), (B, D, C) into (B * D, C)."""
     return {
         name: [_slices(each) for each in value]
         if isinstance(value, (list, tuple))

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from competition.core import arrays, config
-from competition.net import augment_host, buffers, cut_patches, cut_stacks, draw, sampling
+from competition.net import (
+    augment_host,
+    buffers,
+    cut_patches,
+    cut_stacks,
+    draw,
+    sampling,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

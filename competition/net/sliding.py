@@ -39,7 +39,9 @@ def planes(
             for (place, shares), box in zip(chosen, boxes, strict=False):
                 _add(totals[number], box, place, shares=shares)
     # Sums of weights are rounded.
-    yield from ([np.minimum(each, 1) for each in found] for found in zip(*totals, strict=True))
+    yield from (
+        [np.minimum(each, 1) for each in found] for found in zip(*totals, strict=True)
+    )
 
 
 def _gather(

@@ -57,11 +57,24 @@ def test_a_config_cannot_be_changed():
         ("model.architecture=vnet", "`model.architecture`: .*'unet'.*'vnet'"),
         ("epochs", "--set takes key=value.*Received: 'epochs'"),
         ("loss={bce=0.0, dice=0.0}", "at least one term of the loss"),
+        (
+            'model={architecture="unet_3d", patch=[8, 64, 160]}',
+            r"`model`: .*fit into geometry.* 128 and 128\. Use patch = \[8, 64, 128\]",
+        ),
+        ("model.patch=[8, 64]", r"`model.patch.2` is missing"),
+        (
+            'model={architecture="unet_3d", encoder="ResNet50"}',
+            "an encoder goes with .*, not unet_3d",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_named(override, message):
     with pytest.raises(ValueError, match=message):
         config.load("smoke", (override,))
+
+
+def test_a_patch_of_no_use_may_be_of_any_size():
+    assert config.load("smoke", ("model.patch=[8, 500, 500]",)).model.patch[1] == 500
 
 
 def test_an_unknown_experiment_names_the_nearest():

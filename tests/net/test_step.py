@@ -18,6 +18,12 @@ def test_every_sample_has_its_own_window():
     np.testing.assert_allclose(normal.ravel(), [0.5, 0.25])
 
 
+def test_every_slice_of_a_patch_has_its_own_window():
+    stack = np.full((1, 2, 1, 2), 300, np.uint16)
+    normal = np.array(step.normalise(stack, np.float32([[[100, 500], [0, 1200]]])))
+    np.testing.assert_allclose(normal[0, :, 0], [[0.5, 0.25]] * 2)
+
+
 def test_a_slice_of_one_value_becomes_zero():
     stack = np.full((1, 2, 2, 1), 7, np.uint16)
     normal = np.array(step.normalise(stack, np.float32([[7, 7]])))

@@ -66,7 +66,9 @@ def test_the_loss_is_the_mean_of_its_slices():
     truth = (random.random(logits.shape) > 0.7).astype(np.float32)
     loss = losses.build(config.load("smoke").loss)
     each = [
-        float(loss(truth[sample, :, :, number][None], logits[sample, :, :, number][None]))
+        float(
+            loss(truth[sample, :, :, number][None], logits[sample, :, :, number][None])
+        )
         for sample in range(2)
         for number in range(3)
     ]
