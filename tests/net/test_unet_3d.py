@@ -77,6 +77,18 @@ def test_the_loss_is_the_mean_of_its_slices():
     assert float(loss(truth, outputs)) == pytest.approx(np.mean(each), rel=1e-5)
 
 
+@pytest.mark.parametrize("norm", ["batch", "group", "instance"])
+def test_each_normalisation_is_over_all_voxels_of_a_patch(norm):
+    layer = network(f"model.norm={norm}").get_layer("encoder1_1_norm")
+    x = np.random.default_rng(0).normal(3, 2, (2, 6, 6, 3, 2)).astype(np.float32)
+    x[:, :, :, 1] += 5
+    normal = np.array(layer(x, training=True))
+    over = {"batch": (0, 1, 2, 3), "group": (1, 2, 3, 4), "instance": (1, 2, 3)}[norm]
+    np.testing.assert_allclose(normal.mean(axis=over), 0, atol=1e-3)
+    np.testing.assert_allclose(normal.std(axis=over), 1, atol=1e-2)
+    assert np.abs(normal.mean(axis=(0, 1, 2, 4))).max() > 0.5
+
+
 class Killed(Exception):
     """What takes the place of a power cut."""
 
