@@ -38,7 +38,7 @@ def load(weights: pathlib.Path, config: config.Config, classes: int) -> keras.Mo
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{weights}: not weights of a {config.model.architecture} with widths "
-            f"{list(config.model.widths)}, {len(config.slices)} slices and {classes} "
+            f"{list(config.model.widths)}, {_slices(config)} slices and {classes} "
             f"classes ({error}). Train the fold again."
         ) from error
     finally:
@@ -206,6 +206,11 @@ def _once(
     networks: tuple[keras.Model, ...], config: config.Config
 ) -> ensemble.Ensemble:
     return _compile([networks], (effort.PLAIN,), config)
+
+
+def _slices(config: config.Config) -> int:
+    """How many slices the network sees at once."""
+    return config.model.patch[0] if config.model.volumetric else len(config.slices)
 
 
 def _input(config: config.Config, *, tta: bool) -> tuple:
