@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 PACKAGE = pathlib.Path(__file__).parents[2]
 POLL_SECONDS = 0.1
-# Low, but not the lowest: what holds the interpreter must get on even on a full machine.
+# Not the lowest: what holds the interpreter must get on, even on a full machine.
 LATER = 10
 
 
