@@ -47,11 +47,15 @@ def mean(arrays: list[np.ndarray], weights: tuple[float, ...] = ()) -> np.ndarra
     return np.rint(total, out=total).astype(np.uint8)
 
 
-def of(probability: tuple[np.ndarray, ...], gates: tuple[np.ndarray, ...]) -> Evidence:
-    """What members and gates, uint8 (D, H, W, C) each, say about a new scan."""
-    seen = [probabilities.presence(each) for each in gates]
-    presence = tuple(probabilities.presence(each) for each in probability)
-    return Evidence(probability, presence, mean(seen) if seen else None)
+def of(
+    members: tuple[probabilities.Seen, ...], gates: tuple[probabilities.Seen, ...]
+) -> Evidence:
+    """What members and gates say about a new scan."""
+    return Evidence(
+        tuple(each.probability for each in members),
+        tuple(each.presence for each in members),
+        mean([each.presence for each in gates]) if gates else None,
+    )
 
 
 def out_of_fold(run: runs.Run, scan: str) -> Evidence:

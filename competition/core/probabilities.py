@@ -1,10 +1,27 @@
-"""Out-of-fold probabilities of a scan, kept as one byte a voxel and class."""
+"""What a run says of a scan, a byte a voxel and class; kept out of fold."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 
 from competition.core import arrays, files
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """Probabilities uint8 (D, H, W, C), and how surely a class is in a slice (D, C)."""
+
+    probability: np.ndarray
+    presence: np.ndarray
+
+
+def seen(probability: np.ndarray, said: np.ndarray | None = None) -> Seen:
+    """Of uint8 (D, H, W, C), with what presence heads `said`, uint8 (D, C).
+
+    Without such heads a class is in a slice as surely as in its surest pixel.
+    """
+    return Seen(probability, presence(probability) if said is None else said)
 
 
 def quantise(probability: np.ndarray) -> np.ndarray:
@@ -20,16 +37,16 @@ def presence(probability: np.ndarray) -> np.ndarray:
     return np.asarray(rows.reshape(depth, width, classes).max(axis=1))
 
 
-def write(path: pathlib.Path, probability: np.ndarray, *, made_by: str) -> None:
-    """Write uint8 probabilities (D, H, W, C) with the presence (D, C) they imply.
+def write(path: pathlib.Path, seen: Seen, *, made_by: str) -> None:
+    """Write the probabilities and the presence of a scan.
 
     `made_by` is the digest of the weights, so that newer weights predict anew.
     """
     with files.replacing(path) as temporary:
         np.savez_compressed(
             temporary,
-            probability=probability,
-            presence=presence(probability),
+            probability=seen.probability,
+            presence=seen.presence,
             made_by=np.array(made_by),
         )
 

@@ -10,6 +10,9 @@ from competition.core import effort
 from competition.net import depth, heads, step
 
 Tensor = Any
+Seen = dict[str, Tensor]
+# The presence in each slice of a patch, (B, D, C), has so many axes.
+PATCH_PRESENCE = 3
 
 
 class Ensemble(keras.Model):
@@ -26,21 +29,29 @@ class Ensemble(keras.Model):
 
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None
-    ) -> list[Tensor]:
-        """Return probabilities (B, H, W, C) of a batch of the dataset, a run each.
+    ) -> list[Seen]:
+        """Return, a run each, "probability" (B, H, W, C) of a batch of the dataset.
 
-        Patches of D slices have (B, h, w, D * C).
+        Runs with presence heads have "presence" (B, C) as well. Patches of D slices
+        have "probability" (B, h, w, D * C), and no presence: they see a part of it.
         """
         stack = step.normalise(inputs["stack"], inputs["window"])
-        totals: list[Tensor] = [0.0] * len(self.members)
+        totals: list[Seen] = [{} for _ in self.members]
         covered = 0.0
         for view in self.views:
             seen = look(stack, view)
             # Where an enlarged slice leaves the frame, the other views decide.
             covered += restore(look(ops.ones_like(stack[..., :1]), view), view)
-            for index, networks in enumerate(self.members):
-                totals[index] += restore(_mean(networks, seen), view)
-        return [total / ops.maximum(covered, 1e-6) for total in totals]
+            for total, networks in zip(totals, self.members, strict=True):
+                found = _mean(networks, seen)
+                found["probability"] = restore(found["probability"], view)
+                for name, value in found.items():
+                    total[name] = total.get(name, 0.0) + value
+        shares = {
+            "probability": ops.maximum(covered, 1e-6),
+            "presence": float(len(self.views)),
+        }
+        return [{k: v / shares[k] for k, v in total.items()} for total in totals]
 
 
 def look(stack: Tensor, view: effort.View) -> Tensor:
@@ -66,14 +77,19 @@ def restore(planes: Tensor, view: effort.View) -> Tensor:
     return ops.flip(planes, axis=2) if flipped else planes
 
 
-def _mean(networks: Sequence[keras.Model], stack: Tensor) -> Tensor:
-    outputs = [network(stack, training=False) for network in networks]
+def _mean(networks: Sequence[keras.Model], stack: Tensor) -> Seen:
+    """The mean probability and, of the networks that say it, the mean presence."""
+    outputs = [heads.named(network(stack, training=False)) for network in networks]
+    logits = {
+        "probability": [depth.as_channels(each["logits"]) for each in outputs],
+        "presence": [each["presence"] for each in outputs if "presence" in each],
+    }
     # What else the networks return is not computed once this is compiled.
-    logits = [
-        ops.cast(depth.as_channels(heads.named(each)["logits"]), "float32")
-        for each in outputs
-    ]
-    return sum(ops.sigmoid(each) for each in logits) / len(logits)
+    return {
+        name: sum(ops.sigmoid(ops.cast(each, "float32")) for each in said) / len(said)
+        for name, said in logits.items()
+        if said and len(said[0].shape) != PATCH_PRESENCE
+    }
 
 
 def _centre(planes: Tensor, target: tuple[int, int]) -> Tensor:

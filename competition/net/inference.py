@@ -38,7 +38,7 @@ def load(weights: pathlib.Path, config: config.Config, classes: int) -> keras.Mo
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{weights}: not weights of a {config.model.architecture} with widths "
-            f"{list(config.model.widths)}, {_slices(config)} slices and {classes} "
+            f"{list(config.model.widths)}, {_depth(config)} slices and {classes} "
             f"classes ({error}). Train the fold again."
         ) from error
     finally:
@@ -66,12 +66,14 @@ class Predictor:
         self._groups = [_Group(group, tta=tta) for group in groups.values()]
         self._say = say
 
-    def predict(self, volume: np.ndarray, windows: Windows) -> dict[str, np.ndarray]:
-        """Return probabilities uint8 (D, H, W, C) by member of a scan (D, H, W).
+    def predict(
+        self, volume: np.ndarray, windows: Windows
+    ) -> dict[str, probabilities.Seen]:
+        """Return what each member sees in a scan (D, H, W).
 
         `windows` has the (D, 2) of each kind of intensity, as `prepare` takes them.
         """
-        seen: dict[str, np.ndarray] = {}
+        seen: dict[str, probabilities.Seen] = {}
         for group in self._groups:
             seen |= group.predict(volume, windows[group.config.intensity], self._say)
         return seen
@@ -100,7 +102,7 @@ class _Group:
 
     def predict(
         self, volume: np.ndarray, windows: np.ndarray, say: Callable[[str], None]
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, probabilities.Seen]:
         """Predict a scan, with ever smaller batches where that is needed."""
         while True:
             try:
@@ -116,17 +118,24 @@ class _Group:
 
     def _predict(
         self, volume: np.ndarray, windows: np.ndarray
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, probabilities.Seen]:
         found: list[np.ndarray] = []
+        presence: list[list[np.ndarray]] = [[] for _ in self.names]
         stream = _restored(
             self._compiled, volume, windows, config=self.config, batch=self.batch
         )
-        for position, planes in enumerate(stream):
+        for position, slices in enumerate(stream):
             if not found:
-                found = [np.empty((len(volume), *p.shape), np.uint8) for p in planes]
-            for whole, plane in zip(found, planes, strict=True):
-                whole[position] = probabilities.quantise(plane)
-        return dict(zip(self.names, found, strict=True))
+                shapes = [(len(volume), *each["probability"].shape) for each in slices]
+                found = [np.empty(shape, np.uint8) for shape in shapes]
+            for whole, said, each in zip(found, presence, slices, strict=True):
+                whole[position] = probabilities.quantise(each["probability"])
+                if "presence" in each:
+                    said.append(probabilities.quantise(each["presence"]))
+        return {
+            name: probabilities.seen(whole, np.stack(said) if said else None)
+            for name, whole, said in zip(self.names, found, presence, strict=True)
+        }
 
 
 def predict_scan(
@@ -144,7 +153,7 @@ def predict_scan(
     stream = _restored(
         compiled, volume, windows, config=config, batch=config.training.batch
     )
-    return np.stack([plane for (plane,) in stream])
+    return np.stack([seen["probability"] for (seen,) in stream])
 
 
 def _restored(
@@ -154,8 +163,8 @@ def _restored(
     *,
     config: config.Config,
     batch: int,
-) -> Iterator[list[np.ndarray]]:
-    """Yield the probabilities (H, W, C) of each slice by each member."""
+) -> Iterator[list[sliding.Seen]]:
+    """Yield the probabilities (H, W, C) of each slice by each member, and presence."""
     if windows.shape != (len(volume), 2):
         raise ValueError(
             "`windows` needs a low and a high for each slice. Expected shape "
@@ -164,26 +173,31 @@ def _restored(
         )
     _, height, width = volume.shape
     look = compiled.predict_on_batch
-    see = sliding.planes if config.model.volumetric else _planes
-    for planes in see(look, volume, windows, config=config, batch=batch):
-        yield [geometry.restore(p, (height, width), config.geometry) for p in planes]
+    see = sliding.slices if config.model.volumetric else _slices
+    for seen in see(look, volume, windows, config=config, batch=batch):
+        for each in seen:
+            plane = each["probability"]
+            restored = geometry.restore(plane, (height, width), config.geometry)
+            each["probability"] = restored
+        yield seen
 
 
-def _planes(
+def _slices(
     look: sliding.Look,
     volume: np.ndarray,
     windows: np.ndarray,
     *,
     config: config.Config,
     batch: int,
-) -> Iterator[list[np.ndarray]]:
-    """Yield the probabilities (h, w, C) of each slice, from the stack about it."""
+) -> Iterator[list[sliding.Seen]]:
+    """Yield what is seen of each slice in the stack about it."""
     left = len(volume)
     batches = dataset.inference(volume, windows, config, batch=batch)
     for each in batches:
         by_member = look(each)
         # The last batch repeats its last slice; the surplus is left.
-        yield from list(map(list, zip(*by_member, strict=True)))[:left]
+        for index in range(min(left, batch)):
+            yield [{k: v[index] for k, v in seen.items()} for seen in by_member]
         left -= batch
 
 
@@ -208,7 +222,7 @@ def _once(
     return _compile([networks], (effort.PLAIN,), config)
 
 
-def _slices(config: config.Config) -> int:
+def _depth(config: config.Config) -> int:
     """How many slices the network sees at once."""
     return config.model.patch[0] if config.model.volumetric else len(config.slices)
 

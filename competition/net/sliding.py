@@ -7,20 +7,21 @@ import numpy as np
 from competition.core import config, geometry, patches
 
 Batch = dict[str, np.ndarray]
-Look = Callable[[Batch], list[np.ndarray]]
+Seen = dict[str, np.ndarray]
+Look = Callable[[Batch], list[Seen]]
 
 
-def planes(
+def slices(
     look: Look,
     volume: np.ndarray,
     windows: np.ndarray,
     *,
     config: config.Config,
     batch: int,
-) -> Iterator[list[np.ndarray]]:
-    """Yield the probabilities (h, w, C) of each slice by each member, before `restore`.
+) -> Iterator[list[Seen]]:
+    """Yield the "probability" (h, w, C) of each slice by each member, before `restore`.
 
-    `look` gives those of a batch of patches, (B, h, w, D * C) a member. `volume` is
+    `look` gives that of a batch of patches, (B, h, w, D * C) a member. `volume` is
     uint16 (D, H, W), `windows` (D, 2). What is held is one scan, in float32.
     """
     fitted = np.stack([geometry.fit(image, config.geometry) for image in volume])
@@ -33,15 +34,15 @@ def planes(
         # Every batch is full, so that one compiled network serves all.
         places += places[-1:] * (batch - len(places))
         for number, seen in enumerate(look(_gather(fitted, windows, places, sides))):
-            boxes = seen.reshape(*seen.shape[:3], sides[0], -1)
+            planes = seen["probability"]
+            boxes = planes.reshape(*planes.shape[:3], sides[0], -1)
             if len(totals) == number:
                 totals.append(np.zeros((*fitted.shape, boxes.shape[-1]), np.float32))
             for (place, shares), box in zip(chosen, boxes, strict=False):
                 _add(totals[number], box, place, shares=shares)
     # Sums of weights are rounded.
-    yield from (
-        [np.minimum(each, 1) for each in found] for found in zip(*totals, strict=True)
-    )
+    for found in zip(*totals, strict=True):
+        yield [{"probability": np.minimum(each, 1)} for each in found]
 
 
 def _gather(

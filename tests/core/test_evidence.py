@@ -5,7 +5,13 @@ import numpy as np
 from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
-from competition.core import evidence, rules
+from competition.core import evidence, probabilities, rules
+
+
+def of(*members, gates=()):
+    seen, gated = (tuple(map(probabilities.seen, each)) for each in (members, gates))
+    return evidence.of(seen, gated)
+
 
 volumes = arrays.arrays(np.uint8, (2, 3, 4, 2))
 
@@ -22,8 +28,8 @@ def test_the_mean_is_weighted_and_rounded():
 def test_a_member_of_weight_0_has_no_say(first, second):
     rule = rules.Rule(gate=(1, 0.4, 0.6))
     weighted = [rules.Rule(gate=rule.gate, weights=(1.0, 0.0))] * 2
-    blended = evidence.decide(evidence.of((first, second), ()), weighted)
-    alone = evidence.decide(evidence.of((first,), ()), [rule] * 2)
+    blended = evidence.decide(of(first, second), weighted)
+    alone = evidence.decide(of(first), [rule] * 2)
     assert (blended == alone).all()
     assert (alone == rules.apply(first, [rule] * 2)).all()
 
@@ -31,7 +37,7 @@ def test_a_member_of_weight_0_has_no_say(first, second):
 @hypothesis.settings(deadline=None)
 @hypothesis.given(volumes, strategies.integers(1, 4))
 def test_a_blend_of_the_same_is_the_same(volume, members):
-    seen = evidence.of((volume,) * members, ())
+    seen = of(*[volume] * members)
     assert (evidence.decide(seen, [rules.Rule()] * 2) == rules.apply(
         volume, [rules.Rule()] * 2
     )).all()  # fmt: skip
@@ -41,7 +47,7 @@ def test_a_gate_decides_presence_alone():
     volume = np.full((3, 2, 2, 1), 255, np.uint8)
     gates = np.zeros((2, 3, 2, 2, 1), np.uint8)
     gates[:, 1] = [[[[200]]], [[[100]]]]  # 150 on average, in the middle slice
-    seen = evidence.of((volume,), tuple(gates))
+    seen = of(volume, gates=gates)
     decided = evidence.decide(seen, [rules.Rule(gate=(0, 0.0, 0.55))])
     assert decided.any(axis=(1, 2)).tolist() == [False, True, False]
     assert not evidence.decide(seen, [rules.Rule(gate=(0, 0.0, 0.6))]).any()

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
-from competition.core import evidence, metric, rules, trials
+from competition.core import evidence, metric, probabilities, rules, trials
 
 SHAPE = (6, 7, 8)
 EVERY = [
@@ -56,10 +56,14 @@ def check(truth, seen, tried):
         np.testing.assert_allclose(numbers, alone(truth, seen, 1, rule), atol=1e-12)
 
 
+def of(*members):
+    return evidence.of(tuple(map(probabilities.seen, members)), ())
+
+
 @hypothesis.settings(deadline=None, max_examples=10)
 @hypothesis.given(strategies.integers(0, 1000), strategies.booleans())
 def test_shared_work_changes_no_number(seed, no_truth):
-    seen = evidence.of((likely(seed),), ())
+    seen = of(likely(seed))
     truth = likely(seed + 1)[..., 0] > (255 if no_truth else 150)
     check(truth, seen, EVERY)
 
@@ -67,11 +71,11 @@ def test_shared_work_changes_no_number(seed, no_truth):
 @hypothesis.settings(deadline=None, max_examples=10)
 @hypothesis.given(arrays.arrays(bool, SHAPE))
 def test_where_nothing_is_likely_nothing_is_decided(truth):
-    check(truth, evidence.of((likely(0, empty=True),), ()), EVERY[:20])
+    check(truth, of(likely(0, empty=True)), EVERY[:20])
 
 
 def test_each_weighting_has_its_own_probabilities():
-    seen = evidence.of((likely(1), likely(2)), ())
+    seen = of(likely(1), likely(2))
     weighted = [
         rules.Rule(0.4, weights=weights) for weights in ((1.0, 0.0), (0.3, 0.7), ())
     ]

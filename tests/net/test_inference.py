@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from competition.core import config, probabilities
-from competition.net import build, dataset, ensemble, inference, training
+from competition.net import build, dataset, ensemble, inference, step, training
 
 from .conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
 
@@ -72,7 +72,8 @@ def member(name: str, wanted: config.Config, *networks):
 
 def predict(volume, *members, **options):
     both = {"slice": WINDOWS, "scan": WINDOWS}
-    return inference.Predictor(members, **options).predict(volume, both)
+    seen = inference.Predictor(members, **options).predict(volume, both)
+    return {name: each.probability for name, each in seen.items()}
 
 
 def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
@@ -111,6 +112,23 @@ def test_the_flipped_view_is_averaged(store, tiny):
     assert np.abs(seen / 255 - expected).max() <= 0.5 / 255 + 1e-6
     without = predict(volume, member("a", flip, same), tta=False)["a"]
     np.testing.assert_array_equal(without, probabilities.quantise(plain))
+
+
+def test_a_presence_head_says_in_which_slices_a_class_is(store, tiny):
+    volume, without = store.scan("case0_day0"), network(tiny, 0)
+    heads = config.load("smoke", (*TINY, "model.presence=true", 'submit.tta=["flip"]'))
+    net = network(heads, 1)
+    predictor = inference.Predictor(
+        [member("head", heads, net), member("bare", tiny, without)]
+    )
+    seen = predictor.predict(volume, {"slice": WINDOWS})
+    (batch,) = dataset.inference(volume, WINDOWS, heads, batch=DEPTH)
+    stack = step.normalise(batch["stack"], batch["window"])
+    views = [net(each)["presence"] for each in (stack, stack[:, :, ::-1])]
+    mean = np.mean([1 / (1 + np.exp(-np.array(view))) for view in views], axis=0)
+    assert np.abs(seen["head"].presence / 255 - mean).max() <= 0.5 / 255 + 1e-6
+    bare = seen["bare"]
+    assert (bare.presence == bare.probability.max(axis=(1, 2))).all()
 
 
 @pytest.mark.parametrize("scale", [0.75, 1.0, 1.25])
@@ -153,7 +171,7 @@ def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
     said = []
     predictor = inference.Predictor([member("a", tiny, same)], say=said.append)
     for _ in range(2):
-        seen = predictor.predict(volume, {"slice": WINDOWS})["a"]
+        seen = predictor.predict(volume, {"slice": WINDOWS})["a"].probability
         assert np.abs(seen.astype(int) - expected).max() <= 1
     assert [text[-9:] for text in said] == ["2 slices.", "1 slices."]
 

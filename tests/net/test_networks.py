@@ -146,7 +146,9 @@ def test_an_ensemble_takes_networks_with_and_without_extras():
     stack = step.normalise(inputs["stack"], inputs["window"])
     logits = np.array(bare(stack)), np.array(more(stack)["logits"])
     expected = sum(1 / (1 + np.exp(-each)) for each in logits) / 2
-    np.testing.assert_allclose(np.array(mean), expected, atol=1e-5)
+    np.testing.assert_allclose(np.array(mean["probability"]), expected, atol=1e-5)
+    said = 1 / (1 + np.exp(-np.array(more(stack)["presence"])))
+    np.testing.assert_allclose(np.array(mean["presence"]), said, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "instance"])

@@ -61,7 +61,8 @@ def test_one_patch_over_all_is_the_network_itself(store):
     look = ensemble.Ensemble([[net]])
     stack = np.moveaxis(fitted, 0, -1)[None]
     (seen,) = look({"stack": stack, "window": WINDOWS[None]})
-    expected = np.moveaxis(np.array(seen).reshape(32, 32, DEPTH, CLASSES), 2, 0)
+    planes = np.array(seen["probability"]).reshape(32, 32, DEPTH, CLASSES)
+    expected = np.moveaxis(planes, 2, 0)
     for one, other in zip(predict(chosen, net, volume), expected, strict=True):
         restored = geometry.restore(other, (HEIGHT, WIDTH), chosen.geometry)
         np.testing.assert_allclose(one, restored, atol=1e-6)
@@ -78,12 +79,12 @@ def test_a_patch_counts_less_towards_its_border():
         said = np.arange(first, first + len(batch["stack"]))
         said = np.where(said < 2, said, 9).astype(np.float32)
         shape = len(said), 16, 8, 4 * CLASSES
-        return [np.broadcast_to(said[:, None, None, None], shape)]
+        return [{"probability": np.broadcast_to(said[:, None, None, None], shape)}]
 
     volume = np.zeros((4, 16, 12), np.uint16)
-    found = sliding.planes(look, volume, WINDOWS[:4], config=chosen, batch=3)
-    for (plane,) in found:
-        line = plane[3, :, 0]
+    found = sliding.slices(look, volume, WINDOWS[:4], config=chosen, batch=3)
+    for (each,) in found:
+        line = each["probability"][3, :, 0]
         assert line[:4].tolist() == [0] * 4
         assert line[8:].tolist() == [1] * 4
         assert (np.diff(line[3:9]) > 0).all()
@@ -116,7 +117,7 @@ def test_the_flipped_view_is_averaged(store):
         volume, {"slice": WINDOWS}
     )["a"]
     expected = (plain + mirrored[:, :, ::-1]) / 2
-    assert np.abs(seen / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(seen.probability / 255 - expected).max() <= 0.5 / 255 + 1e-6
 
 
 def test_members_in_2d_and_3d_are_predicted_side_by_side(store):
@@ -131,6 +132,6 @@ def test_members_in_2d_and_3d_are_predicted_side_by_side(store):
     seen = predictor.predict(volume, {"slice": WINDOWS})
     for name, chosen, net in zip(seen, (flat, deep), nets, strict=True):
         expected = probabilities.quantise(predict(chosen, net, volume))
-        np.testing.assert_array_equal(seen[name], expected)
+        np.testing.assert_array_equal(seen[name].probability, expected)
     # Enough of them for a rate: patches overlap.
     assert predictor.slices() == 4 * 4
