@@ -9,7 +9,8 @@ PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
 KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
-REQUIREMENTS := cat requirements.txt
+REQUIREMENTS := requirements.txt
+TESTS ?= tests
 
 ifdef DATA
 TRUTH ?=
@@ -26,10 +27,10 @@ help:           ## list the targets
 
 setup: $(READY) ## make .venv and install the pinned packages
 
-$(READY): requirements.txt
+$(READY): $(REQUIREMENTS)
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(REQUIREMENTS) | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	touch $(READY)
 
 phantom: setup
@@ -52,9 +53,9 @@ soak: setup     ## the tests that kill and resume, at full size
 bench: setup    ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m tests.bench $(BENCH)
 
-test-latest:    ## the tests on the newest releases, in .venv-latest
-	$(MAKE) setup VENV=.venv-latest REQUIREMENTS="sed s/==.*// requirements.txt"
-	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist worksteal
+test-latest:    ## the tests on the newest releases; TESTS=folders for a part of them
+	$(MAKE) setup VENV=.venv-latest REQUIREMENTS=tests/latest.txt
+	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 kernel: setup   ## a trained run as dataset and kernel for Kaggle; KAGGLE_USER=you EXPERIMENT=unet
 	$(BIN)/python -m competition kernel build --work "$(WORK)" --experiment "$(EXPERIMENT)" --user "$(KAGGLE_USER)"

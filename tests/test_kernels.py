@@ -251,6 +251,11 @@ def test_the_pins_are_those_of_kaggles_image():
         assert f"{pins[name]}.".startswith(f"{image[name]}."), name
 
 
+def test_the_newest_releases_are_of_what_is_required():
+    newest = versions(ROOT / "tests" / "latest.txt")
+    assert newest.keys() == versions(ROOT / "requirements.txt").keys()
+
+
 def test_the_client_that_is_asked_for_is_the_images():
     from competition.kernel import client
 
