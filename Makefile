@@ -10,6 +10,11 @@ WORKERS ?= 2
 KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
 REQUIREMENTS := cat requirements.txt
+# What is also tested on the JAX backend: networks, losses, augmentation, metric.
+ON_JAX := $(addprefix tests/net/test_, networks.py losses.py step.py schedules.py \
+  encoders.py augment.py inference.py checkpoint.py) tests/core/test_metric.py
+# Half the time is compiling; the second level would take longer than it saves.
+JAX := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=1
 
 ifdef DATA
 TRUTH ?=
@@ -19,7 +24,7 @@ TRUTH := $(PHANTOM)/solution.csv
 MAKE_PHANTOM := phantom
 endif
 
-.PHONY: help setup phantom run test lint soak bench test-latest kernel clean
+.PHONY: help setup phantom run test test-jax lint soak bench test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +45,10 @@ run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPE
 
 test: setup lint ## all tests, lint and types
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(MAKE) test-jax
+
+test-jax: setup ## networks, losses and metric on the JAX backend
+	$(JAX) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ON_JAX)
 
 lint: setup     ## ruff and mypy
 	$(BIN)/ruff check .

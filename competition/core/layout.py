@@ -83,7 +83,7 @@ class Search:
 
     @property
     def picture(self) -> pathlib.Path:
-        """The scores of the trials, in their order."""
+        """The best trials' scores by epoch."""
         return self.root / "trials.png"
 
     def trial(self, name: str) -> Run:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from competition.core import files, history, layout, pictures, space
 
 INK = "#6b7280"
+# Curves in the picture.
+SHOWN = 6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def line(trials: Sequence[Trial]) -> str:
 def keep(
     trials: Sequence[Trial], place: layout.Search, plan: space.Plan
 ) -> dict[str, Any]:
-    """Write the best experiment, table and picture; weights stay of the best alone."""
+    """Write the best experiment and the table; weights stay of the best alone."""
     top = best(trials)
     over = [each for each in trials if each.state != "unfinished"]
     for each in over:
@@ -56,10 +58,9 @@ def keep(
     if top:
         about = f"# Trial {top.number} of {place.root}, score {top.score:.4f}.\n\n"
         wanted = space.change(plan, top.values, source=str(place.root))
-        files.write_text(place.best, about + space.as_toml(wanted))
+        files.write_text(place.best, about + space.as_toml(wanted) + "\n")
     if over:
         files.write_text(place.table, _table(over, place, plan))
-        files.write_bytes(place.picture, _picture(over))
     states = [each.state for each in trials]
     return {
         "search": str(place.root),
@@ -72,6 +73,25 @@ def keep(
             for state in ("complete", "pruned", "failed", "unfinished")
         },
     }
+
+
+def draw(trials: Sequence[Trial], place: layout.Search, plan: space.Plan) -> None:
+    """Draw the scores by epoch of the best trials; nothing where there is not one."""
+    first = plan.search.folds[0]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for each in sorted(trials, key=lambda trial: -(trial.score or 0.0)):
+        rows = history.read(place.trial(each.folder).history(first))
+        points = [
+            (row["epoch"] + 1.0, row["score"])
+            for row in rows
+            if row["score"] is not None
+        ]
+        if points and points not in lines.values():
+            lines[f"trial {each.number}"] = points
+    shown = dict(list(lines.items())[:SHOWN])
+    if shown:
+        picture = pictures.curves(shown, xlabel="epoch", ink=INK)
+        files.write_bytes(place.picture, picture)
 
 
 def _lighten(run: layout.Run) -> None:
@@ -95,14 +115,3 @@ def _table(over: list[Trial], place: layout.Search, plan: space.Plan) -> str:
         values = [each.values.get(key) for key in plan.search.space]
         writer.writerow([*about, *values, each.fault])
     return text.getvalue()
-
-
-def _picture(over: list[Trial]) -> bytes:
-    points = {
-        state: [
-            (each.number, each.score or 0.0) for each in over if each.state == state
-        ]
-        for state in ("complete", "pruned", "failed")
-    }
-    shown = {state: each for state, each in points.items() if each}
-    return pictures.curves(shown, xlabel="trial", ink=INK)

@@ -88,6 +88,7 @@ def run(
         _revive(search.study)
         search.keep()
         _go_on(search, count or plan.search.trials, limit)
+        found.draw(search.trials(), place, plan)
         return search.keep()
 
 

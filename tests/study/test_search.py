@@ -24,7 +24,7 @@ BEST = 1e-3
 def plan(tmp_path):
     """Load a plan: a rate of 1e-3 is best; plan(*more lines, settings, epochs)."""
 
-    def load(*lines, settings="startup = 2", epochs=3):
+    def load(*lines, settings="startup = 2\nwarmup = 0", epochs=3):
         path = tmp_path / "mine.toml"
         table = "\n".join(("[search]", settings, "[search.space]", RATE, *lines))
         path.write_text(table)
@@ -94,6 +94,13 @@ def test_the_best_values_are_found_and_bad_trials_are_ended_early(dataset, plan)
     assert result["score"] == pytest.approx(float(top["score"]))
     assert result["params"]["model.widths"] in ([4, 8], [8, 16])
     assert dataset.search("mine").picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_first_epochs_are_spared(dataset, plan):
+    wanted = plan(settings="startup = 2\nwarmup = 2")
+    search.run(dataset, "mine", wanted, train=Learner(), count=8)
+    pruned = [row["epochs"] for row in table(dataset) if row["state"] == "pruned"]
+    assert pruned and set(pruned) == {"3"}
 
 
 def test_the_best_experiment_loads_and_has_its_values(dataset, plan):
@@ -268,6 +275,7 @@ score_every = 1
 tensorboard = false
 [search]
 startup = 1
+warmup = 0
 [search.space]
 "training.learning_rate" = { choices = [1e-2, 1e-12] }
 "model.widths" = { choices = [[4, 8], [6, 8]] }
