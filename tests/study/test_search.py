@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import optuna
 import pytest
 
 from competition import pipeline
@@ -161,6 +162,26 @@ def test_a_killed_trial_goes_on_after_its_last_epoch(dataset, plan):
     assert len(set(learner.epochs)) == len(learner.epochs), "no epoch is made again"
     assert learner.epochs[3:6] == [("mine/trial-1", 0, number) for number in (1, 2, 3)]
     assert [row["epochs"] for row in table(dataset)][:2] == ["3", "3"]
+
+
+def test_killed_while_a_trial_is_set_up_again_it_is_set_up_once(
+    dataset, plan, monkeypatch
+):
+    def kill(*arguments, **named):
+        if arguments in {(2,)} or named:
+            raise Killed
+
+    with pytest.raises(Killed):
+        search.run(dataset, "mine", plan(), train=Learner(after=kill), count=2)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(optuna.Study, "tell", kill)
+        search.run(dataset, "mine", plan(), train=Learner(), count=2)
+    learner = Learner()
+    result = search.run(dataset, "mine", plan(), train=learner, count=2)
+    assert result["complete"] + result["pruned"] == 2
+    assert result["failed"] == result["unfinished"] == 0
+    assert learner.epochs[0] == ("mine/trial-0", 0, 3)
+    assert len(list(dataset.search("mine").root.glob("trial-*"))) == 2
 
 
 def test_a_trial_that_fails_is_one_of_the_trials(dataset, plan, capsys):
