@@ -12,8 +12,8 @@ READY := $(VENV)/ready
 REQUIREMENTS := cat requirements.txt
 # What is also tested on the JAX backend: networks, losses, augmentation, metric.
 ON_JAX := $(addprefix tests/net/test_, networks.py losses.py step.py schedules.py \
-  encoders.py augment.py inference.py checkpoint.py) tests/core/test_metric.py
-# Half the time is compiling; the second level would take longer than it saves.
+  encoders.py augment.py checkpoint.py) tests/core/test_metric.py
+# Most of the time is compiling: not as thoroughly as by default.
 JAX := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=1
 
 ifdef DATA
