@@ -11,6 +11,11 @@ KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
 REQUIREMENTS := requirements.txt
 TESTS ?= tests
+# What is also tested on the JAX backend: networks, losses, augmentation, metric.
+ON_JAX := $(addprefix tests/net/test_, networks.py losses.py step.py schedules.py \
+  encoders.py augment.py checkpoint.py) tests/core/test_metric.py
+# Most of the time is compiling: not as thoroughly as by default.
+JAX := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=1
 
 ifdef DATA
 TRUTH ?=
@@ -20,7 +25,7 @@ TRUTH := $(PHANTOM)/solution.csv
 MAKE_PHANTOM := phantom
 endif
 
-.PHONY: help setup phantom run test lint soak bench test-latest kernel clean
+.PHONY: help setup phantom run test test-jax lint soak bench test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -39,8 +44,11 @@ phantom: setup
 run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPERIMENT=unet for the real thing
 	$(BIN)/python -m competition run --data "$(DATA)" --work "$(WORK)" --experiment "$(EXPERIMENT)" $(if $(TRUTH),--truth "$(TRUTH)")
 
-test: setup lint ## all tests, lint and types
+test: setup lint test-jax ## all tests, lint and types
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-jax: setup ## networks, losses and metric on the JAX backend
+	$(JAX) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ON_JAX)
 
 lint: setup     ## ruff and mypy
 	$(BIN)/ruff check .

@@ -13,7 +13,16 @@ from competition import score as score_step
 from competition import submit as submit_step
 from competition import train as train_step
 from competition import validate as validate_step
-from competition.core import config, console, layout, problems, runs, submission
+from competition.core import (
+    config,
+    console,
+    layout,
+    problems,
+    runs,
+    space,
+    submission,
+)
+from competition.machine import deadline
 
 WORK = pathlib.Path("work")
 
@@ -127,6 +136,34 @@ def run(
             console.note("training goes on with the next call")
             break
     return results
+
+
+def search(
+    experiment: str,
+    *,
+    data: pathlib.Path,
+    work: pathlib.Path = WORK,
+    overrides: tuple[str, ...] = (),
+    name: str | None = None,
+    trials: int | None = None,
+    budget: str | None = None,
+) -> dict[str, Any]:
+    """Search better values for an experiment on prepared data; see `search.run`."""
+    limit = deadline.Deadline(deadline.parse(budget)) if budget else None
+    plan = space.load(experiment, overrides)
+    dataset = layout.dataset(data, work)
+    prepare_step.check_source(data, dataset)
+    # Only here, since it loads Optuna.
+    from competition.study import search as study
+
+    return study.run(
+        dataset,
+        name or config.find(experiment).stem,
+        plan,
+        train=train_step.watched,
+        count=trials,
+        limit=limit,
+    )
 
 
 def _is_trained(job: Job, summary: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import functools
 import pathlib
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 from competition.core import (
@@ -93,16 +94,39 @@ def _train_all(
 
     def code(index: int) -> str:
         rounds = -(-(len(folds) - index) // len(places))
-        part = _part(limit, rounds)
-        where = str(dataset.root), str(run.files.root), folds[index]
-        return (
-            "from competition import train\n"
-            "from competition.machine import process\n"
-            f"process.inside(lambda: train.fold{(*where, part and part.left())!r})"
-        )
+        return _code(dataset, run, folds[index], _part(limit, rounds))
 
     codes = [functools.partial(code, index) for index in range(len(folds))]
     process.run_all(codes, places)
+
+
+def watched(
+    dataset: layout.Dataset,
+    run: runs.Run,
+    *,
+    fold: int,
+    limit: deadline.Deadline | None,
+    go_on: Callable[[], bool],
+) -> None:
+    """Train one fold in a process of its own, which is ended once `go_on` says no.
+
+    `go_on` is asked again and again. As after any kill, the next call goes on.
+    """
+    if not _is_finished(run, fold):
+        code = functools.partial(_code, dataset, run, fold, limit)
+        process.run_all([code], [{}], go_on=go_on)
+
+
+def _code(
+    dataset: layout.Dataset, run: runs.Run, fold: int, limit: deadline.Deadline | None
+) -> str:
+    """What a process of its own is to do."""
+    where = str(dataset.root), str(run.files.root), fold
+    return (
+        "from competition import train\n"
+        "from competition.machine import process\n"
+        f"process.inside(lambda: train.fold{(*where, limit and limit.left())!r})"
+    )
 
 
 def fold(dataset: str, run: str, fold: int, seconds: float | None) -> None:

@@ -13,6 +13,7 @@ HEAVY = {"scipy", "sklearn", "pandas", "cv2"}
 STEPS = {
     "prepare", "train", "predict", "decide", "submit", "validate", "score", "report",
 }  # fmt: skip
+SLOW = FRAMEWORKS | HEAVY | {"optuna"}
 # A part may import the parts right of it.
 LEVELS = [
     {"__main__"}, {"commands"}, {"pipeline"}, STEPS, {"sources", "study", "kernel"},
@@ -72,6 +73,17 @@ def test_frameworks_are_imported_in_net_alone(path):
     )
 
 
+def test_the_search_alone_imports_optuna():
+    users = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(
+            name.split(".")[0] == "optuna" for name in imported(path, top_only=False)
+        )
+    ]
+    assert users == ["study/search.py"]
+
+
 @pytest.mark.parametrize(
     "path",
     [path for path in MODULES if part_of(path) == "core"],
@@ -96,7 +108,7 @@ def test_net_is_imported_only_inside_step_functions(step):
     ],
 )
 def test_light_commands_load_no_framework(code):
-    check = f"import sys; {code}; print(*{FRAMEWORKS | HEAVY!r} & set(sys.modules))"
+    check = f"import sys; {code}; print(*{SLOW!r} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, encoding="utf-8", check=True
     )

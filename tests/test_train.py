@@ -196,6 +196,21 @@ def test_the_child_of_a_killed_training_ends_too(prepared):
     assert len(history.read(path)) == done < 500
 
 
+def test_a_watched_fold_is_trained_for_as_long_as_one_likes(prepared, monkeypatch):
+    job = prepared("training.epochs=500")
+    path = job.run.files.history(0)
+
+    def one_epoch():
+        return not history.read(path)
+
+    train.watched(job.dataset, job.run, fold=0, limit=None, go_on=one_epoch)
+    assert 0 < len(history.read(path)) < 500
+    finished = prepared(name="finished")
+    write_history(finished, 0, [ROW])
+    monkeypatch.setattr(process, "run_all", None)
+    train.watched(job.dataset, finished.run, fold=0, limit=None, go_on=one_epoch)
+
+
 def wait(until, *, seconds):
     end = time.monotonic() + seconds
     while not until():

@@ -43,6 +43,38 @@ def baseline(
         show.scores({method: result})
 
 
+@app.command()
+def search(
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = options.WORK,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="Default: search.trials.")
+    ] = None,
+    budget: options.Budget = None,
+    override: options.Set = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Search better values for the keys in the experiment's [search.space].
+
+    Trials that do worse than the others at the same epoch are ended. Killed or out of
+    time, the next call goes on. best.toml, an experiment, has the best values.
+    """
+    from competition import pipeline
+
+    result = pipeline.search(
+        experiment,
+        data=data,
+        work=work,
+        overrides=tuple(override or ()),
+        name=name,
+        trials=trials,
+        budget=budget,
+    )
+    show.result(result, as_json)
+
+
 @app.command("show")
 def show_scan(
     scan: Annotated[str, typer.Argument(help="A training scan, such as case16_day0.")],

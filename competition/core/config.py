@@ -31,6 +31,9 @@ class Table(pydantic.BaseModel):
     )
 
 
+Kind = typing.TypeVar("Kind", bound=Table)
+
+
 class Geometry(Table):
     """How a slice of any size becomes the network's input, and back."""
 
@@ -282,12 +285,19 @@ class Config(Table):
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
     """Load an experiment by name or path: base, its few lines, then `key=value`s."""
-    path = find(experiment)
+    values = read(experiment, overrides)
+    # How better values are searched for is no part of what a run is.
+    values.pop("search", None)
+    return check(values, Config, source=str(find(experiment)))
+
+
+def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read all that an experiment's TOML and the `overrides` say, not yet checked."""
     values = _read_toml(EXPERIMENTS / "base.toml")
-    values = _merge(values, _read_toml(path))
+    values = _merge(values, _read_toml(find(experiment)))
     for override in overrides:
         values = _merge(values, _parse(override))
-    return _check(values, source=str(path))
+    return values
 
 
 def find(experiment: str) -> pathlib.Path:
@@ -308,12 +318,37 @@ def find(experiment: str) -> pathlib.Path:
 
 def restore(values: dict[str, Any], source: str) -> Config:
     """Rebuild a config from the `values` that a run kept; `source` names the file."""
-    return _check(values, source=source)
+    return check(values, Config, source=source)
+
+
+def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
+    """Make a table of `values`; an error names `source` and every key at fault."""
+    try:
+        return table.model_validate(values)
+    except pydantic.ValidationError as error:
+        lines = [_explain(fault, table) for fault in error.errors()]
+        raise ValueError(f"{source}: " + "\n".join(lines)) from None
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name every value in nested tables by its dotted key."""
+    named: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            named |= flat(value, f"{prefix}{key}.")
+        else:
+            named[f"{prefix}{key}"] = value
+    return named
 
 
 def differences(one: Config, other: Config) -> list[str]:
     """List the keys in which two configs differ, as `key: one -> other`."""
-    first, second = _flat(one.model_dump()), _flat(other.model_dump())
+    return changes(one.model_dump(), other.model_dump())
+
+
+def changes(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """List the keys in which nested tables differ, as `key: one -> other`."""
+    first, second = flat(one), flat(other)
     return [
         f"{key}: {first.get(key)} -> {second.get(key)}"
         for key in sorted(first.keys() | second.keys())
@@ -358,19 +393,11 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _check(values: dict[str, Any], source: str) -> Config:
-    try:
-        return Config.model_validate(values)
-    except pydantic.ValidationError as error:
-        lines = [_explain(fault) for fault in error.errors()]
-        raise ValueError(f"{source}: " + "\n".join(lines)) from None
-
-
-def _explain(fault: Any) -> str:
+def _explain(fault: Any, table: type[Table]) -> str:
     path = [str(part) for part in fault["loc"]]
     key = ".".join(path)
     if fault["type"] == "extra_forbidden":
-        names = list(_table_at(path[:-1]).model_fields)
+        names = list(_table_at(path[:-1], table).model_fields)
         return (
             f"unknown key `{key}`.{nearest(path[-1], names)} Keys: {', '.join(names)}."
         )
@@ -379,18 +406,9 @@ def _explain(fault: Any) -> str:
     return f"`{key}`: {fault['msg']}. Received: {fault['input']!r}."
 
 
-def _table_at(path: list[str]) -> type[Table]:
-    table: Any = Config
+def _table_at(path: list[str], table: Any) -> type[Table]:
     for part in path:
-        table = table.model_fields[part].annotation
+        # In a dict any name leads to its kind of value.
+        inside = typing.get_args(table)[1:] or (table.model_fields[part].annotation,)
+        table = inside[0]
     return typing.cast(type[Table], table)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

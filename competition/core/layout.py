@@ -56,6 +56,42 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Search:
+    """The files of a search, `work/<dataset>/search/<experiment>/`."""
+
+    root: pathlib.Path
+
+    @property
+    def study(self) -> pathlib.Path:
+        """The SQLite file of all trials."""
+        return self.root / "study.db"
+
+    @property
+    def lock(self) -> pathlib.Path:
+        """What one search at a time holds."""
+        return self.root / "lock"
+
+    @property
+    def best(self) -> pathlib.Path:
+        """The experiment with the values of the best trial."""
+        return self.root / "best.toml"
+
+    @property
+    def table(self) -> pathlib.Path:
+        """One row a trial: its state, score and values."""
+        return self.root / "trials.csv"
+
+    @property
+    def picture(self) -> pathlib.Path:
+        """The best trials' scores by epoch."""
+        return self.root / "trials.png"
+
+    def trial(self, name: str) -> Run:
+        """The run that a trial trains."""
+        return Run(self.root / name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Dataset:
     """The files of one prepared data set, `work/<dataset>/`."""
 
@@ -85,12 +121,20 @@ class Dataset:
 
     def run(self, name: str) -> Run:
         """The files of the run called `name`, which is a plain file name."""
-        if not name or name in (".", "..") or set(name) & set("/\\\0"):
-            raise ValueError(
-                "A run's name is one part of a path, such as 'unet'. "
-                f"Received: {name!r}. Choose another --name."
-            )
-        return Run(self.root / "runs" / name)
+        return Run(self.root / "runs" / _plain(name))
+
+    def search(self, name: str) -> Search:
+        """The files of the search called `name`, which is a plain file name."""
+        return Search(self.root / "search" / _plain(name))
+
+
+def _plain(name: str) -> str:
+    if not name or name in (".", "..") or set(name) & set("/\\\0"):
+        raise ValueError(
+            "A run's name is one part of a path, such as 'unet'. "
+            f"Received: {name!r}. Choose another --name."
+        )
+    return name
 
 
 def run_of(dataset: Dataset, experiment: str) -> Run:

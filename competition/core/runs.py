@@ -19,18 +19,20 @@ class Run:
     fingerprint: str
 
 
-def start(dataset: layout.Dataset, name: str, wanted: config.Config) -> Run:
-    """Open the run `name`, made now if it is new.
+def start(
+    dataset: layout.Dataset,
+    name: str,
+    wanted: config.Config,
+    *,
+    place: layout.Run | None = None,
+) -> Run:
+    """Open the run `name`, made now if it is new; in another `place` than usual.
 
     A run keeps the config and the data that it began with; others are an error.
     """
-    if not dataset.manifest.is_file():
-        raise ValueError(
-            f"{dataset.manifest}: not found. Run `python -m competition prepare` first."
-        )
-    manifest = files.read_json(dataset.manifest)
+    manifest = prepared(dataset)
     wanted = _within(wanted, manifest["folds"], dataset=dataset, name=name)
-    place = dataset.run(name)
+    place = place or dataset.run(name)
     if not place.config.is_file() or not _is_begun(place):
         about = {
             "name": name,
@@ -42,6 +44,16 @@ def start(dataset: layout.Dataset, name: str, wanted: config.Config) -> Run:
     run = read(place)
     _same(run, wanted, manifest)
     return run
+
+
+def prepared(dataset: layout.Dataset) -> dict[str, Any]:
+    """What `prepare` says about the data set; without it is an error."""
+    if not dataset.manifest.is_file():
+        raise ValueError(
+            f"{dataset.manifest}: not found. Run `python -m competition prepare` first."
+        )
+    manifest: dict[str, Any] = files.read_json(dataset.manifest)
+    return manifest
 
 
 def _is_begun(place: layout.Run) -> bool:

@@ -25,18 +25,21 @@ def step_back() -> None:
 
 
 def run_all(
-    codes: Sequence[Callable[[], str]], environments: Sequence[Mapping[str, str]]
+    codes: Sequence[Callable[[], str]],
+    environments: Sequence[Mapping[str, str]],
+    *,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Run Python codes, each in a process of its own, one at a time an environment.
 
     A code is made when its turn comes and calls `inside`. What it says on standard
     error passes through; an error in it is raised here with its message. Interrupted,
-    it ends all.
+    or once `go_on`, which is asked again and again, says no, it ends all.
     """
     waiting, free = list(codes), list(environments)
     running: list[_Child] = []
     try:
-        while waiting or running:
+        while (waiting or running) and go_on():
             while waiting and free:
                 running.append(_Child(waiting.pop(0)(), free.pop(0)))
             for child in [each for each in running if each.is_done()]:

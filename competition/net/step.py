@@ -66,11 +66,3 @@ class Step(keras.Model):
         """Return the loss of what `call` returned."""
         outputs = {name: y_pred[name] for name in y_pred if name != "truth"}
         return self.objective(y_pred["truth"], outputs)
-
-
-def xla() -> bool:
-    """Whether to compile with XLA: not by default on TensorFlow, always on JAX.
-
-    On a CPU, TensorFlow's XLA takes twice the time.
-    """
-    return bool(keras.backend.backend() == "jax")

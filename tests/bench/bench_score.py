@@ -115,6 +115,9 @@ def a_fold() -> None:
 
 def seconds_a_slice(batch: int = 4) -> float:
     """The time of a training step of `unet`, by the slices of its batch."""
+    import keras
+
+    from competition.machine import devices
     from competition.net import build, losses, step
 
     settings = config.load("unet")
@@ -125,7 +128,8 @@ def seconds_a_slice(batch: int = 4) -> float:
         "bits": np.ones((batch, *size), np.uint8),
     }
     model = step.Step(build.build(settings, classes=3), losses.build(settings.loss))
-    model.compile(optimizer="adamw", jit_compile=step.xla())
+    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    model.compile(optimizer="adamw", jit_compile=xla)
     model.train_on_batch(inputs)
     return clock.seconds(lambda: model.train_on_batch(inputs), repeats=3) / batch
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from competition.core import arrays, config, layout
+from competition.machine import devices
 from competition.net import build, callbacks, dataset, losses, schedules, step
 from tests.bench import clock
 
@@ -50,6 +51,7 @@ def _busy(work: Callable[[], None]) -> float:
 
 def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     """The bare step and `fit`, as often, on slices of 266 x 266."""
+    import keras
     import tensorflow as tf
 
     size = "geometry.fit=pad", "geometry.height=272", "geometry.width=272"
@@ -58,7 +60,8 @@ def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     stream = dataset.training(table, store, wanted)
     model = step.Step(build.build(wanted, 3), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
-    model.compile(optimizer=optimizer, jit_compile=step.xla())
+    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    model.compile(optimizer=optimizer, jit_compile=xla)
     guard = callbacks.Guard()
     watch = callbacks.Watch(guard, None, pulse=lambda text: None)
     held = iter(tf.data.Dataset.from_tensors(next(iter(stream))).repeat())

@@ -31,6 +31,7 @@ def keras_step(dtype: str) -> Callable[[], object]:
     import numpy as np
 
     from competition.core import config
+    from competition.machine import devices
     from competition.net import build, losses, schedules, step, training
 
     overrides = (
@@ -43,7 +44,8 @@ def keras_step(dtype: str) -> Callable[[], object]:
     keras.config.set_dtype_policy(policy)
     model = step.Step(build.build(wanted, CLASSES), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=100)
-    model.compile(optimizer=optimizer, jit_compile=step.xla())
+    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    model.compile(optimizer=optimizer, jit_compile=xla)
     random = np.random.default_rng(0)
     shape = BATCH, SIZE, SIZE
     batch = {

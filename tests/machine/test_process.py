@@ -50,6 +50,15 @@ def test_a_killed_process_says_by_what_and_to_go_on():
         process.run_all([inside("os.kill(os.getpid(), 9)")], [{}])
 
 
+def test_it_is_ended_once_nobody_wants_it_to_go_on(tmp_path):
+    begun, late = tmp_path / "begun", tmp_path / "late"
+    work = f"(open({str(begun)!r}, 'w'), time.sleep(60), open({str(late)!r}, 'w'))"
+    before = time.monotonic()
+    process.run_all([inside(work)], [{}], go_on=lambda: not begun.exists())
+    assert begun.exists() and not late.exists()
+    assert time.monotonic() - before < 30
+
+
 def test_the_first_fault_ends_the_others(tmp_path):
     slow = f"(time.sleep(60), open({str(tmp_path / 'late')!r}, 'w'))"
     began = time.monotonic()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from competition.core import config
+from competition.machine import devices
 from competition.net import (
     attention_unet,
     build,
@@ -43,7 +44,8 @@ def losses_of_steps(wanted: config.Config, batches: list[dict]) -> list[float]:
     keras.utils.set_random_seed(0)
     model = step.Step(build.build(wanted, CLASSES), losses.build(wanted.loss))
     # Without momentum a step follows its own batch, not the one before.
-    model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=step.xla())
+    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=xla)
     values = []
     for batch in batches:
         # Else it gives the mean of all steps.
