@@ -12,7 +12,6 @@ from rich import progress
 
 from competition.core import (
     arrays,
-    config,
     console,
     evidence,
     files,
@@ -22,6 +21,7 @@ from competition.core import (
     rules,
     runs,
     slices,
+    tables,
     trials,
 )
 
@@ -51,7 +51,7 @@ def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
     return decision
 
 
-def steps(decide: config.Decide, *, members: int) -> list[nested.Step]:
+def steps(decide: tables.Decide, *, members: int) -> list[nested.Step]:
     """The steps of the search: what the config tries, coarse to fine."""
     chosen = [
         nested.Step(name, _replace(field, tuple(values)))

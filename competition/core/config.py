@@ -8,256 +8,37 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from competition.core import tables
+
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
-Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-Positive = Annotated[float, pydantic.Field(gt=0)]
-Weight = Annotated[float, pydantic.Field(ge=0)]
-Fraction = Annotated[float, pydantic.Field(ge=0, lt=1)]
-Count = Annotated[int, pydantic.Field(ge=1)]
-Index = Annotated[int, pydantic.Field(ge=0)]
-# TOML knows arrays only; strict mode would refuse them for a tuple.
-LOOSE = pydantic.Field(strict=False, min_length=1)
-OPTIONAL = pydantic.Field(strict=False)
-# At least so many pixels above a probability, and a presence of at least so much.
-Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
+Kind = typing.TypeVar("Kind", bound=tables.Table)
 
 
-class Table(pydantic.BaseModel):
-    """A part of the config: no unknown keys, no silent conversions, no changes."""
-
-    model_config = pydantic.ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
-    )
-
-
-Kind = typing.TypeVar("Kind", bound=Table)
-
-
-class Geometry(Table):
-    """How a slice of any size becomes the network's input, and back."""
-
-    fit: Literal["pad", "resize"]
-    height: Count
-    width: Count
-
-
-# Names of keras.applications.
-Encoder = Annotated[
-    str,
-    pydantic.Field(
-        pattern=r"^(none|EfficientNetB[0-7]|EfficientNetV2(B[0-3]|S|M|L)"
-        r"|ConvNeXt(Tiny|Small|Base|Large|XLarge)|ResNet(50|101|152))$"
-    ),
-]
-
-
-class Model(Table):
-    """The network: which one, how wide and deep, how regularised.
-
-    What has a default here came later: a run kept without it was made with that value.
-    """
-
-    architecture: Literal[
-        "unet",
-        "attention_unet",
-        "unet_plus_plus",
-        "fcn",
-        "segnet",
-        "deeplab",
-        "unet_3d",
-    ]
-    widths: Annotated[tuple[Count, ...], LOOSE]
-    patch: Annotated[tuple[Count, Count, Count], OPTIONAL] = (16, 64, 64)
-    dropout: Share
-    norm: Literal["batch", "group", "instance"] = "batch"
-    norm_momentum: Share
-    deep_supervision: bool = False
-    presence: bool = False
-    encoder: Encoder = "none"
-    encoder_weights: str = "none"
-
-    @property
-    def volumetric(self) -> bool:
-        """Whether it looks at patches of a scan rather than at stacks about a slice."""
-        return self.architecture == "unet_3d"
-
-    @pydantic.model_validator(mode="after")
-    def _encoder_fits(self) -> "Model":
-        over = "unet", "attention_unet", "deeplab"
-        if self.encoder != "none" and self.architecture not in over:
-            raise ValueError(
-                f"an encoder goes with {', '.join(over)}, not {self.architecture}. "
-                'Set encoder = "none" or another architecture'
-            )
-        if self.encoder == "none" and self.encoder_weights != "none":
-            raise ValueError(
-                "`encoder_weights` need an `encoder`. Name the one that they are of, "
-                'or set encoder_weights = "none"'
-            )
-        return self
-
-
-class Loss(Table):
-    """The weights of the loss's terms, and what shapes the terms.
-
-    A term of weight 0 is left out. What has a default here came later.
-    """
-
-    bce: Weight
-    focal: Weight = 0.0
-    dice: Weight
-    tversky: Weight = 0.0
-    focal_tversky: Weight = 0.0
-    lovasz: Weight = 0.0
-    boundary: Weight = 0.0
-    focal_gamma: Weight = 2.0
-    tversky_alpha: Weight = 0.3
-    tversky_beta: Positive = 0.7
-    focal_tversky_gamma: Positive = 0.75
-    boundary_pixels: Count = 8
-    deep: Share = 0.5
-    presence: Weight = 0.2
-
-    @pydantic.model_validator(mode="after")
-    def _not_all_zero(self) -> "Loss":
-        pixels = self.bce, self.focal, self.lovasz, self.boundary
-        if not any((*pixels, self.dice, self.tversky, self.focal_tversky)):
-            raise ValueError("at least one term of the loss must weigh more than 0")
-        return self
-
-
-class Augment(Table):
-    """What may happen to a training sample: each change's probability, then its limits.
-
-    What is drawn is drawn evenly within the limits. A probability of 0 leaves the
-    change out. What has a default here came later.
-    """
-
-    engine: Literal["auto", "device", "host", "addons", "none"]
-    flip: Share
-    affine: Share
-    shift: Share
-    scale: Fraction
-    rotate_degrees: Weight
-    elastic: Share = 0.0
-    elastic_shift: Annotated[float, pydantic.Field(ge=0, le=0.08)] = 0.04
-    tone: Share = 0.0
-    gain: Fraction = 0.1
-    gamma: Fraction = 0.2
-    bias: Share = 0.0
-    bias_gain: Fraction = 0.3
-    blur: Share = 0.0
-    blur_pixels: Annotated[float, pydantic.Field(gt=0, le=3)] = 1.0
-    noise: Share = 0.0
-    noise_sigma: Share = 0.03
-    holes: Share = 0.0
-    holes_count: Count = 4
-    holes_size: Share = 0.1
-    cutmix: Share = 0.0
-    cutmix_size: Share = 0.5
-    mixup: Share = 0.0
-    mixup_share: Share = 0.5
-
-
-class Sampling(Table):
-    """Which training slices an epoch shows.
-
-    `empties` is the share of the slices without an organ that "positives" and
-    "balanced" keep, others every epoch. Patches lie about such slices; `centred` is
-    the share of them that have an organ in the middle where there is one.
-    """
-
-    slices: Literal["all", "positives", "balanced"] = "all"
-    empties: Share = 0.2
-    centred: Share = 0.5
-
-
-class Training(Table):
-    """How long and how fast a fold is trained, and on what.
-
-    What has a default here came later: a run kept without it was made with that value.
-    """
-
-    batch: Count
-    accumulate: Count = 1
-    epochs: Count
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: Positive
-    weight_decay: Weight
-    momentum: Share = 0.9
-    clip_norm: Weight = 0.0
-    schedule: Literal["cosine", "one_cycle", "polynomial"] = "cosine"
-    power: Positive = 1.0
-    warmup: Share
-    ema: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
-    swa_epochs: Index = 0
-    freeze_epochs: Index = 0
-    patience: Index = 0
-    score_every: Count
-    score_scans: Index = 0
-    samples_every: Index = 0
-    tensorboard: bool = False
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    xla: bool | Literal["auto"] = "auto"
-    deterministic: bool | Literal["auto"] = "auto"
-    gpus: Literal["auto", "one", "folds", "mirror"] = "auto"
-    fresh_process: bool = True
-
-    @pydantic.model_validator(mode="after")
-    def _within_the_epochs(self) -> "Training":
-        for key in ("swa_epochs", "freeze_epochs"):
-            if getattr(self, key) >= self.epochs > 0 and getattr(self, key):
-                raise ValueError(
-                    f"`{key}` must be below `epochs`, which is {self.epochs}. "
-                    f"Received: {getattr(self, key)}"
-                )
-        return self
-
-
-class Decide(Table):
-    """The values that the search for a decision rule tries; without any it is off."""
-
-    weights: Annotated[tuple[Weight, ...], OPTIONAL]
-    thresholds: Annotated[tuple[Share, ...], OPTIONAL]
-    gates: Annotated[tuple[Gate, ...], OPTIONAL]
-    smooth: bool
-    pixels: Annotated[tuple[Count, ...], OPTIONAL]
-    voxels: Annotated[tuple[Count, ...], OPTIONAL]
-    largest: Annotated[tuple[Count, ...], OPTIONAL]
-    holes: bool
-
-
-class Submit(Table):
-    """How often a network looks at a slice it predicts, out of fold as in submit.
-
-    The views are averaged: all flips at all scales, about the slice's centre. Of a
-    blend, each member's own count. A run kept without it was made with these values.
-    """
-
-    tta: Annotated[tuple[Literal["flip"], ...], OPTIONAL] = ()
-    scales: Annotated[
-        tuple[Annotated[float, pydantic.Field(ge=0.5, le=2)], ...], OPTIONAL
-    ] = (1.0,)
-
-
-class Config(Table):
+class Config(tables.Table):
     """Everything that makes a run what it is."""
 
-    seed: Index
-    slices: Annotated[tuple[int, ...], LOOSE]
+    seed: tables.Index
+    slices: Annotated[tuple[int, ...], tables.LOOSE]
     intensity: Literal["slice", "scan"]
-    folds: Annotated[tuple[Index, ...], LOOSE]
-    members: Annotated[tuple[str, ...], OPTIONAL]
-    gate: Annotated[tuple[str, ...], OPTIONAL]
-    geometry: Geometry
-    model: Model
-    loss: Loss
-    augment: Augment
-    sampling: Sampling = Sampling()
-    training: Training
-    decide: Decide
-    submit: Submit = Submit()
+    folds: Annotated[tuple[tables.Index, ...], tables.LOOSE]
+    members: Annotated[tuple[str, ...], tables.OPTIONAL]
+    gate: Annotated[tuple[str, ...], tables.OPTIONAL]
+    geometry: tables.Geometry
+    model: tables.Model
+    loss: tables.Loss
+    augment: tables.Augment
+    sampling: tables.Sampling = tables.Sampling()
+    training: tables.Training
+    decide: tables.Decide
+    submit: tables.Submit = tables.Submit()
+
+    @pydantic.field_validator("folds")
+    @classmethod
+    def _each_once(cls, folds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(folds)) < len(folds):
+            raise ValueError("each fold is trained once. Name it once")
+        return folds
 
     @pydantic.field_validator("members")
     @classmethod
@@ -268,7 +49,9 @@ class Config(Table):
 
     @pydantic.field_validator("model")
     @classmethod
-    def _patch_fits(cls, model: Model, info: pydantic.ValidationInfo) -> Model:
+    def _patch_fits(
+        cls, model: tables.Model, info: pydantic.ValidationInfo
+    ) -> tables.Model:
         geometry = info.data.get("geometry")
         if geometry is None or not model.volumetric:
             return model
@@ -393,7 +176,7 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(fault: Any, table: type[Table]) -> str:
+def _explain(fault: Any, table: type[tables.Table]) -> str:
     path = [str(part) for part in fault["loc"]]
     key = ".".join(path)
     if fault["type"] == "extra_forbidden":
@@ -406,9 +189,9 @@ def _explain(fault: Any, table: type[Table]) -> str:
     return f"`{key}`: {fault['msg']}. Received: {fault['input']!r}."
 
 
-def _table_at(path: list[str], table: Any) -> type[Table]:
+def _table_at(path: list[str], table: Any) -> type[tables.Table]:
     for part in path:
         # In a dict any name leads to its kind of value.
         inside = typing.get_args(table)[1:] or (table.model_fields[part].annotation,)
         table = inside[0]
-    return typing.cast(type[Table], table)
+    return typing.cast(type[tables.Table], table)

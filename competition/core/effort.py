@@ -3,14 +3,14 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from competition.core import config, rules
+from competition.core import rules, tables
 
 # Whether the slices are flipped left to right, and how much they are enlarged.
 View = tuple[bool, float]
 PLAIN: View = (False, 1.0)
 
 
-def views(submit: config.Submit) -> tuple[View, ...]:
+def views(submit: tables.Submit) -> tuple[View, ...]:
     """All combinations of flip and scale, the plain view first."""
     flips = (False, True) if "flip" in submit.tta else (False,)
     scales = (1.0, *(scale for scale in submit.scales if scale != 1.0))

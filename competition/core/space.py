@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from competition.core import config
+from competition.core import config, tables
 
 Number = int | float
 # Of what is no part of a fold's training the search would see nothing.
@@ -19,7 +19,7 @@ _NOT_TRAINED = {"decide", "submit", "folds", "members", "gate"}
 _CHECKED = 2000
 
 
-class Parameter(config.Table):
+class Parameter(tables.Table):
     """The values that one key may have: a range of numbers, or a list of choices."""
 
     low: Number | None = None
@@ -57,21 +57,21 @@ class Parameter(config.Table):
         return {_label(each): each for each in self.choices or self.ends}
 
 
-class Search(config.Table):
+class Search(tables.Table):
     """How to search, and where: `space` has a parameter for each key of the config.
 
     A trial is ended where its best score is below the median of the earlier trials'
     at the same epoch; the first `startup` trials and `warmup` epochs are spared.
     """
 
-    trials: config.Count
-    folds: Annotated[tuple[config.Index, ...], config.LOOSE]
-    startup: config.Count
-    warmup: config.Index
+    trials: tables.Count
+    folds: Annotated[tuple[tables.Index, ...], config.LOOSE]
+    startup: tables.Count
+    warmup: tables.Index
     space: dict[str, Parameter]
 
 
-class _File(config.Table):
+class _File(tables.Table):
     search: Search
 
 

@@ -5,10 +5,10 @@ What is drawn is in draw.py; "device", "host" and "addons" have a module each.
 
 import keras
 
-from competition.core import config
+from competition.core import tables
 
 
-def engine(limits: config.Augment) -> str:
+def engine(limits: tables.Augment) -> str:
     """The engine that `auto` stands for here, or the one that the config names.
 
     A few CPUs cannot feed a GPU, and have nothing else to do where there is none.

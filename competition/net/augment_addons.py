@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from competition.core import config
+from competition.core import tables
 from competition.net import draw
 
 _TOP = 65535
@@ -46,7 +46,7 @@ def addons() -> Any:
 
 
 def apply(
-    batch: dict[str, tf.Tensor], drawn: dict[str, tf.Tensor], limits: config.Augment
+    batch: dict[str, tf.Tensor], drawn: dict[str, tf.Tensor], limits: tables.Augment
 ) -> dict[str, tf.Tensor]:
     """Change "stack", "bits" and "window" of a batch as `drawn`, without mixup.
 
@@ -132,7 +132,7 @@ def _normalise(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
 
 
 def _intensities(
-    stack: tf.Tensor, drawn: dict[str, tf.Tensor], limits: config.Augment
+    stack: tf.Tensor, drawn: dict[str, tf.Tensor], limits: tables.Augment
 ) -> tf.Tensor:
     if "tone" in drawn:
         gain, gamma = tf.split(drawn["tone"][:, None, None, :], 2, axis=-1)
@@ -149,7 +149,7 @@ def _intensities(
     return stack
 
 
-def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: config.Augment) -> tf.Tensor:
+def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: tables.Augment) -> tf.Tensor:
     """One of a few constant filters for each sample."""
     levels = [
         limits.blur_pixels * (1 + each) / draw.BLURS for each in range(draw.BLURS)
@@ -182,7 +182,7 @@ def _noise(stack: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     return drawn[:, 0, None, None, None] * noise
 
 
-def _holes(image: tf.Tensor, holes: tf.Tensor, limits: config.Augment) -> tf.Tensor:
+def _holes(image: tf.Tensor, holes: tf.Tensor, limits: tables.Augment) -> tf.Tensor:
     """Cut out one hole of every sample after the other."""
     size = draw.hole_size(limits, tuple(image.shape[1:3]))
     for hole in tf.unstack(tf.cast(holes, tf.int32), axis=1):

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from competition.core import config
+from competition.core import config, tables
 
 Tensor = Any
 
@@ -24,7 +24,7 @@ def stack_input(config: config.Config) -> Tensor:
     return keras.Input(shape, name="stack")
 
 
-def conv_block(x: Tensor, width: int, model: config.Model, *, name: str) -> Tensor:
+def conv_block(x: Tensor, width: int, model: tables.Model, *, name: str) -> Tensor:
     """Convolution, normalisation, ReLU, twice; the size stays, channels = `width`."""
     x = conv(x, width, model, name=f"{name}_1")
     if model.dropout:
@@ -35,7 +35,7 @@ def conv_block(x: Tensor, width: int, model: config.Model, *, name: str) -> Tens
 def conv(
     x: Tensor,
     width: int,
-    model: config.Model,
+    model: tables.Model,
     *,
     name: str,
     size: int = 3,
@@ -56,7 +56,7 @@ def conv(
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def normalise(x: Tensor, model: config.Model, *, name: str) -> Tensor:
+def normalise(x: Tensor, model: tables.Model, *, name: str) -> Tensor:
     """Normalise over the batch, over groups of channels, or over each channel alone."""
     if model.norm == "batch":
         return layers.BatchNormalization(momentum=model.norm_momentum, name=name)(x)
@@ -65,7 +65,7 @@ def normalise(x: Tensor, model: config.Model, *, name: str) -> Tensor:
     return layers.GroupNormalization(groups, name=name)(x)
 
 
-def encode(x: Tensor, model: config.Model) -> tuple[list[Tensor], Tensor]:
+def encode(x: Tensor, model: tables.Model) -> tuple[list[Tensor], Tensor]:
     """Return the skips, finest first, and the deepest features.
 
     A skip at level l has half the size of that at l - 1, rounded up, and widths[l].
@@ -78,7 +78,7 @@ def encode(x: Tensor, model: config.Model) -> tuple[list[Tensor], Tensor]:
     return skips, conv_block(x, model.widths[-1], model, name="bottom")
 
 
-def decode(x: Tensor, skip: Tensor, model: config.Model, *, level: int) -> Tensor:
+def decode(x: Tensor, skip: Tensor, model: tables.Model, *, level: int) -> Tensor:
     """Bring `x` to the size of the skip at `level`, join the two and convolve."""
     width = model.widths[level]
     x = double(x, skip, width=width, name=f"up{level}")

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from competition.core import config, history
+from competition.core import config, history, tables
 from competition.machine import deadline
 from competition.net import checkpoint
 
@@ -102,7 +102,7 @@ class Keeper(keras.callbacks.Callback):
     def __init__(
         self,
         folder: pathlib.Path,
-        training: config.Training,
+        training: tables.Training,
         *,
         hooks: Hooks,
         state: checkpoint.State,

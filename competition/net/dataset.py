@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from competition.core import arrays, config, geometry, stacks
+from competition.core import arrays, config, geometry, stacks, tables
 from competition.net import augment, draw, samples
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def training(
     ).prefetch(PREFETCH)
 
 
-def _addons(limits: config.Augment) -> Callable[[Batch], Batch]:
+def _addons(limits: tables.Augment) -> Callable[[Batch], Batch]:
     """What tensorflow-addons does to a batch in the graph."""
     from competition.net import augment_addons
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from competition.core import config
+from competition.core import config, tables
 from competition.net import blocks, encoders, heads
 
 Tensor = blocks.Tensor
@@ -45,7 +45,7 @@ def build(config: config.Config, classes: int) -> keras.Model:
     )
 
 
-def pyramid(x: Tensor, width: int, model: config.Model) -> Tensor:
+def pyramid(x: Tensor, width: int, model: tables.Model) -> Tensor:
     """Look at (B, H, W, C) near by, at three distances and as a whole; join these."""
     seen = [blocks.conv(x, width, model, name="near", size=1)]
     for rate in RATES:

@@ -20,7 +20,7 @@ import functools
 
 import numpy as np
 
-from competition.core import config
+from competition.core import tables
 
 # Control points a side. Cubic B-splines of 7 have 4 pieces, so that a shift of 8 % of
 # the side, which is the most that the config lets through, cannot fold the image.
@@ -39,7 +39,7 @@ Drawn = dict[str, np.ndarray]
 Shape = tuple[int, int]
 
 
-def names(limits: config.Augment) -> tuple[str, ...]:
+def names(limits: tables.Augment) -> tuple[str, ...]:
     """What `batch` returns for these limits: only what may happen."""
     chances = {
         "affine": limits.flip + limits.affine,
@@ -57,7 +57,7 @@ def names(limits: config.Augment) -> tuple[str, ...]:
 
 
 def batch(
-    limits: config.Augment,
+    limits: tables.Augment,
     shape: Shape,
     *,
     seed: int,
@@ -155,7 +155,7 @@ def _signed(even: np.ndarray, limit: float) -> np.ndarray:
     return (2 * even - 1) * limit
 
 
-def _affine(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarray:
+def _affine(even: np.ndarray, limits: tables.Augment, shape: Shape) -> np.ndarray:
     flip = even[:, 0] < limits.flip
     moved = even[:, 1] < limits.affine
     scale = 1 + moved * _signed(even[:, 2], limits.scale)
@@ -165,44 +165,44 @@ def _affine(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarra
     return np.stack([flip, scale, angle, x, y], axis=-1)
 
 
-def _elastic(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarray:
+def _elastic(even: np.ndarray, limits: tables.Augment, shape: Shape) -> np.ndarray:
     moved = even[:, 0, None, None, None] < limits.elastic
     grid = even[:, 1:].reshape(-1, POINTS, POINTS, 2)
     return moved * _signed(grid, limits.elastic_shift * min(shape))
 
 
-def _tone(even: np.ndarray, limits: config.Augment) -> np.ndarray:
+def _tone(even: np.ndarray, limits: tables.Augment) -> np.ndarray:
     changed = even[:, 0] < limits.tone
     gain = 1 + changed * _signed(even[:, 1], limits.gain)
     gamma = 1 + changed * _signed(even[:, 2], limits.gamma)
     return np.stack([gain, gamma], axis=-1)
 
 
-def _bias(even: np.ndarray, limits: config.Augment) -> np.ndarray:
+def _bias(even: np.ndarray, limits: tables.Augment) -> np.ndarray:
     changed = even[:, 0, None, None] < limits.bias
     grid = even[:, 1:].reshape(-1, BIAS_POINTS, BIAS_POINTS)
     return changed * _signed(grid, np.log1p(limits.bias_gain))
 
 
-def _blur(even: np.ndarray, limits: config.Augment) -> np.ndarray:
+def _blur(even: np.ndarray, limits: tables.Augment) -> np.ndarray:
     changed = even[:, :1] < limits.blur
     level = 1 + np.floor(even[:, 1:] * BLURS)
     return changed * level * limits.blur_pixels / BLURS
 
 
-def _noise(even: np.ndarray, limits: config.Augment) -> np.ndarray:
+def _noise(even: np.ndarray, limits: tables.Augment) -> np.ndarray:
     changed = even[:, 0] < limits.noise
     place = np.floor(even[:, 2:] * TILE)
     return np.column_stack([changed * even[:, 1] * limits.noise_sigma, place])
 
 
-def hole_size(limits: config.Augment, shape: Shape) -> tuple[int, int]:
+def hole_size(limits: tables.Augment, shape: Shape) -> tuple[int, int]:
     """Height and width of a hole in pixels, even numbers of at least 2."""
     height, width = (2 * max(1, round(limits.holes_size * n / 2)) for n in shape)
     return height, width
 
 
-def _holes(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarray:
+def _holes(even: np.ndarray, limits: tables.Augment, shape: Shape) -> np.ndarray:
     count = limits.holes_count
     made = (even[:, 0] < limits.holes) * (1 + np.floor(even[:, 1] * count))
     shown = np.arange(count) < made[:, None]
@@ -214,7 +214,7 @@ def _holes(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarray
     return shown[..., None] * np.stack(boxes, axis=-1)
 
 
-def _cutmix(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarray:
+def _cutmix(even: np.ndarray, limits: tables.Augment, shape: Shape) -> np.ndarray:
     changed = even[:, 0] < limits.cutmix
     box = []
     for axis in range(2):
@@ -224,7 +224,7 @@ def _cutmix(even: np.ndarray, limits: config.Augment, shape: Shape) -> np.ndarra
     return np.column_stack([_partner(even[:, 1]), *box])
 
 
-def _mixup(even: np.ndarray, limits: config.Augment) -> np.ndarray:
+def _mixup(even: np.ndarray, limits: tables.Augment) -> np.ndarray:
     changed = even[:, 0] < limits.mixup
     share = changed * even[:, 2] * limits.mixup_share
     return np.column_stack([_partner(even[:, 1]), share])

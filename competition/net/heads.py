@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from competition.core import config
+from competition.core import config, tables
 
 Tensor = Any
 Outputs = dict[str, Any]
@@ -24,7 +24,7 @@ def logits(x: Tensor, classes: int, *, name: str = "logits") -> Tensor:
 
 
 def deep(
-    decoded: Sequence[Tensor], classes: int, model: config.Model
+    decoded: Sequence[Tensor], classes: int, model: tables.Model
 ) -> tuple[Tensor, ...]:
     """Logits of features that are not the last; none without deep supervision."""
     if not model.deep_supervision:

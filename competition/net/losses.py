@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from competition.core import config
+from competition.core import tables
 from competition.net import blocks, heads, region_losses
 
 Tensor = Any
@@ -102,7 +102,7 @@ def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
     return ops.cast(share >= 0.5, "float32")
 
 
-def build(loss: config.Loss) -> Sum:
+def build(loss: tables.Loss) -> Sum:
     """Build the weighted sum that the config names; terms of weight 0 are left out."""
     alpha, beta = loss.tversky_alpha, loss.tversky_beta
     terms = [

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competition.core import arrays, config
+from competition.core import arrays, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ def presence(table: "pd.DataFrame", arrays: arrays.Arrays) -> np.ndarray:
     return present
 
 
-def size(present: np.ndarray, sampling: config.Sampling) -> int:
+def size(present: np.ndarray, sampling: tables.Sampling) -> int:
     """How many samples an epoch has."""
     if sampling.slices == "all":
         return len(present)
@@ -35,7 +35,7 @@ def size(present: np.ndarray, sampling: config.Sampling) -> int:
 
 
 def order(
-    present: np.ndarray, sampling: config.Sampling, *, seed: int, epoch: int
+    present: np.ndarray, sampling: tables.Sampling, *, seed: int, epoch: int
 ) -> np.ndarray:
     """The rows of an epoch, shuffled: `size` of them.
 
@@ -53,7 +53,7 @@ def order(
     return random.permutation(np.concatenate([rows, kept]))
 
 
-def _kept(present: np.ndarray, sampling: config.Sampling) -> int:
+def _kept(present: np.ndarray, sampling: tables.Sampling) -> int:
     return round(sampling.empties * np.count_nonzero(present == 0))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from competition.core import config
+from competition.core import tables
 
 Tensor = Any
 # Where one cycle begins and ends, as shares of its peak.
@@ -21,7 +21,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(
-        self, training: config.Training, *, steps: int, first: int = 0
+        self, training: tables.Training, *, steps: int, first: int = 0
     ) -> None:
         self.kind = training.schedule
         self.peak = training.learning_rate
@@ -57,7 +57,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def build_optimizer(
-    training: config.Training, *, steps: int, first: int = 0
+    training: tables.Training, *, steps: int, first: int = 0
 ) -> keras.Optimizer:
     """Build the optimizer of a fold of `steps` batches an epoch, from batch `first`.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
-from competition.core import config, console, history
+from competition.core import config, console, history, tables
 from competition.machine import deadline, devices
 from competition.net import board, callbacks, checkpoint, losses, schedules, step
 
@@ -78,7 +78,7 @@ def fit(
     return state.epochs
 
 
-def build_optimizer(training: config.Training, *, steps: int) -> keras.Optimizer:
+def build_optimizer(training: tables.Training, *, steps: int) -> keras.Optimizer:
     """Build the optimizer of a fold of `steps` batches an epoch; see `schedules`."""
     return schedules.build_optimizer(training, steps=steps)
 
@@ -204,7 +204,7 @@ def _rest(network: keras.Model, resting: bool) -> None:
     layers[ENCODER].trainable = not resting
 
 
-def _xla(training: config.Training) -> bool:
+def _xla(training: tables.Training) -> bool:
     backend = keras.backend.backend()
     return devices.xla(training.xla, devices.find(), backend=backend)
 

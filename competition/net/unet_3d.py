@@ -7,7 +7,7 @@ since a patch is flatter than it is wide.
 import keras
 from keras import layers
 
-from competition.core import config
+from competition.core import config, tables
 from competition.net import blocks, heads
 
 SHALLOWEST = 4
@@ -45,7 +45,7 @@ def halved(x: blocks.Tensor) -> tuple[int, int, int]:
 
 
 def conv_block(
-    x: blocks.Tensor, width: int, model: config.Model, *, name: str
+    x: blocks.Tensor, width: int, model: tables.Model, *, name: str
 ) -> blocks.Tensor:
     """Convolution, normalisation, ReLU, twice; the size stays, channels = `width`."""
     x = _conv(x, width, model, name=f"{name}_1")
@@ -55,7 +55,7 @@ def conv_block(
 
 
 def _conv(
-    x: blocks.Tensor, width: int, model: config.Model, *, name: str
+    x: blocks.Tensor, width: int, model: tables.Model, *, name: str
 ) -> blocks.Tensor:
     x = layers.Conv3D(
         width,
@@ -70,7 +70,7 @@ def _conv(
 
 
 def decode(
-    x: blocks.Tensor, skip: blocks.Tensor, model: config.Model, *, level: int
+    x: blocks.Tensor, skip: blocks.Tensor, model: tables.Model, *, level: int
 ) -> blocks.Tensor:
     """Bring `x` to the size of the skip at `level`, join the two and convolve."""
     width, factors = model.widths[level], halved(skip)
@@ -95,7 +95,7 @@ def logits(x: blocks.Tensor, classes: int, *, name: str) -> blocks.Tensor:
 
 
 def _deep(
-    decoded: list[blocks.Tensor], classes: int, model: config.Model
+    decoded: list[blocks.Tensor], classes: int, model: tables.Model
 ) -> list[blocks.Tensor]:
     """Logits of features that are not the last, each slice's the nearest to it."""
     if not model.deep_supervision:

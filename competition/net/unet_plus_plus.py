@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from competition.core import config
+from competition.core import config, tables
 from competition.net import blocks, heads
 
 
@@ -36,7 +36,7 @@ def build(config: config.Config, classes: int) -> keras.Model:
 def _join(
     row: list[blocks.Tensor],
     below: blocks.Tensor,
-    model: config.Model,
+    model: tables.Model,
     *,
     level: int,
 ) -> blocks.Tensor:

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from competition.core import config, geometry, stacks
+from competition.core import geometry, stacks, tables
 
 
 def of_slice(
     volume: np.ndarray,
     index: int,
     window: tuple[float, float],
-    shape: config.Geometry,
+    shape: tables.Geometry,
 ) -> np.ndarray:
     """Features float32 (h, w, F) of the slice at `index` of a scan (D, H, W).
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from competition.core import config, effort, rules
+from competition.core import effort, rules, tables
 
 FULL = effort.Effort(
     members=("strong", "weak"),
@@ -22,7 +22,7 @@ FULL = effort.Effort(
     ],
 )
 def test_views_are_all_flips_at_all_scales_the_plain_one_first(tta, scales, expected):
-    assert list(effort.views(config.Submit(tta=tta, scales=scales))) == expected
+    assert list(effort.views(tables.Submit(tta=tta, scales=scales))) == expected
 
 
 def test_the_cost_counts_forward_passes():

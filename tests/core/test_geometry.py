@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition.core import config, geometry, metric
+from competition.core import geometry, metric, tables
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
-def placed(height: int, width: int, fit: str = "pad") -> config.Geometry:
-    return config.Geometry(fit=fit, height=height, width=width)
+def placed(height: int, width: int, fit: str = "pad") -> tables.Geometry:
+    return tables.Geometry(fit=fit, height=height, width=width)
 
 
 @given(sizes, sizes)

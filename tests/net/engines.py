@@ -6,7 +6,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from competition.core import config
+from competition.core import tables
 from competition.net import augment_device, augment_host, depth, draw, step
 
 # tensorflow-addons wants to be asked for before TensorFlow is imported.
@@ -25,8 +25,8 @@ STILL = {
 }
 
 
-def limits(**changes: float) -> config.Augment:
-    return config.Augment.model_validate(STILL | changes)
+def limits(**changes: float) -> tables.Augment:
+    return tables.Augment.model_validate(STILL | changes)
 
 
 def phantom(samples: int = 4, *, channels: int = 5) -> dict[str, np.ndarray]:
@@ -47,7 +47,7 @@ def phantom(samples: int = 4, *, channels: int = 5) -> dict[str, np.ndarray]:
     }
 
 
-def drawn(wanted: config.Augment, samples: int = 4, **changes: int) -> draw.Drawn:
+def drawn(wanted: tables.Augment, samples: int = 4, **changes: int) -> draw.Drawn:
     place = {"seed": 0, "epoch": 0} | changes
     return draw.batch(wanted, (56, 64), positions=range(samples), **place)
 
@@ -56,7 +56,7 @@ def apply(
     engine: str,
     batch: dict[str, np.ndarray],
     numbers: draw.Drawn,
-    wanted: config.Augment | None = None,
+    wanted: tables.Augment | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the network would get: stacks 0..1 (B, H, W, K), planes (B, H, W, C)."""
     batch = {name: value.copy() for name, value in batch.items()}
@@ -75,7 +75,7 @@ def apply(
 
 
 def _addons(
-    batch: dict[str, np.ndarray], numbers: draw.Drawn, wanted: config.Augment
+    batch: dict[str, np.ndarray], numbers: draw.Drawn, wanted: tables.Augment
 ) -> dict[str, np.ndarray]:
     from competition.net import augment_addons
 

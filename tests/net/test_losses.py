@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from competition.core import config
+from competition.core import tables
 from competition.net import losses, region_losses
 
 CERTAIN = 50.0  # a logit whose probability is 1 in float32
@@ -220,8 +220,8 @@ def test_on_an_empty_mask_all_pixels_cost_the_most():
 # Sums
 
 
-def weights(**changes: float) -> config.Loss:
-    return config.Loss.model_validate({"bce": 0.0, "dice": 0.0} | changes)
+def weights(**changes: float) -> tables.Loss:
+    return tables.Loss.model_validate({"bce": 0.0, "dice": 0.0} | changes)
 
 
 def test_the_sum_weighs_its_terms_and_averages_the_samples():

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from competition.core import config
+from competition.core import tables
 from competition.net import sampling
 
 # Four with class 0, one with class 1 alone, one with both, ten empty.
 PRESENT = np.array([1] * 4 + [2, 3] + [0] * 10)
 
 
-def kind(slices: str, empties: float = 0.2) -> config.Sampling:
-    return config.Sampling(slices=slices, empties=empties)
+def kind(slices: str, empties: float = 0.2) -> tables.Sampling:
+    return tables.Sampling(slices=slices, empties=empties)
 
 
 def order(slices: str, *, epoch: int = 0, empties: float = 0.2) -> np.ndarray:

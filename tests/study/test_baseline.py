@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from competition.core import config, files, layout
+from competition.core import config, files, layout, tables
 from competition.study import baseline, features, simple, superpixels
 
 
@@ -52,7 +52,7 @@ def test_superpixels_follow_the_grey_values_and_average_what_they_hold():
 def test_features_are_of_the_slice_its_neighbours_and_its_place():
     volume = np.zeros((3, 8, 8), np.uint16)
     volume[0], volume[1], volume[2] = 10, 20, 30
-    shape = config.Geometry(fit="pad", height=8, width=8)
+    shape = tables.Geometry(fit="pad", height=8, width=8)
     seen = features.of_slice(volume, 1, (0.0, 40.0), shape)
     assert seen.shape == (8, 8, 11)
     assert seen[4, 4, :3].tolist() == [0.5, 0.25, 0.75]
