@@ -26,7 +26,7 @@ class Parameter(tables.Table):
     high: Number | None = None
     step: Annotated[Number, pydantic.Field(gt=0)] | None = None
     log: bool = False
-    choices: Annotated[tuple[Any, ...], config.OPTIONAL] = ()
+    choices: Annotated[tuple[Any, ...], tables.OPTIONAL] = ()
 
     @pydantic.model_validator(mode="after")
     def _one_of_both(self) -> "Parameter":
@@ -65,7 +65,7 @@ class Search(tables.Table):
     """
 
     trials: tables.Count
-    folds: Annotated[tuple[tables.Index, ...], config.LOOSE]
+    folds: Annotated[tuple[tables.Index, ...], tables.LOOSE]
     startup: tables.Count
     warmup: tables.Index
     space: dict[str, Parameter]
