@@ -56,7 +56,7 @@ def search(
     name: options.Name = None,
     as_json: options.Json = False,
 ) -> None:
-    """Search better values for the keys in the experiment's [search.space].
+    """Search better values for the keys under `search.space` in the experiment's TOML.
 
     Trials that do worse than the others at the same epoch are ended. Killed or out of
     time, the next call goes on. best.toml, an experiment, has the best values.
