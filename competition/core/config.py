@@ -21,7 +21,7 @@ class Config(tables.Table):
     seed: tables.Index
     slices: Annotated[tuple[int, ...], tables.LOOSE]
     intensity: Literal["slice", "scan"]
-    folds: Annotated[tuple[tables.Index, ...], tables.LOOSE]
+    folds: tables.Folds
     members: Annotated[tuple[str, ...], tables.OPTIONAL]
     gate: Annotated[tuple[str, ...], tables.OPTIONAL]
     geometry: tables.Geometry
@@ -32,13 +32,6 @@ class Config(tables.Table):
     training: tables.Training
     decide: tables.Decide
     submit: tables.Submit = tables.Submit()
-
-    @pydantic.field_validator("folds")
-    @classmethod
-    def _each_once(cls, folds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(folds)) < len(folds):
-            raise ValueError("each fold is trained once. Name it once")
-        return folds
 
     @pydantic.field_validator("members")
     @classmethod

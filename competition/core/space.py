@@ -65,7 +65,7 @@ class Search(tables.Table):
     """
 
     trials: tables.Count
-    folds: Annotated[tuple[tables.Index, ...], tables.LOOSE]
+    folds: tables.Folds
     startup: tables.Count
     warmup: tables.Index
     space: dict[str, Parameter]

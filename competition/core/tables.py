@@ -17,6 +17,15 @@ OPTIONAL = pydantic.Field(strict=False)
 Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
 
 
+def _each_once(folds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(folds)) < len(folds):
+        raise ValueError("each fold is trained once. Name it once")
+    return folds
+
+
+Folds = Annotated[tuple[Index, ...], LOOSE, pydantic.AfterValidator(_each_once)]
+
+
 class Table(pydantic.BaseModel):
     """A part of the config: no unknown keys, no silent conversions, no changes."""
 

@@ -128,6 +128,7 @@ def test_of_many_combinations_a_sample_is_checked(load):
     ("asked", "message"),
     [
         (dict(settings="folds = [7]"), r"`search\.folds` must be of.*Received: \[7\]"),
+        (dict(settings="folds = [0, 0]"), r"`search\.folds`: .*Name it once"),
         (dict(settings="trials = 0"), r"`search\.trials`: .*greater"),
         (dict(settings="trails = 3"), r"`search\.trails`\. Did you mean 'trials'"),
         (dict(head='members = ["a", "b"]'), "a blend has none of its own"),
