@@ -193,4 +193,5 @@ def _write(value: Any) -> str:
 
 
 def _label(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    # TOML's dates are no JSON; that no key takes one is said later.
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -96,6 +96,8 @@ RATE = '"training.learning_rate" = '
         ('"model.architecture" = { low = 1, high = 4 }', "'unet' is none.*`choices`"),
         ('"model.architecture" = { choices = ["unet", "vnet"] }',
          r"model\.architecture = vnet: `model\.architecture`: .*'vnet'"),
+        ('"model.norm" = { choices = ["group", 2026-01-01] }',
+         r"`model\.norm`: .*datetime\.date\(2026, 1, 1\)"),
         ('"model.widths" = { choices = [[4, 8], []] }', r"model\.widths = \[\]"),
     ],
 )  # fmt: skip
