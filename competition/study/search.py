@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import optuna
+import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from competition.core import config, console, history, layout, runs, space
@@ -112,13 +113,20 @@ def _open(
 ) -> optuna.Study:
     """Open the study, made now if it is new; another plan or other data is an error."""
     search = plan.search
-    study = optuna.create_study(
-        storage=f"sqlite:///{place.study.resolve()}",
-        study_name="search",
-        direction="maximize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(search.startup, search.warmup),
-    )
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{place.study.resolve()}",
+            study_name="search",
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(search.startup, search.warmup),
+        )
+    except (sqlalchemy.exc.DatabaseError, optuna.exceptions.StorageInternalError) as e:
+        raise ValueError(
+            f"{place.study}: not a study that can be read ({str(e).splitlines()[0]}). "
+            "Bring it back, delete the folder, or search under another name with "
+            "--name OTHER."
+        ) from e
     about = {
         "fingerprint": runs.prepared(dataset)["fingerprint"],
         "config": plan.base.model_dump(mode="json"),

@@ -267,6 +267,13 @@ def test_another_search_under_the_same_name_is_refused(dataset, plan):
         search.run(dataset, "mine", plan(epochs=4), train=Learner(), count=1)
 
 
+def test_a_damaged_study_is_named(dataset, plan):
+    place = dataset.search("mine")
+    files.write_bytes(place.study, b"no database" * 100)
+    with pytest.raises(ValueError, match=r"study\.db: not a study .*--name OTHER"):
+        search.run(dataset, "mine", plan(), train=Learner(), count=1)
+
+
 def test_two_at_a_time_are_refused(dataset, plan):
     def again(count):
         with pytest.raises(ValueError, match="another process is searching here"):
