@@ -26,10 +26,17 @@ def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
     }
 
 
+def _made_by(run: runs.Run, fold: int) -> str:
+    """What probabilities are kept under: the weights, and whose word on presence."""
+    digest = runs.digest(run, fold)
+    # Without this mark a file is of before the heads were asked, as submit asks them.
+    return f"{digest}-presence" if run.config.model.presence else digest
+
+
 def _predict_fold(
     dataset: layout.Dataset, run: runs.Run, table: Any, *, fold: int
 ) -> int:
-    weights = runs.digest(run, fold)
+    weights = _made_by(run, fold)
     rows = slices.held_out(table, fold)
     wanted = [
         scan

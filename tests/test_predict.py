@@ -1,0 +1,42 @@
+"""Out-of-fold prediction: what is there is left, unless it is of other makers."""
+
+import numpy as np
+import pytest
+
+from competition import predict
+from competition.core import config, files, probabilities, runs
+from competition.net import inference
+from tests import by_hand
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch):
+    """A data set and a trained run with presence heads, which all say 200."""
+    dataset, _ = by_hand.scored_run(tmp_path)
+    run = runs.start(dataset, "heads", config.load("smoke", ("model.presence=true",)))
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"weights")
+        files.write_text(run.files.history(fold), "epoch,loss,score,seconds\n0,1,1,1\n")
+
+    class Predictor:
+        def __init__(self, members):
+            self.name = members[0].name
+
+        def predict(self, volume, windows):
+            blank = np.zeros((*volume.shape, 2), np.uint8)
+            heads = np.full((len(volume), 2), 200, np.uint8)
+            return {self.name: probabilities.seen(blank, heads)}
+
+    monkeypatch.setattr(inference, "load", lambda *_: None)
+    monkeypatch.setattr(inference, "Predictor", Predictor)
+    return dataset, run
+
+
+def test_predicted_before_the_heads_were_asked_it_is_predicted_again(said):
+    dataset, run = said
+    path = run.files.oof("case1_day0")
+    blank = probabilities.seen(np.zeros((*by_hand.SHAPE, 2), np.uint8))
+    probabilities.write(path, blank, made_by=runs.digest(run, 0))
+    assert predict.run(dataset, run)["predicted"] == 3
+    assert (probabilities.read_presence(path) == 200).all()
+    assert predict.run(dataset, run)["predicted"] == 0
