@@ -146,14 +146,20 @@ def predict_scan(
 ) -> np.ndarray:
     """Return the mean probabilities float32 (D, H, W, C) of a uint16 scan (D, H, W).
 
-    Each network looks once. `windows` (D, 2) holds the low and high of each slice; 0
-    where `fit` cropped.
+    Each network looks once, with ever smaller batches where memory asks for it.
+    `windows` (D, 2) holds the low and high of each slice; 0 where `fit` cropped.
     """
     compiled = _once(tuple(networks), config)
-    stream = _restored(
-        compiled, volume, windows, config=config, batch=config.training.batch
-    )
-    return np.stack([seen["probability"] for (seen,) in stream])
+    batch = config.training.batch
+    while True:
+        stream = _restored(compiled, volume, windows, config=config, batch=batch)
+        try:
+            return np.stack([seen["probability"] for (seen,) in stream])
+        except Exception as error:
+            # Raised, it would be taken for the training's, which cannot help it.
+            if not devices.is_out_of_memory(error) or batch == 1:
+                raise
+            batch //= 2
 
 
 def _restored(

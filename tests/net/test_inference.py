@@ -176,6 +176,21 @@ def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
     assert [text[-9:] for text in said] == ["2 slices.", "1 slices."]
 
 
+def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatch):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    expected = inference.predict_scan([same], volume, WINDOWS, tiny)
+    original = ensemble.Ensemble.predict_on_batch
+
+    def small(self, batch):
+        if len(batch["stack"]) > 1:
+            raise ResourceExhaustedError("OOM when allocating")
+        return original(self, batch)
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
+    received = inference.predict_scan([same], volume, WINDOWS, tiny)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
 def test_out_of_memory_for_a_single_slice_is_an_error(store, tiny, monkeypatch):
     def fail(self, batch):
         raise ResourceExhaustedError("OOM when allocating")
