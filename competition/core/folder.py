@@ -94,7 +94,7 @@ def _walk(folder: str, depth: int = 4) -> Iterator[str]:
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
+            if images.is_folder(entry):
                 yield from _walk(entry.path, depth - 1)
             else:
                 there = not entry.is_symlink() or os.path.exists(entry.path)

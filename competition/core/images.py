@@ -74,8 +74,8 @@ def find(data: pathlib.Path, part: str) -> list[Image]:
 def look(data: pathlib.Path, part: str) -> tuple[list[Image], list[problems.Problem]]:
     """List the slices of `data/part`, and what lies there that is none."""
     found: dict[tuple[int, int, int], Image] = {}
-    faults = []
-    for scan, entry in _entries(data, part):
+    faults: list[problems.Problem] = []
+    for scan, entry in _entries(data / part, faults):
         path = f"{part}/case{scan[1]}/{scan[0]}/scans/{entry.name}"
         name = _NAME.fullmatch(entry.name)
         image = _describe(scan, name, path) if name else None
@@ -94,22 +94,39 @@ def look(data: pathlib.Path, part: str) -> tuple[list[Image], list[problems.Prob
 
 
 def _entries(
-    data: pathlib.Path, part: str
+    path: pathlib.Path, faults: list[problems.Problem]
 ) -> Iterator[tuple[re.Match[str], os.DirEntry[str]]]:
     """All that lies in the scan folders, with the match of the scan's name."""
-    for case in _folders(data / part):
-        for day in _folders(case):
+    for case in filter(is_folder, _list(path, faults)):
+        for day in filter(is_folder, _list(pathlib.Path(case), faults)):
             scan = _SCAN.fullmatch(day.name)
-            if scan and case.name == f"case{scan[1]}" and (day / "scans").is_dir():
-                with os.scandir(day / "scans") as entries:
-                    yield from ((scan, entry) for entry in entries)
+            if scan and case.name == f"case{scan[1]}":
+                whose = f"case{int(scan[1])}_day{int(scan[2])}"
+                slices = _list(pathlib.Path(day, "scans"), faults, scan=whose)
+                yield from ((scan, entry) for entry in slices)
 
 
-def _folders(path: pathlib.Path) -> list[pathlib.Path]:
-    if not path.is_dir():
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder; a link that leads round in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _list(
+    path: pathlib.Path, faults: list[problems.Problem], *, scan: str | None = None
+) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name; one that cannot be read costs only itself."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with os.scandir(path) as entries:
-        return sorted(pathlib.Path(entry) for entry in entries if entry.is_dir())
+    except OSError as error:
+        text = f"{path}: the folder cannot be read ({error.strerror}). Restore it."
+        faults.append(problems.Problem("unreadable folder", text, scan))
+        return []
 
 
 def _fault(
@@ -126,8 +143,11 @@ def _fault(
             f"expected at most {_LARGEST} pixels a side, received {image.width} x "
             f"{image.height}. Remove the file or make it smaller."
         )
+    if not (entry.is_symlink() or entry.is_file() or entry.is_dir()):
+        return "expected a file, received a pipe, socket or device. Remove it."
     if entry.is_symlink():
-        target = pathlib.Path(entry).resolve()
+        # Not `Path.resolve`, which raises where links lead round in a circle.
+        target = pathlib.Path(os.path.realpath(entry))
         if not target.is_relative_to(data.resolve()):
             return (
                 f"the link leaves the data folder, to {target}. "

@@ -1,5 +1,8 @@
 """Slices: names, headers, pixels, and what may be wrong with them."""
 
+import os
+import pathlib
+
 import cv2
 import numpy as np
 import pytest
@@ -107,3 +110,40 @@ def test_the_range_ignores_a_few_extremes_and_is_never_empty():
     each, both = images.ranges(np.stack([image, flat]))
     assert each == [(50, 500), (7, 8)]
     assert both == (7, 500)
+
+
+def test_links_in_a_circle_are_no_folders_and_cost_one_slice(competition):
+    whole = images.find(competition, "test")
+    path = competition / whole[0].path
+    path.unlink()
+    path.symlink_to(path.name)
+    (competition / "test" / "circle").symlink_to("circle")
+    assert images.look(competition, "test") == (whole, [])
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        images.read(path, whole[0].shape)
+
+
+def test_a_folder_that_cannot_be_read_costs_its_scan_alone(competition, monkeypatch):
+    whole, scandir = images.find(competition, "test"), os.scandir
+    bad = competition / pathlib.Path(whole[0].path).parent
+
+    def fail(path):
+        if pathlib.Path(path) == bad:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    found, faults = images.look(competition, "test")
+    assert found == [image for image in whole if image.scan != whole[0].scan]
+    assert [fault.scan for fault in faults] == [whole[0].scan]
+    assert "the folder cannot be read (Permission denied)" in faults[0].text
+
+
+def test_a_pipe_is_no_slice(competition):
+    image, *others = images.find(competition, "test")
+    path = competition / image.path
+    path.unlink()
+    os.mkfifo(path)
+    found, faults = images.look(competition, "test")
+    assert found == others
+    assert "received a pipe, socket or device. Remove it." in faults[0].text
