@@ -52,7 +52,9 @@ def border(mask: np.ndarray) -> Border:
     import cv2
 
     plane = mask.astype(np.uint8)
-    y, x = np.nonzero(plane - cv2.erode(plane, np.ones((3, 3), np.uint8)))
+    inner = cv2.erode(plane, np.ones((3, 3), np.uint8))
+    # A mask that fills its slice has no border: all of it stands for one.
+    y, x = np.nonzero(plane if inner.all() else plane - inner)
     every = math.ceil(len(y) / _POINTS)
     y, x = y[::every], x[::every]
     smooth = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _BLUR)

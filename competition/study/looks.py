@@ -41,7 +41,10 @@ def describe(seen: list[np.ndarray], mask: np.ndarray, unit: float) -> list[floa
 
     grey, *details = seen
     plane = mask.astype(np.uint8)
-    depth = cv2.distanceTransform(plane, cv2.DIST_L2, 3) / unit
+    # Where a mask fills its slice, OpenCV says that its end is 3e38 pixels away.
+    depth = (
+        cv2.distanceTransform(plane, cv2.DIST_L2, 3).clip(max=max(mask.shape)) / unit
+    )
     away = cv2.distanceTransform(1 - plane, cv2.DIST_L2, 3) / unit
     rim = grey[(away > 0) & (away <= _RIM)]
     look = [float(rim.mean()) if rim.size else 0.0]
