@@ -4,7 +4,9 @@ It is made for a single blind run: what the data or the machine do to it costs t
 of a slice or a scan, is told in submit.log, and a valid file comes out in time.
 """
 
+import errno
 import hashlib
+import os
 import pathlib
 import time
 from typing import Any
@@ -42,6 +44,7 @@ def run(
     out = out or run.files.submission
     if not data.is_dir():
         raise ValueError(f"{data}: no such folder. Check --data.")
+    _check_out(out)
     folds = _folds(run)
     test = testset.look(data, run.classes)
     key = _key(run, test, data)
@@ -71,8 +74,21 @@ def run(
         kept.remove()
     said.end(summary)
     if fault:
-        raise ValueError(f"{out} is written, but its masks are empty: {fault}")
+        which = "masks of this call" if kept.done else "masks"
+        raise ValueError(f"{out} is written, but its {which} are empty: {fault}")
     return summary
+
+
+def _check_out(out: pathlib.Path) -> None:
+    """Refuse a file that cannot be written, before hours of work, not after them."""
+    if out.is_dir():
+        raise ValueError(
+            f"{out}: expected the path of a file, received a folder. Give one in it "
+            f"as --out, such as {out / 'submission.csv'}."
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out.parent, os.W_OK):
+        raise ValueError(f"{out.parent} cannot be written to. Give another --out.")
 
 
 def _folds(run: runs.Run) -> list[int]:
@@ -110,8 +126,8 @@ def _predict(
     except ValueError as error:
         return str(error)
     stages.Stages(data, team, run.classes, kept, said).run(todo, end)
-    predicted = any(name in kept.done for name in todo)
-    return None if predicted else "no scan could be predicted; see submit.log."
+    # Those of a killed run as well: the file has their masks.
+    return None if kept.done else "no scan could be predicted; see submit.log."
 
 
 def _fill(wanted: list[testset.Pair], kept: parts.Parts) -> list[submission.Row]:
@@ -126,7 +142,9 @@ def _fill(wanted: list[testset.Pair], kept: parts.Parts) -> list[submission.Row]
 def _write(out: pathlib.Path, rows: list[submission.Row], kept: parts.Parts) -> None:
     try:
         submission.write(out, rows)
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
         # A full disk has room for one of the two, and all parts are in memory.
         kept.remove()
         submission.write(out, rows)

@@ -1,6 +1,7 @@
 """Submissions for every kind of test folder."""
 
 import json
+import os
 import shutil
 import time
 
@@ -372,3 +373,54 @@ def test_a_damaged_slice_costs_neither_the_file_nor_the_exit_code(
     summary, rows, _ = submit(finished, competition, tmp_path)
     assert summary["valid"] is True
     assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def test_a_place_that_cannot_be_written_is_an_error_before_the_work(
+    finished, competition, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(crew, "Crew", None)
+    root = finished[0].run.files.root
+    with pytest.raises(ValueError, match="the path of a file, received a folder"):
+        pipeline.submit(root, data=competition, out=tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ValueError, match=r"cannot be written to\. Give another --out"):
+        pipeline.submit(root, data=competition, out=tmp_path / "submission.csv")
+
+
+def test_a_file_that_cannot_be_replaced_costs_no_finished_scan(
+    finished, competition, tmp_path, monkeypatch
+):
+    def fail(path, rows):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(submission, "write", fail)
+        with pytest.raises(PermissionError):
+            submit(finished, competition, tmp_path)
+    monkeypatch.setattr(crew, "Crew", None)
+    _, _, out = submit(finished, competition, tmp_path)
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+
+
+def test_gone_on_with_and_out_of_time_what_is_done_is_no_error(
+    finished, competition, tmp_path, monkeypatch
+):
+    encode, names = stages._encode, []
+
+    def kill(bits, scan, classes):
+        if names:
+            raise KeyboardInterrupt
+        names.append(scan.name)
+        return encode(bits, scan, classes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_encode", kill)
+        with pytest.raises(KeyboardInterrupt):
+            submit(finished, competition, tmp_path)
+    out = tmp_path / "submission.csv"
+    root = finished[0].run.files.root
+    summary = pipeline.submit(root, data=competition, out=out, budget="0s")
+    assert summary["events"]["no time"] == summary["scans"] - 1
+    assert not summary["complete"]
+    filled = {row.id for row in submission.read(out, None) if row.rle}
+    assert {images.scan_of(id) for id in filled} == set(names)
