@@ -51,9 +51,10 @@ def run(
     # Beside the submission, for a run's folder on Kaggle cannot be written.
     log = out.with_name("submit.log")
     done = journal.summary(log)
-    if out.is_file() and done.get("key") == key and done.get("complete"):
-        return done
-    kept = parts.Parts(out.with_name(".submit.part"), key)
+    if done.get("key") == key and done.get("complete"):
+        if out.is_file() and done.get("digest") == _digest(out):
+            return done
+    kept = parts.Parts(out.with_name(f".{out.name}.part"), key)
     said = journal.Journal(log, go_on=bool(kept.done))
     said.warn_all(test.faults)
     if not test.wanted:
@@ -69,6 +70,7 @@ def run(
         "events": dict(said.counts),
         "complete": kept.done.keys() >= test.scans.keys(),
         "key": key,
+        "digest": _digest(out),
     }
     if summary["complete"]:
         kept.remove()
@@ -148,6 +150,10 @@ def _write(out: pathlib.Path, rows: list[submission.Row], kept: parts.Parts) -> 
         # A full disk has room for one of the two, and all parts are in memory.
         kept.remove()
         submission.write(out, rows)
+
+
+def _digest(out: pathlib.Path) -> str:
+    return hashlib.sha256(out.read_bytes()).hexdigest()[:16]
 
 
 def _key(run: runs.Run, test: testset.TestSet, data: pathlib.Path) -> str:

@@ -251,7 +251,7 @@ def test_a_killed_run_goes_on_at_the_next_scan(
     _, _, out = submit(finished, competition, tmp_path)
     assert names[0] not in seen
     assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
-    assert not out.with_name(".submit.part").exists()
+    assert not out.with_name(".submission.csv.part").exists()
 
 
 class Clock:
@@ -341,7 +341,7 @@ def test_in_time_with_models_that_are_too_slow(
 def test_on_a_full_disk_the_parts_make_room(
     finished, competition, tmp_path, monkeypatch
 ):
-    write, part = submission.write, tmp_path / ".submit.part"
+    write, part = submission.write, tmp_path / ".submission.csv.part"
 
     def full(path, rows):
         if part.exists():
@@ -424,3 +424,22 @@ def test_gone_on_with_and_out_of_time_what_is_done_is_no_error(
     assert not summary["complete"]
     filled = {row.id for row in submission.read(out, None) if row.rle}
     assert {images.scan_of(id) for id in filled} == set(names)
+
+
+def test_a_submission_that_was_changed_is_written_again(
+    finished, competition, tmp_path
+):
+    _, _, out = submit(finished, competition, tmp_path)
+    whole = out.read_bytes()
+    out.write_bytes(whole[:100])
+    assert submit(finished, competition, tmp_path)[0]["valid"]
+    assert out.read_bytes() == whole
+
+
+def test_two_submissions_in_a_folder_keep_their_own_parts(
+    finished, competition, tmp_path
+):
+    other = tmp_path / ".other.csv.part"
+    other.write_text("kept")
+    submit(finished, competition, tmp_path)
+    assert other.read_text() == "kept"

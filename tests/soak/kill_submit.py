@@ -19,7 +19,7 @@ def main(run: str, data: str, out: str, kills: str) -> None:
     """Kill as often as asked, then let it end."""
     draw = random.Random(0)
     done: list[int] = []
-    part = pathlib.Path(out).with_name(".submit.part")
+    part = pathlib.Path(out).with_name(f".{pathlib.Path(out).name}.part")
     while len(done) < int(kills):
         child = start(run, data, out)
         wanted = lines(part) + draw.randint(1, 3)
