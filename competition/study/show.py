@@ -44,6 +44,12 @@ def run(
             f"{dataset.slices} has no scan {scan!r}. Expected one of the training "
             f"scans, such as {known}."
         )
+    held_out = slices.held_out_scans(table, list(run.config.folds))
+    if scan not in held_out:
+        raise ValueError(
+            f"{scan} was held out by no fold of {run.name}. Expected a scan that was, "
+            f"such as {', '.join(held_out[:5])}."
+        )
     out = out or run.files.root / "show" / f"{scan}.png"
     stages = trace(run, scan)
     volume, truth = (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from competition.core import arrays, files, masks, rules
+from competition.core import arrays, files, masks, rules, slices
 from competition.study import show
 from tests import by_hand
 
@@ -60,3 +60,11 @@ def test_an_unknown_scan_names_some_that_there_are(scored):
 
 def test_without_any_mask_slices_are_taken_evenly():
     assert show.choose(np.zeros((9, 2, 2), bool), 3) == [2, 4, 6]
+
+
+def test_a_scan_that_no_trained_fold_held_out_is_an_error(finished):
+    job, _ = finished
+    table = slices.read(job.dataset.slices)
+    scan = slices.scans(table[table["fold"] > 1])[0]
+    with pytest.raises(ValueError, match=r"held out by no fold of smoke\. Expected"):
+        show.run(job.dataset, job.run, scan=scan)
