@@ -115,9 +115,9 @@ def _unchanged(
     if not (dataset.manifest.is_file() and dataset.slices.is_file()):
         return None
     manifest: dict[str, Any] = files.read_json(dataset.manifest)
-    same = isinstance(manifest, dict) and all(
-        manifest.get(key) == value for key, value in made_with.items()
-    )
+    if not isinstance(manifest, dict):
+        return None
+    same = all(manifest.get(key) == value for key, value in made_with.items())
     names = manifest.get("names", ())
     paths = [p for name in names for p in (dataset.scan(name), dataset.masks(name))]
     return manifest if same and all(path.is_file() for path in paths) else None

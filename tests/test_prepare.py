@@ -271,3 +271,16 @@ def test_real_slices_go_through(real, work):
         _, manifest = prepared(data, work, faulty="none")
         assert manifest["slices"] == slices_there
         assert manifest["classes"] == ["large_bowel", "small_bowel", "stomach"]
+
+
+def test_a_manifest_that_is_none_is_made_again(competition, work):
+    dataset, manifest = prepared(competition, work)
+    dataset.manifest.write_text("[]", "utf-8")
+    assert prepared(competition, work)[1] == manifest
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"scans": {"case1_day0": {}}}'])
+def test_another_geometry_json_is_named(competition, work, text):
+    (competition / "geometry.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"geometry\.json: expected a `spacing_z_mm`"):
+        prepared(competition, work)

@@ -35,8 +35,14 @@ class Arrays:
 
 def load(path: pathlib.Path) -> np.ndarray:
     """Map an array of a .npy file, read-only."""
-    with HEADER:
-        return np.load(path, mmap_mode="r")
+    try:
+        with HEADER:
+            return np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). "
+            "Run `python -m competition prepare` with --verify."
+        ) from error
 
 
 def write(path: pathlib.Path, array: np.ndarray) -> None:

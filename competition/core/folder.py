@@ -126,8 +126,16 @@ def _mismatches(
 
 def _spacings(data: pathlib.Path) -> dict[str, float]:
     path = data / layout.GEOMETRY
-    scans = files.read_json(path)["scans"] if path.is_file() else {}
-    return {scan: float(record["spacing_z_mm"]) for scan, record in scans.items()}
+    if not path.is_file():
+        return {}
+    try:
+        scans = files.read_json(path)["scans"]
+        return {scan: float(record["spacing_z_mm"]) for scan, record in scans.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected a `spacing_z_mm` for each of its `scans`, as `convert` "
+            f"writes it ({error!r}). Convert again, or remove the file."
+        ) from error
 
 
 def _gap(slices: list[images.Image]) -> list[int]:

@@ -111,10 +111,16 @@ def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
             f"{path}: not found. Run `python -m competition decide` first."
         )
     decision = files.read_json(path)
-    return [
-        _restore(decision["rules"][name], decision.get("weights", {}).get(name, {}))
-        for name in classes
-    ]
+    try:
+        return [
+            _restore(decision["rules"][name], decision.get("weights", {}).get(name, {}))
+            for name in classes
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: expected a rule for each of {', '.join(classes)} ({error!r}). "
+            "Delete it and run `python -m competition decide` again."
+        ) from error
 
 
 def to_json(rules: Sequence[Rule], classes: Sequence[str]) -> dict[str, Any]:

@@ -68,7 +68,13 @@ def read(place: layout.Run) -> Run:
             f"{place.config}: not found. --run expects a run's folder, such as "
             "work/<dataset>/runs/<experiment>."
         )
-    about: dict[str, Any] = files.read_json(place.config)
+    about = files.read_json(place.config)
+    wanted = ("name", "classes", "fingerprint", "config")
+    if not isinstance(about, dict) or not about.keys() >= set(wanted):
+        raise ValueError(
+            f"{place.config}: expected the keys {', '.join(wanted)}, received "
+            f"{str(about)[:60]}. Copy the run anew."
+        )
     return Run(
         name=about["name"],
         files=place,

@@ -111,3 +111,11 @@ def test_a_blends_weights_stand_by_their_members_names(tmp_path):
 def test_without_a_decision_it_says_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r"decision\.json: not found\. Run .* decide"):
         rules.read(tmp_path / "decision.json", ["a"])
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"rules": {"a": {"no": 1}}}'])
+def test_a_damaged_decision_is_named(tmp_path, text):
+    path = tmp_path / "decision.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"decision\.json: expected a rule for each"):
+        rules.read(path, ["a"])
