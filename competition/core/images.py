@@ -12,10 +12,11 @@ import numpy as np
 
 from competition.core import problems
 
-_ID = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})_slice_([0-9]{1,9})")
+# Not more digits of a slice: the numbers that a scan leaves out are listed.
+_ID = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})_slice_([0-9]{1,5})")
 _SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
 _NAME = re.compile(
-    r"slice_([0-9]{1,9})_([0-9]{1,9})_([0-9]{1,9})_([0-9]+\.[0-9]+)_([0-9]+\.[0-9]+)\.png"
+    r"slice_([0-9]{1,5})_([0-9]{1,9})_([0-9]{1,9})_([0-9]+\.[0-9]+)_([0-9]+\.[0-9]+)\.png"
 )
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 4096

@@ -147,3 +147,14 @@ def test_a_pipe_is_no_slice(competition):
     found, faults = images.look(competition, "test")
     assert found == others
     assert "received a pipe, socket or device. Remove it." in faults[0].text
+
+
+def test_a_slice_has_five_digits_at_most(tmp_path):
+    name = "slice_999999999_3_2_1.50_1.50.png"
+    folder = tmp_path / "train" / "case1" / "case1_day0" / "scans"
+    put(folder / name, np.zeros((2, 3), np.uint16))
+    found, faults = images.look(tmp_path, "train")
+    assert found == []
+    assert "a slice's name must look like" in faults[0].text
+    with pytest.raises(ValueError, match="An id must look like"):
+        images.parse_id("case1_day0_slice_999999999")
