@@ -6,9 +6,9 @@ the next scan; the slice table and the manifest come when all of them are there.
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import os
 import pathlib
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from competition.core import (
     folds,
     images,
     layout,
+    manifest,
     problems,
     records,
     slices,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # A manifest of another version is made again.
-VERSION = 1
+VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +58,8 @@ def run(
     check_source(data, dataset)
     stamp = folder.stamp(data)
     made_with = {"version": VERSION, "stamp": stamp, "options": _settings(options)}
-    if not options.verify and (manifest := _unchanged(dataset, made_with)):
-        return manifest
+    if not options.verify and (about := manifest.unchanged(dataset, made_with)):
+        return about
     found = folder.read(data)
     made, faults = _make_all(dataset, found, options)
     _judge(faults + found.problems, quarantine=options.quarantine)
@@ -68,16 +69,18 @@ def run(
         raise ValueError(f"{data / 'train'}: no scan is left to train on.")
     table = _table(found, kept, options)
     as_text = slices.write(dataset.slices, table)
-    manifest = {
+    about = {
         **made_with,
         "source": str(data.resolve()),
-        **_summary(table, kept, found.classes),
+        **manifest.summary(table, kept, found.classes),
+        "sizes": manifest.sizes(dataset, table["scan"].unique()),
+        "slices_crc": zlib.crc32(as_text.encode()),
         "gaps": {k: v for k, v in found.gaps.items() if k in kept},
         "quarantined": sorted(scan for scan in aside if scan),
-        "fingerprint": _fingerprint(as_text, kept, found.classes),
+        "fingerprint": manifest.fingerprint(as_text, kept, found.classes),
     }
-    files.write_json(dataset.manifest, manifest)
-    return manifest
+    files.write_json(dataset.manifest, about)
+    return about
 
 
 def check_source(data: pathlib.Path, dataset: layout.Dataset) -> None:
@@ -89,8 +92,8 @@ def check_source(data: pathlib.Path, dataset: layout.Dataset) -> None:
         )
     if not dataset.manifest.is_file():
         return
-    manifest = files.read_json(dataset.manifest)
-    source = manifest.get("source") if isinstance(manifest, dict) else None
+    about = files.read_json(dataset.manifest)
+    source = about.get("source") if isinstance(about, dict) else None
     if source and source != str(data.resolve()):
         raise ValueError(
             f"{dataset.root} was prepared from {source}, not from {data.resolve()}. "
@@ -106,21 +109,6 @@ def _settings(options: Options) -> dict[str, Any]:
         path = pathlib.Path(settings[key] or "")
         settings[key] = path.read_text("utf-8") if path.is_file() else settings[key]
     return settings | {"fold_file": str(settings["fold_file"])}
-
-
-def _unchanged(
-    dataset: layout.Dataset, made_with: dict[str, Any]
-) -> dict[str, Any] | None:
-    """The manifest, if it was made with the same and all its arrays are there."""
-    if not (dataset.manifest.is_file() and dataset.slices.is_file()):
-        return None
-    manifest: dict[str, Any] = files.read_json(dataset.manifest)
-    if not isinstance(manifest, dict):
-        return None
-    same = all(manifest.get(key) == value for key, value in made_with.items())
-    names = manifest.get("names", ())
-    paths = [p for name in names for p in (dataset.scan(name), dataset.masks(name))]
-    return manifest if same and all(path.is_file() for path in paths) else None
 
 
 def _make_all(
@@ -189,7 +177,7 @@ def _folds(
 ) -> np.ndarray:
     if options.fold_file:
         return folds.read(options.fold_file, table)
-    amounts = _amounts(table, made).groupby("case").sum()
+    amounts = manifest.amounts(table, made).groupby("case").sum()
     if len(amounts) < 2:
         raise ValueError(
             "Cross-validation needs at least 2 cases. Received: case "
@@ -203,49 +191,3 @@ def _folds(
         )
     given = folds.assign(amounts.to_numpy(), count, options.fold_seed)
     return table["case"].map(dict(zip(amounts.index, given, strict=True))).to_numpy()
-
-
-def _amounts(table: "pd.DataFrame", made: dict[str, records.Record]) -> "pd.DataFrame":
-    """The slices and the voxels of every class of each scan, with its case."""
-    import pandas as pd
-
-    by_scan = table.groupby("scan", sort=False)
-    sizes = by_scan.agg(case=("case", "first"), slices=("id", "size"))
-    return sizes.join(pd.DataFrame({name: r["voxels"] for name, r in made.items()}).T)
-
-
-def _summary(
-    table: "pd.DataFrame", made: dict[str, records.Record], classes: list[str]
-) -> dict[str, Any]:
-    """What was prepared: counts, and what each fold holds."""
-    amounts = _amounts(table, made)
-    first = table.groupby("scan", sort=False).first()
-    fold_table = [
-        {
-            "fold": int(fold),
-            "cases": int(part["case"].nunique()),
-            "scans": len(part),
-            "slices": int(part["slices"].sum()),
-            "voxels": {name: int(part[c].sum()) for c, name in enumerate(classes)},
-        }
-        for fold, part in amounts.groupby(first["fold"])
-    ]
-    return {
-        "classes": classes,
-        "cases": int(table["case"].nunique()),
-        "scans": len(amounts),
-        "slices": len(table),
-        "folds": len(fold_table),
-        "faulty": sorted(first.index[first["faulty"]]),
-        "fold_table": fold_table,
-        "names": list(first.index),
-    }
-
-
-def _fingerprint(
-    as_text: str, made: dict[str, records.Record], classes: list[str]
-) -> str:
-    """A digest of all that a training depends on: pixels, masks, classes, folds."""
-    arrays = [made[name]["arrays"] for name in sorted(made)]
-    text = repr((classes, arrays)) + as_text
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -94,15 +94,13 @@ def _check_out(out: pathlib.Path) -> None:
 
 
 def _folds(run: runs.Run) -> list[int]:
-    """The folds of which any network is there; none at all is an error."""
+    """The folds of which any network is there."""
     folds = {
         fold
         for source in runs.sources(run)
         for fold in source.config.folds
         if source.files.weights(fold).is_file()
     }
-    if not folds:
-        runs.trained(run)
     # Before hours of work, not after them.
     rules.read(run.files.decision, run.classes)
     return sorted(folds)

@@ -284,3 +284,15 @@ def test_another_geometry_json_is_named(competition, work, text):
     (competition / "geometry.json").write_text(text, "utf-8")
     with pytest.raises(ValueError, match=r"geometry\.json: expected a `spacing_z_mm`"):
         prepared(competition, work)
+
+
+@pytest.mark.parametrize("name", ["slices.csv", "scans", "masks"])
+def test_what_is_not_as_it_was_written_is_made_again(competition, work, name):
+    manifest = pipeline.prepare(competition, work=work)
+    path = layout.Dataset(work / competition.name).root / name
+    if path.is_dir():
+        path = sorted(path.glob("*.npy"))[0]
+    before = path.read_bytes()
+    path.write_bytes(before[: len(before) // 2])
+    assert pipeline.prepare(competition, work=work) == manifest
+    assert path.read_bytes() == before

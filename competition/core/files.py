@@ -1,9 +1,11 @@
 """Writing files so that nothing is ever half-written."""
 
 import contextlib
+import glob
 import json
 import os
 import pathlib
+import platform
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -13,18 +15,39 @@ from typing import Any
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` that takes its name on success.
 
-    Whatever is written there (a file or a folder) is removed when the block raises.
+    Whatever is written there (a file or a folder) is removed when the block raises,
+    and what a process that was killed had left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: NumPy and Keras decide the format by it.
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    mine = f".{platform.node()}-"
+    temporary = path.with_name(f"{mine}{os.getpid()}-{path.name}")
+    for left in path.parent.glob(f"{glob.escape(mine)}*-{glob.escape(path.name)}"):
+        number = left.name.removeprefix(mine).removesuffix(f"-{path.name}")
+        if number.isdecimal() and not _is_alive(int(number)):
+            _remove(left)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # Somebody else's.
+        return True
+    return True
 
 
 def write_bytes(path: pathlib.Path, data: bytes) -> None:

@@ -90,11 +90,16 @@ def lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
     # The default limit of 131,072 is less than a noisy mask needs.
     csv.field_size_limit(2**24)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    table: list[tuple[int, list[str]]] = []
     try:
-        table = [(reader.line_num, fields) for fields in reader if fields]
+        for fields in reader:
+            if fields:
+                table.append((reader.line_num, fields))
     except csv.Error as error:
+        # Where it began: an open quote ends with the file.
+        row = table[-1][0] + 1 if table else 1
         raise ValueError(
-            f"{path}, row {reader.line_num}: not a CSV row: {error}. Correct the row."
+            f"{path}, row {row}: not a CSV row: {error}. Correct the row."
         ) from error
     if not table:
         raise ValueError(

@@ -21,9 +21,11 @@ def build(config: config.Config, classes: int) -> keras.Model:
         )
     stack = blocks.stack_input(config)
     skips, bottom = blocks.encode(stack, config.model)
-    scores = [heads.logits(bottom, classes, name="score_bottom")]
-    for level in (len(skips) - 1, len(skips) - 2):
-        scores.insert(0, _fuse(scores[0], skips[level], level=level))
+    scores = [_score(bottom, classes, name="score_bottom")]
+    # The last alone begins with the prior, or the sum would have it three times.
+    for level, score in ((len(skips) - 1, _score), (len(skips) - 2, heads.logits)):
+        own = score(skips[level], classes, name=f"score{level}")
+        scores.insert(0, _fuse(scores[0], own, level=level))
     return heads.network(
         config,
         stack,
@@ -34,7 +36,11 @@ def build(config: config.Config, classes: int) -> keras.Model:
     )
 
 
-def _fuse(score: blocks.Tensor, skip: blocks.Tensor, *, level: int) -> blocks.Tensor:
+def _score(x: blocks.Tensor, classes: int, *, name: str) -> blocks.Tensor:
+    return layers.Conv2D(classes, 1, dtype="float32", name=name)(x)
+
+
+def _fuse(score: blocks.Tensor, own: blocks.Tensor, *, level: int) -> blocks.Tensor:
     up = layers.Conv2DTranspose(
         score.shape[-1],
         4,
@@ -44,6 +50,5 @@ def _fuse(score: blocks.Tensor, skip: blocks.Tensor, *, level: int) -> blocks.Te
         dtype="float32",
         name=f"up{level}",
     )(score)
-    up = blocks.crop(up, skip, name=f"up{level}_crop")
-    own = heads.logits(skip, score.shape[-1], name=f"score{level}")
+    up = blocks.crop(up, own, name=f"up{level}_crop")
     return layers.Add(dtype="float32", name=f"fuse{level}")([own, up])

@@ -6,6 +6,7 @@ first; "presence", logits (B, C). `named` makes a dict of either. Those of a pat
 its depth before the classes: (B, H, W, D, C) and (B, D, C).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +15,22 @@ from keras import layers, ops
 
 from competition.core import config, tables
 
+# Of a hundred pixels about one belongs to a class.
+PRIOR = 0.01
 Tensor = Any
 Outputs = dict[str, Any]
 
 
 def logits(x: Tensor, classes: int, *, name: str = "logits") -> Tensor:
     """Logits (B, H, W, classes), float32 whatever the policy."""
-    return layers.Conv2D(classes, 1, dtype="float32", name=name)(x)
+    return layers.Conv2D(
+        classes, 1, dtype="float32", bias_initializer=prior(), name=name
+    )(x)
+
+
+def prior() -> keras.initializers.Initializer:
+    """What logits begin with: organs are rare, and need not be learned to be."""
+    return keras.initializers.Constant(math.log(PRIOR / (1 - PRIOR)))
 
 
 def deep(

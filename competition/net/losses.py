@@ -1,4 +1,4 @@
-"""Losses on logits (B, H, W, C) against truth 0 or 1, one value a sample, in float32.
+"""Losses on logits (B, H, W, C) against truth 0 or 1, a value a sample, in float32.
 
 About two in three slices hold no organ: a false positive must cost there as well.
 """

@@ -1,8 +1,12 @@
-"""Losses that see a mask as a whole: overlap and outlines, for each sample and class.
+"""Losses that see a mask as a whole: overlap and outlines, for each class.
 
-`smooth` is a share of the image's pixels, added above and below the fraction: an absent
-class costs about P / (P + smoothing) where the probabilities sum to P, so that its
-gradient does not vanish as it would with a smoothing of one pixel or less.
+Overlap is that of all samples of a batch together. Sample by sample, the many without
+an organ would ask for a prediction of nothing more strongly than the few others could
+answer, and a network on little data would never leave it.
+
+`smooth` is a share of the image's pixels, added above and below the fraction: a class
+that the batch lacks costs about P / (P + smoothing) where the probabilities sum to P,
+so that its gradient does not vanish as it would with a smoothing of one pixel or less.
 """
 
 from typing import Any
@@ -17,7 +21,7 @@ LEAST = 1e-6
 
 
 class Tversky(keras.losses.Loss):
-    """1 - TP / (TP + alpha FP + beta FN), averaged over a sample's classes.
+    """1 - TP / (TP + alpha FP + beta FN) of a batch, averaged over its classes.
 
     The smoothing counts half, as it does in Dice, which this is at 0.5 and 0.5.
     """
@@ -37,16 +41,16 @@ class Tversky(keras.losses.Loss):
         self.smooth = smooth
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return (B,) from truth and logits (B, H, W, C)."""
-        return ops.mean(1 - self.index(y_true, y_pred), axis=-1)
+        """Return (B,), all alike, from truth and logits (B, H, W, C)."""
+        return _for_each(1 - self.index(y_true, y_pred), y_pred)
 
     def index(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return the similarity (B, C), above 0 and at most 1."""
+        """Return the similarity (C,), above 0 and at most 1."""
         probability = ops.sigmoid(y_pred)
         smoothing = self.smooth * y_pred.shape[1] * y_pred.shape[2] / 2
-        hit = ops.sum(y_true * probability, axis=(1, 2))
-        false = ops.sum((1 - y_true) * probability, axis=(1, 2))
-        missed = ops.sum(y_true * (1 - probability), axis=(1, 2))
+        hit = ops.sum(y_true * probability, axis=(0, 1, 2))
+        false = ops.sum((1 - y_true) * probability, axis=(0, 1, 2))
+        missed = ops.sum(y_true * (1 - probability), axis=(0, 1, 2))
         wrong = self.alpha * false + self.beta * missed
         return (hit + smoothing) / (hit + wrong + smoothing)
 
@@ -56,7 +60,7 @@ class Tversky(keras.losses.Loss):
 
 
 class Dice(Tversky):
-    """1 - Dice of each sample and class, averaged over a sample's classes."""
+    """1 - Dice of each class over a batch, averaged over the classes."""
 
     def __init__(self, *, smooth: float = SMOOTH) -> None:
         super().__init__(0.5, 0.5, smooth=smooth, name="dice")
@@ -81,9 +85,9 @@ class FocalTversky(Tversky):
         self.gamma = gamma
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return (B,) from truth and logits (B, H, W, C)."""
+        """Return (B,), all alike, from truth and logits (B, H, W, C)."""
         loss = ops.maximum(1 - self.index(y_true, y_pred), LEAST)
-        return ops.mean(ops.power(loss, self.gamma), axis=-1)
+        return _for_each(ops.power(loss, self.gamma), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; name and dtype are fixed."""
@@ -154,6 +158,11 @@ class Boundary(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """The one argument; name and dtype are fixed."""
         return {"pixels": self.pixels}
+
+
+def _for_each(losses: Tensor, logits: Tensor) -> Tensor:
+    """The mean of a batch's losses (C,), for each of its samples."""
+    return ops.broadcast_to(ops.mean(losses), ops.shape(logits)[:1])
 
 
 def _check(smooth: float) -> None:

@@ -91,7 +91,9 @@ def _crop(x: blocks.Tensor, like: blocks.Tensor, *, name: str) -> blocks.Tensor:
 
 def logits(x: blocks.Tensor, classes: int, *, name: str) -> blocks.Tensor:
     """Logits (B, H, W, D, classes), float32 whatever the policy."""
-    return layers.Conv3D(classes, 1, dtype="float32", name=name)(x)
+    return layers.Conv3D(
+        classes, 1, dtype="float32", bias_initializer=heads.prior(), name=name
+    )(x)
 
 
 def _deep(

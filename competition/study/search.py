@@ -60,7 +60,7 @@ class Search:
         known = self.study.trials
         revived = {each.user_attrs.get("of") for each in known}
         left = [each for each in known if each.number not in revived]
-        return [_found(each, self.plan) for each in left]
+        return [_found(each, self.plan, self.files) for each in left]
 
     def keep(self) -> dict[str, Any]:
         """Write what is found until now."""
@@ -261,16 +261,20 @@ def _folder(trial: optuna.Trial | FrozenTrial) -> str:
     return str(trial.user_attrs.get("folder", f"trial-{trial.number}"))
 
 
-def _found(trial: FrozenTrial, plan: space.Plan) -> found.Trial:
+def _found(trial: FrozenTrial, plan: space.Plan, files: layout.Search) -> found.Trial:
     taken = list(trial.intermediate_values.values())
     is_whole = trial.state == TrialState.COMPLETE
+    place = files.trial(_folder(trial))
+    # Of a trial that went on, Optuna knows the last part alone.
+    epochs = [row for k in plan.search.folds for row in history.read(place.history(k))]
+    last = trial.duration.total_seconds() if trial.duration else 0.0
     return found.Trial(
         number=trial.number,
         folder=_folder(trial),
         state=_STATES[trial.state],
         values=_values(plan, trial.params),
         score=trial.value if is_whole else max(taken, default=None),
-        seconds=trial.duration.total_seconds() if trial.duration else 0.0,
+        seconds=max(last, sum(row["seconds"] for row in epochs)),
         fault=trial.user_attrs.get("fault", ""),
     )
 

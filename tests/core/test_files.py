@@ -1,8 +1,12 @@
 """Atomic writing."""
 
+import subprocess
+import sys
+
 import pytest
 
 from competition.core import files
+from tests import conftest
 
 
 def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -47,3 +51,22 @@ def test_broken_json_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(ValueError, match=r"x\.json is not valid JSON .*Delete it"):
         files.read_json(tmp_path / "x.json")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    code = (
+        "import os, pathlib, signal; from competition.core import files\n"
+        f"with files.replacing(pathlib.Path({str(tmp_path / 'x.txt')!r})) as path:\n"
+        "    path.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=conftest.ROOT)
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith("-x.txt")
+    other = tmp_path / f"{left.name}.txt"
+    other.write_text("another's")
+    with files.replacing(tmp_path / "x.txt") as temporary:
+        with files.replacing(tmp_path / "x.txt") as second:
+            assert second == temporary
+            second.write_text("whole")
+        temporary.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "x.txt"])

@@ -279,3 +279,16 @@ def test_a_truth_of_odd_size_is_shrunk_by_the_majority():
     assert small.tolist() == [[1, 0], [0, 1], [1, 0]]
     assert losses.shrink(truth, (2, 1)).shape == (1, 2, 1, 1)
     assert losses.shrink(truth, (5, 3)) is truth
+
+
+@pytest.mark.parametrize("name", ["dice", "tversky", "focal_tversky"])
+def test_overlap_is_that_of_the_whole_batch(name):
+    # An empty mask beside one found whole: 2 false pixels cost as in one sample of 8.
+    truth = np.concatenate([image(1, 1, 1, 1), image(0, 0, 0, 0)])
+    logits = np.concatenate([sure(1, 1, 1, 1), sure(1, 1, 0, 0)])
+    apart, joined = (each.reshape(1, 2, 4, 1) for each in (truth, logits))
+    # The smoothing is a share of an image's pixels, which here are twice as many.
+    term = type(TERMS[name])(smooth=0.1)
+    twice = type(TERMS[name])(smooth=0.05)
+    assert float(term(truth, logits)) == pytest.approx(float(twice(apart, joined)))
+    assert np.ptp(np.array(term.call(truth, logits))) == 0
