@@ -101,6 +101,8 @@ def _folds(run: runs.Run) -> list[int]:
         for fold in source.config.folds
         if source.files.weights(fold).is_file()
     }
+    if not folds and not run.files.decision.is_file():
+        runs.trained(run)
     # Before hours of work, not after them.
     rules.read(run.files.decision, run.classes)
     return sorted(folds)

@@ -47,6 +47,8 @@ TINY = (
     "training.epochs=2",
     "training.batch=4",
     "training.score_every=1",
+    # In so few steps organs would stay as rare as a network begins with.
+    "training.learning_rate=0.03",
     "training.fresh_process=false",
     "folds=[0, 1]",
 )

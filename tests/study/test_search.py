@@ -51,8 +51,9 @@ class Learner:
     epoch, with the number of those that it trained.
     """
 
-    def __init__(self, after=lambda count: None):
+    def __init__(self, after=lambda count: None, seconds=0.0):
         self.after = after
+        self.seconds = seconds
         self.epochs = []
 
     def __call__(self, dataset, run, *, fold, limit, go_on):
@@ -66,7 +67,9 @@ class Learner:
                 return
             wrong = abs(math.log10(training.learning_rate / BEST))
             score = 1 / (1 + wrong) - 0.1 / (1 + len(rows)) - 0.01 * fold
-            row = history.Epoch(epoch=len(rows), loss=0.5, score=score, seconds=1.0)
+            row = history.Epoch(
+                epoch=len(rows), loss=0.5, score=score, seconds=self.seconds
+            )
             rows.append(row)
             history.write(path, rows)
             self.epochs.append((run.name, fold, len(rows)))
@@ -223,6 +226,13 @@ def test_a_budget_stops_a_trial_that_goes_on_later(dataset, plan, capsys):
     result = search.run(dataset, "mine", plan(), train=learner, count=3)
     assert result["unfinished"] == 0
     assert len(set(learner.epochs)) == len(learner.epochs)
+
+
+def test_all_epochs_of_a_trial_count_for_its_time(dataset, plan):
+    learner = Learner(seconds=50.0)
+    search.run(dataset, "mine", plan(), train=learner, count=1)
+    (row,) = table(dataset)
+    assert float(row["seconds"]) == 50.0 * len(learner.epochs)
 
 
 def test_no_trial_is_begun_that_cannot_end_in_time(dataset, plan, capsys):
