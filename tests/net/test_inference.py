@@ -144,6 +144,8 @@ def test_a_view_is_undone_where_it_did_not_leave_the_frame(scale, flipped):
 
 def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
+    # From even odds on, so that what is seen makes a difference.
+    same.get_layer("logits").bias.assign([0.0] * CLASSES)
     large = config.load("smoke", (*TINY, "submit.scales=[1.0, 2.0]"))
     plain = probabilities.quantise(
         inference.predict_scan([same], volume, WINDOWS, tiny)
