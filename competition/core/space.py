@@ -111,9 +111,9 @@ def change(plan: Plan, values: Mapping[str, Any], *, source: str) -> config.Conf
     """The experiment with other values, by key; an error names `source`."""
     changed = plan.base.model_dump()
     for key, value in values.items():
-        *tables, last = key.split(".")
+        *names, last = key.split(".")
         table = changed
-        for name in tables:
+        for name in names:
             table = table[name]
         table[last] = value
     return config.restore(changed, source)
@@ -127,16 +127,16 @@ def show(values: Mapping[str, Any]) -> str:
 def as_toml(wanted: config.Config) -> str:
     """The lines of an experiment that is exactly this config, on top of base."""
     base = config.flat(config.load("base").model_dump(mode="json"))
-    tables: dict[str, list[str]] = {"": []}
+    written: dict[str, list[str]] = {"": []}
     for key, value in config.flat(wanted.model_dump(mode="json")).items():
         if base[key] != value:
             table, _, name = key.rpartition(".")
             # JSON's strings, numbers and lists are TOML's.
             line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-            tables.setdefault(table, []).append(line)
+            written.setdefault(table, []).append(line)
     return "\n\n".join(
         "\n".join([f"[{table}]", *lines] if table else lines)
-        for table, lines in tables.items()
+        for table, lines in written.items()
         if lines
     )
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from competition.machine import devices
 from competition.net import build, dataset, ensemble, sliding
 
 Windows = Mapping[str, np.ndarray]
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -104,25 +106,25 @@ class _Group:
         self, volume: np.ndarray, windows: np.ndarray, say: Callable[[str], None]
     ) -> dict[str, probabilities.Seen]:
         """Predict a scan, with ever smaller batches where that is needed."""
-        while True:
-            try:
-                return self._predict(volume, windows)
-            except Exception as error:
-                if not devices.is_out_of_memory(error) or self.batch == 1:
-                    raise
-                self.batch //= 2
-                say(
-                    "The device's memory is too small for the batch; from now on it "
-                    f"has {self.batch} slices."
-                )
+
+        def smaller(batch: int) -> None:
+            self.batch = batch
+            say(
+                "The device's memory is too small for the batch; from now on it "
+                f"has {batch} slices."
+            )
+
+        return _halving(
+            lambda batch: self._predict(volume, windows, batch), self.batch, smaller
+        )
 
     def _predict(
-        self, volume: np.ndarray, windows: np.ndarray
+        self, volume: np.ndarray, windows: np.ndarray, batch: int
     ) -> dict[str, probabilities.Seen]:
         found: list[np.ndarray] = []
         presence: list[list[np.ndarray]] = [[] for _ in self.names]
         stream = _restored(
-            self._compiled, volume, windows, config=self.config, batch=self.batch
+            self._compiled, volume, windows, config=self.config, batch=batch
         )
         for position, slices in enumerate(stream):
             if not found:
@@ -150,16 +152,27 @@ def predict_scan(
     `windows` (D, 2) holds the low and high of each slice; 0 where `fit` cropped.
     """
     compiled = _once(tuple(networks), config)
-    batch = config.training.batch
-    while True:
+
+    def look(batch: int) -> np.ndarray:
         stream = _restored(compiled, volume, windows, config=config, batch=batch)
+        return np.stack([seen["probability"] for (seen,) in stream])
+
+    # Raised, a lack of memory would be taken for the training's, which cannot help it.
+    return _halving(look, config.training.batch, lambda batch: None)
+
+
+def _halving(
+    look: Callable[[int], Result], batch: int, smaller: Callable[[int], None]
+) -> Result:
+    """Look by so many slices at a time, by half as many where memory is too small."""
+    while True:
         try:
-            return np.stack([seen["probability"] for (seen,) in stream])
+            return look(batch)
         except Exception as error:
-            # Raised, it would be taken for the training's, which cannot help it.
             if not devices.is_out_of_memory(error) or batch == 1:
                 raise
             batch //= 2
+            smaller(batch)
 
 
 def _restored(
