@@ -242,9 +242,8 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
     assert len(calls) == again["scans"] + 1
 
 
-def test_a_killed_run_goes_on_at_the_next_scan(
-    finished, competition, tmp_path, monkeypatch
-):
+def kill_after_one(finished, competition, tmp_path, monkeypatch):
+    """Kill a submission after its first scan, and return the names of those done."""
     encode, names = stages._encode, []
 
     def kill(bits, scan, classes):
@@ -257,6 +256,14 @@ def test_a_killed_run_goes_on_at_the_next_scan(
         patch.setattr(stages, "_encode", kill)
         with pytest.raises(KeyboardInterrupt):
             submit(finished, competition, tmp_path)
+    return names
+
+
+def test_a_killed_run_goes_on_at_the_next_scan(
+    finished, competition, tmp_path, monkeypatch
+):
+    encode = stages._encode
+    names = kill_after_one(finished, competition, tmp_path, monkeypatch)
     seen = []
     monkeypatch.setattr(
         stages, "_encode", lambda b, s, c: seen.append(s.name) or encode(b, s, c)
@@ -418,18 +425,7 @@ def test_a_file_that_cannot_be_replaced_costs_no_finished_scan(
 def test_gone_on_with_and_out_of_time_what_is_done_is_no_error(
     finished, competition, tmp_path, monkeypatch
 ):
-    encode, names = stages._encode, []
-
-    def kill(bits, scan, classes):
-        if names:
-            raise KeyboardInterrupt
-        names.append(scan.name)
-        return encode(bits, scan, classes)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(stages, "_encode", kill)
-        with pytest.raises(KeyboardInterrupt):
-            submit(finished, competition, tmp_path)
+    names = kill_after_one(finished, competition, tmp_path, monkeypatch)
     out = tmp_path / "submission.csv"
     root = finished[0].run.files.root
     summary = pipeline.submit(root, data=competition, out=out, budget="0s")
