@@ -26,7 +26,11 @@ def build(config: config.Config, classes: int) -> keras.Model:
     for level, channels in enumerate(model.widths[:-1]):
         x = conv_block(x, channels, model, name=f"encoder{level}")
         skips.append(x)
-        x = layers.MaxPooling3D(halved(x), padding="same", name=f"pool{level}")(x)
+        # TensorFlow on a CPU cannot pool volumes of float16.
+        pool = layers.MaxPooling3D(
+            halved(x), padding="same", dtype="float32", name=f"pool{level}"
+        )
+        x = pool(x)
     decoded = [conv_block(x, model.widths[-1], model, name="bottom")]
     for level, skip in reversed(list(enumerate(skips))):
         decoded.insert(0, decode(decoded[0], skip, model, level=level))

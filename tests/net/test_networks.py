@@ -59,10 +59,10 @@ def architecture(request) -> str:
     return request.param
 
 
-@pytest.fixture
-def bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
+@pytest.fixture(params=["bfloat16", "float16"])
+def half(request):
+    keras.config.set_dtype_policy(f"mixed_{request.param}")
+    yield request.param
     keras.config.set_dtype_policy("float32")
 
 
@@ -117,14 +117,14 @@ def test_extra_outputs_are_named(architecture):
     assert all(each.shape[-1] == CLASSES for each in network.output["deep"])
 
 
-def test_half_precision_gives_float32_outputs(architecture, bfloat16):
+def test_half_precision_gives_float32_outputs(architecture, half):
     network = build.build(make(architecture, *EXTRAS), CLASSES)
     outputs = network(STACK)
     for each in (outputs["logits"], *outputs["deep"], outputs["presence"]):
         assert keras.backend.standardize_dtype(each.dtype) == "float32"
         assert np.isfinite(np.array(each)).all()
     computed = {layer.compute_dtype for layer in network.layers}
-    assert "bfloat16" in computed
+    assert half in computed
 
 
 def test_deep_outputs_get_coarser_and_without_extras_there_are_none():
