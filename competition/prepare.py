@@ -156,18 +156,18 @@ def _table(
     import pandas as pd
 
     listed = faulty.scans(options.faulty, list(made))
+    all_images = [image for name in made for image in found.slices[name]]
     fields = [field.name for field in dataclasses.fields(images.Image)]
-    rows = []
-    for name, record in made.items():
-        low, high = record["scan_range"]
-        shared = {"scan_low": low, "scan_high": high, "faulty": name in listed}
-        shared["spacing_z_mm"] = found.spacing_z_mm.get(name, folder.SPACING_Z_MM)
-        for index, image in enumerate(found.slices[name]):
-            low, high = record["ranges"][index]
-            row = {**shared, "index": index, "low": low, "high": high}
-            # Not asdict: its deep copies take as long as decoding the masks.
-            rows.append(row | {field: getattr(image, field) for field in fields})
-    table = pd.DataFrame(rows)
+    # Column by column: 38,000 rows one by one take several times as long.
+    table = pd.DataFrame({f: [getattr(i, f) for i in all_images] for f in fields})
+    table["index"] = table.groupby("scan").cumcount()
+    table[["low", "high"]] = np.concatenate([made[name]["ranges"] for name in made])
+    lows, highs = zip(*(record["scan_range"] for record in made.values()), strict=True)
+    table["scan_low"] = table["scan"].map(dict(zip(made, lows, strict=True)))
+    table["scan_high"] = table["scan"].map(dict(zip(made, highs, strict=True)))
+    spacings = {name: folder.SPACING_Z_MM for name in made} | found.spacing_z_mm
+    table["spacing_z_mm"] = table["scan"].map(spacings)
+    table["faulty"] = table["scan"].isin(listed)
     table["fold"] = _folds(table, made, options)
     return table.sort_values(["case", "day", "index"], ignore_index=True)
 

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from competition import pipeline, prepare
-from competition.core import arrays, images, layout, masks, rle, slices, submission
+from competition.core import (
+    arrays,
+    images,
+    layout,
+    masks,
+    records,
+    rle,
+    slices,
+    submission,
+)
 from tests.damage import drop_slice
 
 
@@ -61,16 +70,16 @@ def test_prepared_again_nothing_is_written(competition, work):
 
 
 def test_killed_it_goes_on_at_the_next_scan(competition, work, monkeypatch):
-    read, calls = images.read_scan, []
+    make, calls = records.make, []
 
-    def killed(data, found):
-        calls.append(found[0].scan)
+    def killed(dataset, scan):
+        calls.append(scan.slices[0].scan)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return read(data, found)
+        return make(dataset, scan)
 
     monkeypatch.setattr(prepare.os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(images, "read_scan", killed)
+    monkeypatch.setattr(records, "make", killed)
     with pytest.raises(KeyboardInterrupt):
         prepared(competition, work)
     assert not layout.dataset(competition, work).manifest.exists()
@@ -85,9 +94,9 @@ def test_one_changed_slice_reads_one_scan_again(competition, work, monkeypatch):
     image = images.find(competition, "train")[0]
     other = images.find(competition, "train")[1]
     (competition / image.path).write_bytes((competition / other.path).read_bytes())
-    read, calls = images.read_scan, []
+    make, calls = records.make, []
     monkeypatch.setattr(
-        images, "read_scan", lambda data, found: calls.append(1) or read(data, found)
+        records, "make", lambda dataset, scan: calls.append(1) or make(dataset, scan)
     )
     prepared(competition, work)
     assert len(calls) == 1

@@ -20,7 +20,6 @@ _NAME = re.compile(
 )
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 4096
-_RANGE = (0.005, 0.995)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,13 +180,16 @@ def shape(path: pathlib.Path) -> tuple[int, int]:
 
 def read(path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
     """Read a slice as uint16 (H, W); it must have the `expected` (height, width)."""
-    return decode(path.read_bytes(), path, expected)
+    return read_checked(path, expected)[0]
 
 
-def decode(data: bytes, path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
-    """Decode the bytes of the PNG at `path` as uint16 (H, W) of the expected size."""
+def read_checked(
+    path: pathlib.Path, expected: tuple[int, int]
+) -> tuple[np.ndarray, int]:
+    """Read a slice as uint16 (H, W) of the expected size, and its file's checksum."""
     import cv2
 
+    data = path.read_bytes()
     received = _check_header(path, data)
     if received != expected:
         raise ValueError(
@@ -196,87 +198,37 @@ def decode(data: bytes, path: pathlib.Path, expected: tuple[int, int]) -> np.nda
             "Rename the file or restore it from the download."
         )
     # OpenCV fills up what is missing with grey and says nothing.
-    image = None
-    if _is_whole(data):
+    image, found = None, checksum(data)
+    if found is not None:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
+    if found is None or image is None:
         raise ValueError(
             f"{path}: the PNG is truncated or damaged ({len(data)} bytes). "
             "Restore it from the download."
         )
-    return image
+    return image, found
 
 
-def _check_size(
-    path: pathlib.Path, received: tuple[int, ...], common: tuple[int, int]
-) -> None:
-    """Refuse a slice of another size than most of its scan."""
-    if received != common:
-        raise ValueError(
-            f"{path}: {received[1]} x {received[0]} pixels in a scan of "
-            f"{common[1]} x {common[0]}. A scan has one size; restore the file from "
-            "the download."
-        )
+def checksum(data: bytes) -> int | None:
+    """The checksum of a PNG, made of those of its chunks, which are compared.
 
-
-def _is_whole(data: bytes) -> bool:
-    """Whether the chunks of a PNG reach its end with their checksums right."""
-    place = 8
+    None where one differs or the chunks do not reach the end.
+    """
+    place, found = 8, 0
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         end = place + 12 + length
         if end > len(data):
-            return False
-        checksum = zlib.crc32(memoryview(data)[place + 4 : end - 4])
-        if checksum != struct.unpack_from(">I", data, end - 4)[0]:
-            return False
+            return None
+        expected = data[end - 4 : end]
+        received = zlib.crc32(memoryview(data)[place + 4 : end - 4])
+        if received != int.from_bytes(expected):
+            return None
+        found = zlib.crc32(expected, found)
         if kind == b"IEND":
-            return True
+            return found
         place = end
-    return False
-
-
-def read_scan(
-    data: pathlib.Path, found: list[Image]
-) -> tuple[np.ndarray, list[int], list[problems.Problem]]:
-    """Read the slices of a scan as uint16 (D, H, W), with their files' checksums.
-
-    A slice that cannot be read stays 0 and is a problem; the caller says what follows.
-    """
-    shapes = [image.shape for image in found]
-    common = max(shapes, key=shapes.count)
-    volume = np.zeros((len(found), *common), np.uint16)
-    checksums, faults = [], []
-    for index, image in enumerate(found):
-        path = data / image.path
-        try:
-            content = path.read_bytes()
-            checksums.append(zlib.crc32(content))
-            pixels = decode(content, path, image.shape)
-            _check_size(path, pixels.shape, common)
-            volume[index] = pixels
-        except (ValueError, OSError) as error:
-            faults.append(problems.Problem("images", str(error), image.scan))
-    return volume, checksums, faults
-
-
-def ranges(
-    volume: np.ndarray,
-) -> tuple[list[tuple[float, float]], tuple[float, float]]:
-    """The robust (low, high) of each slice of a volume (D, H, W), and of all."""
-    # Every fourth row: as robust, and a quarter of the work.
-    counts = [np.bincount(image[::4].ravel()) for image in volume]
-    total = np.zeros(max(map(len, counts)), np.int64)
-    for each in counts:
-        total[: len(each)] += each
-    return [_range(each) for each in counts], _range(total)
-
-
-def _range(counts: np.ndarray) -> tuple[float, float]:
-    """One in 200 pixels lies below, one in 200 above; high is above low always."""
-    below = counts.cumsum()
-    low, high = np.searchsorted(below, np.multiply(_RANGE, below[-1]))
-    return float(low), float(max(high, low + 1))
+    return None
 
 
 def _check_header(path: pathlib.Path, data: bytes) -> tuple[int, int]:

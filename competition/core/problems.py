@@ -16,6 +16,14 @@ class Problem:
     scan: str | None = None
 
 
+class Found(ValueError):
+    """Raised with `problems` where nothing can be made for them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(report(problems))
+        self.problems = problems
+
+
 def report(problems: Iterable[Problem]) -> str:
     """The first problems in full, then how many more there are of each kind."""
     problems = list(problems)
@@ -29,4 +37,4 @@ def stop(problems: Iterable[Problem]) -> None:
     """Raise a ValueError that reports the problems, if there are any."""
     problems = list(problems)
     if problems:
-        raise ValueError(report(problems))
+        raise Found(problems)

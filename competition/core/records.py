@@ -18,6 +18,7 @@ from competition.core import (
     layout,
     masks,
     problems,
+    reading,
     submission,
 )
 
@@ -57,7 +58,7 @@ def verify(dataset: layout.Dataset, scan: Scan, record: Record) -> bool:
     name = scan.slices[0].scan
     paths = [scan.data / image.path for image in scan.slices]
     made = [dataset.scan(name), dataset.masks(name)]
-    received = [zlib.crc32(path.read_bytes()) for path in paths]
+    received = [images.checksum(path.read_bytes()) for path in paths]
     try:
         contents = [arrays.checksum(arrays.load(path)) for path in made]
     except (ValueError, OSError, EOFError):
@@ -70,37 +71,41 @@ def make(
 ) -> tuple[Record | None, list[problems.Problem]]:
     """Write the arrays and the record of a scan; with problems nothing is written."""
     name = scan.slices[0].scan
-    stats = _stats(scan)
-    volume, checksums, faults = images.read_scan(scan.data, scan.slices)
-    bits, more = annotations.decode(scan.rows, scan.slices, scan.classes)
-    faults += [
-        dataclasses.replace(fault, text=f"{scan.data / 'train.csv'}, {fault.text}")
-        for fault in more
-    ]
-    if faults:
-        return None, faults
-    ranges, scan_range = images.ranges(volume)
-    arrays.write(dataset.scan(name), volume)
-    arrays.write(dataset.masks(name), bits)
     made = [dataset.scan(name), dataset.masks(name)]
+    stats = _stats(scan)
+    bits, faults = annotations.decode(scan.rows, scan.slices, scan.classes)
+    named = [
+        dataclasses.replace(fault, text=f"{scan.data / 'train.csv'}, {fault.text}")
+        for fault in faults
+    ]
+    slices = reading.Reading(scan.data, scan.slices, named)
+    try:
+        checksums = [arrays.write(made[0], slices)]
+    except problems.Found as found:
+        return None, found.problems
+    checksums.append(arrays.write(made[1], bits))
+    ranges, scan_range = slices.ranges()
     record = {
         "rows": _rows(scan),
         "sizes": [path.stat().st_size for path in made],
         "stats": stats,
-        "checksums": checksums,
-        "arrays": [arrays.checksum(volume), arrays.checksum(bits)],
+        "checksums": slices.checksums,
+        "arrays": checksums,
         "ranges": ranges,
         "scan_range": scan_range,
         "voxels": _voxels(bits, len(scan.classes)),
     }
-    files.write_json(dataset.record(name), record)
+    # Not indented: Python's slow encoder would hold up the other threads.
+    files.write_text(dataset.record(name), json.dumps(record, allow_nan=False))
     return record, []
 
 
 def _voxels(bits: masks.Bits, classes: int) -> list[int]:
     # Most slices are empty: they are looked at once, not once a class.
-    filled = bits[bits.any(axis=(1, 2))]
-    return [masks.count(filled, index) for index in range(classes)]
+    filled = [plane for plane in bits if plane.any()]
+    return [
+        sum(masks.count(plane, index) for plane in filled) for index in range(classes)
+    ]
 
 
 def _stats(scan: Scan) -> list[list[Any]]:

@@ -5,7 +5,7 @@ import dataclasses
 import io
 import pathlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from competition.core import files, images, problems
 
@@ -40,11 +40,11 @@ def parse(
 
     What makes the whole table unreadable, such as a missing column, is an error.
     """
-    header, *table = lines(path)
-    names = header[1]
+    table = lines(path)
+    _, names = next(table)
     column = column or _mask_column(path, names)
     places = [_place(path, names, name) for name in ("id", "class", column)]
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[str, dict[str, int]] = {}
     rows, faults = [], []
     for number, fields in table:
         if len(fields) != len(names):
@@ -76,8 +76,8 @@ def write(
             table.writerows((row.id, row.class_name, row.rle) for row in rows)
 
 
-def lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
-    """Read a CSV as (line number, fields), header first, blank lines left out."""
+def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, fields) of a CSV, header first, blank lines left out."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Check the path.")
     try:
@@ -90,23 +90,22 @@ def lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
     # The default limit of 131,072 is less than a noisy mask needs.
     csv.field_size_limit(2**24)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    table: list[tuple[int, list[str]]] = []
+    last = 0
     try:
         for fields in reader:
             if fields:
-                table.append((reader.line_num, fields))
+                last = reader.line_num
+                yield last, fields
     except csv.Error as error:
         # Where it began: an open quote ends with the file.
-        row = table[-1][0] + 1 if table else 1
         raise ValueError(
-            f"{path}, row {row}: not a CSV row: {error}. Correct the row."
+            f"{path}, row {last + 1}: not a CSV row: {error}. Correct the row."
         ) from error
-    if not table:
+    if not last:
         raise ValueError(
             f"{path}: expected a header such as id,class,predicted, received an empty "
             "file. Write it again."
         )
-    return table
 
 
 def _mask_column(path: pathlib.Path, names: list[str]) -> str:
@@ -128,14 +127,16 @@ def _place(path: pathlib.Path, names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def _row_fault(row: Row, seen: dict[tuple[str, str], int]) -> str | None:
-    try:
-        images.parse_id(row.id)
-    except ValueError as error:
-        return str(error)
+def _row_fault(row: Row, seen: dict[str, dict[str, int]]) -> str | None:
+    """Say what is wrong with a row, beside the rows `seen` before: by id and class."""
+    if row.id not in seen:
+        try:
+            images.parse_id(row.id)
+        except ValueError as error:
+            return str(error)
     if not row.class_name:
         return "the class is empty. Correct the row."
-    first = seen.setdefault((row.id, row.class_name), row.number)
+    first = seen.setdefault(row.id, {}).setdefault(row.class_name, row.number)
     if first != row.number:
         return (
             f"{row.id}, {row.class_name} stands already in row {first}. "

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from competition.core import effort, evidence, images, journal, rules, runs
+from competition.core import effort, evidence, journal, reading, rules, runs
 from competition.net import inference
 
 Loaded = dict[str, dict[int, keras.Model]]
@@ -110,7 +110,7 @@ def _load(run: runs.Run, said: journal.Journal) -> Loaded:
 
 def _windows(volume: np.ndarray) -> Mapping[str, np.ndarray]:
     """The (low, high) of each slice (D, 2), as `prepare` takes them."""
-    each, whole = images.ranges(volume)
+    each, whole = reading.ranges(volume)
     return {
         "slice": np.array(each, np.float32),
         "scan": np.array([whole] * len(volume), np.float32),

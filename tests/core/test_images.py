@@ -38,12 +38,12 @@ def test_slices_are_found_in_order_and_described_by_their_names(scan):
 
 
 def test_pixels_come_as_they_are(scan):
-    volume, checksums, faults = images.read_scan(scan, images.find(scan, "train"))
-    assert faults == [] and len(checksums) == 2
+    path = scan / images.find(scan, "train")[1].path
+    pixels = images.read(path, (3, 5))
     expected = np.random.default_rng(0).integers(0, 9999, (3, 5), np.uint16)
-    assert volume.dtype == np.uint16
-    np.testing.assert_array_equal(volume[1], expected)
-    assert images.shape(scan / images.find(scan, "train")[0].path) == (3, 5)
+    assert pixels.dtype == np.uint16
+    np.testing.assert_array_equal(pixels, expected)
+    assert images.shape(path) == (3, 5)
 
 
 def test_a_foreign_name_is_an_error(scan):
@@ -66,6 +66,20 @@ def test_a_truncated_png_is_an_error(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"a\.png: the PNG is truncated or damaged"):
         images.read(path, (40, 100))
+
+
+def test_any_changed_byte_of_a_chunk_changes_or_voids_the_checksum(tmp_path):
+    path = put(tmp_path / "a.png", np.arange(15, dtype=np.uint16).reshape(3, 5))
+    whole = path.read_bytes()
+    expected = images.checksum(whole)
+    assert expected is not None
+    for place in range(8, len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        assert images.checksum(bytes(changed)) is None
+        assert images.checksum(whole[:place]) is None
+    put(path, np.arange(15, dtype=np.uint16).reshape(3, 5)[::-1])
+    assert images.checksum(path.read_bytes()) != expected
 
 
 def test_an_empty_file_is_an_error(tmp_path):
@@ -91,25 +105,6 @@ def test_eight_bits_or_colour_is_an_error(tmp_path, array, received):
     path = put(tmp_path / "a.png", array)
     with pytest.raises(ValueError, match=f"16-bit grey PNG, received {received}"):
         images.read(path, (3, 5))
-
-
-def test_sizes_that_differ_within_a_scan_are_an_error(scan):
-    folder = next(scan.rglob("*.png")).parent
-    put(folder / "slice_0003_6_3_1.50_1.63.png", np.zeros((3, 6), np.uint16))
-    volume, _, (fault,) = images.read_scan(scan, images.find(scan, "train"))
-    assert "6 x 3 pixels in a scan of 5 x 3" in fault.text
-    assert fault.scan == "case16_day0"
-    assert not volume[1].any(), "what cannot be read stays 0"
-
-
-def test_the_range_ignores_a_few_extremes_and_is_never_empty():
-    image = np.full((100, 100), 50, np.uint16)
-    image[0, :5], image[1, :5] = 0, 60000
-    image[2:52] = 500
-    flat = np.full((100, 100), 7, np.uint16)
-    each, both = images.ranges(np.stack([image, flat]))
-    assert each == [(50, 500), (7, 8)]
-    assert both == (7, 500)
 
 
 def test_links_in_a_circle_are_no_folders_and_cost_one_slice(competition):
