@@ -42,6 +42,11 @@ def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
     assert equal(whole[2 * 3 :], batches(table, store, tiny, first_epoch=2))
 
 
+def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):
+    options = dataset.training(table, store, tiny).options()
+    assert options.autotune.enabled is False
+
+
 def test_epochs_and_seeds_differ(table, store, tiny):
     whole = batches(table, store, tiny)
     assert not equal(whole[:3], whole[3:6])
