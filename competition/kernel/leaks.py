@@ -20,6 +20,8 @@ def check(folder: pathlib.Path, *, own: tuple[pathlib.Path, ...], user: str) -> 
     `own` are folders of this machine; `user`, the one on Kaggle, may be named.
     """
     words = _words(own, user)
+    code = [*_contents(folder, "*.whl"), *_contents(folder, "*.py")]
+    words |= _user_name(user, code=code)
     for name, data in _contents(folder):
         found = [word for word in words if re.search(words[word], data)]
         if _TOKENS.search(data):
@@ -41,9 +43,6 @@ def _words(own: tuple[pathlib.Path, ...], user: str) -> dict[str, bytes]:
         for path in {home, *(path.resolve() for path in own)}
         if len(path.parts) > 1
     }
-    name = getpass.getuser()
-    if name.lower() not in {*_COMMON, user.lower()} and len(name) > 2:
-        words[f"the user name {name}"] = rb"\b" + re.escape(name).encode() + rb"\b"
     for variable in ("KAGGLE_API_TOKEN", "KAGGLE_KEY"):
         secret = os.environ.get(variable, "")
         if len(secret) > 7:
@@ -51,9 +50,29 @@ def _words(own: tuple[pathlib.Path, ...], user: str) -> dict[str, bytes]:
     return words
 
 
-def _contents(folder: pathlib.Path) -> Iterator[tuple[str, bytes]]:
+def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    """The pattern of this machine's user name, if that tells anything.
+
+    One that is a word of the code ("max", "will") is looked for in paths and
+    addresses only.
+    """
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return {}
+    if name.lower() in {*_COMMON, user.lower()} or len(name) < 3:
+        return {}
+    literal = re.escape(name).encode()
+    pattern = rb"\b" + literal + rb"\b"
+    if any(re.search(pattern, data) for _, data in code):
+        pattern = rb"(?:home|Users)[/\\]+" + literal + rb"\b|\b" + literal + rb"@"
+    return {f"the user name {name}": pattern}
+
+
+def _contents(folder: pathlib.Path, which: str = "*") -> Iterator[tuple[str, bytes]]:
     """Every file under `folder` and every member of its wheels."""
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.rglob(which)):
         if path.suffix == ".whl":
             with zipfile.ZipFile(path) as archive:
                 for name in archive.namelist():

@@ -1,5 +1,6 @@
 """What must not leave the machine is found in every file of a bundle."""
 
+import getpass
 import zipfile
 
 import pytest
@@ -33,3 +34,37 @@ def test_a_leak_inside_a_wheel_is_found(tmp_path):
 def test_kaggles_own_paths_are_no_leak(tmp_path):
     (tmp_path / "a.json").write_text('{"at": "/kaggle/input"}', encoding="utf-8")
     leaks.check(tmp_path, own=(tmp_path,), user="ann")
+
+
+def wheel(folder, code):
+    with zipfile.ZipFile(folder / "a.whl", "w") as archive:
+        archive.writestr("a/b.py", code)
+
+
+def test_a_user_name_that_is_a_word_of_the_code_is_no_leak(tmp_path, monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "max")
+    wheel(tmp_path, "top = max(rows)")
+    (tmp_path / "a.json").write_text('{"pool": "max"}', encoding="utf-8")
+    leaks.check(tmp_path, own=(), user="ann")
+    for text in ("max@example.org", r"C:\\Users\\max\\a.h5"):
+        (tmp_path / "a.json").write_text(f'{{"by": "{text}"}}', encoding="utf-8")
+        with pytest.raises(ValueError, match="holds the user name max"):
+            leaks.check(tmp_path, own=(), user="ann")
+
+
+def test_any_other_user_name_is_a_leak(tmp_path, monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "jocasta")
+    wheel(tmp_path, "top = max(rows)")
+    (tmp_path / "a.json").write_text('{"by": "jocasta"}', encoding="utf-8")
+    with pytest.raises(ValueError, match="holds the user name jocasta"):
+        leaks.check(tmp_path, own=(), user="ann")
+
+
+@pytest.mark.parametrize("fault", [KeyError, OSError])
+def test_a_machine_whose_user_has_no_name_can_build(tmp_path, monkeypatch, fault):
+    def nameless():
+        raise fault("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    wheel(tmp_path, "top = max(rows)")
+    leaks.check(tmp_path, own=(), user="ann")
