@@ -126,12 +126,17 @@ def _same_config(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Copy a fold's folder if it has more epochs than what is there."""
+    """Copy a fold's folder if it has more epochs than what is there.
+
+    As a whole: a history without its weights would be taken for the further fold.
+    """
     if target.is_dir() and _epochs(source) <= _epochs(target):
         return
-    shutil.rmtree(target, ignore_errors=True)
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        _copy(path, target / path.relative_to(source))
+    with files.replacing(target) as temporary:
+        temporary.mkdir()
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            _copy(path, temporary / path.relative_to(source))
+        shutil.rmtree(target, ignore_errors=True)
 
 
 def _epochs(fold: pathlib.Path) -> int:

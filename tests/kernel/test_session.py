@@ -46,6 +46,27 @@ def test_each_fold_comes_from_where_it_got_furthest(tmp_path):
     assert (tmp_path / "out/fold1/state.npz").read_text("utf-8") == "3 epochs"
 
 
+def test_a_copy_that_is_killed_leaves_the_fold_as_it_was(tmp_path, monkeypatch):
+    output(tmp_path / "input", epochs=5)
+    run = output(tmp_path / "home", epochs=2)
+    copies = []
+
+    def killed(source, target):
+        if copies:
+            raise KeyboardInterrupt
+        copies.append(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "_copy", killed)
+        with pytest.raises(KeyboardInterrupt):
+            session.resume(tmp_path / "input", run, name="unet")
+    assert (run / "fold0" / "state.npz").read_text("utf-8") == "2 epochs"
+    session.resume(tmp_path / "input", run, name="unet")
+    assert (run / "fold0" / "state.npz").read_text("utf-8") == "5 epochs"
+
+
 def test_other_runs_are_left_alone(tmp_path):
     output(tmp_path / "input" / "a", name="other")
     files.write_text(tmp_path / "input" / "b" / "config.json", "not json")
