@@ -24,7 +24,7 @@ def run(place: places.Place, *, what: str = "submit") -> dict[str, Any]:
     """Push a built kernel, follow it to its end, fetch its output.
 
     Returns {"kernel", "version", "status", "output"}; a kernel that fails on Kaggle is
-    an error with the end of its log.
+    an error with the end of its log; what it had trained goes into the run.
     """
     built = places.built(place, what)
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
@@ -45,14 +45,20 @@ def run(place: places.Place, *, what: str = "submit") -> dict[str, Any]:
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
     place.keep(what, state | {"status": status})
+    trained = what == "train" and session.resume(
+        output, place.run.root, name=place.name
+    )
     if status != "COMPLETE":
         last = "\n".join(log.splitlines()[-_LAST_LINES:])
         raise ValueError(
             f"{kernel}, version {state['version']}, ended as {status}: {message}\n"
             f"{last}\nAll of the log is in {output}. Correct it, build, and push again."
         )
-    if what == "train":
-        session.resume(output, place.run.root, name=place.name)
+    if what == "train" and not trained:
+        raise ValueError(
+            f"{kernel}, version {state['version']}: expected the run {place.name} in "
+            f"its output, {output}. Received none. See its log there."
+        )
     return {
         "kernel": kernel,
         "version": state["version"],

@@ -153,6 +153,27 @@ def test_what_a_training_left_goes_into_the_run(place, kaggle):
     assert place.run.weights(0).read_bytes() != b"worse"
 
 
+def test_what_a_training_that_failed_had_trained_goes_into_the_run(place, kaggle):
+    options = contents.Options(what="train", overrides=conftest.TINY)
+    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
+    kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
+    kaggle.outputs = {
+        "runs/smoke/config.json": place.run.config.read_bytes(),
+        "runs/smoke/fold1/history.csv": b"epoch,loss,score,seconds\n0,1.0,,1.0\n",
+        "runs/smoke/fold1/best.weights.h5": b"further",
+    }
+    with pytest.raises(ValueError, match="as ERROR: Out of memory"):
+        push.run(place, what="train")
+    assert place.run.weights(1).read_bytes() == b"further"
+
+
+def test_a_training_that_left_no_run_is_an_error(place, kaggle):
+    options = contents.Options(what="train", overrides=conftest.TINY)
+    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
+    with pytest.raises(ValueError, match=r"expected the run smoke.*Received none"):
+        push.run(place, what="train")
+
+
 @pytest.mark.parametrize(
     ("method", "status", "message", "expected"),
     [
