@@ -38,8 +38,13 @@ _BY_WORDS = (
     ),
 )
 _UNREACHED = (
-    "{}: no answer from Kaggle: {}\nCheck the network, then run the command again: it "
-    "goes on where it stopped."
+    "{}: no good answer from Kaggle: {}\nCheck the network, then run the command "
+    "again: it goes on where it stopped."
+)
+_UNKNOWN = (
+    "{}: Kaggle's answer holds {}, which this version of its client does not know. "
+    "Run `pip install -U kaggle`, then run the command again: it goes on where it "
+    "stopped."
 )
 _BY_STATUS = {
     400: "Kaggle does not take the request. Build again, and check its names.",
@@ -100,9 +105,14 @@ def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) 
             status = error.response.status_code if error.response is not None else 0
             failure = ValueError(explain(what, str(error), status))
             failure.__cause__, final = error, status < 500
-        except (requests.ConnectionError, requests.Timeout, ConnectionError) as error:
+        # Any failure of the transport: also a download that breaks off, or the page of
+        # a proxy in place of an answer.
+        except (requests.RequestException, ConnectionError) as error:
             failure = ValueError(_UNREACHED.format(what, error))
             failure.__cause__, final = error, False
+        # The client looks a status up among those that it knows.
+        except KeyError as error:
+            raise ValueError(_UNKNOWN.format(what, error)) from error
         pause = next(pauses, None)
         if pause is None or final:
             raise failure

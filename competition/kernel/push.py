@@ -145,6 +145,11 @@ def _push_kernel(
             "competition's rules, check the names, then push again."
         )
     # Nothing lists versions later: without this number there is no submission.
+    if not answer.version_number:
+        raise ValueError(
+            f"kernel push: Kaggle's answer names no version of {kernel}. See "
+            f"https://www.kaggle.com/code/{kernel}, then push again."
+        )
     state = {
         "dataset": state["dataset"],
         "kernel": digest,

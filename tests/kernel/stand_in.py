@@ -36,6 +36,7 @@ class Kaggle:
         self.kernel_statuses = ["COMPLETE"]
         self.failure = None
         self.outputs = {"submission.csv": b"id,class,predicted\n"}
+        self.broken_off = 0
         self.submissions = []
         self.score_after = 1
         self.verdict = {"status": "COMPLETE", "publicScore": "0.81"}
@@ -165,7 +166,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         name = self.path.removeprefix("/output/")
-        self._send(200, self.server.kaggle.outputs[name])
+        data = self.server.kaggle.outputs[name]
+        if self.server.kaggle.broken_off:
+            self.server.kaggle.broken_off -= 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data) + 1))
+            self.end_headers()
+            self.wfile.write(data)
+            return
+        self._send(200, data)
 
     def _body(self):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))

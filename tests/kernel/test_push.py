@@ -2,6 +2,7 @@
 
 import io
 import json
+import pathlib
 import zipfile
 
 import pytest
@@ -232,6 +233,33 @@ def test_a_server_that_keeps_failing_is_an_error(built, kaggle):
     kaggle.faults["SaveKernel"] = [(502, "Bad gateway")] * 3
     with pytest.raises(ValueError, match=r"Kaggle itself fails. Run the command again"):
         push.run(built)
+
+
+def test_a_download_that_breaks_off_is_asked_for_again(built, kaggle):
+    kaggle.broken_off = 2
+    output = push.run(built)["output"]
+    whole = kaggle.outputs["submission.csv"]
+    assert pathlib.Path(output, "submission.csv").read_bytes() == whole
+
+
+def test_a_page_in_place_of_an_answer_is_said_so(built, kaggle, monkeypatch):
+    monkeypatch.setattr(kaggle, "SaveKernel", lambda body: (200, b"<html>"))
+    with pytest.raises(ValueError, match=r"kernel push: no good answer.*\nCheck the n"):
+        push.run(built)
+
+
+@pytest.mark.parametrize("what", ["dataset_statuses", "kernel_statuses"])
+def test_a_status_that_the_client_does_not_know_is_said_so(built, kaggle, what):
+    setattr(kaggle, what, ["PAUSED"])
+    with pytest.raises(ValueError, match=r"'PAUSED', which this version of its client"):
+        push.run(built)
+
+
+def test_a_push_without_a_version_is_an_error(built, kaggle, monkeypatch):
+    monkeypatch.setattr(kaggle, "SaveKernel", lambda body: (200, {"url": "x"}))
+    with pytest.raises(ValueError, match="answer names no version of jane-doe/uwm-sm"):
+        push.run(built)
+    assert "version" not in built.state("submit")
 
 
 def test_a_network_that_stays_away_is_an_error(built, kaggle):
