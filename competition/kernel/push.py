@@ -75,9 +75,8 @@ def _push_dataset(
     digest = _digest(folder)
     status = client.call("dataset status", _dataset_status, api, dataset)
     if state.get("dataset") != digest or status is None:
-        upload = _create if status is None else _version
         console.note(f"{dataset}: uploading")
-        answer = client.call("dataset upload", upload, api, folder, digest)
+        answer = client.call("dataset upload", _upload, api, dataset, folder, digest)
         if answer.error or (answer.status or "").lower() == "error":
             raise ValueError(client.explain("dataset upload", answer.error))
         # The kernel has to run again on another dataset.
@@ -104,11 +103,10 @@ def _dataset_status(api: Any, dataset: str) -> str | None:
         raise
 
 
-def _create(api: Any, folder: pathlib.Path, digest: str) -> Any:
-    return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
-
-
-def _version(api: Any, folder: pathlib.Path, digest: str) -> Any:
+def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
+    # Asked at each try: of one whose answer was lost the dataset may be there.
+    if _dataset_status(api, dataset) is None:
+        return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
     return api.dataset_create_version(str(folder), digest, quiet=True, dir_mode="zip")
 
 

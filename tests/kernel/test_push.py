@@ -229,6 +229,20 @@ def test_a_server_or_network_that_fails_is_asked_again(built, kaggle, status):
     assert len(kaggle.of("SaveKernel")) == 3
 
 
+def test_a_dataset_whose_answer_was_lost_gets_a_version(built, kaggle, monkeypatch):
+    create = kaggle.CreateDataset
+
+    def lost(body):
+        monkeypatch.setattr(kaggle, "CreateDataset", create)
+        create(body)
+        return 502, {"code": 502, "message": "Bad gateway"}
+
+    monkeypatch.setattr(kaggle, "CreateDataset", lost)
+    assert push.run(built)["status"] == "COMPLETE"
+    names = [name for name, _ in kaggle.asked]
+    assert names.count("CreateDataset") == 1 and "CreateDatasetVersion" in names
+
+
 def test_a_server_that_keeps_failing_is_an_error(built, kaggle):
     kaggle.faults["SaveKernel"] = [(502, "Bad gateway")] * 3
     with pytest.raises(ValueError, match=r"Kaggle itself fails. Run the command again"):
