@@ -88,7 +88,12 @@ def _portable(path: pathlib.Path) -> bytes:
 def _check_training(experiment: str, place: places.Place, options: Options) -> None:
     """Refuse what cannot be trained there, or is another config than the run's."""
     wanted = config.load(experiment, options.overrides)
-    if pathlib.PurePath(wanted.model.encoder_weights).is_absolute():
+    if wanted.members:
+        raise ValueError(
+            f"{experiment} is a blend of {', '.join(wanted.members)}, which has "
+            "nothing to train. Build a training of each of them."
+        )
+    if wanted.model.encoder_weights not in ("none", "imagenet"):
         raise ValueError(
             f"`model.encoder_weights` is {wanted.model.encoder_weights}, a file of "
             'this machine. Set it to "imagenet"; the kernel may then use the network.'

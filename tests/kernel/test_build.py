@@ -139,10 +139,22 @@ def test_the_encoder_weights_of_this_machine_do_not_travel(place):
     folder, _ = made(place)
     sent = files.read_json(folder / "dataset/runs/smoke/config.json")
     assert sent["config"]["model"]["encoder_weights"] == "b0.h5"
-    more = ("model.encoder=EfficientNetB0", "model.encoder_weights=/home/ann/b0.h5")
+
+
+@pytest.mark.parametrize("weights", ["/home/ann/b0.h5", "weights/b0.h5"])
+def test_a_training_that_begins_with_a_file_of_home_is_refused(place, weights):
+    place.run.config.unlink()
+    more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
     options = contents.Options(what="train", overrides=(*conftest.TINY, *more))
     with pytest.raises(ValueError, match=r"a file of this machine. Set it to"):
         made(place, options)
+
+
+def test_a_blend_has_nothing_to_train(place, tmp_path):
+    path = tmp_path / "both.toml"
+    path.write_text('members = ["one", "two"]', encoding="utf-8")
+    with pytest.raises(ValueError, match="is a blend of one, two, which has nothing"):
+        build.run(str(path), user="ann", work=place.work, options=TRAIN)
 
 
 def test_the_metadata_is_complete_and_offline(place):
