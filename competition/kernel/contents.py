@@ -34,6 +34,13 @@ def collect(
     experiment: str, place: places.Place, options: Options
 ) -> dict[str, bytes | pathlib.Path]:
     """What travels beside the wheel and the manifest, by its path in the dataset."""
+    if options.what == "submit" and (
+        options.fold is not None or options.overrides or options.sources
+    ):
+        raise ValueError(
+            "--fold, --set and --from are for --what train: a submission is of the run "
+            "as it was trained and decided. Leave them out, or add --what train."
+        )
     contents: dict[str, bytes | pathlib.Path] = dict(_split(place.dataset))
     if options.what == "train":
         toml = config.find(experiment)

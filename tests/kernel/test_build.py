@@ -150,6 +150,19 @@ def test_a_training_that_begins_with_a_file_of_home_is_refused(place, weights):
         made(place, options)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        contents.Options(fold=0),
+        contents.Options(overrides=("seed=1",)),
+        contents.Options(sources=("jane-doe/uwm-smoke-train",)),
+    ],
+)
+def test_options_of_a_training_are_refused_for_a_submission(place, options):
+    with pytest.raises(ValueError, match="--fold, --set and --from are for --what tr"):
+        made(place, options)
+
+
 def test_a_blend_has_nothing_to_train(place, tmp_path):
     path = tmp_path / "both.toml"
     path.write_text('members = ["one", "two"]', encoding="utf-8")
