@@ -124,6 +124,17 @@ def test_submit_finds_data_and_bundle_by_content(tmp_path, mounts):
     assert called == [str(dataset / "runs" / "unet"), str(data), "8h30m"]
 
 
+@pytest.mark.parametrize("what", ["train", "submit"])
+def test_another_dataset_may_be_in_any_encoding(tmp_path, what):
+    attach(tmp_path, NEW, what)
+    other = tmp_path / "input" / "datasets" / "someone" / "other"
+    other.mkdir()
+    for name in ("manifest.json", "train.csv", "sample_submission.csv", "config.json"):
+        (other / name).write_bytes('{"name": "Zoë"}'.encode("latin-1"))
+    done = start(kernel(what), tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("mounts", [NEW, OLD], ids=["new mounts", "old mounts"])
 def test_train_keeps_the_runs_alone(tmp_path, mounts):
     data, dataset, _ = attach(tmp_path, mounts, "train")

@@ -58,7 +58,8 @@ def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:
 
 
 def _header(path: pathlib.Path) -> str:
-    with path.open(encoding="utf-8") as file:
+    # Of another dataset, the table may be in any encoding.
+    with path.open(encoding="utf-8", errors="replace") as file:
         return file.readline().strip()
 
 

@@ -61,9 +61,11 @@ def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
     found, others = {}, []
     for folder, _, names in os.walk(input_root, followlinks=True):
         path = pathlib.Path(folder, "manifest.json")
-        if path.name not in names or '"bundle": "train"' not in path.read_text("utf-8"):
+        # Bytes: another dataset's manifest.json may be text of any encoding.
+        content = path.read_bytes() if path.name in names else b""
+        if b'"bundle": "train"' not in content:
             continue
-        if hashlib.sha256(path.read_bytes()).hexdigest().startswith(BUNDLE or ""):
+        if hashlib.sha256(content).hexdigest().startswith(BUNDLE or ""):
             found[path.resolve()] = path
         else:
             others.append(str(path))
