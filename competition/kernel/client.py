@@ -125,7 +125,8 @@ def explain(what: str, message: str, status: int = 0) -> str:
     hint = _BY_STATUS.get(status, "Run the command again later.")
     if status >= 500:
         hint = "Kaggle itself fails. Run the command again later: it goes on there."
-    for words, better in _BY_WORDS:
+    # "Too many requests" is no quota.
+    for words, better in () if status == 429 else _BY_WORDS:
         if any(word in message.lower() for word in words):
             hint = better
             break

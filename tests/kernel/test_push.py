@@ -183,7 +183,7 @@ def test_a_training_that_left_no_run_is_an_error(place, kaggle):
         ("SaveKernel", 403, "Forbidden", "is --user the token's user"),
         ("SaveKernel", 404, "Not found", "Check --user"),
         ("SaveKernel", 409, "Conflict", "The name is taken"),
-        ("SaveKernel", 429, "Slow down", "asked too often"),
+        ("SaveKernel", 429, "Too many requests", "asked too often"),
         ("SaveKernel", 400, "Bad slug", "does not take the request"),
         ("CreateDataset", 400, "Daily limit reached", "quota is used up"),
         ("CreateDataset", 400, "Title already in use", "Build again with another"),
