@@ -123,6 +123,7 @@ def run(
     not enough for all of them: the next call goes on from there.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
+    limit = deadline.Deadline(deadline.parse(budget)) if budget else None
     config.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     job = open_job(
@@ -131,7 +132,12 @@ def run(
     job = dataclasses.replace(job, fold=fold, budget=budget)
     for step, take in STEPS.items():
         console.note(f"== {step}")
-        results[step] = take(job)
+        if step == "train" and limit:
+            # Preparing took its share.
+            left = f"{max(0, int(limit.left()))}s"
+            results[step] = take(dataclasses.replace(job, budget=left))
+        else:
+            results[step] = take(job)
         if step == "train" and not _is_trained(job, results[step]):
             console.note("training goes on with the next call")
             break

@@ -117,3 +117,31 @@ def test_an_unfinished_run_says_what_to_do(finished, tmp_path):
 def test_unprepared_data_says_what_to_do(competition, tmp_path):
     with pytest.raises(ValueError, match=r"manifest\.json: not found\. .* prepare"):
         pipeline.open_job("smoke", data=competition, work=tmp_path / "none")
+
+
+def test_the_time_that_preparing_takes_is_part_of_the_budget(
+    competition, tmp_path, monkeypatch
+):
+    passed, told = [0.0], []
+    timed = pipeline.deadline.Deadline
+    monkeypatch.setattr(
+        pipeline.deadline, "Deadline", lambda seconds: timed(seconds, lambda: passed[0])
+    )
+    prepare = pipeline.prepare
+
+    def slow(*arguments, **options):
+        passed[0] += 600
+        return prepare(*arguments, **options)
+
+    def train(dataset, run, *, fold, budget):
+        told.append(budget)
+        return {"folds": {fold: {"finished": True}}}
+
+    monkeypatch.setattr(pipeline, "prepare", slow)
+    monkeypatch.setattr(pipeline.train_step, "run", train)
+    asked = dict(data=competition, work=tmp_path / "work", overrides=conftest.TINY)
+    pipeline.run("smoke", **asked, fold=0, budget="1h")
+    assert told == ["3000s"]
+    with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
+        pipeline.run("smoke", **asked, budget="soon")
+    assert passed == [600]
