@@ -8,7 +8,15 @@ import typer
 from competition.commands import options, show
 
 app = typer.Typer(no_args_is_help=True, help="To Kaggle and back.")
-What = Annotated[str, typer.Option("--what", help="train or submit.")]
+
+
+def _what(value: str) -> str:
+    if value not in ("train", "submit"):
+        raise typer.BadParameter("it is train or submit")
+    return value
+
+
+What = Annotated[str, typer.Option("--what", callback=_what, help="train or submit.")]
 RunData = Annotated[
     pathlib.Path | None, typer.Option("--data", help="Chooses among several data sets.")
 ]
@@ -42,8 +50,6 @@ def kernel_build(
     """Write the dataset and the kernel that Kaggle gets."""
     from competition.kernel import build, contents
 
-    if what not in ("train", "submit"):
-        raise typer.BadParameter("--what is train or submit")
     options = contents.Options(
         what="train" if what == "train" else "submit",
         fold=fold,

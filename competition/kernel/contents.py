@@ -46,6 +46,11 @@ def collect(
         toml = config.find(experiment)
         _check_training(experiment, place, options)
         return contents | {toml.name: toml}
+    if not place.run.config.is_file():
+        raise ValueError(
+            f"{place.run.root}: no such run. Run `python -m competition run "
+            f"--experiment {place.experiment}` first, or say by --name which is meant."
+        )
     run = runs.read(place.run)
     folds = runs.trained(run)
     for each in [run, *runs.sources(run)]:

@@ -243,6 +243,9 @@ def test_what_is_missing_is_named(place, tmp_path):
         ValueError, match=r"expected one data set with a run 'smoke'. R"
     ):
         build.run("smoke", user="ann", work=tmp_path / "nowhere")
+    place.run.config.unlink()
+    with pytest.raises(ValueError, match=r"no such run. Run `python -m compet"):
+        made(place)
     place.dataset.slices.unlink()
     with pytest.raises(ValueError, match="The folds travel with the bundle: run"):
         build.run("smoke", user="ann", work=place.work, data=place.dataset.root)
