@@ -17,6 +17,7 @@ from competition.kernel import client, names, places, session
 READY_HOURS = 1.0
 RUN_HOURS = 13.0
 _LAST_LINES = 30
+_BROKEN = ("failed", "deleted")
 _ENDED = {"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED", "CANCEL_REQUESTED"}
 
 
@@ -74,7 +75,7 @@ def _push_dataset(
     folder = place.built(what) / "dataset"
     digest = _digest(folder)
     status = client.call("dataset status", _dataset_status, api, dataset)
-    if state.get("dataset") != digest or status is None:
+    if state.get("dataset") != digest or status in (None, *_BROKEN):
         console.note(f"{dataset}: uploading")
         answer = client.call("dataset upload", _upload, api, dataset, folder, digest)
         if answer.error or (answer.status or "").lower() == "error":
@@ -112,7 +113,7 @@ def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
 
 def _ready(api: Any, dataset: str) -> bool | None:
     status = client.call("dataset status", _dataset_status, api, dataset)
-    if status in ("failed", "deleted"):
+    if status in _BROKEN:
         raise ValueError(
             f"{dataset}: Kaggle could not process the upload ({status}). See "
             f"https://www.kaggle.com/datasets/{dataset}, then push again."

@@ -282,10 +282,13 @@ def test_a_network_that_stays_away_is_an_error(built, kaggle):
         push.run(built)
 
 
-def test_failed_processing_is_an_error(built, kaggle):
+def test_failed_processing_is_an_error_and_the_next_push_uploads_again(built, kaggle):
     kaggle.dataset_statuses = ["FAILED"]
     with pytest.raises(ValueError, match="could not process the upload"):
         push.run(built)
+    kaggle.dataset_statuses = ["FAILED", "FAILED", "READY"]
+    assert push.run(built)["status"] == "COMPLETE"
+    assert len(kaggle.of("CreateDatasetVersion")) == 1
 
 
 def test_without_credentials_it_is_said_how_to_get_them(built, kaggle, monkeypatch):
