@@ -15,9 +15,17 @@ def slug(title: str) -> str:
 
 
 def title(name: str, *, ending: str) -> str:
-    """Return the title "UWM <name> <ending>", or an error where it is too long."""
-    made = f"UWM {name} {ending}".replace("_", " ").replace("-", " ")
-    made = re.sub(r"[^A-Za-z0-9 ]", "", made)
+    """Return the title "UWM <name> <ending>", or an error where it is too long.
+
+    What is no letter or digit becomes a space: "v1.5" and "v15" stay apart.
+    """
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    if not words:
+        raise ValueError(
+            "A run's title on Kaggle is made of the letters a to z and digits of its "
+            f"name. Received: {name!r}, which has none. Give the run another --name."
+        )
+    made = " ".join(["UWM", *words, ending])
     if not SHORTEST <= len(made) <= LONGEST:
         room = len(name) - (len(made) - LONGEST)
         raise ValueError(

@@ -31,6 +31,19 @@ def test_slugs_are_made_as_kaggle_makes_them(title, slug):
     assert names.slug(title) == slug
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("v15", "v15"), ("v1.5", "v1 5"), ("_a--b", "a b"), ("unet_3d", "unet 3d")],
+)
+def test_the_words_of_a_name_make_a_title(name, expected):
+    assert names.title(name, ending="submit") == f"UWM {expected} submit"
+
+
+def test_a_name_without_a_letter_that_kaggle_keeps_is_refused():
+    with pytest.raises(ValueError, match=r"Received: '模型', which has none"):
+        names.title("模型", ending="submit")
+
+
 def test_every_experiment_has_a_title_that_fits():
     for path in config.EXPERIMENTS.glob("*.toml"):
         for ending in ("train", "submit", "train bundle", "submit bundle"):
