@@ -54,8 +54,10 @@ def run(
 
 def _put(built: pathlib.Path) -> pathlib.Path:
     """Replace the dataset and the kernel built before by the new ones."""
-    for part in ("dataset", "kernel"):
+    # Killed in between, there must be no kernel, so that nothing is taken for built.
+    for part in ("kernel", "dataset"):
         shutil.rmtree(built / part, ignore_errors=True)
+    for part in ("dataset", "kernel"):
         (built / "new" / part).rename(built / part)
     (built / "new").rmdir()
     return built

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from competition.core import files
-from competition.kernel import build, contents, names
+from competition.kernel import build, contents, names, places
 from tests import conftest
 
 WHEEL = "competition-0.1.0-py3-none-any.whl"
@@ -109,6 +109,27 @@ def test_two_builds_are_the_same_to_the_byte(place, tmp_path, options):
     assert listed(kept) == listed(second)
     for name in listed(kept):
         assert (kept / name).read_bytes() == (second / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_a_build_that_was_killed_leaves_nothing_to_push(place, monkeypatch, renamed):
+    folder, _ = made(place)
+    rename, done = pathlib.Path.rename, []
+
+    def killed(self, target):
+        if len(done) == renamed:
+            raise KeyboardInterrupt
+        done.append(target)
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made(place)
+    with pytest.raises(ValueError, match="no kernel is built"):
+        places.built(place, "submit")
+    made(place)
+    assert places.built(place, "submit") == folder
 
 
 @pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
