@@ -25,6 +25,8 @@ from competition.core import (
 from competition.machine import deadline
 
 WORK = pathlib.Path("work")
+# Of a budget, what predicting and deciding after training may need.
+AFTER_TRAINING = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,10 +122,12 @@ def run(
     """Take every step from `prepare` to `report`; what is done is not done again.
 
     It ends after `train` where only one `fold` is asked for, or where the `budget` was
-    not enough for all of them: the next call goes on from there.
+    not enough for all of them, or left too little for what follows: the next call goes
+    on from there.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
-    limit = deadline.Deadline(deadline.parse(budget)) if budget else None
+    seconds = deadline.parse(budget) if budget else 0.0
+    limit = deadline.Deadline(seconds) if budget else None
     config.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     job = open_job(
@@ -140,6 +144,11 @@ def run(
             results[step] = take(job)
         if step == "train" and not _is_trained(job, results[step]):
             console.note("training goes on with the next call")
+            break
+        if step == "train" and limit and not limit.allows(AFTER_TRAINING * seconds):
+            console.note(
+                "the time is nearly over: the next call goes on with `predict`"
+            )
             break
     return results
 

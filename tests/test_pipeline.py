@@ -145,3 +145,26 @@ def test_the_time_that_preparing_takes_is_part_of_the_budget(
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
         pipeline.run("smoke", **asked, budget="soon")
     assert passed == [600]
+
+
+def test_where_training_leaves_hardly_any_time_the_next_call_goes_on(
+    competition, tmp_path, monkeypatch, capsys
+):
+    passed, taken = [0.0], []
+    timed = pipeline.deadline.Deadline
+    monkeypatch.setattr(
+        pipeline.deadline, "Deadline", lambda seconds: timed(seconds, lambda: passed[0])
+    )
+
+    def train(job):
+        passed[0] += 3300
+        return {"folds": {0: {"finished": True}}}
+
+    steps = {"train": train, "predict": lambda job: taken.append("predict")}
+    monkeypatch.setattr(pipeline, "STEPS", steps)
+    asked = dict(data=competition, work=tmp_path / "work", overrides=conftest.TINY)
+    pipeline.run("smoke", **asked, budget="1h")
+    assert taken == []
+    assert "the next call goes on with `predict`" in capsys.readouterr().err
+    pipeline.run("smoke", **asked, budget="2h")
+    assert taken == ["predict"]
