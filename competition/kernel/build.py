@@ -23,6 +23,8 @@ from competition.machine import deadline
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMPETITION = "uw-madison-gi-tract-image-segmentation"
+# After which Kaggle ends a kernel.
+SESSION = {"train": "12h", "submit": "9h"}
 
 
 def run(
@@ -38,7 +40,7 @@ def run(
     options = options or contents.Options()
     names.check_user(user)
     if options.budget is not None:
-        deadline.parse(options.budget)
+        _check_budget(options)
     place = places.find(experiment, work=work, data=data, name=name)
     new = place.built(options.what) / "new"
     shutil.rmtree(new, ignore_errors=True)
@@ -50,6 +52,15 @@ def run(
         leaks.check(folder, own=(work, ROOT, *((data,) if data else ())), user=user)
     built = _put(place.built(options.what))
     return {**ids, "built": str(built), "files": len(about["files"]), "bytes": total}
+
+
+def _check_budget(options: contents.Options) -> None:
+    seconds, most = deadline.parse(options.budget or ""), SESSION[options.what]
+    if seconds >= deadline.parse(most):
+        raise ValueError(
+            f"--budget {options.budget}: Kaggle ends a {options.what} kernel after "
+            f"{most} and keeps nothing of it. Give it less."
+        )
 
 
 def _put(built: pathlib.Path) -> pathlib.Path:

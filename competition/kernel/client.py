@@ -11,6 +11,7 @@ from competition.core import console, files
 
 VERSION = "2.0.2"
 # Between tries when the network or Kaggle fails; and between looks at slow work.
+TOO_MANY = 429
 PAUSES_S: tuple[float, ...] = (2, 10, 30, 60)
 LOOK_EVERY_S = 20.0
 
@@ -104,7 +105,8 @@ def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) 
         except requests.HTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             failure = ValueError(explain(what, str(error), status))
-            failure.__cause__, final = error, status < 500
+            failure.__cause__ = error
+            final = status < 500 and status != TOO_MANY
         # Any failure of the transport: also a download that breaks off, or the page of
         # a proxy in place of an answer.
         except (requests.RequestException, ConnectionError) as error:
@@ -126,7 +128,7 @@ def explain(what: str, message: str, status: int = 0) -> str:
     if status >= 500:
         hint = "Kaggle itself fails. Run the command again later: it goes on there."
     # "Too many requests" is no quota.
-    for words, better in () if status == 429 else _BY_WORDS:
+    for words, better in () if status == TOO_MANY else _BY_WORDS:
         if any(word in message.lower() for word in words):
             hint = better
             break

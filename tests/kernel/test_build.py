@@ -286,6 +286,8 @@ def test_a_fold_that_is_not_trained_is_refused(place):
 def test_a_budget_that_cannot_be_read_is_refused(place):
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
         made(place, contents.Options(budget="soon"))
+    with pytest.raises(ValueError, match=r"9h: Kaggle ends a submit kernel after 9h"):
+        made(place, contents.Options(budget="9h"))
 
 
 def test_a_manifest_lists_what_lies_beside_it(place):

@@ -183,7 +183,6 @@ def test_a_training_that_left_no_run_is_an_error(place, kaggle):
         ("SaveKernel", 403, "Forbidden", "is --user the token's user"),
         ("SaveKernel", 404, "Not found", "Check --user"),
         ("SaveKernel", 409, "Conflict", "The name is taken"),
-        ("SaveKernel", 429, "Too many requests", "asked too often"),
         ("SaveKernel", 400, "Bad slug", "does not take the request"),
         ("CreateDataset", 400, "Daily limit reached", "quota is used up"),
         ("CreateDataset", 400, "Title already in use", "Build again with another"),
@@ -222,7 +221,13 @@ def test_an_upload_that_fails_once_is_repeated(built, kaggle):
     assert len(kaggle.versions[0]) == 5
 
 
-@pytest.mark.parametrize("status", [500, 503, 0], ids=["500", "503", "hung up"])
+def test_asked_too_often_it_says_so_in_the_end(built, kaggle):
+    kaggle.faults["SaveKernel"] = [(429, "Too many requests")] * 9
+    with pytest.raises(ValueError, match="asked too often"):
+        push.run(built)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 0], ids=str)
 def test_a_server_or_network_that_fails_is_asked_again(built, kaggle, status):
     kaggle.faults["SaveKernel"] = [(status, "oops")] * 2
     assert push.run(built)["version"] == 1
