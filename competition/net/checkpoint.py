@@ -22,6 +22,8 @@ NAME, BEFORE = "state.npz", "state-before.npz"
 BEST = "best.weights.h5"
 # How the paths of an optimizer's accumulated gradients end; its first is the iteration.
 SUMS = "gradient_accumulator"
+# What a damaged file raises; of its directory, a RuntimeError.
+_DAMAGE = ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile
 Arrays = list[np.ndarray]
 
 
@@ -78,6 +80,7 @@ def save(
         for name, group in groups.items()
         for number, array in enumerate(group)
     }
+    about["arrays"] = sorted(arrays)
     with files.replacing(folder / NAME) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
         if (folder / NAME).is_file():
@@ -97,7 +100,7 @@ def load(folder: pathlib.Path) -> Stored | None:
             continue
         try:
             stored = _read(path)
-        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             faults.append((path, error))
             continue
         if faults:
@@ -177,7 +180,11 @@ def _read(path: pathlib.Path) -> Stored:
     with np.load(path) as stored:
         about = json.loads(str(stored["about"]))
         groups: dict[str, Arrays] = {"network": [], "optimizer": [], "mean": []}
-        for name in sorted(set(stored.files) - {"about"}):
+        names = sorted(set(stored.files) - {"about"})
+        # A damaged directory hides arrays; a state of before this has no list of them.
+        if about.pop("arrays", names) != names:
+            raise ValueError("arrays are missing")
+        for name in names:
             groups[name.rstrip("0123456789")].append(stored[name])
     paths = about.pop("paths")
     state = State(**about, mean=groups["mean"])

@@ -1,5 +1,7 @@
 """The state of a fold: two generations, checksums, and what a damaged one does."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -100,6 +102,32 @@ def test_any_byte_that_changes_is_noticed_or_does_not_matter(tmp_path):
         fallen_back += epochs == 1
         assert all((value == epochs).all() for value in values)
     assert fallen_back > 20
+
+
+def test_any_bit_of_the_files_directory_is_noticed_or_does_not_matter(tmp_path, capsys):
+    for epochs in (1, 2):
+        save(tmp_path, float(epochs), epochs=epochs)
+    path = tmp_path / "state.npz"
+    sound = path.read_bytes()
+    for place in range(sound.index(b"PK\1\2"), len(sound)):
+        damaged = bytearray(sound)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        stored = checkpoint.load(tmp_path)
+        assert len(stored.optimizer) == len(stored.paths)
+        assert len(stored.network) == 2
+        assert (stored.network[0] == len(stored.state.epochs)).all()
+
+
+def test_a_state_without_a_list_of_its_arrays_is_read(tmp_path):
+    save(tmp_path, 1.0, epochs=1)
+    path = tmp_path / "state.npz"
+    with np.load(path) as stored:
+        kept = dict(stored)
+    about = json.loads(str(kept["about"]))
+    del about["arrays"]
+    np.savez(path, **(kept | {"about": np.array(json.dumps(about))}))
+    assert len(checkpoint.load(tmp_path).network) == 2
 
 
 def test_killed_between_the_two_names_the_one_before_is_taken(tmp_path):
