@@ -18,8 +18,8 @@ Kind = typing.TypeVar("Kind", bound=tables.Table)
 class Config(tables.Table):
     """Everything that makes a run what it is."""
 
-    seed: tables.Index
-    slices: Annotated[tuple[int, ...], tables.LOOSE]
+    seed: tables.Seed
+    slices: Annotated[tuple[tables.Offset, ...], tables.LOOSE]
     intensity: Literal["slice", "scan"]
     folds: tables.Folds
     members: Annotated[tuple[str, ...], tables.OPTIONAL]
@@ -102,7 +102,10 @@ def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
     try:
         return table.model_validate(values)
     except pydantic.ValidationError as error:
-        lines = [_explain(fault, table) for fault in error.errors()]
+        faults = error.errors()
+        # Items at fault are not counted: their list would be said to be too short.
+        lists = {fault["loc"][:-1] for fault in faults}
+        lines = [_explain(each, table) for each in faults if each["loc"] not in lists]
         raise ValueError(f"{source}: " + "\n".join(lines)) from None
 
 

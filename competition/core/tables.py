@@ -10,6 +10,9 @@ Weight = Annotated[float, pydantic.Field(ge=0)]
 Fraction = Annotated[float, pydantic.Field(ge=0, lt=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Index = Annotated[int, pydantic.Field(ge=0)]
+# What NumPy and Keras can be seeded with, and room for the fold.
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
+Offset = Annotated[int, pydantic.Field(ge=-1000, le=1000)]
 # TOML knows arrays only; strict mode would refuse them for a tuple.
 LOOSE = pydantic.Field(strict=False, min_length=1)
 OPTIONAL = pydantic.Field(strict=False)
@@ -69,9 +72,9 @@ class Model(Table):
     ]
     widths: Annotated[tuple[Count, ...], LOOSE]
     patch: Annotated[tuple[Count, Count, Count], OPTIONAL] = (16, 64, 64)
-    dropout: Share
+    dropout: Fraction
     norm: Literal["batch", "group", "instance"] = "batch"
-    norm_momentum: Share
+    norm_momentum: Fraction
     deep_supervision: bool = False
     presence: bool = False
     encoder: Encoder = "none"

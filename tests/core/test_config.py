@@ -61,6 +61,11 @@ def test_a_config_cannot_be_changed():
             'model={architecture="unet_3d", patch=[8, 64, 160]}',
             r"`model`: .*fit into geometry.* 128 and 128\. Use patch = \[8, 64, 128\]",
         ),
+        ("seed=5000000000", "`seed`: .*less than 2147483648.*5000000000"),
+        ("slices=[0, 100000]", "`slices.1`: .*less than or equal to 1000.*100000"),
+        ("slices=[1.5]", r"^[^\n]*`slices.0`: .*valid integer.*1.5.$"),
+        ("model.dropout=1.0", "`model.dropout`: .*less than 1.*1.0"),
+        ("model.norm_momentum=1.0", "`model.norm_momentum`: .*less than 1.*1.0"),
         ("model.patch=[8, 64]", r"`model.patch.2` is missing"),
         (
             'model={architecture="unet_3d", encoder="ResNet50"}',
