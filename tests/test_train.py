@@ -163,6 +163,14 @@ def test_a_batch_larger_than_the_data_says_what_fits(prepared):
         train.run(job.dataset, job.run)
 
 
+def test_more_batches_a_step_than_an_epoch_has_say_what_fits(prepared):
+    job = prepared("folds=[0]", "training.accumulate=5")
+    with pytest.raises(
+        ValueError, match=r"`training\.accumulate` is 5, .* make 4 .* Set tr.*=4 or"
+    ):
+        train.run(job.dataset, job.run)
+
+
 def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
     job = prepared()
     table = slices.training(slices.read(job.dataset.slices), 0)

@@ -46,6 +46,14 @@ class Samples:
                 f"{self.cutter.NAME} to train on. "
                 f"Set training.batch={max(1, shown)} or less."
             )
+        accumulate = config.training.accumulate
+        if self.steps < accumulate:
+            raise ValueError(
+                "An epoch needs batches for at least one step: `training.accumulate` "
+                f"is {accumulate}, and {shown} {self.cutter.NAME} make {self.steps} "
+                f"batches of {config.training.batch}. "
+                f"Set training.accumulate={self.steps} or less."
+            )
         self.order = functools.lru_cache(maxsize=2)(self._order)
         stack, bits = ((config.training.batch, *each) for each in self.cutter.shapes)
         self._stacks = buffers.Buffers(stack, np.uint16)
