@@ -35,7 +35,7 @@ class Hooks:
 
 
 class Guard(keras.callbacks.Callback):
-    """Stops at the first loss that is not finite and remembers where that was."""
+    """Stops at the first loss or weights not finite and remembers where that was."""
 
     # `fit` need not wait for the device before it prepares the next step; JAX reuses
     # the memory of a loss that has not been looked at.
@@ -58,6 +58,13 @@ class Guard(keras.callbacks.Callback):
             # A later batch may be looked at first.
             self.step = batch if self.step is None else min(batch, self.step)
             # Not raised: on JAX an exception inside `fit` can be hidden.
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look at the weights: the last step's show in no loss of the epoch."""
+        weights = self.model.network.weights
+        if self.step is None and not all(map(_is_finite, weights)):
+            self.step = self.params["steps"] - 1
             self.model.stop_training = True
 
 
@@ -204,6 +211,10 @@ def longest(epochs: list[history.Epoch]) -> float:
     Of the last ones only: the machine may have been another one before.
     """
     return 1.1 * max((row["seconds"] for row in epochs[-3:]), default=0.0)
+
+
+def _is_finite(weight: Any) -> bool:
+    return bool(np.isfinite(keras.ops.convert_to_numpy(weight)).all())
 
 
 def inner(optimizer: keras.Optimizer) -> keras.Optimizer:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import math
 import pathlib
 from typing import Protocol
 
@@ -36,7 +37,7 @@ class Fold:
 
 
 class _NotFinite(Exception):
-    """The loss of a step is not finite."""
+    """The loss of a step, or what it made of the weights, is not finite."""
 
 
 def seed(number: int, *, deterministic: bool = True) -> None:
@@ -218,8 +219,10 @@ def _fault(
 ) -> str:
     batch = guard.step or 0
     ids = hooks.ids(config, guard.epoch * steps + batch)
+    is_loss = not math.isfinite(guard.loss)
+    what = f"The loss is {guard.loss}" if is_loss else "The weights are not finite"
     return (
-        f"The loss is {guard.loss} at step {batch + 1} of epoch {guard.epoch + 1}, in "
+        f"{what} at step {batch + 1} of epoch {guard.epoch + 1}, in "
         f"the slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
         "broken intensities in these slices. The epochs before are kept."
     )

@@ -243,6 +243,23 @@ def test_a_loss_that_stays_not_finite_stops_with_its_slices(fold, tmp_path, caps
     assert not (tmp_path / "run" / "state.npz").exists()
 
 
+def test_weights_that_the_last_step_broke_are_no_state(fold, tmp_path, monkeypatch):
+    def on_epoch_end(guard, epoch, logs=None):
+        if epoch == 1:
+            guard.model.network.weights[0].assign(guard.model.network.weights[0] / 0)
+        look(guard, epoch, logs)
+
+    look = callbacks.Guard.on_epoch_end
+    monkeypatch.setattr(callbacks.Guard, "on_epoch_end", on_epoch_end)
+    with pytest.raises(
+        ValueError,
+        match=r"The weights are not finite at step 3 of epoch 2, in the slices a, b\.",
+    ):
+        fold("run", half, ids=lambda config, batch: ["a", "b"])
+    kept = [value for value in state(tmp_path / "run").values() if value.ndim]
+    assert all(np.isfinite(value).all() for value in kept)
+
+
 def test_a_loss_that_is_not_finite_once_is_tried_at_half_the_rate(
     fold, monkeypatch, capsys
 ):
