@@ -38,18 +38,25 @@ def read(path: pathlib.Path) -> list[Epoch]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Epoch(
-                epoch=int(row["epoch"]),
-                loss=float(row["loss"]),
-                score=_number(row["score"]),
-                seconds=float(row["seconds"]),
-                mean_score=_number(row.get("mean_score")),
-                rate=_number(row.get("rate")),
-                scoring=_number(row.get("scoring")),
-            )
-            for row in csv.DictReader(file)
-        ]
+        try:
+            return [_epoch(row) for row in csv.DictReader(file)]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ValueError(
+                f"{path}: not the history of a fold ({error!r}). Delete this file and "
+                "train again: it is written anew from the fold's state."
+            ) from error
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    return Epoch(
+        epoch=int(row["epoch"]),
+        loss=float(row["loss"]),
+        score=_number(row["score"]),
+        seconds=float(row["seconds"]),
+        mean_score=_number(row.get("mean_score")),
+        rate=_number(row.get("rate")),
+        scoring=_number(row.get("scoring")),
+    )
 
 
 def best(history: list[Epoch]) -> float | None:

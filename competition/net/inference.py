@@ -41,7 +41,7 @@ def load(weights: pathlib.Path, config: config.Config, classes: int) -> keras.Mo
         raise ValueError(
             f"{weights}: not weights of a {config.model.architecture} with widths "
             f"{list(config.model.widths)}, {_depth(config)} slices and {classes} "
-            f"classes ({error}). Train the fold again."
+            f"classes ({error}). Delete the fold's folder and train it again."
         ) from error
     finally:
         keras.config.set_dtype_policy(before)

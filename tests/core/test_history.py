@@ -43,6 +43,14 @@ def test_a_history_of_fewer_columns_is_read(tmp_path):
     assert history.read(path)[0].items() >= row.items()
 
 
+@pytest.mark.parametrize("row", ["x,0.5,,1", "0,0.5", "0,0.5,best,1"])
+def test_a_damaged_history_is_named(tmp_path, row):
+    path = tmp_path / "history.csv"
+    path.write_text(f"epoch,loss,score,seconds\n{row}\n")
+    with pytest.raises(ValueError, match=r"history\.csv: not the history .*Delete"):
+        history.read(path)
+
+
 @pytest.mark.parametrize(
     ("scores", "patience", "is_over"),
     [
