@@ -198,9 +198,12 @@ class Keeper(keras.callbacks.Callback):
             return self._score(network)
 
 
-def keep_something(model: keras.Model, folder: pathlib.Path) -> None:
+def keep_something(
+    model: keras.Model, folder: pathlib.Path, epochs: list[history.Epoch]
+) -> None:
     """Where time ends before the first score, keep the weights as they are."""
-    if not (folder / checkpoint.BEST).is_file():
+    # What an earlier call so kept was trained for less.
+    if history.best(epochs) is None or not (folder / checkpoint.BEST).is_file():
         with averaged(model.network, inner(model.optimizer)):
             checkpoint.keep_best(folder, model.network)
 

@@ -169,7 +169,7 @@ def _attempt(
     if guard.step is not None:
         raise _NotFinite(_fault(guard, fold.hooks, config=config, steps=steps))
     if watch.is_over or keeper.is_late:
-        callbacks.keep_something(model, fold.folder)
+        callbacks.keep_something(model, fold.folder, state.epochs)
 
 
 def _effective(

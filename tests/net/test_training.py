@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competition.core import config
+from competition.core import config, history
 from competition.machine import deadline
 from competition.net import build, callbacks, dataset, inference, step, training
 
@@ -308,6 +308,16 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
         sizes.clear()
         fold("none", half, "training.batch=4", "geometry.height=36")
     assert sizes == [4, 2, 1]
+
+
+def test_without_a_score_yet_each_call_keeps_what_it_has_come_to(fold, tmp_path):
+    folder, kept = tmp_path / "run", []
+    for epochs in (1, 2):
+        limit = deadline.Deadline(1000)
+        limit.allows = lambda _, n=epochs: len(history.read(folder / "history.csv")) < n
+        fold("run", half, "training.score_every=4", limit=limit)
+        kept.append((folder / "best.weights.h5").read_bytes())
+    assert kept[0] != kept[1]
 
 
 def test_memory_that_runs_out_later_keeps_the_optimizer(fold, monkeypatch, tmp_path):
