@@ -58,6 +58,9 @@ def apply(
     bits = tf.cast(batch["bits"], tf.float32)
     bits = bits[..., None] if bits.shape.rank == 3 else bits
     window = batch["window"]
+    low, high = _bounds(window)
+    # The network sees no more than the window: nor do the pixels in between.
+    stack = tf.clip_by_value(stack, low, high)
     if "affine" in drawn:
         stack = _affine(stack, drawn["affine"])
     if "elastic" in drawn:
@@ -124,10 +127,15 @@ def _field(control: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.einsum("hi,bijc,wj->bhwc", rows, control, columns)
 
 
-def _normalise(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+def _bounds(window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Low and high of windows (B, 2), or (B, K, 2), as (B, 1, 1, 1 or K)."""
     slices = window.shape[1] if window.shape.rank == 3 else 1
     window = tf.reshape(window, (-1, 1, 1, slices, 2))
-    low, high = window[..., 0], window[..., 1]
+    return window[..., 0], window[..., 1]
+
+
+def _normalise(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    low, high = _bounds(window)
     return tf.clip_by_value((stack - low) / tf.maximum(high - low, 1.0), 0.0, 1.0)
 
 

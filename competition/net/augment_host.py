@@ -107,8 +107,10 @@ def apply(
     transform = _transform(drawn)
     source = np.empty_like(stack[0]), np.empty_like(bits[0])
     for number, into in enumerate(zip(stack, bits, strict=True)):
-        for before, after in zip(source, into, strict=True):
-            before[...] = after
+        # The network sees no more than the window: nor do the pixels in between.
+        low, high = window[number].T.astype(stack.dtype)
+        np.clip(into[0], low, high, out=source[0])
+        source[1][...] = into[1]
         moved = transform(
             image=source[0],
             mask=source[1],

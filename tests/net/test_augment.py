@@ -75,6 +75,18 @@ def test_engines_agree_within_interpolation(engine, change):
 
 
 @pytest.mark.parametrize("engine", engines.NAMES[1:])
+def test_engines_agree_where_pixels_lie_beyond_the_window(engine):
+    wanted = engines.limits(affine=1.0, elastic=1.0)
+    batch = engines.phantom()
+    batch["window"][:] = 3_000, 9_000
+    numbers = engines.drawn(wanted)
+    stack, _ = engines.apply("device", batch, numbers)
+    other, _ = engines.apply(engine, batch, numbers, wanted)
+    inner = np.s_[:, 5:-5, 5:-5]
+    np.testing.assert_allclose(other[inner], stack[inner], atol=0.02)
+
+
+@pytest.mark.parametrize("engine", engines.NAMES[1:])
 def test_engines_agree_on_everything_at_once(engine):
     wanted = engines.limits(**EVERYTHING)
     numbers = engines.drawn(wanted)
