@@ -75,8 +75,9 @@ def test_engines_agree_within_interpolation(engine, change):
 
 
 @pytest.mark.parametrize("engine", engines.NAMES[1:])
-def test_engines_agree_where_pixels_lie_beyond_the_window(engine):
-    wanted = engines.limits(affine=1.0, elastic=1.0)
+@pytest.mark.parametrize("change", ["affine", "elastic"])
+def test_engines_agree_where_pixels_lie_beyond_the_window(engine, change):
+    wanted = engines.limits(**{change: 1.0})
     batch = engines.phantom()
     batch["window"][:] = 3_000, 9_000
     numbers = engines.drawn(wanted)
