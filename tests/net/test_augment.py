@@ -219,7 +219,7 @@ def test_the_training_step_augments_and_inference_does_not():
 )
 def test_tensorflow_addons_in_a_process_of_its_own():
     environment = os.environ | {"TF_USE_LEGACY_KERAS": "1", "PYTEST_ADDOPTS": ""}
-    command = [sys.executable, "-m", "pytest", __file__, "-k", "addons", "-x", "-q"]
+    command = [sys.executable, "-m", "pytest", __file__, "-k", "addons", "-x"]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider"],
         env=environment,
