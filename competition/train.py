@@ -10,6 +10,7 @@ from competition.core import (
     arrays,
     config,
     console,
+    files,
     history,
     layout,
     runs,
@@ -160,7 +161,10 @@ def _train(
     scans = held_out.HeldOut(slices.held_out(table, fold), store, run)
     folder = run.files.fold(fold)
     say = _Progress(run, fold)
-    with place.network(run, fold) as network:
+    with (
+        files.alone(folder, doing=f"training fold {fold}"),
+        place.network(run, fold) as network,
+    ):
         epochs = training.fit(
             network,
             run.config,

@@ -7,8 +7,17 @@ import os
 import pathlib
 import platform
 import shutil
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: nobody is kept out.
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = "lock"
+ENDING_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -31,6 +40,34 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+@contextlib.contextmanager
+def alone(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
+    """Hold a folder against other processes; one that still holds it is an error.
+
+    It is waited for a moment: a process that was killed may be about to end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        if fcntl:
+            end = time.monotonic() + ENDING_SECONDS
+            while not _lock(file):
+                if time.monotonic() > end:
+                    raise ValueError(
+                        f"{folder}: another process is {doing} here. Wait for its end, "
+                        "or take another name with --name OTHER."
+                    )
+                time.sleep(0.1)
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -67,11 +67,6 @@ class Search:
         return self.root / "study.db"
 
     @property
-    def lock(self) -> pathlib.Path:
-        """What one search at a time holds."""
-        return self.root / "lock"
-
-    @property
     def best(self) -> pathlib.Path:
         """The experiment with the values of the best trial."""
         return self.root / "best.toml"

@@ -3,18 +3,16 @@
 The study, an SQLite file, knows all trials; one that was killed goes on where it was.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
-from competition.core import config, console, history, layout, runs, space
+from competition.core import config, console, files, history, layout, runs, space
 from competition.machine import deadline
 from competition.study import found
 
@@ -84,28 +82,14 @@ def run(
     runs.prepared(dataset)
     place = dataset.search(name)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _alone(place):
+    # Two searches would take each other's trials for killed ones.
+    with files.alone(place.root, doing="searching"):
         search = Search(dataset, name, plan, train, place, _open(dataset, place, plan))
         _revive(search.study)
         search.keep()
         _go_on(search, count or plan.search.trials, limit)
         found.draw(search.trials(), place, plan)
         return search.keep()
-
-
-@contextlib.contextmanager
-def _alone(place: layout.Search) -> Iterator[None]:
-    """Two searches would take each other's trials for killed ones."""
-    place.root.mkdir(parents=True, exist_ok=True)
-    with place.lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{place.root}: another process is searching here. Wait for its end, "
-                "or search under another name with --name OTHER."
-            ) from None
-        yield
 
 
 def _open(

@@ -70,3 +70,14 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
             second.write_text("whole")
         temporary.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "x.txt"])
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    folder = tmp_path / "fold0"
+    with files.alone(folder, doing="training"):
+        with pytest.raises(ValueError, match=r"fold0: another process is training"):
+            with files.alone(folder, doing="training"):
+                pass
+    with files.alone(folder, doing="training"):
+        assert folder.is_dir()

@@ -284,7 +284,9 @@ def test_a_damaged_study_is_named(dataset, plan):
         search.run(dataset, "mine", plan(), train=Learner(), count=1)
 
 
-def test_two_at_a_time_are_refused(dataset, plan):
+def test_two_at_a_time_are_refused(dataset, plan, monkeypatch):
+    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+
     def again(count):
         with pytest.raises(ValueError, match="another process is searching here"):
             search.run(dataset, "mine", plan(), train=Learner(), count=1)
