@@ -81,3 +81,13 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch):
                 pass
     with files.alone(folder, doing="training"):
         assert folder.is_dir()
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError("Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with files.alone(tmp_path, doing="training"):
+        with files.alone(tmp_path, doing="training"):
+            assert (tmp_path / files.LOCK).is_file()
