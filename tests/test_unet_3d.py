@@ -14,7 +14,7 @@ VOLUMES = (
     "model.patch=[4, 16, 24]",
     "model.widths=[4, 8, 8]",
     "sampling.slices=positives",
-    "training.epochs=5",
+    "training.epochs=8",
     "training.learning_rate=2e-2",
     'submit.tta=["flip"]',
 )

@@ -163,6 +163,8 @@ def _attempt(
         initial_epoch=len(state.epochs),
         epochs=training.freeze_epochs if state.resting else training.epochs,
         steps_per_epoch=steps,
+        # Batches come in their order; newer releases of Keras want that said.
+        shuffle=False,
         callbacks=[guard, watch, keeper],
         verbose=0,
     )
