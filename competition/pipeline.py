@@ -123,7 +123,7 @@ def run(
 
     It ends after `train` where only one `fold` is asked for, or where the `budget` was
     not enough for all of them, or left too little for what follows: the next call goes
-    on from there.
+    on from there. `submit` measures a budget of its own.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     seconds = deadline.parse(budget) if budget else 0.0

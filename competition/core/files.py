@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows: nobody is kept out.
     fcntl = None  # type: ignore[assignment]
 
-LOCK = "lock"
+LOCK = ".lock"
 ENDING_SECONDS = 5.0
 
 
@@ -46,10 +46,11 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def alone(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
     """Hold a folder against other processes; one that still holds it is an error.
 
-    It is waited for a moment: a process that was killed may be about to end.
+    It is waited for a moment: a process that was killed may be about to end. The lock
+    lies beside the folder, which may be replaced meanwhile.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
+    with folder.with_name(f".{folder.name}{LOCK}").open("w") as file:
         if fcntl:
             end = time.monotonic() + ENDING_SECONDS
             while not _lock(file):

@@ -210,11 +210,11 @@ def read_checked(
 
 
 def checksum(data: bytes) -> int | None:
-    """The checksum of a PNG, made of those of its chunks, which are compared.
+    """The checksum of a PNG: of its signature and its chunks' own, which are compared.
 
     None where one differs or the chunks do not reach the end.
     """
-    place, found = 8, 0
+    place, found = 8, zlib.crc32(data[:8])
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         end = place + 12 + length

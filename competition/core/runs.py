@@ -58,7 +58,9 @@ def prepared(dataset: layout.Dataset) -> dict[str, Any]:
 
 def _is_begun(place: layout.Run) -> bool:
     """Whether anything was made with the run's config yet; else it may change."""
-    return any(path != place.config for path in place.root.rglob("*") if path.is_file())
+    made = (path for path in place.root.rglob("*") if path.is_file())
+    # A lock says that somebody wanted to, no more.
+    return any(path != place.config and path.suffix != files.LOCK for path in made)
 
 
 def read(place: layout.Run) -> Run:

@@ -59,7 +59,7 @@ def _check_budget(options: contents.Options) -> None:
     if seconds >= deadline.parse(most):
         raise ValueError(
             f"--budget {options.budget}: Kaggle ends a {options.what} kernel after "
-            f"{most} and keeps nothing of it. Give it less."
+            f"{most}. Give it less, so that it ends by itself."
         )
 
 

@@ -65,7 +65,9 @@ def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
         return {}
     literal = re.escape(name).encode()
     pattern = rb"\b" + literal + rb"\b"
-    if any(re.search(pattern, data) for _, data in code):
+    # Not what a comment may tell.
+    uses = (re.sub(rb"#.*", b"", data) for path, data in code if path.endswith(".py"))
+    if any(re.search(pattern, data) for data in uses):
         pattern = rb"(?:home|Users)[/\\]+" + literal + rb"\b|\b" + literal + rb"@"
     return {f"the user name {name}": pattern}
 

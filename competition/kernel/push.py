@@ -46,9 +46,14 @@ def run(place: places.Place, *, what: str = "submit") -> dict[str, Any]:
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
     place.keep(what, state | {"status": status})
-    trained = what == "train" and session.resume(
-        output, place.run.root, name=place.name
-    )
+    try:
+        trained = what == "train" and session.resume(
+            output, place.run.root, name=place.name
+        )
+    except (ValueError, OSError) as error:
+        if status == "COMPLETE":
+            raise
+        message = f"{message}\nWhat it had trained cannot be taken up: {error}"
     if status != "COMPLETE":
         last = "\n".join(log.splitlines()[-_LAST_LINES:])
         raise ValueError(
@@ -106,7 +111,7 @@ def _dataset_status(api: Any, dataset: str) -> str | None:
 
 def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
     # Asked at each try: of one whose answer was lost the dataset may be there.
-    if _dataset_status(api, dataset) is None:
+    if _dataset_status(api, dataset) in (None, "deleted"):
         return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
     return api.dataset_create_version(str(folder), digest, quiet=True, dir_mode="zip")
 

@@ -77,7 +77,9 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
         _same_config(path, target / "config.json")
         for each in sorted(each for each in source.rglob("*") if each.is_file()):
             part = each.relative_to(source)
-            if not (target / part).exists() and not part.parts[0].startswith("fold"):
+            # Hidden: locks, and what a killed session had half copied.
+            passed = part.parts[0].startswith(("fold", "."))
+            if not passed and not (target / part).exists():
                 _copy(each, target / part)
         for fold in sorted(source.glob("fold*")):
             _copy_further(fold, target / fold.name)
@@ -133,7 +135,10 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     """
     if target.is_dir() and _epochs(source) <= _epochs(target):
         return
-    with files.replacing(target) as temporary:
+    with (
+        files.alone(target, doing="training"),
+        files.replacing(target) as temporary,
+    ):
         temporary.mkdir()
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
             _copy(path, temporary / path.relative_to(source))

@@ -10,7 +10,7 @@ SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 def parse(text: str) -> float:
     """Parse a budget such as "8h30m", "90m" or "45s" into seconds."""
-    if not re.fullmatch(r"(?=\d)(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?", text):
+    if not re.fullmatch(r"(?=\d)(\d{1,6}h)?(\d{1,6}m)?(\d{1,10}s)?", text):
         raise ValueError(
             "A budget is hours, minutes and seconds, such as 8h30m, 90m or 45s. "
             f"Received: {text!r}."

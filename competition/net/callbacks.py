@@ -44,16 +44,17 @@ class Guard(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.step: int | None = None
-        self.epoch = 0
+        self.epoch = self.last = 0
         self.loss = math.nan
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember the epoch."""
-        self.epoch = epoch
+        self.epoch, self.last = epoch, 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the loss, the mean of the epoch so far."""
         self.loss = logs["loss"]
+        self.last = max(self.last, batch)
         if not math.isfinite(self.loss):
             # A later batch may be looked at first.
             self.step = batch if self.step is None else min(batch, self.step)
@@ -64,7 +65,7 @@ class Guard(keras.callbacks.Callback):
         """Look at the weights: the last step's show in no loss of the epoch."""
         weights = self.model.network.weights
         if self.step is None and not all(map(_is_finite, weights)):
-            self.step = self.params["steps"] - 1
+            self.step = self.last
             self.model.stop_training = True
 
 
@@ -198,12 +199,10 @@ class Keeper(keras.callbacks.Callback):
             return self._score(network)
 
 
-def keep_something(
-    model: keras.Model, folder: pathlib.Path, epochs: list[history.Epoch]
-) -> None:
+def keep_something(model: keras.Model, folder: pathlib.Path, *, further: bool) -> None:
     """Where time ends before the first score, keep the weights as they are."""
-    # What an earlier call so kept was trained for less.
-    if history.best(epochs) is None or not (folder / checkpoint.BEST).is_file():
+    # Within one epoch an earlier call may have come further.
+    if further or not (folder / checkpoint.BEST).is_file():
         with averaged(model.network, inner(model.optimizer)):
             checkpoint.keep_best(folder, model.network)
 

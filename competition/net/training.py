@@ -158,9 +158,10 @@ def _attempt(
         fold.folder, training, hooks=fold.hooks, state=state, limit=fold.limit
     )
     model.compile(optimizer=optimizer, jit_compile=_xla(training))
+    begun = len(state.epochs)
     model.fit(
         batches,
-        initial_epoch=len(state.epochs),
+        initial_epoch=begun,
         epochs=training.freeze_epochs if state.resting else training.epochs,
         steps_per_epoch=steps,
         # Batches come in their order; newer releases of Keras want that said.
@@ -171,7 +172,8 @@ def _attempt(
     if guard.step is not None:
         raise _NotFinite(_fault(guard, fold.hooks, config=config, steps=steps))
     if watch.is_over or keeper.is_late:
-        callbacks.keep_something(model, fold.folder, state.epochs)
+        further = len(state.epochs) > begun and history.best(state.epochs) is None
+        callbacks.keep_something(model, fold.folder, further=further)
 
 
 def _effective(

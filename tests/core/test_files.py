@@ -90,4 +90,4 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
     monkeypatch.setattr(files.fcntl, "flock", flock)
     with files.alone(tmp_path, doing="training"):
         with files.alone(tmp_path, doing="training"):
-            assert (tmp_path / files.LOCK).is_file()
+            assert tmp_path.with_name(f".{tmp_path.name}.lock").is_file()

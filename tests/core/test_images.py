@@ -78,6 +78,7 @@ def test_any_changed_byte_of_a_chunk_changes_or_voids_the_checksum(tmp_path):
         changed[place] ^= 1
         assert images.checksum(bytes(changed)) is None
         assert images.checksum(whole[:place]) is None
+    assert images.checksum(b"0" + whole[1:]) != expected
     put(path, np.arange(15, dtype=np.uint16).reshape(3, 5)[::-1])
     assert images.checksum(path.read_bytes()) != expected
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from competition.core import layout, runs
+from competition.core import config, files, layout, runs
+from tests import by_hand
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"name": "a"}', "null"])
@@ -10,3 +11,15 @@ def test_a_damaged_config_is_named(tmp_path, text):
     (tmp_path / "config.json").write_text(text, "utf-8")
     with pytest.raises(ValueError, match=r"config\.json: expected the keys name, "):
         runs.read(layout.Run(tmp_path))
+
+
+def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    place = runs.start(dataset, "mine", config.load("smoke")).files
+    with files.alone(place.fold(0), doing="training"):
+        pass
+    wanted = config.load("smoke", ("training.batch=2",))
+    assert runs.start(dataset, "mine", wanted).config == wanted
+    files.write_text(place.history(0), "begun")
+    with pytest.raises(ValueError, match="batch"):
+        runs.start(dataset, "mine", config.load("smoke"))

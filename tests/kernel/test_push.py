@@ -168,6 +168,19 @@ def test_what_a_training_that_failed_had_trained_goes_into_the_run(place, kaggle
     assert place.run.weights(1).read_bytes() == b"further"
 
 
+def test_what_cannot_be_taken_up_does_not_hide_why_the_kernel_failed(place, kaggle):
+    options = contents.Options(what="train", overrides=conftest.TINY)
+    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
+    kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
+    other = files.read_json(place.run.config) | {"fingerprint": "other"}
+    kaggle.outputs = {"runs/smoke/config.json": json.dumps(other).encode()}
+    message = (
+        r"as ERROR: Out of memory\nWhat it had trained cannot be taken up: .*differ"
+    )
+    with pytest.raises(ValueError, match=message):
+        push.run(place, what="train")
+
+
 def test_a_training_that_left_no_run_is_an_error(place, kaggle):
     options = contents.Options(what="train", overrides=conftest.TINY)
     build.run("smoke", user=stand_in.USER, work=place.work, options=options)
