@@ -28,7 +28,8 @@ def test_a_run_makes_every_file_of_the_design(finished):
         assert made >= {"best.weights.h5", "state.npz", "history.csv"}
     assert list(results) == ["prepare", *pipeline.STEPS]
     assert results["validate"]["ok"] is True
-    assert not [path for path in job.dataset.root.rglob(".*")]
+    hidden = [path.name for path in job.dataset.root.rglob(".*")]
+    assert all(name.endswith(".lock") for name in hidden), "nothing half-written"
 
 
 def test_every_held_out_scan_is_predicted_at_its_own_size(finished):
