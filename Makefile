@@ -12,8 +12,9 @@ READY := $(VENV)/ready
 REQUIREMENTS := requirements.txt
 TESTS ?= tests
 # What is also tested on the JAX backend: networks, losses, augmentation, metric.
-ON_JAX := $(addprefix tests/net/test_, networks.py losses.py step.py schedules.py \
-  encoders.py augment.py checkpoint.py) tests/core/test_metric.py
+ON_JAX := $(addprefix tests/net/, networks augment training/test_losses.py \
+  training/test_step.py training/test_schedules.py training/test_checkpoint.py) \
+  tests/core/test_metric.py
 # Most of the time is compiling: not as thoroughly as by default.
 JAX := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=1
 
@@ -59,7 +60,7 @@ soak: setup     ## the tests that kill and resume, at full size
 	SOAK=1 $(BIN)/python -m pytest tests/soak
 
 bench: setup    ## the benchmarks; BENCH=name for one
-	$(BIN)/python -m tests.bench $(BENCH)
+	$(BIN)/python -m bench $(BENCH)
 
 test-latest:    ## the tests on the newest releases; TESTS=folders for a part of them
 	$(MAKE) setup VENV=.venv-latest REQUIREMENTS=tests/latest.txt

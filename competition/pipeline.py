@@ -13,16 +13,11 @@ from competition import score as score_step
 from competition import submit as submit_step
 from competition import train as train_step
 from competition import validate as validate_step
-from competition.core import (
-    config,
-    console,
-    layout,
-    problems,
-    runs,
-    space,
-    submission,
-)
+from competition.core import console, problems
+from competition.core.data import mask_csv
+from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
+from competition.study.search import space
 
 WORK = pathlib.Path("work")
 # Of a budget, what predicting and deciding after training may need.
@@ -34,7 +29,7 @@ class Job:
     """What the steps of one run work on."""
 
     data: pathlib.Path
-    dataset: layout.Dataset
+    dataset: layout.DatasetFiles
     run: runs.Run
     truth: pathlib.Path | None = None
     fold: int | None = None
@@ -52,7 +47,7 @@ def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
     """
     sample = data / "sample_submission.csv"
     try:
-        if not sample.is_file() or not submission.read(sample, "predicted"):
+        if not sample.is_file() or not mask_csv.read(sample, "predicted"):
             console.note("validate: sample_submission.csv has no rows to compare with")
             return {"ok": None}
         result = validate_step.run(path, data=data)
@@ -84,7 +79,7 @@ def prepare(
     data: pathlib.Path,
     *,
     work: pathlib.Path = WORK,
-    options: prepare_step.Options | None = None,
+    options: prepare_step.PrepareOptions | None = None,
 ) -> dict[str, Any]:
     """Prepare a competition folder; see `prepare.run`."""
     return prepare_step.run(data, layout.dataset(data, work), options=options)
@@ -102,8 +97,8 @@ def open_job(
     """Open the run of an experiment on prepared data, made now if it is new."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
-    wanted = config.load(experiment, overrides)
-    name = name or config.find(experiment).stem
+    wanted = configs.load(experiment, overrides)
+    name = name or configs.find(experiment).stem
     return Job(data, dataset, runs.start(dataset, name, wanted), truth)
 
 
@@ -112,7 +107,7 @@ def run(
     *,
     data: pathlib.Path | str,
     work: pathlib.Path | str = WORK,
-    options: prepare_step.Options | None = None,
+    options: prepare_step.PrepareOptions | None = None,
     overrides: tuple[str, ...] = (),
     name: str | None = None,
     truth: pathlib.Path | None = None,
@@ -128,7 +123,7 @@ def run(
     data, work = pathlib.Path(data), pathlib.Path(work)
     seconds = deadline.parse(budget) if budget else 0.0
     limit = deadline.Deadline(seconds) if budget else None
-    config.load(experiment, overrides)
+    configs.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     job = open_job(
         experiment, data=data, work=work, overrides=overrides, name=name, truth=truth
@@ -173,7 +168,7 @@ def search(
 
     return study.run(
         dataset,
-        name or config.find(experiment).stem,
+        name or configs.find(experiment).stem,
         plan,
         train=train_step.watched,
         count=trials,
@@ -197,7 +192,7 @@ def submit(
 
     It ends within the `budget`, such as "8h30m"; see `submit.run`.
     """
-    opened = runs.read(layout.Run(pathlib.Path(run)))
+    opened = runs.read(layout.RunFiles(pathlib.Path(run)))
     data = pathlib.Path(data)
     summary = submit_step.run(
         opened, data=data, out=pathlib.Path(out) if out else None, budget=budget

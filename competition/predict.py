@@ -4,10 +4,12 @@ from typing import Any
 
 from rich import progress
 
-from competition.core import arrays, console, layout, probabilities, runs, slices
+from competition.core import console, probabilities
+from competition.core.data import arrays, slices
+from competition.core.experiment import layout, runs
 
 
-def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
+def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Predict the held-out scans of all trained folds; done ones are left.
 
     A blend keeps no probabilities of its own: those of its runs are what is made.
@@ -34,7 +36,7 @@ def _made_by(run: runs.Run, fold: int) -> str:
 
 
 def _predict_fold(
-    dataset: layout.Dataset, run: runs.Run, table: Any, *, fold: int
+    dataset: layout.DatasetFiles, run: runs.Run, table: Any, *, fold: int
 ) -> int:
     weights = _made_by(run, fold)
     rows = slices.held_out(table, fold)
@@ -45,11 +47,11 @@ def _predict_fold(
     ]
     if not wanted:
         return 0
-    from competition.net import inference
+    from competition.net.inference import scan_predictor
 
-    network = inference.load(run.files.weights(fold), run.config, len(run.classes))
-    predictor = inference.Predictor(
-        [inference.Member(run.name, run.config, (network,))]
+    network = scan_predictor.load(run.files.weights(fold), run.config, len(run.classes))
+    predictor = scan_predictor.ScanPredictor(
+        [scan_predictor.Member(run.name, run.config, (network,))]
     )
     store = arrays.Arrays(dataset)
     title = f"predict {run.name} fold {fold}"

@@ -4,7 +4,10 @@ import hashlib
 import pathlib
 from typing import Any, Literal
 
-from competition.core import files, history, layout, page, pictures, runs, slices
+from competition.core import files
+from competition.core.data import slices
+from competition.core.experiment import history, layout, runs
+from competition.core.pages import html_page, pictures
 
 CURVES: dict[Literal["loss", "score"], str] = {
     "loss": "Training loss",
@@ -15,7 +18,7 @@ INKS = {"light": "#4a5160", "dark": "#b4bcc9"}
 Histories = dict[int, list[history.Epoch]]
 
 
-def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
+def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Write the page of a scored run; a page of the same results is kept."""
     for path, step in ((run.files.decision, "decide"), (run.files.score, "score")):
         if not path.is_file():
@@ -28,16 +31,16 @@ def run(dataset: layout.Dataset, run: runs.Run) -> dict[str, Any]:
     return {"report": str(path)}
 
 
-def _key(dataset: layout.Dataset, run: runs.Run) -> str:
+def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
     """A digest of all that the page is made of."""
     parts = [run.files.config, run.files.decision, run.files.score, dataset.slices]
     parts += [run.files.history(fold) for fold in run.config.folds]
-    parts += [pathlib.Path(__file__), *sorted(page.TEMPLATES.iterdir())]
+    parts += [pathlib.Path(__file__), *sorted(html_page.TEMPLATES.iterdir())]
     contents = [path.read_bytes() if path.is_file() else b"" for path in parts]
     return hashlib.sha256(repr(contents).encode()).hexdigest()
 
 
-def _render(dataset: layout.Dataset, run: runs.Run, key: str) -> str:
+def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
     read = files.read_json(run.files.score)
     scores = {name: result for name, result in read.items() if result}
     ranked = {name: _ranked(result) for name, result in scores.items()}
@@ -55,7 +58,7 @@ def _render(dataset: layout.Dataset, run: runs.Run, key: str) -> str:
         "folds": _folds(slices.read(dataset.slices), histories),
         "settings": _settings(run),
     }
-    return page.render("report.html", values)
+    return html_page.render("report.html", values)
 
 
 def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,7 +76,7 @@ def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _examples(
-    dataset: layout.Dataset, run: runs.Run, ranked: list[dict[str, Any]]
+    dataset: layout.DatasetFiles, run: runs.Run, ranked: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The worst, median and best scan with pictures, each scan once."""
     rows = [row for row in ranked if row["score"] is not None]
@@ -91,12 +94,12 @@ def _examples(
 
 
 def _pictures(
-    dataset: layout.Dataset, run: runs.Run, scan: str
+    dataset: layout.DatasetFiles, run: runs.Run, scan: str
 ) -> list[dict[str, Any]]:
     return [
         {
             "number": shown.number,
-            "png": page.embed(pictures.slice(shown, len(run.classes))),
+            "png": html_page.embed(pictures.slice(shown, len(run.classes))),
         }
         for shown in pictures.choose(dataset, run, scan)
     ]
@@ -118,7 +121,7 @@ def _curves(histories: Histories) -> list[dict[str, str]]:
         lines = {name: points for name, points in lines.items() if points}
         if lines:
             looks = {
-                look: page.embed(pictures.curves(lines, xlabel="epoch", ink=ink))
+                look: html_page.embed(pictures.curves(lines, xlabel="epoch", ink=ink))
                 for look, ink in INKS.items()
             }
             drawn.append({"title": title, **looks})

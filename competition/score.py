@@ -9,22 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich import progress
 
-from competition.core import (
-    annotations,
-    arrays,
-    console,
-    files,
-    images,
-    masks,
-    metric,
-    problems,
-    rules,
-    slices,
-    submission,
-)
+from competition.core import console, files, masks, metric, problems, rules
+from competition.core.data import annotations, arrays, images, mask_csv, slices
 
 if TYPE_CHECKING:
-    from competition.core import layout, runs
+    from competition.core.experiment import layout, runs
 
 
 def run(
@@ -40,7 +29,7 @@ def run(
     true, predicted = annotations.group(expected), annotations.group(received)
     found = _find(data, truth, expected)
 
-    def measure(scan: str) -> metric.Measured:
+    def measure(scan: str) -> metric.ScanMeasurement:
         slices = found[scan]
         _check_shapes(data, slices)
         return metric.measure(
@@ -59,7 +48,7 @@ def run(
 
 
 def of_run(
-    dataset: "layout.Dataset",
+    dataset: "layout.DatasetFiles",
     scored: "runs.Run",
     *,
     data: pathlib.Path,
@@ -67,7 +56,8 @@ def of_run(
 ) -> dict[str, Any]:
     """Score a run out of fold and, where the truth is known, its submission."""
     # Late, since the config's library would slow the start of `run`.
-    from competition.core import evidence, runs
+    from competition.core import blending
+    from competition.core.experiment import runs
 
     table = slices.read(dataset.slices)
     scans = slices.held_out_scans(table, runs.trained(scored))
@@ -75,7 +65,7 @@ def of_run(
     rule = rules.read(scored.files.decision, scored.classes)
     measured = {}
     for scan in progress.track(scans, "score", console=console.ERR):
-        predicted = evidence.decide(evidence.out_of_fold(scored, scan), rule)
+        predicted = blending.decide(blending.out_of_fold(scored, scan), rule)
         measured[scan] = metric.measure(
             store.masks(scan), predicted, classes=len(scored.classes)
         )
@@ -89,10 +79,10 @@ def of_run(
 
 def _read(
     truth: pathlib.Path, path: pathlib.Path
-) -> tuple[list[submission.Row], list[submission.Row]]:
+) -> tuple[list[mask_csv.Row], list[mask_csv.Row]]:
     """Read both tables; what the truth does not know is an error."""
-    expected = submission.read(truth, None)
-    received = submission.read(path, None)
+    expected = mask_csv.read(truth, None)
+    received = mask_csv.read(path, None)
     ids = {row.id for row in expected}
     names = annotations.classes(expected)
     for row in received:
@@ -110,7 +100,7 @@ def _read(
 
 
 def _find(
-    data: pathlib.Path, truth: pathlib.Path, rows: Iterable[submission.Row]
+    data: pathlib.Path, truth: pathlib.Path, rows: Iterable[mask_csv.Row]
 ) -> dict[str, list[images.Image]]:
     """The images of all rows by scan, slices ascending."""
     by_id = {i.id: i for part in ("train", "test") for i in images.find(data, part)}
@@ -143,7 +133,7 @@ def _check_shapes(data: pathlib.Path, scan: list[images.Image]) -> None:
 
 def _decode(
     path: pathlib.Path,
-    rows: dict[str, list[submission.Row]],
+    rows: dict[str, list[mask_csv.Row]],
     scan: list[images.Image],
     names: list[str],
 ) -> masks.Bits:

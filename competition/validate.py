@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from competition.core import images, rle, submission
+from competition.core import rle
+from competition.core.data import images, mask_csv
 
 COLUMNS = ["id", "class", "predicted"]
 # What other programs write for an empty mask.
@@ -17,7 +18,7 @@ Line = tuple[int, list[str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
+class RowFault:
     """What is wrong in a row, and what repairs it; None where nothing does safely."""
 
     row: int
@@ -46,29 +47,29 @@ def run(
     return {"ok": not faults, "faults": listed, "rows": count}
 
 
-def _sample(data: pathlib.Path) -> list[submission.Row]:
+def _sample(data: pathlib.Path) -> list[mask_csv.Row]:
     path = data / "sample_submission.csv"
     if not path.is_file():
         raise ValueError(
             f"{path}: not found. The ids and their order come from it; copy it from "
             "the competition's files."
         )
-    return submission.read(path, "predicted")
+    return mask_csv.read(path, "predicted")
 
 
 def _check(
-    path: pathlib.Path, sample: list[submission.Row], data: pathlib.Path
-) -> tuple[list[submission.Row], int, list[Fault]]:
+    path: pathlib.Path, sample: list[mask_csv.Row], data: pathlib.Path
+) -> tuple[list[mask_csv.Row], int, list[RowFault]]:
     """Return the rows that can be read, how many there are, and all faults."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Check --submission.")
     try:
-        (_, header), *table = submission.lines(path)
+        (_, header), *table = mask_csv.lines(path)
     except ValueError as error:
-        return [], 0, [Fault(1, str(error))]
+        return [], 0, [RowFault(1, str(error))]
     faults = [*_start(path), *_header(header)]
     names = [name.strip() for name in header]
-    rows: list[submission.Row] = []
+    rows: list[mask_csv.Row] = []
     if all(names.count(name) == 1 for name in COLUMNS):
         rows = _rows(names, table)
         faults += _fields(names, table)
@@ -78,55 +79,55 @@ def _check(
     return rows, len(table), faults
 
 
-def _start(path: pathlib.Path) -> Iterator[Fault]:
+def _start(path: pathlib.Path) -> Iterator[RowFault]:
     with path.open("rb") as file:
         if file.read(3) == _BOM:
             text = "a byte order mark stands before the header; save as plain UTF-8."
-            yield Fault(1, text, "removed the byte order mark")
+            yield RowFault(1, text, "removed the byte order mark")
 
 
-def _header(names: list[str]) -> Iterator[Fault]:
+def _header(names: list[str]) -> Iterator[RowFault]:
     if names == COLUMNS:
         return
     received = f"Expected {','.join(COLUMNS)}; received {','.join(names)}."
     stripped = [name.strip() for name in names]
     if stripped != names:
         text = f"spaces stand around the names of the columns. {received}"
-        yield Fault(1, text, "removed the spaces around the names of the columns")
+        yield RowFault(1, text, "removed the spaces around the names of the columns")
     missing = [name for name in COLUMNS if name not in stripped]
     extra = [name for name in stripped if name not in COLUMNS]
     if missing:
-        yield Fault(1, f"column {', '.join(missing)} is missing. {received}")
+        yield RowFault(1, f"column {', '.join(missing)} is missing. {received}")
     if stripped[0] in ("", "Unnamed: 0", "index"):
         text = f"an index column stands first; write without it. {received}"
-        yield Fault(1, text, "removed the index column")
+        yield RowFault(1, text, "removed the index column")
     elif extra:
         text = f"column {', '.join(extra)} is not of the competition. {received}"
-        yield Fault(1, text, f"removed column {', '.join(extra)}")
+        yield RowFault(1, text, f"removed column {', '.join(extra)}")
     if not missing and not extra and stripped != COLUMNS:
         twice = len(stripped) > len(COLUMNS)
         text = f"the columns stand in another order, or twice. {received}"
-        yield Fault(1, text, None if twice else "put the columns in order")
+        yield RowFault(1, text, None if twice else "put the columns in order")
 
 
-def _rows(names: list[str], table: list[Line]) -> list[submission.Row]:
+def _rows(names: list[str], table: list[Line]) -> list[mask_csv.Row]:
     """The rows that have all their fields."""
     places = [names.index(name) for name in COLUMNS]
     return [
-        submission.Row(number, *(fields[place] for place in places))
+        mask_csv.Row(number, *(fields[place] for place in places))
         for number, fields in table
         if len(fields) == len(names)
     ]
 
 
-def _fields(names: list[str], table: list[Line]) -> Iterator[Fault]:
+def _fields(names: list[str], table: list[Line]) -> Iterator[RowFault]:
     for number, fields in table:
         if len(fields) != len(names):
             text = f"expected {len(names)} fields, received {len(fields)}."
-            yield Fault(number, text)
+            yield RowFault(number, text)
 
 
-def _masks(rows: list[submission.Row], data: pathlib.Path) -> Iterator[Fault]:
+def _masks(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
     """Faults of the RLEs; without an image a run may end anywhere."""
     # What is wrong with the test folder is not the submission's fault.
     found, _ = images.look(data, "test")
@@ -145,66 +146,66 @@ def _masks(rows: list[submission.Row], data: pathlib.Path) -> Iterator[Fault]:
     for row in rows:
         if _is_nothing(row.rle):
             text = f"the mask is the text {row.rle!r}; leave it empty."
-            yield Fault(row.number, text, f"emptied the mask {row.rle!r}")
+            yield RowFault(row.number, text, f"emptied the mask {row.rle!r}")
         elif row.rle:
             pixels = size(row.id.strip())
             reason = rle.fault(row.rle, pixels)
             if reason:
                 legal = rle.mend(row.rle, pixels) is not None
                 repair = f"wrote the same mask anew: {reason}" if legal else None
-                yield Fault(row.number, f"the RLE is not legal: {reason}", repair)
+                yield RowFault(row.number, f"the RLE is not legal: {reason}", repair)
 
 
 def _is_nothing(text: str) -> bool:
     return text.strip().lower() in _NAMES_OF_NOTHING
 
 
-def _keys(rows: list[submission.Row], sample: list[submission.Row]) -> Iterator[Fault]:
+def _keys(rows: list[mask_csv.Row], sample: list[mask_csv.Row]) -> Iterator[RowFault]:
     """Rows that are unknown, repeated, out of the sample's order, or missing."""
     place = {(row.id, row.class_name): row.number for row in sample}
-    seen: dict[tuple[str, str], submission.Row] = {}
+    seen: dict[tuple[str, str], mask_csv.Row] = {}
     last = 0
     for row in rows:
         key = _key(row)
         name = ", ".join(key)
         if key != (row.id, row.class_name):
             text = f"spaces stand around the id or the class of {name}."
-            yield Fault(row.number, text, "removed the spaces around id and class")
+            yield RowFault(row.number, text, "removed the spaces around id and class")
         if key not in place:
-            yield Fault(row.number, f"{name} is not in sample_submission.csv.")
+            yield RowFault(row.number, f"{name} is not in sample_submission.csv.")
         elif key in seen:
             text = f"{name} stands already in row {seen[key].number}."
             same = _mended(row) == _mended(seen[key])
             repair = "removed the row, equal to the earlier one" if same else None
-            yield Fault(row.number, text, repair)
+            yield RowFault(row.number, text, repair)
         else:
             seen[key] = row
             if place[key] < last:
                 where = f"row {place[key]} of sample_submission.csv"
                 text = f"{name} is out of order: {where}."
-                yield Fault(row.number, text, f"moved to {where}")
+                yield RowFault(row.number, text, f"moved to {where}")
             last = place[key]
     if len(rows) != len(sample):
         text = f"expected {len(sample)} rows below the header, received {len(rows)}."
-        yield Fault(1, text, "made the rows those of sample_submission.csv")
+        yield RowFault(1, text, "made the rows those of sample_submission.csv")
     for key, number in place.items():
         if key not in seen:
             text = f"{', '.join(key)} is missing; it belongs in this row."
-            yield Fault(number, text, f"added {', '.join(key)} with an empty mask")
+            yield RowFault(number, text, f"added {', '.join(key)} with an empty mask")
 
 
-def _key(row: submission.Row) -> tuple[str, str]:
+def _key(row: mask_csv.Row) -> tuple[str, str]:
     return row.id.strip(), row.class_name.strip()
 
 
-def _mended(row: submission.Row) -> str:
+def _mended(row: mask_csv.Row) -> str:
     """The mask as it is best written; one that cannot be read stays as it is."""
     mended = "" if _is_nothing(row.rle) else rle.mend(row.rle)
     return row.rle if mended is None else mended
 
 
 def _repairs(
-    path: pathlib.Path, rows: list[submission.Row], faults: list[Fault]
+    path: pathlib.Path, rows: list[mask_csv.Row], faults: list[RowFault]
 ) -> list[dict[str, Any]]:
     """What a repair does by row, also to what is no fault but could be simpler."""
     repairs = [(fault.row, fault.repair or "") for fault in faults]
@@ -219,7 +220,7 @@ def _repairs(
 
 
 def _fix(
-    rows: list[submission.Row], sample: list[submission.Row], fix: pathlib.Path
+    rows: list[mask_csv.Row], sample: list[mask_csv.Row], fix: pathlib.Path
 ) -> dict[str, Any]:
     """Write the rows of the sample with the masks of `rows`, legal and merged."""
     masks = {_key(row): _mended(row) for row in rows}
@@ -227,5 +228,5 @@ def _fix(
         dataclasses.replace(row, rle=masks.get((row.id, row.class_name), ""))
         for row in sample
     )
-    submission.write(fix, filled)
+    mask_csv.write(fix, filled)
     return {"ok": True, "faults": [], "rows": len(sample), "fixed": str(fix)}

@@ -6,18 +6,9 @@ The scan of case 1 is predicted exactly, case 2's 1 pixel and case 3's 3 pixels 
 import numpy as np
 import pandas as pd
 
-from competition.core import (
-    arrays,
-    config,
-    files,
-    layout,
-    masks,
-    metric,
-    probabilities,
-    rules,
-    runs,
-    slices,
-)
+from competition.core import files, masks, metric, probabilities, rules
+from competition.core.data import arrays, slices
+from competition.core.experiment import configs, layout, runs
 
 SHAPE = (5, 16, 20)
 OFF = {"case1_day0": 0, "case2_day0": 1, "case3_day0": 3}
@@ -25,11 +16,11 @@ OFF = {"case1_day0": 0, "case2_day0": 1, "case3_day0": 3}
 
 def scored_run(root, classes=("bowel", "stomach")):
     """Write data set and run of `classes` below `root`: (dataset, run)."""
-    dataset = layout.Dataset(root / "boxes")
+    dataset = layout.DatasetFiles(root / "boxes")
     slices.write(dataset.slices, pd.concat(rows_of(scan) for scan in OFF))
     about = {"folds": 2, "classes": list(classes), "fingerprint": "0123"}
     files.write_json(dataset.manifest, about)
-    run = runs.start(dataset, "by-hand", config.load("smoke"))
+    run = runs.start(dataset, "by-hand", configs.load("smoke"))
     for fold, score in ((0, "0.5"), (1, "")):
         history = f"epoch,loss,score,seconds\n0,0.9,,60\n1,0.4,{score},60\n"
         files.write_text(run.files.fold(fold) / "history.csv", history)

@@ -3,12 +3,13 @@
 import json
 import shutil
 
-from competition.core import config, files, layout, runs
+from competition.core import files
+from competition.core.experiment import configs, layout, runs
 
 
 def blend(job, root, *, names, folds=(0, 1)):
     """Write the members and the blend of them below `root`, with `folds` of the run."""
-    dataset = layout.Dataset(root)
+    dataset = layout.DatasetFiles(root)
     files.write_bytes(dataset.manifest, job.dataset.manifest.read_bytes())
     for name in names:
         member = dataset.run(name)
@@ -17,7 +18,7 @@ def blend(job, root, *, names, folds=(0, 1)):
             shutil.rmtree(member.fold(fold))
         about = files.read_json(member.config) | {"name": name}
         files.write_json(member.config, about)
-    wanted = config.load("smoke", (f"members={json.dumps(names)}",))
+    wanted = configs.load("smoke", (f"members={json.dumps(names)}",))
     run = runs.start(dataset, "blend", wanted)
     files.write_bytes(run.files.decision, job.run.files.decision.read_bytes())
     return run

@@ -5,7 +5,7 @@ import os
 import cv2
 import numpy as np
 
-from competition.core import images
+from competition.core.data import images
 
 
 def first(folder):

@@ -3,7 +3,8 @@
 import pytest
 
 from competition import pipeline, prepare
-from competition.core import images, layout
+from competition.core.data import images
+from competition.core.experiment import layout
 from tests import damage
 
 FILES = [
@@ -80,7 +81,7 @@ def prepared(folder, **options):
     return pipeline.prepare(
         folder,
         work=folder.parent / "work",
-        options=prepare.Options(folds=2, **options),
+        options=prepare.PrepareOptions(folds=2, **options),
     )
 
 

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from competition import decide, pipeline, predict, report, score, submit, train
-from competition.core import (
-    config,
-    evidence,
-    files,
-    layout,
-    probabilities,
-    rules,
-    runs,
-    submission,
-)
+from competition.core import blending, files, probabilities, rules
+from competition.core.data import mask_csv
+from competition.core.experiment import configs, layout, runs
 from tests import by_hand, conftest
 
 MEMBERS = ('members=["by-hand", "other"]', "folds=[0, 1, 2, 3, 4]")
@@ -25,7 +18,7 @@ MEMBERS = ('members=["by-hand", "other"]', "folds=[0, 1, 2, 3, 4]")
 def two(tmp_path):
     """A data set with two finished runs: `other` is right where `by-hand` is not."""
     dataset, run = by_hand.scored_run(tmp_path)
-    other = runs.start(dataset, "other", config.load("smoke"))
+    other = runs.start(dataset, "other", configs.load("smoke"))
     for each in (run, other):
         history = "epoch,loss,score,seconds\n" + "".join(
             f"{epoch},0.4,0.5,1\n" for epoch in range(each.config.training.epochs)
@@ -51,7 +44,7 @@ def write(run, scan, probability):
 
 
 def start(dataset, *overrides):
-    return runs.start(dataset, "blend", config.load("smoke", (*MEMBERS, *overrides)))
+    return runs.start(dataset, "blend", configs.load("smoke", (*MEMBERS, *overrides)))
 
 
 def test_its_config_is_complete_and_its_folds_are_the_members(two):
@@ -99,15 +92,15 @@ def test_another_run_may_be_the_gate(two):
     nowhere = probabilities.seen(np.zeros_like(probabilities.read(path)))
     probabilities.write(path, nowhere, made_by="x")
     gated = runs.start(
-        dataset, "by-hand-gated", config.load("smoke", ('gate=["other"]',))
+        dataset, "by-hand-gated", configs.load("smoke", ('gate=["other"]',))
     )
     shutil.copytree(run.files.fold(0).parent, gated.files.root, dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("*.json"))  # fmt: skip
     assert [each.name for each in runs.sources(gated)] == ["by-hand-gated", "other"]
-    seen = evidence.out_of_fold(gated, "case1_day0")
+    seen = blending.out_of_fold(gated, "case1_day0")
     rule = [rules.Rule(gate=(0, 0.0, 0.5))] * 2
-    assert evidence.decide(seen, [rules.Rule()] * 2).any()
-    assert not evidence.decide(seen, rule).any()
+    assert blending.decide(seen, [rules.Rule()] * 2).any()
+    assert not blending.decide(seen, rule).any()
 
 
 def about(run, **changes):
@@ -119,7 +112,7 @@ def test_a_missing_run_is_named(two):
     dataset, *_ = two
     with pytest.raises(ValueError, match=r"third.config\.json: not found\. blend is m"):
         runs.start(
-            dataset, "blend", config.load("smoke", ('members=["third", "other"]',))
+            dataset, "blend", configs.load("smoke", ('members=["third", "other"]',))
         )
     blend = start(dataset)
     shutil.rmtree(dataset.run("other").root)
@@ -161,7 +154,7 @@ def test_a_run_that_is_not_trained_to_the_end_is_named(two):
 def test_a_blend_of_blends_is_refused(two):
     dataset, *_ = two
     start(dataset)
-    twice = config.load("smoke", ('members=["blend", "other"]',))
+    twice = configs.load("smoke", ('members=["blend", "other"]',))
     with pytest.raises(ValueError, match=r"blend itself\. Name its members .* other"):
         runs.start(dataset, "twice", twice)
 
@@ -179,7 +172,7 @@ def test_predictions_of_another_size_are_an_error(two):
 @pytest.mark.parametrize("members", ['["a"]', '["a", "a"]'])
 def test_one_run_or_the_same_twice_is_no_blend(members):
     with pytest.raises(ValueError, match=r"`members`: .*two or more runs, each named"):
-        config.load("smoke", (f"members={members}",))
+        configs.load("smoke", (f"members={members}",))
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +196,7 @@ def test_run_on_a_blend_makes_a_valid_submission(blended):
     assert results["validate"]["ok"] is True
     assert results["submit"]["folds"] == [0, 1]
     assert results["score"]["submission"]["score_per_class"] is not None
-    assert layout.Run(job.run.files.root).report.is_file()
+    assert layout.RunFiles(job.run.files.root).report.is_file()
 
 
 def test_the_folders_of_blend_and_members_are_enough_to_submit(blended, tmp_path):
@@ -213,7 +206,9 @@ def test_the_folders_of_blend_and_members_are_enough_to_submit(blended, tmp_path
     out = tmp_path / "submission.csv"
     pipeline.submit(moved / "both", data=job.data, out=out)
     assert out.read_bytes() == job.run.files.submission.read_bytes()
-    again = submit.run(runs.read(layout.Run(moved / "both")), data=job.data, out=out)
+    again = submit.run(
+        runs.read(layout.RunFiles(moved / "both")), data=job.data, out=out
+    )
     assert again["scans"] > 0
 
 
@@ -221,15 +216,15 @@ def test_a_member_that_weighs_everything_submits_as_alone(blended, tmp_path):
     job, _ = blended
     moved = tmp_path / "runs"
     shutil.copytree(job.run.files.root.parent, moved)
-    smoke = layout.Run(moved / "smoke")
+    smoke = layout.RunFiles(moved / "smoke")
     decision = files.read_json(smoke.decision)
     weights = {name: {"smoke": 1.0, "small": 0.0} for name in job.run.classes}
-    files.write_json(layout.Run(moved / "both").decision, decision | {
+    files.write_json(layout.RunFiles(moved / "both").decision, decision | {
         "weights": weights,
     })  # fmt: skip
     rows = []
     for name in ("smoke", "both"):
         out = tmp_path / name / "submission.csv"
         pipeline.submit(moved / name, data=job.data, out=out)
-        rows.append(submission.read(out, "predicted"))
+        rows.append(mask_csv.read(out, "predicted"))
     assert rows[0] == rows[1]

@@ -11,7 +11,8 @@ import zipfile
 
 import pytest
 
-from competition.kernel import session, wheel
+from competition.kernel import session
+from competition.kernel.build import wheel
 
 ROOT = pathlib.Path(__file__).parents[1]
 KERNELS = ROOT / "kernels"
@@ -36,8 +37,9 @@ class Options:
         vars(self).update(options)
 """
 REAL = (
-    "__init__.py", "core/__init__.py", "core/layout.py", "core/files.py",
-    "core/history.py", "kernel/__init__.py", "kernel/session.py",
+    "__init__.py", "core/__init__.py", "core/files.py",
+    "core/experiment/__init__.py", "core/experiment/layout.py",
+    "core/experiment/history.py", "kernel/__init__.py", "kernel/session.py",
 )  # fmt: skip
 NEW = ("competitions/uw-madison", "datasets/someone/bundle", "notebooks/someone/train")
 OLD = ("uw-madison", "bundle", "train")
@@ -66,7 +68,7 @@ def recorder(folder):
     """Write a wheel whose steps only write down how they were called."""
     with zipfile.ZipFile(folder / WHEEL, "w") as archive:
         archive.writestr("competition/pipeline.py", RECORDER)
-        archive.writestr("competition/prepare.py", PREPARE)
+        archive.writestr("competition/prepare/__init__.py", PREPARE)
         for name in REAL:
             text = (ROOT / "competition" / name).read_text(encoding="utf-8")
             archive.writestr(f"competition/{name}", text)
@@ -186,9 +188,10 @@ def test_the_public_data_with_a_header_only_sample_is_submitted(tmp_path):
 
 def trained(run):
     """Make a run of the smoke experiment with weights that nobody needs to open."""
-    from competition.core import config, rules
+    from competition.core import rules
+    from competition.core.experiment import configs
 
-    values = config.load("smoke").model_dump(mode="json")
+    values = configs.load("smoke").model_dump(mode="json")
     decision = {"rules": rules.to_json([rules.CHEAP], ["a"])}
     (run / "decision.json").write_text(json.dumps(decision), encoding="utf-8")
     about = {"name": "unet", "classes": ["a"], "fingerprint": "0", "config": values}
@@ -268,6 +271,6 @@ def test_the_newest_releases_are_of_what_is_required():
 
 
 def test_the_client_that_is_asked_for_is_the_images():
-    from competition.kernel import client
+    from competition.kernel.upload import client
 
     assert versions(KERNELS / "kaggle-image.txt")["kaggle"] == client.VERSION

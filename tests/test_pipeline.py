@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from competition import pipeline
-from competition.core import (
-    config,
-    files,
-    layout,
-    probabilities,
-    runs,
-    slices,
-    submission,
-)
+from competition.core import files, probabilities
+from competition.core.data import mask_csv, slices
+from competition.core.experiment import configs, layout, runs
 from tests import conftest
 
 
@@ -47,8 +41,8 @@ def test_every_held_out_scan_is_predicted_at_its_own_size(finished):
 
 def test_the_submission_has_the_rows_of_the_sample(finished):
     job, _ = finished
-    sample = submission.read(job.data / "sample_submission.csv", "predicted")
-    written = submission.read(job.run.files.submission, "predicted")
+    sample = mask_csv.read(job.data / "sample_submission.csv", "predicted")
+    written = mask_csv.read(job.run.files.submission, "predicted")
     assert [(r.id, r.class_name) for r in written] == [
         (r.id, r.class_name) for r in sample
     ]
@@ -89,7 +83,7 @@ def test_folds_that_the_data_lacks_are_an_error(finished):
     with pytest.raises(
         ValueError, match=r"has the folds 0 to \d, the experiment trains"
     ):
-        runs.start(job.dataset, "other", config.load("smoke", ("folds=[9]",)))
+        runs.start(job.dataset, "other", configs.load("smoke", ("folds=[9]",)))
 
 
 def test_a_run_folder_alone_is_enough_to_submit(finished, tmp_path):
@@ -106,7 +100,7 @@ def test_an_unfinished_run_says_what_to_do(finished, tmp_path):
     job, _ = finished
     with pytest.raises(ValueError, match=r"config\.json: not found\. --run expects"):
         pipeline.submit(tmp_path, data=job.data)
-    bare = layout.Run(tmp_path / "bare")
+    bare = layout.RunFiles(tmp_path / "bare")
     files.write_json(bare.config, files.read_json(job.run.files.config))
     with pytest.raises(ValueError, match=r"no trained fold .* competition train"):
         pipeline.submit(bare.root, data=job.data)

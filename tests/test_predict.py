@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from competition import predict
-from competition.core import config, files, probabilities, runs
-from competition.net import inference
+from competition.core import files, probabilities
+from competition.core.experiment import configs, runs
+from competition.net.inference import scan_predictor
 from tests import by_hand
 
 
@@ -13,7 +14,7 @@ from tests import by_hand
 def said(tmp_path, monkeypatch):
     """A data set and a trained run with presence heads, which all say 200."""
     dataset, _ = by_hand.scored_run(tmp_path)
-    run = runs.start(dataset, "heads", config.load("smoke", ("model.presence=true",)))
+    run = runs.start(dataset, "heads", configs.load("smoke", ("model.presence=true",)))
     for fold in (0, 1):
         files.write_bytes(run.files.weights(fold), b"weights")
         files.write_text(run.files.history(fold), "epoch,loss,score,seconds\n0,1,1,1\n")
@@ -27,8 +28,8 @@ def said(tmp_path, monkeypatch):
             heads = np.full((len(volume), 2), 200, np.uint8)
             return {self.name: probabilities.seen(blank, heads)}
 
-    monkeypatch.setattr(inference, "load", lambda *_: None)
-    monkeypatch.setattr(inference, "Predictor", Predictor)
+    monkeypatch.setattr(scan_predictor, "load", lambda *_: None)
+    monkeypatch.setattr(scan_predictor, "Predictor", Predictor)
     return dataset, run
 
 

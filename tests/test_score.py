@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from competition import score
-from competition.core import metric, rle, submission
+from competition.core import metric, rle
+from competition.core.data import mask_csv
 
 HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 CLASSES = ("large_bowel", "stomach")
@@ -48,9 +49,9 @@ def table(tmp_path):
             for number, planes in enumerate(volume, start=1)
             for c, class_name in enumerate(CLASSES)
         }
-        rows = [submission.Row(0, *key, text) for key, text in texts.items()]
+        rows = [mask_csv.Row(0, *key, text) for key, text in texts.items()]
         path = tmp_path / name
-        submission.write(path, filter(keep, rows), column=column)
+        mask_csv.write(path, filter(keep, rows), column=column)
         return path
 
     return write

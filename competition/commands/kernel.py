@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from competition.commands import options, show
+from competition.commands import options, output
 
 app = typer.Typer(no_args_is_help=True, help="To Kaggle and back.")
 
@@ -48,9 +48,10 @@ def kernel_build(
     as_json: options.Json = False,
 ) -> None:
     """Write the dataset and the kernel that Kaggle gets."""
-    from competition.kernel import build, contents
+    from competition.kernel import build
+    from competition.kernel.build import contents
 
-    options = contents.Options(
+    options = contents.BundleOptions(
         what="train" if what == "train" else "submit",
         fold=fold,
         budget=budget,
@@ -62,7 +63,7 @@ def kernel_build(
     made = build.run(
         experiment, user=user, work=work, data=data, name=name, options=options
     )
-    show.result(made, as_json)
+    output.result(made, as_json)
 
 
 @app.command("rehearse")
@@ -85,7 +86,8 @@ def kernel_rehearse(
 ) -> None:
     """Run the built kernel as Kaggle would, twice, and score what it writes."""
     from competition import score, validate
-    from competition.kernel import jail, places, rehearse
+    from competition.kernel import places, rehearse
+    from competition.kernel.rehearse import jail
 
     result = rehearse.run(
         places.find(experiment, work=work, name=name),
@@ -96,16 +98,16 @@ def kernel_rehearse(
         limits=jail.Limits(hours, memory_gb),
     )
     if as_json:
-        show.result(result, as_json)
+        output.result(result, as_json)
     else:
         for stage, each in result["rehearsals"].items():
             shown = {key: each[key] for key in ("verdict", "why", "seconds", "rows")}
-            show.result(
+            output.result(
                 {f"{stage}: {key}": value for key, value in shown.items()}, False
             )
         scored = result["rehearsals"]["hidden"]["score"]
         if scored:
-            show.scores({"rehearsal": scored})
+            output.scores({"rehearsal": scored})
     if not result["ok"]:
         raise typer.Exit(1)
 
@@ -120,10 +122,11 @@ def kernel_push(
     as_json: options.Json = False,
 ) -> None:
     """Send the built dataset and kernel, follow the kernel, fetch its output."""
-    from competition.kernel import places, push
+    from competition.kernel import places
+    from competition.kernel.upload import push
 
     place = places.find(experiment, work=work, data=data, name=name)
-    show.result(push.run(place, what=what), as_json)
+    output.result(push.run(place, what=what), as_json)
 
 
 @app.command("submit")
@@ -139,8 +142,9 @@ def kernel_submit(
     as_json: options.Json = False,
 ) -> None:
     """Submit the pushed version, and enter its score into the ledger."""
-    from competition.core import ledger
-    from competition.kernel import leaderboard, places
+    from competition import ledger
+    from competition.kernel import places
+    from competition.kernel.upload import leaderboard
 
     place = places.find(experiment, work=work, data=data, name=name)
     if wait and place.name not in ledger.read(submissions):
@@ -155,4 +159,4 @@ def kernel_submit(
         ),
         wait=wait,
     )
-    show.result(result, as_json)
+    output.result(result, as_json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from competition.commands import options, show
+from competition.commands import options, output
 
 app = typer.Typer(help="The experiments worth keeping, and the leaderboard's scores.")
 
@@ -17,15 +17,15 @@ def ledger(
     as_json: options.Json = False,
 ) -> None:
     """List the kept experiments, and how the leaderboard follows our score."""
-    from competition.core import ledger as books
+    from competition import ledger as books
 
     if context.invoked_subcommand:
         return
     shown = books.show(submissions)
     if as_json:
-        show.result(shown, as_json)
+        output.result(shown, as_json)
     else:
-        show.ledger(shown)
+        output.ledger(shown)
 
 
 @app.command("add")
@@ -40,11 +40,12 @@ def ledger_add(
     as_json: options.Json = False,
 ) -> None:
     """Copy an experiment's config, decision, score and pictures, and enter it."""
-    from competition.core import kept, layout, runs
+    from competition.core.experiment import layout, runs
+    from competition.ledger import archive
 
-    dataset = layout.dataset(data, work) if data else kept.find(experiment, work)
+    dataset = layout.dataset(data, work) if data else archive.find(experiment, work)
     run = runs.read(dataset.run(experiment))
-    show.result(kept.add(dataset, run, submissions=submissions), as_json)
+    output.result(archive.add(dataset, run, submissions=submissions), as_json)
 
 
 @app.command("set")
@@ -56,9 +57,9 @@ def ledger_set(
     as_json: options.Json = False,
 ) -> None:
     """Enter what the leaderboard says of a kept experiment."""
-    from competition.core import ledger as books
+    from competition import ledger as books
 
     scores = books.set_scores(
         experiment, submissions=submissions, public=public, private=private
     )
-    show.result(scores, as_json)
+    output.result(scores, as_json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from competition.commands import options, show
+from competition.commands import options, output
 
 app = typer.Typer()
 
@@ -39,7 +39,7 @@ def phantom(
         faults=faults,
         seed=seed,
     )
-    show.result(made, as_json)
+    output.result(made, as_json)
 
 
 @app.command()
@@ -75,11 +75,11 @@ def convert(
 
         made = source.write(images, labels, out=out, test=test, axis=axis)
     elif restore and data and not (images or labels or test):
-        from competition.sources import restore as target
+        from competition.sources.convert import restore as target
 
         made = target.write(restore, data=data, out=out)
     else:
         raise typer.BadParameter(
             "give --images and --labels, or --restore and --data, not both"
         )
-    show.result(made, as_json)
+    output.result(made, as_json)

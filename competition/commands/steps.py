@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from competition.commands import options, show
+from competition.commands import options, output
 
 app = typer.Typer()
 
@@ -28,14 +28,16 @@ def prepare(
     from competition import pipeline
     from competition import prepare as step
 
-    options = step.Options(folds, fold_seed, fold_file, faulty, verify, quarantine)
+    options = step.PrepareOptions(
+        folds, fold_seed, fold_file, faulty, verify, quarantine
+    )
     manifest = pipeline.prepare(data, work=work, options=options)
     if as_json:
-        show.result(manifest, as_json)
+        output.result(manifest, as_json)
         return
-    show.folds(manifest["fold_table"])
+    output.folds(manifest["fold_table"])
     shown = ("cases", "scans", "slices", "faulty", "quarantined", "gaps")
-    show.result({key: manifest[key] for key in shown}, as_json)
+    output.result({key: manifest[key] for key in shown}, as_json)
 
 
 @app.command()
@@ -54,7 +56,7 @@ def train(
 
     job = _job(data, experiment, work, override, name)
     trained = step.run(job.dataset, job.run, fold=fold, budget=budget)
-    show.result(trained, as_json)
+    output.result(trained, as_json)
 
 
 def _add_step(step: str, about: str) -> None:
@@ -72,7 +74,7 @@ def _add_step(step: str, about: str) -> None:
         from competition import pipeline
 
         job = _job(data, experiment, work, override, name)
-        show.result(pipeline.STEPS[step](job), as_json)
+        output.result(pipeline.STEPS[step](job), as_json)
 
 
 _add_step("predict", "Predict every training scan by the fold that held it out.")
@@ -99,7 +101,7 @@ def submit(
 ) -> None:
     """Write submission.csv for the test folder."""
     from competition import pipeline
-    from competition.core import layout
+    from competition.core.experiment import layout
 
     if experiment is not None and run is None:
         folder = layout.run_of(layout.dataset(data, work), experiment).root
@@ -108,7 +110,7 @@ def submit(
     else:
         raise typer.BadParameter("give either --experiment or --run")
     result = pipeline.submit(folder, data=data, out=out, budget=budget)
-    show.result(result, as_json)
+    output.result(result, as_json)
 
 
 @app.command()
@@ -125,9 +127,9 @@ def validate(
 
     result = step.run(submission, data=data, fix=fix)
     if as_json:
-        show.result(result, as_json)
+        output.result(result, as_json)
     else:
-        show.faults(result)
+        output.faults(result)
     if not result["ok"]:
         raise typer.Exit(1)
 
@@ -146,9 +148,9 @@ def score(
 
     result = step.run(truth, submission, data=data)
     if as_json:
-        show.result(result, as_json)
+        output.result(result, as_json)
     else:
-        show.scores({"submission": result})
+        output.scores({"submission": result})
 
 
 @app.command()
@@ -176,7 +178,7 @@ def run(
         experiment,
         data=data,
         work=work,
-        options=step.Options(
+        options=step.PrepareOptions(
             folds, fold_seed, fold_file, faulty, quarantine=quarantine
         ),
         overrides=tuple(override or ()),
@@ -186,11 +188,11 @@ def run(
         budget=budget,
     )
     if as_json or "score" not in results:
-        show.result(results, as_json)
+        output.result(results, as_json)
         return
-    show.scores({k: v for k, v in results["score"].items() if v})
+    output.scores({k: v for k, v in results["score"].items() if v})
     paths = {"submission": results["submit"]["submission"], **results["report"]}
-    show.result(paths, as_json)
+    output.result(paths, as_json)
 
 
 def _job(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from competition.commands import options, show
+from competition.commands import options, output
 
 app = typer.Typer()
 
@@ -15,10 +15,10 @@ def audit(
     data: options.Data, work: options.Work = options.WORK, as_json: options.Json = False
 ) -> None:
     """Describe prepared data, and list the annotations that look wrong."""
-    from competition.core import layout
+    from competition.core.experiment import layout
     from competition.study import audit as study
 
-    show.result(study.run(layout.dataset(data, work)), as_json)
+    output.result(study.run(layout.dataset(data, work)), as_json)
 
 
 @app.command()
@@ -32,15 +32,15 @@ def baseline(
     as_json: options.Json = False,
 ) -> None:
     """Score one of the simple ways out of fold, beside which networks show."""
-    from competition.core import config, layout
+    from competition.core.experiment import configs, layout
     from competition.study import baseline as study
 
     dataset = layout.dataset(data, work)
-    result = study.run(dataset, method, experiment=config.load(experiment))
+    result = study.run(dataset, method, experiment=configs.load(experiment))
     if as_json:
-        show.result(result, as_json)
+        output.result(result, as_json)
     else:
-        show.scores({method: result})
+        output.scores({method: result})
 
 
 @app.command()
@@ -72,7 +72,7 @@ def search(
         trials=trials,
         budget=budget,
     )
-    show.result(result, as_json)
+    output.result(result, as_json)
 
 
 @app.command("show")
@@ -89,10 +89,10 @@ def show_scan(
     as_json: options.Json = False,
 ) -> None:
     """Draw a scan: input, probabilities, what each part of the rule does, masks."""
-    from competition.core import layout, runs
+    from competition.core.experiment import layout, runs
     from competition.study import show as study
 
     dataset = layout.dataset(data, work)
     run = runs.read(layout.run_of(dataset, experiment))
     result = study.run(dataset, run, scan=scan, out=out, count=count)
-    show.result(result, as_json)
+    output.result(result, as_json)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from competition.core import tables
+from competition.core.experiment import schema
 
 # What OpenCV can shrink by areas at once.
 _CHANNELS = 4
 
 
-def fit(image: np.ndarray, geometry: tables.Geometry) -> np.ndarray:
+def fit(image: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
     """Bring an image (H, W) or (H, W, K) to the geometry's height and width."""
     target = geometry.height, geometry.width
     if image.shape[:2] == target:
@@ -25,7 +25,7 @@ def place(image: np.ndarray, out: np.ndarray) -> None:
     out[tuple(to for _, to in pairs)] = image[tuple(since for since, _ in pairs)]
 
 
-def fit_mask(bits: np.ndarray, geometry: tables.Geometry) -> np.ndarray:
+def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
     """Bring mask bits (H, W) to the geometry's size; every pixel stays a real one."""
     target = geometry.height, geometry.width
     if bits.shape == target:
@@ -38,7 +38,7 @@ def fit_mask(bits: np.ndarray, geometry: tables.Geometry) -> np.ndarray:
 
 
 def restore(
-    array: np.ndarray, shape: tuple[int, int], geometry: tables.Geometry
+    array: np.ndarray, shape: tuple[int, int], geometry: schema.Geometry
 ) -> np.ndarray:
     """Undo `fit` on an array (h, w) or (h, w, C): native `shape`, 0 where cropped."""
     if array.shape[:2] == shape:

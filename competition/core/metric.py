@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import distance
-from competition.core.organs import Organ, common, cut
+from competition.core.regions import distance
+from competition.core.regions.cropped_masks import CroppedMask, common, cut
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Truth:
+class PreparedTruth:
     """The organs of a scan's truth by class, and all of them as one."""
 
-    organs: tuple[Organ, ...]
-    merged: Organ
+    organs: tuple[CroppedMask, ...]
+    merged: CroppedMask
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Pair:
+class ScanComparison:
     """One class of one scan: Dice by slice (D,), in 3D, and normalised distances.
 
     NaN says that truth and prediction are both empty, and that the value is skipped.
@@ -32,10 +32,10 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Measured:
+class ScanMeasurement:
     """One scan: its classes, and the distance between all classes merged."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ScanComparison, ...]
     hausdorff_merged: float
 
 
@@ -60,17 +60,20 @@ def hausdorff(truth: np.ndarray, predicted: np.ndarray) -> float:
     return distance.hausdorff(one, other, distance.VOXELS)
 
 
-def prepare(bits: np.ndarray, *, classes: int) -> Truth:
+def prepare(bits: np.ndarray, *, classes: int) -> PreparedTruth:
     """Cut the classes out of mask bits (D, H, W); trees are built when first needed."""
     by_class, merged = cut(bits, classes)
-    return Truth(tuple(by_class), merged)
+    return PreparedTruth(tuple(by_class), merged)
 
 
 def measure(
-    truth: Truth | np.ndarray, predicted: np.ndarray, *, classes: int | None = None
-) -> Measured:
+    truth: PreparedTruth | np.ndarray,
+    predicted: np.ndarray,
+    *,
+    classes: int | None = None,
+) -> ScanMeasurement:
     """Compare the mask bits (D, H, W) of a scan; `truth` may be prepared once."""
-    if not isinstance(truth, Truth):
+    if not isinstance(truth, PreparedTruth):
         if classes is None:
             raise ValueError("`classes` must be given where the truth is not prepared.")
         truth = prepare(truth, classes=classes)
@@ -79,18 +82,18 @@ def measure(
     other = prepare(predicted, classes=len(truth.organs))
     pairs = tuple(map(compare, truth.organs, other.organs))
     if len(pairs) == 1:
-        return Measured(pairs, pairs[0].hausdorff_merged)
-    return Measured(pairs, merged(truth.merged, other.merged))
+        return ScanMeasurement(pairs, pairs[0].hausdorff_merged)
+    return ScanMeasurement(pairs, merged(truth.merged, other.merged))
 
 
-def compare(truth: Organ, predicted: Organ) -> Pair:
+def compare(truth: CroppedMask, predicted: CroppedMask) -> ScanComparison:
     """Compare one class of one scan."""
     both = common(truth, predicted)
     total = truth.counts + predicted.counts
     with np.errstate(invalid="ignore"):
         by_slice = 2 * both / total
     whole = 2 * both.sum() / total.sum() if total.any() else float("nan")
-    return Pair(
+    return ScanComparison(
         dice=by_slice,
         dice_3d=float(whole),
         hausdorff_per_class=per_class(truth, predicted),
@@ -98,7 +101,7 @@ def compare(truth: Organ, predicted: Organ) -> Pair:
     )
 
 
-def per_class(truth: Organ, predicted: Organ) -> float:
+def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
     """Hausdorff in voxels by the volume's diagonal: NaN both empty, 1 one empty."""
     if truth.empty or predicted.empty:
         return float("nan") if truth.empty and predicted.empty else 1.0
@@ -106,7 +109,7 @@ def per_class(truth: Organ, predicted: Organ) -> float:
     return float(distance.hausdorff(truth, predicted, distance.VOXELS) / diagonal)
 
 
-def merged(truth: Organ, predicted: Organ) -> float:
+def merged(truth: CroppedMask, predicted: CroppedMask) -> float:
     """Hausdorff in parts of the volume by the unit cube's diagonal.
 
     NaN both empty; 1 where one is, or where the prediction is over 10 times as large.
@@ -120,7 +123,7 @@ def merged(truth: Organ, predicted: Organ) -> float:
 
 
 def summarise(
-    measured: Mapping[str, Measured], class_names: Sequence[str]
+    measured: Mapping[str, ScanMeasurement], class_names: Sequence[str]
 ) -> dict[str, Any]:
     """The scores of all scans: pooled, by class, and by scan and class.
 
@@ -144,11 +147,13 @@ def summarise(
     return scores
 
 
-def _alone(pairs: list[Pair]) -> dict[str, float | None]:
+def _alone(pairs: list[ScanComparison]) -> dict[str, float | None]:
     return _scores(pairs, [pair.hausdorff_merged for pair in pairs])
 
 
-def _scores(pairs: list[Pair], distances: list[float]) -> dict[str, float | None]:
+def _scores(
+    pairs: list[ScanComparison], distances: list[float]
+) -> dict[str, float | None]:
     dice = _mean(np.concatenate([pair.dice for pair in pairs]) if pairs else [])
     per_class = _mean([pair.hausdorff_per_class for pair in pairs])
     merged = _mean(distances)

@@ -5,23 +5,24 @@ import pathlib
 
 import numpy as np
 
-from competition.core import arrays, files
+from competition.core import files
+from competition.core.data import arrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Seen:
+class Prediction:
     """Probabilities uint8 (D, H, W, C), and how surely a class is in a slice (D, C)."""
 
     probability: np.ndarray
     presence: np.ndarray
 
 
-def seen(probability: np.ndarray, said: np.ndarray | None = None) -> Seen:
+def seen(probability: np.ndarray, said: np.ndarray | None = None) -> Prediction:
     """Of uint8 (D, H, W, C), with what presence heads `said`, uint8 (D, C).
 
     Without such heads a class is in a slice as surely as in its surest pixel.
     """
-    return Seen(probability, presence(probability) if said is None else said)
+    return Prediction(probability, presence(probability) if said is None else said)
 
 
 def quantise(probability: np.ndarray) -> np.ndarray:
@@ -37,7 +38,7 @@ def presence(probability: np.ndarray) -> np.ndarray:
     return np.asarray(rows.reshape(depth, width, classes).max(axis=1))
 
 
-def write(path: pathlib.Path, seen: Seen, *, made_by: str) -> None:
+def write(path: pathlib.Path, seen: Prediction, *, made_by: str) -> None:
     """Write the probabilities and the presence of a scan.
 
     `made_by` is the digest of the weights, so that newer weights predict anew.

@@ -16,7 +16,7 @@ class Problem:
     scan: str | None = None
 
 
-class Found(ValueError):
+class ProblemsFound(ValueError):
     """Raised with `problems` where nothing can be made for them."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -37,4 +37,4 @@ def stop(problems: Iterable[Problem]) -> None:
     """Raise a ValueError that reports the problems, if there are any."""
     problems = list(problems)
     if problems:
-        raise Found(problems)
+        raise ProblemsFound(problems)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import components, files, masks, probabilities
-from competition.core import presence as presences
+from competition.core import files, masks, probabilities
+from competition.core.regions import components
+from competition.core.regions import presence as presences
 
 Gate = tuple[int, float, float]
 

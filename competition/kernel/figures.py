@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import images, pictures, rle, submission
+from competition.core import rle
+from competition.core.data import images, mask_csv
+from competition.core.pages import pictures
 from competition.kernel import session
 
 _COUNT = 3
@@ -28,8 +30,8 @@ def show(input_root: pathlib.Path, working: pathlib.Path) -> list[Any]:
 
 def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
     """Draw up to 3 slices with their masks as PNG, evenly among those with any."""
-    by_id: dict[str, list[submission.Row]] = {}
-    for row in submission.read(path, "predicted"):
+    by_id: dict[str, list[mask_csv.Row]] = {}
+    for row in mask_csv.read(path, "predicted"):
         by_id.setdefault(row.id, []).append(row)
     found = {image.id: image for image in images.find(data, "test")}
     filled = [
@@ -42,7 +44,7 @@ def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
     ]
 
 
-def _draw(data: pathlib.Path, image: images.Image, rows: list[submission.Row]) -> bytes:
+def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> bytes:
     from matplotlib import figure
 
     grey = images.read(data / image.path, image.shape)

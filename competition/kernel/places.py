@@ -4,20 +4,21 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from competition.core import files, layout
+from competition.core import files
+from competition.core.experiment import layout
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Place:
+class BundlePlace:
     """A run called `name` of an `experiment` (name or path), and its data set."""
 
     experiment: str
     name: str
     work: pathlib.Path
-    dataset: layout.Dataset
+    dataset: layout.DatasetFiles
 
     @property
-    def run(self) -> layout.Run:
+    def run(self) -> layout.RunFiles:
         """The files of the run."""
         return self.dataset.run(self.name)
 
@@ -44,16 +45,16 @@ def find(
     work: pathlib.Path,
     data: pathlib.Path | None = None,
     name: str | None = None,
-) -> Place:
+) -> BundlePlace:
     """Find the run of an experiment under `work`; `data` chooses where there are more.
 
     Where no run is there yet, the one prepared data set is taken.
     """
     name = name or pathlib.Path(experiment).stem
     if data is not None:
-        return Place(experiment, name, work, layout.dataset(data, work))
+        return BundlePlace(experiment, name, work, layout.dataset(data, work))
     prepared = [
-        layout.Dataset(path.parent) for path in sorted(work.glob("*/slices.csv"))
+        layout.DatasetFiles(path.parent) for path in sorted(work.glob("*/slices.csv"))
     ]
     found = [each for each in prepared if each.run(name).config.is_file()] or prepared
     if len(found) != 1:
@@ -62,10 +63,10 @@ def find(
             f"{work}: expected one data set with a run {name!r}. Received: {listed}. "
             "Say which by --data, or prepare and train first."
         )
-    return Place(experiment, name, work, found[0])
+    return BundlePlace(experiment, name, work, found[0])
 
 
-def built(place: Place, what: str) -> pathlib.Path:
+def built(place: BundlePlace, what: str) -> pathlib.Path:
     """The folder that `build` made, or an error where it has not."""
     folder = place.built(what)
     if not (folder / "kernel" / "kernel-metadata.json").is_file():

@@ -10,7 +10,8 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-from competition.core import files, history
+from competition.core import files
+from competition.core.experiment import history
 
 _HEADERS = {
     "train.csv": "id,class,segmentation",

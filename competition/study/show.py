@@ -10,16 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import (
-    arrays,
-    evidence,
-    files,
-    layout,
-    masks,
-    rules,
-    runs,
-    slices,
-)
+from competition.core import blending, files, masks, rules
+from competition.core.data import arrays, slices
+from competition.core.experiment import layout, runs
 
 SLICES = 3
 # What is new in a panel, and what the part took away.
@@ -28,7 +21,7 @@ Steps = dict[str, np.ndarray]
 
 
 def run(
-    dataset: layout.Dataset,
+    dataset: layout.DatasetFiles,
     run: runs.Run,
     *,
     scan: str,
@@ -80,7 +73,7 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
 
     A part of the rule that is off is left out.
     """
-    seen = evidence.out_of_fold(run, scan)
+    seen = blending.out_of_fold(run, scan)
     decided = rules.read(run.files.decision, run.classes)
     traced = []
     for index, rule in enumerate(decided):

@@ -29,7 +29,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     zipfile.ZipFile(bundle / about["package"]).extractall(scratch / "package")
     sys.path.insert(0, str(scratch / "package"))
     from competition import pipeline, prepare
-    from competition.core import layout
+    from competition.core.experiment import layout
     from competition.kernel import session
 
     session.check(bundle)
@@ -44,7 +44,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
         str(bundle / about["experiment"]),
         data=data,
         work=scratch / "work",
-        options=prepare.Options(
+        options=prepare.PrepareOptions(
             fold_file=bundle / "folds.csv",
             faulty=str(bundle / "faulty.txt"),
             quarantine=about["quarantine"],

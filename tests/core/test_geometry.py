@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition.core import geometry, metric, tables
+from competition.core import geometry, metric
+from competition.core.experiment import schema
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
-def placed(height: int, width: int, fit: str = "pad") -> tables.Geometry:
-    return tables.Geometry(fit=fit, height=height, width=width)
+def placed(height: int, width: int, fit: str = "pad") -> schema.Geometry:
+    return schema.Geometry(fit=fit, height=height, width=width)
 
 
 @given(sizes, sizes)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.spatial.distance import directed_hausdorff
 
-from competition.core import distance, masks, metric
+from competition.core import masks, metric
+from competition.core.regions import distance
 
 SHAPE = (4, 6, 8)
 NAMES = ("large_bowel", "small_bowel", "stomach")

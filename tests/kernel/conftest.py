@@ -7,7 +7,8 @@ import pytest
 
 from competition import pipeline
 from competition.core import files
-from competition.kernel import build, client, places
+from competition.kernel import build, places
+from competition.kernel.upload import client
 from tests import conftest
 from tests.kernel import stand_in
 

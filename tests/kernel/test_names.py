@@ -2,7 +2,7 @@
 
 import pytest
 
-from competition.core import config
+from competition.core.experiment import configs
 from competition.kernel import names
 
 
@@ -45,6 +45,6 @@ def test_a_name_without_a_letter_that_kaggle_keeps_is_refused():
 
 
 def test_every_experiment_has_a_title_that_fits():
-    for path in config.EXPERIMENTS.glob("*.toml"):
+    for path in configs.EXPERIMENTS.glob("*.toml"):
         for ending in ("train", "submit", "train bundle", "submit bundle"):
             assert names.title(path.stem, ending=ending)

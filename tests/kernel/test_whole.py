@@ -4,9 +4,9 @@ import pathlib
 import shutil
 import sys
 
-from competition import score, validate
-from competition.core import ledger
-from competition.kernel import build, leaderboard, places, push, rehearse
+from competition import ledger, score, validate
+from competition.kernel import build, places, rehearse
+from competition.kernel.upload import leaderboard, push
 from tests.kernel import stand_in
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competition.core import arrays, config, layout
+from competition.core.data import arrays
+from competition.core.experiment import configs, layout
 
 DEPTH, HEIGHT, WIDTH = 6, 30, 34
 CLASSES = 2
@@ -21,13 +22,13 @@ TINY = (
 
 
 @pytest.fixture
-def tiny() -> config.Config:
-    return config.load("smoke", TINY)
+def tiny() -> configs.Config:
+    return configs.load("smoke", TINY)
 
 
 @pytest.fixture
 def store(tmp_path) -> arrays.Arrays:
-    dataset = layout.Dataset(tmp_path / "set")
+    dataset = layout.DatasetFiles(tmp_path / "set")
     for number in range(2):
         scan, bits = _phantom(number)
         arrays.write(dataset.scan(f"case{number}_day0"), scan)

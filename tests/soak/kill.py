@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 
 from competition import train
-from competition.core import history
-from competition.net import held_out, place, training  # noqa: F401  loaded before a fork
+from competition.core.experiment import history
+from competition.net.training import fitting  # noqa: F401  loaded before a fork
+from competition.train import setup, validation  # noqa: F401
 
 
 def main(dataset: str, run: str, kills: str, epoch: str) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 
 from competition import pipeline
-from competition.net import crew  # noqa: F401  loaded before a fork
+from competition.submit import members  # noqa: F401  loaded before a fork
 
 
 def main(run: str, data: str, out: str, kills: str) -> None:

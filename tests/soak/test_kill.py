@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from competition import pipeline
-from competition.core import history
-from competition.net import inference
+from competition.core.experiment import history
+from competition.net.inference import scan_predictor
 from competition.sources import phantom
 from tests import conftest
 
@@ -81,4 +81,4 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(job):
 
 def weights(job):
     path = job.run.files.weights(0)
-    return inference.load(path, job.run.config, len(job.run.classes)).get_weights()
+    return scan_predictor.load(path, job.run.config, len(job.run.classes)).get_weights()

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from competition import pipeline, validate
-from competition.core import images, submission
+from competition.core.data import images, mask_csv
 from tests import conftest, copies, damage
 
 SOAK = os.environ.get("SOAK") == "1"
@@ -46,8 +46,8 @@ def clean(competition):
         shutil.copytree(few[number % len(few)], target)
     ids = [image.id for image in images.find(competition, "test")]
     names = "large_bowel", "small_bowel", "stomach"
-    rows = [submission.Row(0, id, name, "") for id in ids for name in names]
-    submission.write(competition / "sample_submission.csv", rows)
+    rows = [mask_csv.Row(0, id, name, "") for id in ids for name in names]
+    mask_csv.write(competition / "sample_submission.csv", rows)
     return competition
 
 
@@ -83,7 +83,7 @@ def test_killed_on_damaged_data_it_is_whole_on_the_rest(blend, clean, tmp_path):
     killed = json.loads(done.stdout.splitlines()[-1])["killed_after_scans"]
     assert killed == sorted(set(killed)) and len(killed) == 5
     assert validate.run(broken, data=clean)["ok"]
-    expected, received = (submission.read(path, None) for path in (whole, broken))
+    expected, received = (mask_csv.read(path, None) for path in (whole, broken))
     assert any(row.rle for row in expected)
     for one, other in zip(expected, received, strict=True):
         assert one == other or images.scan_of(one.id) in hit

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from competition.core import arrays, files, masks, rules, slices
+from competition.core import files, masks, rules
+from competition.core.data import arrays, slices
 from competition.study import show
 from tests import by_hand
 

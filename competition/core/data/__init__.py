@@ -1,0 +1,1 @@
+"""The data as it lies on disk: slices, annotations, tables and prepared arrays."""

@@ -1,0 +1,89 @@
+"""The slices of a scan one after the other: their pixels, checksums and intensities."""
+
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from competition.core import problems
+from competition.core.data import images
+
+_RANGE = (0.005, 0.995)
+Range = tuple[float, float]
+
+
+class ScanReader:
+    """The slices of a scan as uint16 (H, W); iterate once.
+
+    No more than one is held, so that each goes from file to file while it lies in the
+    processor's cache. Once all are read, `checksums` has those of their files. What
+    was wrong, with the problems `known` before, is raised after the last.
+    """
+
+    def __init__(
+        self,
+        data: pathlib.Path,
+        slices: list[images.Image],
+        known: Iterable[problems.Problem] = (),
+    ) -> None:
+        self.data = data
+        self.slices = slices
+        sizes = [image.shape for image in slices]
+        self.shape = (len(slices), *max(sizes, key=sizes.count))
+        self.dtype = np.dtype(np.uint16)
+        self.known = list(known)
+        self.checksums: list[int] = []
+        self._counts: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the slices that can be read."""
+        faults = []
+        for image in self.slices:
+            try:
+                pixels = self._read(image)
+            except (ValueError, OSError) as error:
+                faults.append(problems.Problem("images", str(error), image.scan))
+                continue
+            self._counts.append(_count(pixels))
+            yield pixels
+        problems.stop(faults + self.known)
+
+    def ranges(self) -> tuple[list[Range], Range]:
+        """The robust (low, high) of each slice that was read, and of all."""
+        return _ranges(self._counts)
+
+    def _read(self, image: images.Image) -> np.ndarray:
+        path = self.data / image.path
+        pixels, checksum = images.read_checked(path, image.shape)
+        if pixels.shape != self.shape[1:]:
+            raise ValueError(
+                f"{path}: {image.width} x {image.height} pixels in a scan of "
+                f"{self.shape[2]} x {self.shape[1]}. A scan has one size; restore the "
+                "file from the download."
+            )
+        self.checksums.append(checksum)
+        return pixels
+
+
+def ranges(volume: Iterable[np.ndarray]) -> tuple[list[Range], Range]:
+    """The robust (low, high) of each slice (H, W) of a volume, and of all."""
+    return _ranges([_count(image) for image in volume])
+
+
+def _count(image: np.ndarray) -> np.ndarray:
+    """How many pixels have each value, in every fourth row: as robust, and faster."""
+    return np.bincount(image[::4].ravel())
+
+
+def _ranges(counts: list[np.ndarray]) -> tuple[list[Range], Range]:
+    total = np.zeros(max(map(len, counts)), np.int64)
+    for each in counts:
+        total[: len(each)] += each
+    return [_range(each) for each in counts], _range(total)
+
+
+def _range(counts: np.ndarray) -> Range:
+    """One in 200 pixels lies below, one in 200 above; high is above low always."""
+    below = counts.cumsum()
+    low, high = np.searchsorted(below, np.multiply(_RANGE, below[-1]))
+    return float(low), float(max(high, low + 1))

@@ -1,0 +1,1 @@
+"""An experiment and its runs: config, files, history."""

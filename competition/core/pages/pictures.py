@@ -1,0 +1,202 @@
+"""Pictures of a run as PNG: slices with truth and prediction, and curves."""
+
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from competition.core import blending, masks, rules
+from competition.core.data import arrays, slices
+from competition.core.experiment import layout, runs
+
+# Bright enough for outlines on a grey slice, and apart for the colour-blind too.
+CLASS_COLOURS = ("#ffb000", "#38bdf8", "#f472b6", "#a3e635", "#c4a1ff", "#ff7a59")
+CURVE_COLOURS = ("#3987e5", "#d95926", "#199e70", "#9085e9", "#c98500", "#d55181")
+SLICES = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class SlicePicture:
+    """A slice to draw: grey 0..1 (H, W), truth and prediction as mask bits (H, W)."""
+
+    scan: str
+    number: int
+    grey: np.ndarray
+    truth: masks.Bits
+    predicted: masks.Bits
+    aspect: float
+
+
+def choose(
+    dataset: layout.DatasetFiles, run: runs.Run, scan: str, *, count: int = SLICES
+) -> list[SlicePicture]:
+    """Take up to `count` slices of a scan, evenly among those with any mask.
+
+    Where neither truth nor prediction has one, evenly among all.
+    """
+    store = arrays.Arrays(dataset)
+    table = slices.read(dataset.slices)
+    rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
+    truth = store.masks(scan)
+    rule = rules.read(run.files.decision, run.classes)
+    predicted = blending.decide(blending.out_of_fold(run, scan), rule)
+    filled = np.flatnonzero((truth | predicted).any(axis=(1, 2)))
+    among = filled if len(filled) else np.arange(len(truth))
+    places = np.linspace(0, len(among) - 1, count + 2)[1:-1].round().astype(int)
+    windows = slices.windows(rows, run.config.intensity)
+    return [
+        SlicePicture(
+            scan=scan,
+            number=int(rows["slice"][index]),
+            grey=_grey(store.scan(scan)[index], windows[index]),
+            truth=truth[index],
+            predicted=predicted[index],
+            aspect=float(rows["spacing_y_mm"][index] / rows["spacing_x_mm"][index]),
+        )
+        for index in among[np.unique(places)]
+    ]
+
+
+def slice(shown: SlicePicture, classes: int) -> bytes:
+    """Draw one slice alone, edge to edge."""
+    from matplotlib import figure
+
+    height, width = shown.grey.shape
+    picture = figure.Figure((3.2, 3.2 * height / width * shown.aspect))
+    _draw(picture.add_axes((0, 0, 1, 1)), shown, classes)
+    return _png(picture, dpi=160)
+
+
+def contact_sheet(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    scans: Sequence[str],
+    *,
+    count: int = SLICES,
+) -> bytes:
+    """Draw `count` slices of each scan, a scan a row, with a legend.
+
+    A scan with fewer slices leaves the rest of its row black.
+    """
+    from matplotlib import figure
+
+    height = 2.9 * len(scans) + 0.4
+    picture = figure.Figure((2.8 * count, height), facecolor="black")
+    grid = picture.subplots(len(scans), count, squeeze=False)
+    for row, scan in zip(grid, scans, strict=True):
+        for axes in row:
+            axes.axis("off")
+        shown = choose(dataset, run, scan, count=count)
+        for axes, one in zip(row, shown, strict=False):
+            _draw(axes, one, len(run.classes))
+            title = f"{one.scan}, slice {one.number}"
+            axes.set_title(title, color="#d7dbe2", fontsize=9, pad=4)
+    picture.subplots_adjust(
+        0.01, 0.4 / height, 0.99, 1 - 0.25 / height, wspace=0.03, hspace=0.1
+    )
+    _legend(picture, run.classes)
+    return _png(picture, dpi=130)
+
+
+def curves(
+    lines: Mapping[str, Sequence[tuple[float, float]]], *, xlabel: str, ink: str
+) -> bytes:
+    """Draw lines of (x, y) points by name, without a background, text in `ink`."""
+    from matplotlib import figure, ticker
+
+    picture = figure.Figure((4.6, 2.8), layout="constrained", facecolor="none")
+    axes = picture.subplots(subplot_kw={"facecolor": "none"})
+    for index, (name, points) in enumerate(lines.items()):
+        axes.plot(
+            *np.array(points).T,
+            color=CURVE_COLOURS[index % len(CURVE_COLOURS)],
+            label=name,
+            linewidth=1.8,
+            marker="o" if len(points) < 25 else "",
+            markersize=4,
+        )
+    axes.set_xlabel(xlabel, color=ink)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.8)
+    axes.tick_params(colors=ink, length=0)
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    axes.spines["bottom"].set_color(ink)
+    axes.legend(frameon=False, labelcolor=ink, fontsize=9)
+    return _png(picture, dpi=160)
+
+
+def class_colour(index: int) -> str:
+    """The colour of the class at `index`."""
+    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+
+
+def _draw(axes: Any, shown: SlicePicture, classes: int) -> None:
+    """Draw the slice, the truth's outlines solid and the prediction's dashed."""
+    axes.axis("off")
+    axes.imshow(
+        shown.grey, "gray", vmin=0, vmax=1, aspect=shown.aspect, interpolation="bicubic"
+    )
+    for index in range(classes):
+        colour = class_colour(index)
+        _outline(axes, masks.plane(shown.truth, index), colour, "solid")
+        _outline(axes, masks.plane(shown.predicted, index), _pale(colour), "dashed")
+
+
+def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:
+    if not mask.any():
+        return
+    # A margin closes the outline of what touches the edge.
+    rows, columns = (np.arange(-1, size + 1) for size in mask.shape)
+    axes.contour(
+        columns,
+        rows,
+        np.pad(mask, 1).astype(float),
+        levels=[0.5],
+        colors=[colour],
+        linestyles=[style],
+        linewidths=1.3,
+    )
+    # The margin is for the outline alone, not for the picture.
+    axes.set(xlim=(-0.5, columns[-1] - 0.5), ylim=(rows[-1] - 0.5, -0.5))
+
+
+def _legend(picture: Any, classes: Sequence[str]) -> None:
+    from matplotlib import lines
+
+    handles = [
+        lines.Line2D([], [], color=class_colour(index), linewidth=3)
+        for index in range(len(classes))
+    ]
+    handles += [lines.Line2D([], [], color="#aab1bd", linestyle=s) for s in ("-", "--")]
+    names = [*classes, "truth", "prediction"]
+    legend = picture.legend(
+        handles,
+        ["-"] * len(names),
+        loc="lower center",
+        ncols=len(names),
+        fontsize=9,
+        frameon=False,
+    )
+    # Set afterwards: a class may begin with "_" or hold a "$", and is no formula.
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, color="#d7dbe2", parse_math=False)
+
+
+def _grey(image: np.ndarray, window: np.ndarray) -> np.ndarray:
+    low, high = window
+    return np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
+
+
+def _pale(colour: str) -> tuple[float, ...]:
+    """A tint of the colour, which shows on top of it where two outlines agree."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    return tuple(0.35 * part + 0.65 for part in parts)
+
+
+def _png(picture: Any, dpi: int) -> bytes:
+    buffer = io.BytesIO()
+    # Without Matplotlib's version, so that the same run gives the same bytes.
+    picture.savefig(buffer, dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()

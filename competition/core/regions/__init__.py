@@ -1,0 +1,1 @@
+"""Regions of a mask: components, distances, presence along a scan."""

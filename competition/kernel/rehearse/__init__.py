@@ -1,0 +1,175 @@
+"""A built kernel run at home as Kaggle would run it, so that it fails here, not there.
+
+Twice: on the public data, whose test is empty, with the mounts of older sessions; and
+on a test like the hidden one, with the mounts of today.
+"""
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from competition.core import console, files
+from competition.core.data import mask_csv
+from competition.kernel import build, places
+from competition.kernel.rehearse import environment, jail
+from competition.sources import phantom
+
+IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
+_HEADER = "id,class,predicted\n"
+_LAST_LINES = 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judges:
+    """The `run` of the steps validate and score, which this part may not import."""
+
+    validate: Callable[..., dict[str, Any]]
+    score: Callable[..., dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """One rehearsal: its data, the truth where it is known, and which mounts."""
+
+    name: str
+    data: pathlib.Path
+    truth: pathlib.Path | None
+    new_mounts: bool
+
+
+def run(
+    place: places.BundlePlace,
+    *,
+    judges: Judges,
+    data: pathlib.Path | None = None,
+    truth: pathlib.Path | None = None,
+    python: pathlib.Path | None = None,
+    limits: jail.Limits | None = None,
+) -> dict[str, Any]:
+    """Rehearse the submitting kernel of a run: {"ok", "python", "rehearsals", ...}.
+
+    Without `data` a phantom is made; `python` is an environment to take as it is
+    instead of making one with the versions of Kaggle's image.
+    """
+    built = places.built(place, "submit")
+    folder = built / "rehearsal"
+    shutil.rmtree(folder, ignore_errors=True)
+    used = (
+        environment.look_at(python)
+        if python
+        else environment.make(IMAGE, place.work / "kernels")
+    )
+    isolation, open_ends = jail.command()
+    for each in open_ends:
+        console.warn(f"not isolated: {each}.")
+    results = {}
+    for stage in _stages(place, folder, data, truth):
+        console.note(f"== rehearsal: {stage.name}")
+        working = folder / stage.name / "working"
+        working.mkdir(parents=True)
+        outcome = jail.run(
+            built / "kernel" / "main.py",
+            _inputs(built, stage),
+            working=working,
+            python=used,
+            limits=limits or jail.Limits(),
+            isolation=isolation,
+        )
+        files.write_text(folder / stage.name / "log.txt", outcome.log)
+        results[stage.name] = _judge(stage, outcome, working, judges)
+        console.note(results[stage.name]["verdict"])
+    return {
+        "ok": all(each["verdict"] == "Complete" for each in results.values()),
+        "python": used.version,
+        "packages": used.packages,
+        "not_isolated": open_ends,
+        "rehearsals": results,
+    }
+
+
+def _stages(
+    place: places.BundlePlace,
+    folder: pathlib.Path,
+    data: pathlib.Path | None,
+    truth: pathlib.Path | None,
+) -> list[Stage]:
+    """The two rehearsals; where `data` has no test, a phantom stands for the hidden."""
+    hidden, known = data, truth
+    if data is None or not (data / "test").is_dir():
+        made = place.work / "kernels" / "phantom"
+        phantom.write(made, small=True, seed=7)
+        hidden, known = made / "competition", made / "solution.csv"
+    public = _without_test(data or made / "competition", folder / "data")
+    return [
+        Stage("public", public, None, new_mounts=False),
+        Stage("hidden", hidden or public, known, new_mounts=True),
+    ]
+
+
+def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
+    """A folder of links to `data` as Kaggle shows it: no test, a header-only sample."""
+    view.mkdir(parents=True)
+    for path in data.iterdir():
+        if path.name not in ("test", "sample_submission.csv"):
+            (view / path.name).symlink_to(path.resolve())
+    (view / "sample_submission.csv").write_text(_HEADER, encoding="utf-8")
+    return view
+
+
+def _inputs(built: pathlib.Path, stage: Stage) -> dict[str, pathlib.Path]:
+    """Folders by their place under /kaggle/input, in one of the two layouts."""
+    about = files.read_json(built / "kernel" / "kernel-metadata.json")
+    (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
+    if stage.new_mounts:
+        mounts = f"competitions/{competition}", f"datasets/{dataset}"
+    else:
+        mounts = competition, dataset.partition("/")[2]
+    return dict(zip(mounts, (stage.data, built / "dataset"), strict=True))
+
+
+def _judge(
+    stage: Stage, outcome: jail.Outcome, working: pathlib.Path, judges: Judges
+) -> dict[str, Any]:
+    """What Kaggle would show of an outcome, in its words, and why."""
+    path = working / "submission.csv"
+    result: dict[str, Any] = {
+        "verdict": "Complete",
+        "why": None,
+        "seconds": round(outcome.seconds, 1),
+        "memory_gb": round(outcome.memory_gb, 2),
+        "rows": None,
+        "score": None,
+    }
+    failure = _failure(outcome, path)
+    if failure:
+        return result | dict(zip(("verdict", "why"), failure, strict=True))
+    checked = judges.validate(path, data=stage.data)
+    if not checked["ok"]:
+        faults = checked["faults"][:5]
+        why = "; ".join(f"row {each['row']}: {each['fault']}" for each in faults)
+        return result | {"verdict": "Submission Scoring Error", "why": why}
+    truth = stage.truth
+    score = judges.score(truth, path, data=stage.data) if truth else None
+    rows = len(mask_csv.read(path, "predicted"))
+    return result | {"rows": rows, "score": score}
+
+
+def _failure(outcome: jail.Outcome, path: pathlib.Path) -> tuple[str, str] | None:
+    """Why a kernel has no result to look at, or None."""
+    last = "\n".join(outcome.log.splitlines()[-_LAST_LINES:])
+    if outcome.stopped == "time":
+        return "Notebook Timeout", f"stopped after {outcome.seconds:.0f} s\n{last}"
+    if outcome.stopped == "memory":
+        return (
+            "Notebook Exceeded Allowed Compute",
+            f"stopped at {outcome.memory_gb:.1f} GB of memory\n{last}",
+        )
+    if outcome.status != 0:
+        full = "No space left on device" in outcome.log
+        words = "Exceeded Allowed Compute" if full else "Threw Exception"
+        return f"Notebook {words}", last
+    if not path.is_file():
+        return "Submission CSV Not Found", f"no {path.name} in /kaggle/working\n{last}"
+    return None

@@ -1,0 +1,162 @@
+"""Kaggle's official client, with retries and with words for each way it fails."""
+
+import contextlib
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from competition.core import console, files
+
+VERSION = "2.0.2"
+# Between tries when the network or Kaggle fails; and between looks at slow work.
+TOO_MANY = 429
+PAUSES_S: tuple[float, ...] = (2, 10, 30, 60)
+LOOK_EVERY_S = 20.0
+
+T = TypeVar("T")
+
+_CREDENTIALS = (
+    "Make a token at https://www.kaggle.com/settings and set KAGGLE_API_TOKEN, or save "
+    "it as ~/.kaggle/access_token."
+)
+# What a message of Kaggle's speaks of -> what to do; the first that fits is taken.
+_BY_WORDS = (
+    (
+        ("rules",),
+        "The competition's rules are not accepted. Accept them on its page on Kaggle, "
+        "under Rules, then run the command again.",
+    ),
+    (
+        ("quota", "limit", "maximum", "too many", "daily"),
+        "A quota is used up. See https://www.kaggle.com/settings for when it is "
+        "renewed, then run the command again.",
+    ),
+    (
+        ("already in use", "already exists", "already been taken"),
+        "The name is taken. Build again with another --name.",
+    ),
+)
+_UNREACHED = (
+    "{}: no good answer from Kaggle: {}\nCheck the network, then run the command "
+    "again: it goes on where it stopped."
+)
+_UNKNOWN = (
+    "{}: Kaggle's answer holds {}, which this version of its client does not know. "
+    "Run `pip install -U kaggle`, then run the command again: it goes on where it "
+    "stopped."
+)
+_BY_STATUS = {
+    400: "Kaggle does not take the request. Build again, and check its names.",
+    401: "Kaggle does not know the token. " + _CREDENTIALS,
+    403: "Kaggle does not allow it: is --user the token's user, the phone verified?",
+    404: "Kaggle does not know the name. Check --user, and that it was pushed.",
+    409: "The name is taken. Build again with another --name.",
+    429: "Kaggle is asked too often. Wait some minutes, then run the command again.",
+}
+
+
+def connect(user: str) -> Any:
+    """Return the client, signed in as `user`; all of its output goes to standard error.
+
+    Without credentials, with another's, or without the client it is an error.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            api = call("sign in", _sign_in)
+    except ImportError as error:
+        raise ValueError(
+            f"Kaggle's client is not installed ({error}). Run `pip install "
+            f"kaggle=={VERSION}`."
+        ) from error
+    # The client ends the program where it finds no token, even when imported.
+    except SystemExit as error:
+        raise ValueError(f"No Kaggle credentials are found. {_CREDENTIALS}") from error
+    received = api.config_values["username"]
+    if received.lower() != user.lower():
+        raise ValueError(
+            f"The kernel is built for --user {user}, the credentials are of "
+            f"{received}. Build again with --user {received}."
+        )
+    return api
+
+
+def _sign_in() -> Any:
+    from competition.kernel.upload import official
+
+    api = official.Api()
+    api.authenticate()
+    return api
+
+
+def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) -> T:
+    """Ask Kaggle for something; a network or server that fails is asked again.
+
+    `again` is off for what must not happen twice.
+    """
+    import requests
+
+    pauses = iter(PAUSES_S if again else ())
+    while True:
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                return ask(*arguments)
+        except requests.HTTPError as error:
+            status = error.response.status_code if error.response is not None else 0
+            failure = ValueError(explain(what, str(error), status))
+            failure.__cause__ = error
+            final = status < 500 and status != TOO_MANY
+        # Any failure of the transport: also a download that breaks off, or the page of
+        # a proxy in place of an answer.
+        except (requests.RequestException, ConnectionError) as error:
+            failure = ValueError(_UNREACHED.format(what, error))
+            failure.__cause__, final = error, False
+        # The client looks a status up among those that it knows.
+        except KeyError as error:
+            raise ValueError(_UNKNOWN.format(what, error)) from error
+        pause = next(pauses, None)
+        if pause is None or final:
+            raise failure
+        console.warn(f"{what}: no good answer from Kaggle; again in {pause:g} s.")
+        time.sleep(pause)
+
+
+def explain(what: str, message: str, status: int = 0) -> str:
+    """Say what a message or a status of Kaggle's means, and what to do."""
+    hint = _BY_STATUS.get(status, "Run the command again later.")
+    if status >= 500:
+        hint = "Kaggle itself fails. Run the command again later: it goes on there."
+    # "Too many requests" is no quota.
+    for words, better in () if status == TOO_MANY else _BY_WORDS:
+        if any(word in message.lower() for word in words):
+            hint = better
+            break
+    return f"{what}: {message.strip() or status}\n{hint}"
+
+
+def wait(what: str, look: Callable[[], T | None], *, hours: float, until: str) -> T:
+    """Look again and again until there is a result; shows how long it has taken."""
+    start = time.monotonic()
+    with console.ERR.status(what) as shown:
+        while (result := look()) is None:
+            minutes = (time.monotonic() - start) / 60
+            if minutes > hours * 60:
+                raise ValueError(
+                    f"{what}: not {until} after {minutes:.0f} minutes. Run the command "
+                    "again to go on waiting."
+                )
+            shown.update(f"{what}: {minutes:.0f} minutes")
+            time.sleep(LOOK_EVERY_S)
+    return result
+
+
+def download(url: str, path: pathlib.Path) -> None:
+    """Fetch a file that a kernel left, a piece at a time."""
+    import requests
+
+    with requests.get(url, stream=True, timeout=60) as answer:
+        answer.raise_for_status()
+        with files.replacing(path) as temporary, temporary.open("wb") as file:
+            for piece in answer.iter_content(2**20):
+                file.write(piece)

@@ -1,0 +1,223 @@
+"""A built bundle goes to Kaggle and runs there; what it leaves comes back.
+
+What is done is kept in the run's kernel.json, so that a second call goes on.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import pathlib
+import shutil
+from typing import Any
+
+from competition.core import console, files
+from competition.kernel import names, places, session
+from competition.kernel.upload import client
+
+READY_HOURS = 1.0
+RUN_HOURS = 13.0
+_LAST_LINES = 30
+_BROKEN = ("failed", "deleted")
+_ENDED = {"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED", "CANCEL_REQUESTED"}
+
+
+def run(place: places.BundlePlace, *, what: str = "submit") -> dict[str, Any]:
+    """Push a built kernel, follow it to its end, fetch its output.
+
+    Returns {"kernel", "version", "status", "output"}; a kernel that fails on Kaggle is
+    an error with the end of its log; what it had trained goes into the run.
+    """
+    built = places.built(place, what)
+    about = files.read_json(built / "kernel" / "kernel-metadata.json")
+    kernel, (dataset, *_) = about["id"], about["dataset_sources"]
+    for id, where in ((kernel, "kernel"), (dataset, "dataset")):
+        names.check_id(id, what=f"{built / where}: `id`")
+    names.check_sizes(built / "dataset", built / "kernel" / about["code_file"])
+    api = client.connect(kernel.partition("/")[0])
+    state = place.state(what)
+    state = _push_dataset(api, place, state, what=what, dataset=dataset)
+    state = _push_kernel(api, place, state, what=what, kernel=kernel)
+    status, message = client.wait(
+        f"{kernel}, version {state['version']}",
+        functools.partial(_ended, api, kernel, []),
+        hours=RUN_HOURS,
+        until="complete",
+    )
+    output = built.with_name(f"{built.name}-output")
+    log = _fetch(api, kernel, output)
+    place.keep(what, state | {"status": status})
+    try:
+        trained = what == "train" and session.resume(
+            output, place.run.root, name=place.name
+        )
+    except (ValueError, OSError) as error:
+        if status == "COMPLETE":
+            raise
+        message = f"{message}\nWhat it had trained cannot be taken up: {error}"
+    if status != "COMPLETE":
+        last = "\n".join(log.splitlines()[-_LAST_LINES:])
+        raise ValueError(
+            f"{kernel}, version {state['version']}, ended as {status}: {message}\n"
+            f"{last}\nAll of the log is in {output}. Correct it, build, and push again."
+        )
+    if what == "train" and not trained:
+        raise ValueError(
+            f"{kernel}, version {state['version']}: expected the run {place.name} in "
+            f"its output, {output}. Received none. See its log there."
+        )
+    return {
+        "kernel": kernel,
+        "version": state["version"],
+        "status": status,
+        "output": str(output),
+    }
+
+
+def _push_dataset(
+    api: Any,
+    place: places.BundlePlace,
+    state: dict[str, Any],
+    *,
+    what: str,
+    dataset: str,
+) -> dict[str, Any]:
+    """Create or version the dataset, unless it is there as built; wait for it."""
+    folder = place.built(what) / "dataset"
+    digest = _digest(folder)
+    status = client.call("dataset status", _dataset_status, api, dataset)
+    if state.get("dataset") != digest or status in (None, *_BROKEN):
+        console.note(f"{dataset}: uploading")
+        answer = client.call("dataset upload", _upload, api, dataset, folder, digest)
+        if answer.error or (answer.status or "").lower() == "error":
+            raise ValueError(client.explain("dataset upload", answer.error))
+        # The kernel has to run again on another dataset.
+        state = {"dataset": digest}
+        place.keep(what, state)
+    client.wait(
+        f"{dataset} is being processed",
+        functools.partial(_ready, api, dataset),
+        hours=READY_HOURS,
+        until="ready",
+    )
+    return state
+
+
+def _dataset_status(api: Any, dataset: str) -> str | None:
+    """The status of a dataset, None where there is none (or it is another's)."""
+    import requests
+
+    try:
+        return str(api.dataset_status(dataset))
+    except requests.HTTPError as error:
+        if error.response is not None and error.response.status_code in (403, 404):
+            return None
+        raise
+
+
+def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
+    # Asked at each try: of one whose answer was lost the dataset may be there.
+    if _dataset_status(api, dataset) in (None, "deleted"):
+        return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
+    return api.dataset_create_version(str(folder), digest, quiet=True, dir_mode="zip")
+
+
+def _ready(api: Any, dataset: str) -> bool | None:
+    status = client.call("dataset status", _dataset_status, api, dataset)
+    if status in _BROKEN:
+        raise ValueError(
+            f"{dataset}: Kaggle could not process the upload ({status}). See "
+            f"https://www.kaggle.com/datasets/{dataset}, then push again."
+        )
+    return True if status == "ready" else None
+
+
+def _push_kernel(
+    api: Any,
+    place: places.BundlePlace,
+    state: dict[str, Any],
+    *,
+    what: str,
+    kernel: str,
+) -> dict[str, Any]:
+    """Push the kernel, which starts it, unless this one was and did not fail."""
+    folder = place.built(what) / "kernel"
+    digest = _digest(folder)
+    if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
+        console.note(f"{kernel}: version {state['version']} is this one already")
+        return state
+    answer = client.call("kernel push", api.kernels_push, str(folder))
+    if answer.error:
+        raise ValueError(client.explain("kernel push", answer.error))
+    refused = [
+        *answer.invalid_dataset_sources,
+        *answer.invalid_competition_sources,
+        *answer.invalid_kernel_sources,
+    ]
+    if refused:
+        raise ValueError(
+            f"kernel push: Kaggle does not attach {', '.join(refused)}. Accept the "
+            "competition's rules, check the names, then push again."
+        )
+    # Nothing lists versions later: without this number there is no submission.
+    if not answer.version_number:
+        raise ValueError(
+            f"kernel push: Kaggle's answer names no version of {kernel}. See "
+            f"https://www.kaggle.com/code/{kernel}, then push again."
+        )
+    state = {
+        "dataset": state["dataset"],
+        "kernel": digest,
+        "id": kernel,
+        "version": answer.version_number,
+        "url": answer.url,
+    }
+    place.keep(what, state)
+    console.note(f"{kernel}: version {answer.version_number} at {answer.url}")
+    return state
+
+
+def _ended(api: Any, kernel: str, told: list[str]) -> tuple[str, str] | None:
+    """How a kernel ended, None while it runs; says what its log did not yet tell."""
+    answer = client.call("kernel status", api.kernels_status, kernel)
+    # There is no log before the kernel starts.
+    with contextlib.suppress(ValueError):
+        log = client.call("kernel log", api.kernels_logs, kernel, again=False)
+        for line in readable(log)[len(told) :]:
+            console.note(f"  {line}")
+            told.append(line)
+    if answer.status.name not in _ENDED:
+        return None
+    return answer.status.name, answer.failure_message or ""
+
+
+def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> str:
+    """Fetch all files and the log of a kernel into `folder`; returns the log."""
+    shutil.rmtree(folder, ignore_errors=True)
+    urls, log = client.call("kernel output", api.outputs, kernel)
+    for name, url in urls.items():
+        path = folder / name
+        if folder.resolve() not in path.resolve().parents:
+            raise ValueError(f"kernel output: the name {name!r} leads out of {folder}.")
+        client.call(f"kernel output {name}", client.download, url, path)
+    text = "\n".join(readable(log))
+    files.write_text(folder / "log.txt", text)
+    return text
+
+
+def readable(log: str) -> list[str]:
+    """The lines that a kernel wrote, of a log that holds them as JSON, one an entry."""
+    try:
+        entries = json.loads(log)
+        return "".join(str(entry["data"]) for entry in entries).splitlines()
+    except (ValueError, KeyError, TypeError):
+        return log.splitlines()
+
+
+def _digest(folder: pathlib.Path) -> str:
+    """A digest of all files of a folder, names and contents."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [
+        (path.relative_to(folder).as_posix(), session.digest(path)) for path in paths
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Augmentation: drawn parameters, and the engines that apply them."""

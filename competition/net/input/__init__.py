@@ -1,0 +1,1 @@
+"""The input of training: which slices, in which order, as which batches."""

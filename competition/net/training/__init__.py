@@ -1,0 +1,1 @@
+"""Training a fold: losses, step, schedule, callbacks, checkpoints."""

@@ -1,0 +1,70 @@
+"""What runs on the device: from uint16 to the network's input, outputs and loss."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from competition.net.augment import augment_device
+from competition.net.networks import heads
+from competition.net.volumetric import depth
+
+Tensor = Any
+
+
+def normalise(stack: Tensor, window: Tensor) -> Tensor:
+    """Map uint16 (B, H, W, K) to float32 0..1 between each (low, high) of (B, 2).
+
+    Or between those of each of its slices (B, K, 2). What lies outside is clipped; a
+    slice that is all one value becomes 0.
+    """
+    slices = window.shape[1] if len(window.shape) == 3 else 1
+    window = ops.reshape(ops.cast(window, "float32"), (-1, 1, 1, slices, 2))
+    low, high = window[..., 0], window[..., 1]
+    scaled = (ops.cast(stack, "float32") - low) / ops.maximum(high - low, 1.0)
+    return ops.clip(scaled, 0.0, 1.0)
+
+
+def unpack(bits: Tensor, classes: int) -> Tensor:
+    """Unpack mask bits (B, H, W, ...) into float32 planes (..., C) of 0 and 1."""
+    weights = ops.convert_to_tensor([1 << index for index in range(classes)], "int32")
+    planes = ops.bitwise_and(ops.expand_dims(ops.cast(bits, "int32"), -1), weights)
+    return ops.cast(planes > 0, "float32")
+
+
+class TrainingStep(keras.Model):
+    """The training step around a bare network, whose weights are what is kept."""
+
+    def __init__(self, network: keras.Model, loss: keras.losses.Loss) -> None:
+        # Its inputs are exact numbers, whatever precision the network computes in.
+        super().__init__(name="step", dtype="float32")
+        self.network = network
+        self.objective = loss
+
+    def call(
+        self, inputs: dict[str, Tensor], training: bool | None = None
+    ) -> heads.Outputs:
+        """Return the network's outputs, named, and the "truth" (B, H, W, C).
+
+        Of patches each slice is a sample: (B * D, h, w, C).
+        """
+        stack = normalise(inputs["stack"], inputs["window"])
+        planes = unpack(inputs["bits"], heads.classes(self.network))
+        truth = depth.as_channels(planes)
+        if training:
+            stack, truth = augment_device.apply(stack, truth, inputs)
+        outputs = heads.named(self.network(stack, training=training))
+        truth = ops.reshape(truth, (-1, *planes.shape[1:]))
+        return depth.as_samples({**outputs, "truth": truth})
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the loss of what `call` returned."""
+        outputs = {name: y_pred[name] for name in y_pred if name != "truth"}
+        return self.objective(y_pred["truth"], outputs)

@@ -1,0 +1,186 @@
+"""NIfTI files and DICOM series: found, read, compared and written."""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+
+from competition.core import console
+from competition.sources.convert import nifti
+
+SUFFIXES = (".nii.gz", ".nii")
+_GAPS = "ITK_non_uniform_sampling_deviation"
+_TOLERANCE_VOXELS = 0.1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VolumeGeometry:
+    """Where voxels lie, by stored index (i, j, k); millimetres left, back, up."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+
+def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The volumes of a folder by name, sorted: NIfTI files, folders of one series.
+
+    Hidden files are passed over; what else is there is left out with a warning.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder. Check the path.")
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        name = _name(path)
+        if name is None:
+            console.warn(f"{path} is neither NIfTI nor a DICOM series; left out.")
+        elif found.setdefault(name, path) != path:
+            raise ValueError(
+                f"{path} and {found[name].name} have one name. Remove one of them."
+            )
+    if not found:
+        raise ValueError(
+            f"{folder}: expected NIfTI files (.nii, .nii.gz) or folders with a DICOM "
+            "series each, received none. Check the path."
+        )
+    _check_channels(folder, list(found))
+    return dict(sorted(found.items()))
+
+
+def _name(path: pathlib.Path) -> str | None:
+    if path.is_dir():
+        return path.name if _series(path) else None
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return path.name.removesuffix(suffix)
+    return None
+
+
+def _series(folder: pathlib.Path) -> tuple[str, ...]:
+    with _quiet():
+        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+
+
+def _check_channels(folder: pathlib.Path, names: list[str]) -> None:
+    """Refuse x_0000 beside x_0001: slices have one channel."""
+    matches = [re.fullmatch(r"(.+)_(\d{4})", name) for name in names]
+    others = [m for m in matches if m and m[2] != "0000" and f"{m[1]}_0000" in names]
+    if others:
+        raise ValueError(
+            f"{folder}: expected one channel a volume, received {others[0][1]}_0000 "
+            f"and {others[0][0]}. Keep one channel in the folder."
+        )
+
+
+def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:
+    """Read a volume as a stored array (k, j, i) and its geometry."""
+    try:
+        image = _read_series(path) if path.is_dir() else sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(
+            f"{path}: not readable as a volume: {reason} Restore or remove it."
+        ) from error
+    channels = image.GetNumberOfComponentsPerPixel()
+    array = sitk.GetArrayFromImage(image)
+    if image.GetDimension() != 3 or channels != 1 or array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{path}: expected three dimensions and one real number a voxel, received "
+            f"size {image.GetSize()}, {image.GetPixelIDTypeAsString()}, {channels} "
+            "channels. Write one volume a file."
+        )
+    if not path.is_dir():
+        nifti.check(path)
+    geometry = VolumeGeometry(
+        image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    )
+    return array, geometry
+
+
+def _read_series(folder: pathlib.Path) -> sitk.Image:
+    found = _series(folder)
+    if len(found) != 1:
+        raise ValueError(
+            f"{folder}: expected one DICOM series, received {len(found)}: "
+            f"{', '.join(found)}. Give each a folder of its own."
+        )
+    reader = sitk.ImageSeriesReader()
+    names = reader.GetGDCMSeriesFileNames(str(folder), found[0])
+    # All slices in one file are a volume already.
+    if len(names) == 1:
+        return sitk.ReadImage(names[0])
+    reader.SetFileNames(names)
+    with _quiet():
+        image = reader.Execute()
+    if image.HasMetaDataKey(_GAPS):
+        raise ValueError(
+            f"{folder}: expected slices at equal distances, received {len(names)} "
+            "slices with gaps. Restore the missing ones."
+        )
+    return image
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ITK from warning on standard error of what is checked here anyway."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def check_same(
+    image: tuple[pathlib.Path, VolumeGeometry],
+    label: tuple[pathlib.Path, VolumeGeometry],
+) -> None:
+    """Refuse a label volume whose voxels lie elsewhere than its image's."""
+    (path, one), (label_path, other) = image, label
+    corners = np.array(list(itertools.product(*((0, n - 1) for n in one.size))))
+    apart = np.linalg.norm(
+        _positions(one, corners) - _positions(other, corners), axis=1
+    )
+    if one.size == other.size and apart.max() <= _TOLERANCE_VOXELS * min(one.spacing):
+        return
+    differing = [
+        f"{field.name} {_short(getattr(one, field.name))} and "
+        f"{_short(getattr(other, field.name))}"
+        for field in dataclasses.fields(VolumeGeometry)
+        if getattr(one, field.name) != getattr(other, field.name)
+    ]
+    raise ValueError(
+        f"{path} and its label volume {label_path} must have one geometry. Received: "
+        f"{'; '.join(differing)}. Resample the labels to the image."
+    )
+
+
+def _positions(geometry: VolumeGeometry, indices: np.ndarray) -> np.ndarray:
+    """The places in mm (n, 3) of voxels by index (n, 3)."""
+    matrix = np.reshape(geometry.direction, (3, 3)) * geometry.spacing
+    return indices @ matrix.T + geometry.origin
+
+
+def _short(numbers: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{number:.6g}" for number in numbers) + ")"
+
+
+def write(path: pathlib.Path, array: np.ndarray, geometry: VolumeGeometry) -> None:
+    """Write a stored array (k, j, i) at `path`, whose suffix is the format."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction)
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise OSError(f"{path} could not be written: {reason}") from error

@@ -1,0 +1,77 @@
+"""The scans that a fold holds out: their score by a fixed cheap rule, and a picture."""
+
+import pathlib
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from competition.core import files, masks, metric, probabilities, rules
+from competition.core.data import arrays, slices
+from competition.core.experiment import runs
+from competition.core.pages import pictures
+from competition.net.inference import scan_predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class HeldOutScans:
+    """Held-out slices of some scans; `table` may be empty."""
+
+    def __init__(
+        self, table: "pd.DataFrame", store: arrays.Arrays, run: runs.Run
+    ) -> None:
+        chosen = spread(slices.scans(table), run.config.training.score_scans)
+        self.rows = {
+            scan: table[table["scan"] == scan].sort_values("index") for scan in chosen
+        }
+        self.store, self.run = store, run
+
+    def score(self, network: keras.Model) -> float | None:
+        """The score per class; None where truth and prediction are empty."""
+        classes = self.run.classes
+        measured = {
+            scan: metric.measure(
+                self.store.masks(scan),
+                self._predict(network, scan),
+                classes=len(classes),
+            )
+            for scan in self.rows
+        }
+        score: float | None = metric.summarise(measured, classes)["score_per_class"]
+        return score
+
+    def draw(self, network: keras.Model, path: pathlib.Path) -> None:
+        """Draw the fullest slice of the first scan, with truth and prediction."""
+        for scan, rows in list(self.rows.items())[:1]:
+            truth = self.store.masks(scan)
+            index = int((truth > 0).sum(axis=(1, 2)).argmax())
+            row = rows.iloc[index]
+            low, high = slices.windows(rows, self.run.config.intensity)[index]
+            image = self.store.scan(scan)[index].astype(np.float32)
+            shown = pictures.SlicePicture(
+                scan=scan,
+                number=int(row["slice"]),
+                grey=np.clip((image - low) / max(high - low, 1), 0, 1),
+                truth=truth[index],
+                predicted=self._predict(network, scan)[index],
+                aspect=float(row["spacing_y_mm"] / row["spacing_x_mm"]),
+            )
+            files.write_bytes(path, pictures.slice(shown, len(self.run.classes)))
+
+    def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
+        windows = slices.windows(self.rows[scan], self.run.config.intensity)
+        probability = scan_predictor.predict_scan(
+            [network], self.store.scan(scan), windows, self.run.config
+        )
+        cheap = [rules.CHEAP] * len(self.run.classes)
+        return rules.apply(probabilities.quantise(probability), cheap)
+
+
+def spread(scans: list[str], count: int) -> list[str]:
+    """Take `count` of the scans evenly, the first and last among them; 0 takes all."""
+    if not 0 < count < len(scans):
+        return scans
+    places = np.linspace(0, len(scans) - 1, count).round().astype(int)
+    return [scans[place] for place in places]

@@ -1,0 +1,156 @@
+"""Slices: names, headers, pixels, and what may be wrong with them."""
+
+import os
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+
+from competition.core.data import images
+
+
+def put(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), array)
+    return path
+
+
+@pytest.fixture
+def scan(tmp_path):
+    folder = tmp_path / "train" / "case16" / "case16_day0" / "scans"
+    random = np.random.default_rng(0)
+    for number in (10, 2):
+        name = f"slice_{number:04}_5_3_1.50_1.63.png"
+        put(folder / name, random.integers(0, 9999, (3, 5), np.uint16))
+    return tmp_path
+
+
+def test_slices_are_found_in_order_and_described_by_their_names(scan):
+    first, second = images.find(scan, "train")
+    assert (first.slice, second.slice) == (2, 10)
+    assert first.id == "case16_day0_slice_0002"
+    assert first.scan == images.scan_of(first.id) == "case16_day0"
+    assert first.shape == (3, 5), "the name says width first"
+    assert (first.spacing_x_mm, first.spacing_y_mm) == (1.5, 1.63)
+    assert first.path.startswith("train/case16/")
+    assert images.find(scan, "test") == []
+
+
+def test_pixels_come_as_they_are(scan):
+    path = scan / images.find(scan, "train")[1].path
+    pixels = images.read(path, (3, 5))
+    expected = np.random.default_rng(0).integers(0, 9999, (3, 5), np.uint16)
+    assert pixels.dtype == np.uint16
+    np.testing.assert_array_equal(pixels, expected)
+    assert images.shape(path) == (3, 5)
+
+
+def test_a_foreign_name_is_an_error(scan):
+    path = next(scan.rglob("*.png"))
+    path.rename(path.with_name("slice_one.png"))
+    with pytest.raises(
+        ValueError, match=r"slice_one\.png: a slice's name must look like"
+    ):
+        images.find(scan, "train")
+
+
+@pytest.mark.parametrize("id", ["case1_day2", "case1_day2_slice_x", "a_slice_1", ""])
+def test_a_wrong_id_is_an_error(id):
+    with pytest.raises(ValueError, match=rf"case16_day0_slice_0001.*Received: '{id}'"):
+        images.parse_id(id)
+
+
+def test_a_truncated_png_is_an_error(tmp_path):
+    path = put(tmp_path / "a.png", np.arange(4000, dtype=np.uint16).reshape(40, 100))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"a\.png: the PNG is truncated or damaged"):
+        images.read(path, (40, 100))
+
+
+def test_any_changed_byte_of_a_chunk_changes_or_voids_the_checksum(tmp_path):
+    path = put(tmp_path / "a.png", np.arange(15, dtype=np.uint16).reshape(3, 5))
+    whole = path.read_bytes()
+    expected = images.checksum(whole)
+    assert expected is not None
+    for place in range(8, len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        assert images.checksum(bytes(changed)) is None
+        assert images.checksum(whole[:place]) is None
+    assert images.checksum(b"0" + whole[1:]) != expected
+    put(path, np.arange(15, dtype=np.uint16).reshape(3, 5)[::-1])
+    assert images.checksum(path.read_bytes()) != expected
+
+
+def test_an_empty_file_is_an_error(tmp_path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ValueError, match=r"expected a PNG, received 0 bytes"):
+        images.read(tmp_path / "a.png", (3, 5))
+
+
+def test_another_size_than_the_name_says_is_an_error(tmp_path):
+    path = put(tmp_path / "a.png", np.zeros((3, 5), np.uint16))
+    with pytest.raises(ValueError, match=r"expected 3 x 5 .* received 5 x 3"):
+        images.read(path, (5, 3))
+
+
+@pytest.mark.parametrize(
+    ("array", "received"),
+    [
+        (np.zeros((3, 5), np.uint8), "8 bits and colour type 0"),
+        (np.zeros((3, 5, 3), np.uint16), "16 bits and colour type 2"),
+    ],
+)
+def test_eight_bits_or_colour_is_an_error(tmp_path, array, received):
+    path = put(tmp_path / "a.png", array)
+    with pytest.raises(ValueError, match=f"16-bit grey PNG, received {received}"):
+        images.read(path, (3, 5))
+
+
+def test_links_in_a_circle_are_no_folders_and_cost_one_slice(competition):
+    whole = images.find(competition, "test")
+    path = competition / whole[0].path
+    path.unlink()
+    path.symlink_to(path.name)
+    (competition / "test" / "circle").symlink_to("circle")
+    assert images.look(competition, "test") == (whole, [])
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        images.read(path, whole[0].shape)
+
+
+def test_a_folder_that_cannot_be_read_costs_its_scan_alone(competition, monkeypatch):
+    whole, scandir = images.find(competition, "test"), os.scandir
+    bad = competition / pathlib.Path(whole[0].path).parent
+
+    def fail(path):
+        if pathlib.Path(path) == bad:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    found, faults = images.look(competition, "test")
+    assert found == [image for image in whole if image.scan != whole[0].scan]
+    assert [fault.scan for fault in faults] == [whole[0].scan]
+    assert "the folder cannot be read (Permission denied)" in faults[0].text
+
+
+def test_a_pipe_is_no_slice(competition):
+    image, *others = images.find(competition, "test")
+    path = competition / image.path
+    path.unlink()
+    os.mkfifo(path)
+    found, faults = images.look(competition, "test")
+    assert found == others
+    assert "received a pipe, socket or device. Remove it." in faults[0].text
+
+
+def test_a_slice_has_five_digits_at_most(tmp_path):
+    name = "slice_999999999_3_2_1.50_1.50.png"
+    folder = tmp_path / "train" / "case1" / "case1_day0" / "scans"
+    put(folder / name, np.zeros((2, 3), np.uint16))
+    found, faults = images.look(tmp_path, "train")
+    assert found == []
+    assert "a slice's name must look like" in faults[0].text
+    with pytest.raises(ValueError, match="An id must look like"):
+        images.parse_id("case1_day0_slice_999999999")

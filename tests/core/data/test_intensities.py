@@ -1,0 +1,69 @@
+"""Scans slice by slice."""
+
+import cv2
+import numpy as np
+import pytest
+
+from competition.core import problems
+from competition.core.data import arrays, images, intensities
+
+
+@pytest.fixture
+def scan(tmp_path):
+    folder = tmp_path / "train" / "case16" / "case16_day0" / "scans"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in (1, 2, 3):
+        pixels = random.integers(0, 9999, (3, 5), np.uint16)
+        cv2.imwrite(str(folder / f"slice_{number:04}_5_3_1.50_1.63.png"), pixels)
+    return tmp_path
+
+
+def test_all_slices_come_and_are_known_afterwards(scan):
+    found = images.find(scan, "train")
+    slices = intensities.ScanReader(scan, found)
+    volume = np.stack(list(slices))
+    assert volume.shape == slices.shape and volume.dtype == slices.dtype
+    for image, pixels in zip(found, volume, strict=True):
+        np.testing.assert_array_equal(pixels, images.read(scan / image.path, (3, 5)))
+    contents = [(scan / image.path).read_bytes() for image in found]
+    assert slices.checksums == [images.checksum(content) for content in contents]
+    assert slices.ranges() == intensities.ranges(volume)
+
+
+def test_what_cannot_be_read_is_raised_after_the_last_and_nothing_is_written(scan):
+    found = images.find(scan, "train")
+    (scan / found[0].path).write_bytes(b"no PNG")
+    (scan / found[2].path).unlink()
+    before = problems.Problem("masks", "known before")
+    slices = intensities.ScanReader(scan, found, [before])
+    path = scan / "made" / "scan.npy"
+    with pytest.raises(problems.ProblemsFound) as raised:
+        arrays.write(path, slices)
+    assert [problem.kind for problem in raised.value.problems] == ["images"] * 2 + [
+        "masks"
+    ]
+    assert list(path.parent.iterdir()) == []
+
+
+def test_sizes_that_differ_within_a_scan_are_a_problem(scan):
+    folder = next(scan.rglob("*.png")).parent
+    path = folder / "slice_0004_6_3_1.50_1.63.png"
+    cv2.imwrite(str(path), np.zeros((3, 6), np.uint16))
+    read = iter(intensities.ScanReader(scan, images.find(scan, "train")))
+    assert [next(read).shape for _ in range(3)] == [(3, 5)] * 3
+    with pytest.raises(
+        problems.ProblemsFound, match="6 x 3 pixels in a scan of 5 x 3"
+    ) as found:
+        next(read)
+    assert found.value.problems[0].scan == "case16_day0"
+
+
+def test_the_range_ignores_a_few_extremes_and_is_never_empty():
+    image = np.full((100, 100), 50, np.uint16)
+    image[0, :5], image[1, :5] = 0, 60000
+    image[2:52] = 500
+    flat = np.full((100, 100), 7, np.uint16)
+    each, both = intensities.ranges(np.stack([image, flat]))
+    assert each == [(50, 500), (7, 8)]
+    assert both == (7, 500)

@@ -1,0 +1,97 @@
+"""Experiments: complete, typed, strict."""
+
+import pytest
+
+from competition.core.experiment import configs
+
+
+@pytest.mark.parametrize(
+    "name", [path.stem for path in configs.EXPERIMENTS.glob("*.toml")]
+)
+def test_every_experiment_loads(name):
+    assert isinstance(configs.load(name), configs.Config)
+
+
+def test_an_experiment_is_base_with_its_own_lines():
+    base, gated = configs.load("base"), configs.load("attention_unet")
+    assert configs.differences(base, gated) == [
+        "model.architecture: unet -> attention_unet"
+    ]
+
+
+def test_a_path_is_an_experiment_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[training]\nepochs = 3\n")
+    assert configs.load(str(path)).training.epochs == 3
+
+
+def test_overrides_come_last_and_are_typed():
+    loaded = configs.load(
+        "smoke", ("training.epochs=2", "model.architecture=attention_unet", "folds=[1]")
+    )
+    assert loaded.training.epochs == 2
+    assert loaded.model.architecture == "attention_unet"
+    assert loaded.folds == (1,)
+
+
+def test_what_a_run_keeps_restores_it():
+    loaded = configs.load("smoke")
+    assert configs.restore(loaded.model_dump(mode="json"), "config.json") == loaded
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        configs.load("smoke").seed = 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "unknown key `training.epoch`. Did you mean 'epochs'"),
+        ("sead=3", "unknown key `sead`. Did you mean 'seed'"),
+        ("training.epochs=0", "`training.epochs`: .*greater than or equal to 1.*0"),
+        ("training.epochs=1.5", "`training.epochs`: .*valid integer.*1.5"),
+        ("training.epochs='3'", "`training.epochs`: .*valid integer.*'3'"),
+        ("training=3", "`training`: .*Received: 3"),
+        ("slices=[]", "`slices`: .*at least 1"),
+        ("model.architecture=vnet", "`model.architecture`: .*'unet'.*'vnet'"),
+        ("epochs", "--set takes key=value.*Received: 'epochs'"),
+        ("loss={bce=0.0, dice=0.0}", "at least one term of the loss"),
+        (
+            'model={architecture="unet_3d", patch=[8, 64, 160]}',
+            r"`model`: .*fit into geometry.* 128 and 128\. Use patch = \[8, 64, 128\]",
+        ),
+        ("seed=5000000000", "`seed`: .*less than 2147483648.*5000000000"),
+        ("slices=[0, 100000]", "`slices.1`: .*less than or equal to 1000.*100000"),
+        ("slices=[1.5]", r"^[^\n]*`slices.0`: .*valid integer.*1.5.$"),
+        ("model.dropout=1.0", "`model.dropout`: .*less than 1.*1.0"),
+        ("model.norm_momentum=1.0", "`model.norm_momentum`: .*less than 1.*1.0"),
+        ("model.patch=[8, 64]", r"`model.patch.2` is missing"),
+        (
+            'model={architecture="unet_3d", encoder="ResNet50"}',
+            "an encoder goes with .*, not unet_3d",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(override, message):
+    with pytest.raises(ValueError, match=message):
+        configs.load("smoke", (override,))
+
+
+def test_a_patch_of_no_use_may_be_of_any_size():
+    assert configs.load("smoke", ("model.patch=[8, 500, 500]",)).model.patch[1] == 500
+
+
+def test_an_unknown_experiment_names_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"Unknown experiment 'smok'\. Did you mean 'smoke'"
+    ):
+        configs.load("smok")
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no\.toml: no such experiment"):
+        configs.load(str(tmp_path / "no.toml"))
+    (tmp_path / "bad.toml").write_text("a = ")
+    with pytest.raises(ValueError, match=r"bad\.toml: not valid TOML"):
+        configs.load(str(tmp_path / "bad.toml"))

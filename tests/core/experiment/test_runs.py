@@ -1,0 +1,26 @@
+"""A run's folder, and what may be wrong with it."""
+
+import pytest
+
+from competition.core import files
+from competition.core.experiment import configs, layout, runs
+from tests import by_hand
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"name": "a"}', "null"])
+def test_a_damaged_config_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"config\.json: expected the keys name, "):
+        runs.read(layout.RunFiles(tmp_path))
+
+
+def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    place = runs.start(dataset, "mine", configs.load("smoke")).files
+    with files.alone(place.fold(0), doing="training"):
+        pass
+    wanted = configs.load("smoke", ("training.batch=2",))
+    assert runs.start(dataset, "mine", wanted).config == wanted
+    files.write_text(place.history(0), "begun")
+    with pytest.raises(ValueError, match="batch"):
+        runs.start(dataset, "mine", configs.load("smoke"))

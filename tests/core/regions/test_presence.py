@@ -1,0 +1,70 @@
+"""In which slices a class is."""
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis.extra import numpy as arrays
+
+from competition.core.regions import presence
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("000000", "000000"),
+        ("111111", "111111"),
+        ("000100", "000000"),
+        ("111011", "111111"),
+        ("001100", "000000"),
+        ("001110", "001111"),  # an end needs three absent slices
+        ("0011000", "0000000"),
+        ("00111000", "00111000"),
+        ("11100111", "11111111"),
+        ("111000111", "111000111"),
+        ("0001101100", "0001111111"),  # the gap is filled first, then 5 make a run
+        ("01", "00"),
+        ("1", "0"),
+    ],
+)
+def test_lone_values_flip_and_runs_need_three(before, after):
+    present = np.array([value == "1" for value in before])
+    smoothed = "".join("01"[int(value)] for value in presence.smooth(present))
+    assert smoothed == after
+
+
+slices = arrays.arrays(bool, arrays.array_shapes(min_dims=1, max_dims=1, max_side=40))
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(slices)
+def test_smoothing_twice_is_smoothing_once(present):
+    once = presence.smooth(present)
+    assert (presence.smooth(once) == once).all()
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(slices)
+def test_runs_within_a_scan_are_three_slices_or_more(present):
+    edges = np.flatnonzero(np.diff(presence.smooth(present).astype(int))) + 1
+    assert (np.diff([*edges, len(present)]) >= 3).all() or not len(edges)
+
+
+def seen(*pixels):
+    """One slice: so many of its 20 pixels at 0.7, the others 0."""
+    probability = np.zeros((len(pixels), 4, 5), np.uint8)
+    for index, count in enumerate(pixels):
+        probability[index].ravel()[:count] = 179
+    return probability
+
+
+def test_so_many_pixels_must_exceed_the_probability():
+    surely = np.full(3, 255, np.uint8)
+    gated = presence.gate(seen(11, 12, 13), surely, (12, 0.6, 0.5))
+    assert gated.tolist() == [False, True, True]
+    assert not presence.gate(seen(20), surely[:1], (12, 0.71, 0.5)).any()
+
+
+def test_the_presence_must_be_reached_whatever_the_pixels():
+    said = np.array([127, 128], np.uint8)
+    assert presence.gate(seen(20, 20), said, (12, 0.6, 0.5)).tolist() == [False, True]
+    assert presence.gate(seen(0, 0), said, (0, 0.6, 0.5)).tolist() == [False, True]

@@ -1,0 +1,83 @@
+"""Many rules tried at once give what each gives alone."""
+
+import itertools
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies
+from hypothesis.extra import numpy as arrays
+
+from competition.core import blending, metric, probabilities, rules
+from competition.decide import rule_scores
+
+SHAPE = (6, 7, 8)
+EVERY = [
+    rules.Rule(threshold, voxels, gate, smooth, pixels, largest, holes)
+    for threshold, gate, smooth, (pixels, voxels), largest, holes in itertools.product(
+        (0.3, 0.6),
+        (None, (3, 0.5, 0.8), (0, 0.0, 0.9)),
+        (False, True),
+        ((0, 0), (3, 0), (0, 6)),
+        (0, 1),
+        (False, True),
+    )
+]
+
+
+def likely(seed, empty=False):
+    """Blobs rather than noise: probabilities (D, H, W, 2) that rules change."""
+    from scipy import ndimage
+
+    noise = np.random.default_rng(seed).normal(size=(*SHAPE, 2))
+    smooth = ndimage.gaussian_filter(noise, (0.8, 0.8, 0.8, 0))
+    return np.zeros((*SHAPE, 2), np.uint8) if empty else np.uint8(
+        np.clip(100 + 400 * smooth, 0, 255)
+    )  # fmt: skip
+
+
+def alone(truth, seen, index, rule):
+    """The numbers of one rule by the whole masks and the metric itself."""
+    probability, presence = seen.plane(index, rule.weights)
+    mask = rules.decide(probability, rule, presence=presence)
+    pair = metric.measure(truth.astype(np.uint8), mask.astype(np.uint8), classes=1)
+    pair = pair.pairs[0]
+    rows = ~np.isnan(pair.dice)
+    distance = pair.hausdorff_per_class
+    return [
+        np.nansum(pair.dice), rows.sum(), np.nan_to_num(distance),
+        not np.isnan(distance),
+    ]  # fmt: skip
+
+
+def check(truth, seen, tried):
+    organ = metric.prepare(truth.astype(np.uint8), classes=1).organs[0]
+    measured = rule_scores.measure(organ, seen, 1, tried)
+    assert measured.keys() == set(tried)
+    for rule, numbers in measured.items():
+        np.testing.assert_allclose(numbers, alone(truth, seen, 1, rule), atol=1e-12)
+
+
+def of(*members):
+    return blending.of(tuple(map(probabilities.seen, members)), ())
+
+
+@hypothesis.settings(deadline=None, max_examples=10)
+@hypothesis.given(strategies.integers(0, 1000), strategies.booleans())
+def test_shared_work_changes_no_number(seed, no_truth):
+    seen = of(likely(seed))
+    truth = likely(seed + 1)[..., 0] > (255 if no_truth else 150)
+    check(truth, seen, EVERY)
+
+
+@hypothesis.settings(deadline=None, max_examples=10)
+@hypothesis.given(arrays.arrays(bool, SHAPE))
+def test_where_nothing_is_likely_nothing_is_decided(truth):
+    check(truth, of(likely(0, empty=True)), EVERY[:20])
+
+
+def test_each_weighting_has_its_own_probabilities():
+    seen = of(likely(1), likely(2))
+    weighted = [
+        rules.Rule(0.4, weights=weights) for weights in ((1.0, 0.0), (0.3, 0.7), ())
+    ]
+    check(likely(1)[..., 1] > 150, seen, weighted)

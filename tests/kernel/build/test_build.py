@@ -1,0 +1,300 @@
+"""What a bundle holds, and nothing else; the same bytes each time."""
+
+import getpass
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from competition.core import files
+from competition.kernel import build, names, places
+from competition.kernel.build import contents
+from tests import conftest
+
+WHEEL = "competition-0.1.0-py3-none-any.whl"
+FIELDS = {
+    "id", "title", "code_file", "language", "kernel_type", "is_private", "enable_gpu",
+    "enable_tpu", "enable_internet", "machine_shape", "dataset_sources",
+    "competition_sources", "kernel_sources", "model_sources",
+}  # fmt: skip
+TRAIN = contents.BundleOptions(what="train", overrides=conftest.TINY)
+
+
+def made(place, options=None, user="jane-doe"):
+    result = build.run("smoke", user=user, work=place.work, options=options)
+    return pathlib.Path(result["built"]), result
+
+
+def listed(folder):
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+
+
+def test_a_submitting_bundle_holds_these_files_and_no_others(place):
+    folder, result = made(place)
+    assert listed(folder) == [
+        f"dataset/{WHEEL}",
+        "dataset/dataset-metadata.json",
+        "dataset/faulty.txt",
+        "dataset/folds.csv",
+        "dataset/manifest.json",
+        "dataset/runs/smoke/config.json",
+        "dataset/runs/smoke/decision.json",
+        "dataset/runs/smoke/fold0/best.weights.h5",
+        "dataset/runs/smoke/fold1/best.weights.h5",
+        "kernel/kernel-metadata.json",
+        "kernel/main.ipynb",
+        "kernel/main.py",
+    ]
+    assert result["files"] == 7
+
+
+def test_a_training_bundle_holds_the_experiment_and_no_weights(place):
+    folder, _ = made(place, TRAIN)
+    assert listed(folder / "dataset") == [
+        WHEEL,
+        "dataset-metadata.json",
+        "faulty.txt",
+        "folds.csv",
+        "manifest.json",
+        "smoke.toml",
+    ]
+    about = files.read_json(folder / "dataset" / "manifest.json")
+    assert about["overrides"] == list(conftest.TINY)
+    assert about["quarantine"] is False
+
+
+def test_the_folds_of_home_travel(place):
+    folder, _ = made(place)
+    header, *rows = (folder / "dataset/folds.csv").read_text("utf-8").split()
+    assert header == "case,fold"
+    table = (place.dataset.slices).read_text("utf-8").splitlines()
+    columns = table[0].split(",")
+    case, fold = columns.index("case"), columns.index("fold")
+    cells = [line.split(",") for line in table[1:]]
+    assert set(rows) == {f"{each[case]},{each[fold]}" for each in cells}
+
+
+def test_the_members_of_a_blend_travel_with_it(place):
+    about = files.read_json(place.run.config)
+    for name in ("one", "two"):
+        other = place.run.root.with_name(name)
+        shutil.copytree(place.run.root, other)
+        files.write_json(other / "config.json", about | {"name": name})
+    about["config"] |= {"members": ["one", "two"], "gate": ["two"]}
+    files.write_json(place.run.config, about)
+    folder, _ = made(place)
+    assert listed(folder / "dataset" / "runs") == [
+        "one/config.json",
+        "one/fold0/best.weights.h5",
+        "one/fold1/best.weights.h5",
+        "smoke/config.json",
+        "smoke/decision.json",
+        "two/config.json",
+        "two/fold0/best.weights.h5",
+        "two/fold1/best.weights.h5",
+    ]
+
+
+@pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
+def test_two_builds_are_the_same_to_the_byte(place, tmp_path, options):
+    first, _ = made(place, options)
+    kept = shutil.copytree(first, tmp_path / "kept")
+    for path in place.run.root.rglob("*"):
+        path.touch()
+    second, _ = made(place, options)
+    assert listed(kept) == listed(second)
+    for name in listed(kept):
+        assert (kept / name).read_bytes() == (second / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_a_build_that_was_killed_leaves_nothing_to_push(place, monkeypatch, renamed):
+    folder, _ = made(place)
+    rename, done = pathlib.Path.rename, []
+
+    def killed(self, target):
+        if len(done) == renamed:
+            raise KeyboardInterrupt
+        done.append(target)
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made(place)
+    with pytest.raises(ValueError, match="no kernel is built"):
+        places.built(place, "submit")
+    made(place)
+    assert places.built(place, "submit") == folder
+
+
+@pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
+def test_nothing_of_the_machine_is_in_a_bundle(place, options, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_0123456789abcdef0123456789abcdef")
+    folder, _ = made(place, options)
+    for path in folder.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        assert str(place.work).encode() not in data
+        assert str(conftest.ROOT).encode() not in data
+        assert b"KGAT_0123" not in data
+
+
+def test_a_name_of_the_user_in_the_run_stops_the_build(place, monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "jocasta")
+    text = place.run.decision.read_text("utf-8").replace('"0"', '"by jocasta"')
+    place.run.decision.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"decision.json holds the user name jocasta"):
+        made(place)
+    assert made(place, user="jocasta")[0].is_dir()
+
+
+def test_the_encoder_weights_of_this_machine_do_not_travel(place):
+    about = files.read_json(place.run.config)
+    model = {"encoder": "EfficientNetB0", "encoder_weights": "/home/ann/b0.h5"}
+    about["config"]["model"] |= model
+    files.write_json(place.run.config, about)
+    folder, _ = made(place)
+    sent = files.read_json(folder / "dataset/runs/smoke/config.json")
+    assert sent["config"]["model"]["encoder_weights"] == "b0.h5"
+
+
+@pytest.mark.parametrize("weights", ["/home/ann/b0.h5", "weights/b0.h5"])
+def test_a_training_that_begins_with_a_file_of_home_is_refused(place, weights):
+    place.run.config.unlink()
+    more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
+    options = contents.BundleOptions(what="train", overrides=(*conftest.TINY, *more))
+    with pytest.raises(ValueError, match=r"a file of this machine. Set it to"):
+        made(place, options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        contents.BundleOptions(fold=0),
+        contents.BundleOptions(overrides=("seed=1",)),
+        contents.BundleOptions(sources=("jane-doe/uwm-smoke-train",)),
+    ],
+)
+def test_options_of_a_training_are_refused_for_a_submission(place, options):
+    with pytest.raises(ValueError, match="--fold, --set and --from are for --what tr"):
+        made(place, options)
+
+
+def test_a_blend_has_nothing_to_train(place, tmp_path):
+    path = tmp_path / "both.toml"
+    path.write_text('members = ["one", "two"]', encoding="utf-8")
+    with pytest.raises(ValueError, match="is a blend of one, two, which has nothing"):
+        build.run(str(path), user="ann", work=place.work, options=TRAIN)
+
+
+def test_the_metadata_is_complete_and_offline(place):
+    folder, _ = made(place)
+    about = files.read_json(folder / "kernel" / "kernel-metadata.json")
+    assert set(about) == FIELDS
+    assert about["enable_internet"] is False
+    assert about["id"] == "jane-doe/uwm-smoke-submit"
+    assert names.slug(about["title"]) == "uwm-smoke-submit"
+    assert about["dataset_sources"] == ["jane-doe/uwm-smoke-submit-bundle"]
+    about = files.read_json(folder / "dataset" / "dataset-metadata.json")
+    assert len(about["licenses"]) == 1 and 6 <= len(about["title"]) <= 50
+
+
+def test_a_training_goes_on_from_the_kernels_it_is_given(place):
+    options = contents.BundleOptions(
+        what="train",
+        overrides=conftest.TINY,
+        fold=1,
+        budget="2h",
+        sources=("jane-doe/uwm-smoke-train",),
+    )
+    folder, _ = made(place, options)
+    about = files.read_json(folder / "kernel" / "kernel-metadata.json")
+    assert about["kernel_sources"] == ["jane-doe/uwm-smoke-train"]
+    code = (folder / "kernel" / "main.py").read_text("utf-8").splitlines()
+    assert "FOLD = 1" in code and 'BUDGET = "2h"' in code
+
+
+@pytest.mark.parametrize(("weights", "internet"), [("imagenet", True), ("none", False)])
+def test_only_a_download_of_weights_needs_the_internet(place, weights, internet):
+    place.run.config.unlink()
+    more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
+    options = contents.BundleOptions(what="train", overrides=(*conftest.TINY, *more))
+    folder, _ = made(place, options)
+    about = files.read_json(folder / "kernel" / "kernel-metadata.json")
+    assert about["enable_internet"] is internet
+
+
+def test_the_notebook_twin_is_valid_and_runs_the_same_code(place):
+    nbformat = pytest.importorskip("nbformat")
+    folder, _ = made(place)
+    notebook = nbformat.read(folder / "kernel" / "main.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs for cell in cells)
+    for cell in cells:
+        compile(cell.source, "cell", "exec")
+    code = (folder / "kernel" / "main.py").read_text("utf-8")
+    assert cells[0].source in code and "def main(" in cells[0].source
+    assert cells[1].source == "main(INPUT, WORKING)"
+    assert "figures.show" in cells[2].source
+
+
+@pytest.mark.parametrize("user", ["", "a b", "-ann", "ann/x"])
+def test_a_user_name_that_kaggle_cannot_know_is_refused(place, user):
+    with pytest.raises(ValueError, match="--user expects the user name as in"):
+        made(place, user=user)
+
+
+def test_a_name_too_long_for_a_title_says_how_long_it_may_be(place):
+    name = "x" * 60
+    place.run.root.rename(place.run.root.with_name(name))
+    with pytest.raises(ValueError, match="Give the run a --name of at most 39"):
+        build.run("smoke", user="ann", work=place.work, name=name)
+
+
+def test_what_is_missing_is_named(place, tmp_path):
+    place.run.decision.unlink()
+    with pytest.raises(ValueError, match="Run `python -m competition decide` first"):
+        made(place)
+    with pytest.raises(
+        ValueError, match=r"expected one data set with a run 'smoke'. R"
+    ):
+        build.run("smoke", user="ann", work=tmp_path / "nowhere")
+    place.run.config.unlink()
+    with pytest.raises(ValueError, match=r"no such run. Run `python -m compet"):
+        made(place)
+    place.dataset.slices.unlink()
+    with pytest.raises(ValueError, match="The folds travel with the bundle: run"):
+        build.run("smoke", user="ann", work=place.work, data=place.dataset.root)
+
+
+def test_another_config_than_the_runs_is_refused(place):
+    with pytest.raises(ValueError, match="holds another config under this name"):
+        made(place, contents.BundleOptions(what="train"))
+
+
+def test_a_fold_that_is_not_trained_is_refused(place):
+    options = contents.BundleOptions(what="train", overrides=conftest.TINY, fold=4)
+    with pytest.raises(ValueError, match=r"--fold 4 is none of .* \[0, 1\]"):
+        made(place, options)
+
+
+def test_a_budget_that_cannot_be_read_is_refused(place):
+    with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
+        made(place, contents.BundleOptions(budget="soon"))
+    with pytest.raises(ValueError, match=r"9h: Kaggle ends a submit kernel after 9h"):
+        made(place, contents.BundleOptions(budget="9h"))
+
+
+def test_a_manifest_lists_what_lies_beside_it(place):
+    folder, _ = made(place)
+    manifest = json.loads((folder / "dataset/manifest.json").read_text("utf-8"))
+    beside = {"manifest.json", "dataset-metadata.json"}
+    assert set(manifest["files"]) == set(listed(folder / "dataset")) - beside
+    for name, about in manifest["files"].items():
+        assert (folder / "dataset" / name).stat().st_size == about["bytes"]

@@ -1,0 +1,274 @@
+"""Kernels run at home as Kaggle would: what they see, and how their failures read."""
+
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+from competition import score, validate
+from competition.core import files
+from competition.kernel import build, rehearse
+from competition.kernel.rehearse import environment, jail
+from competition.sources import phantom
+
+HERE = environment.look_at(pathlib.Path(sys.executable))
+JUDGES = rehearse.Judges(validate.run, score.run)
+FULL, OPEN_ENDS = jail.command()
+full = pytest.mark.skipif(bool(OPEN_ENDS), reason="namespaces are not allowed here")
+HEAD = """
+import os, pathlib, socket, sys, time
+INPUT, WORKING = pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working")
+
+def main(input_root, working):
+    out = working / "submission.csv"
+"""
+TAIL = """
+if __name__ == "__main__":
+    main(INPUT, WORKING)
+"""
+
+
+def kernel(folder, *lines):
+    path = folder / "main.py"
+    body = "\n".join(f"    {line}" for line in lines)
+    path.write_text(HEAD + body + TAIL, encoding="utf-8")
+    return path
+
+
+def start(folder, *lines, isolation=FULL, limits=None, inputs=None):
+    """Run a kernel of these lines: (outcome, what it left in its working folder)."""
+    working = folder / "working"
+    working.mkdir()
+    outcome = jail.run(
+        kernel(folder, *lines),
+        inputs or {},
+        working=working,
+        python=HERE,
+        limits=limits or jail.Limits(),
+        isolation=isolation,
+    )
+    return outcome, working
+
+
+@pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
+def test_inputs_lie_where_they_are_mounted(tmp_path, isolation):
+    files.write_text(tmp_path / "data" / "train.csv", "id\n")
+    view = tmp_path / "view"
+    view.mkdir()
+    (view / "linked").symlink_to(tmp_path / "data")
+    outcome, working = start(
+        tmp_path,
+        "data = input_root / 'competitions/uwm/train.csv'",
+        "linked = input_root / 'old/linked/train.csv'",
+        "out.write_text(data.read_text() + linked.read_text())",
+        isolation=isolation,
+        inputs={"competitions/uwm": tmp_path / "data", "old": view},
+    )
+    assert outcome.status == 0, outcome.log
+    assert (working / "submission.csv").read_text("utf-8") == "id\nid\n"
+
+
+@full
+def test_nothing_but_the_working_folder_can_be_written(tmp_path):
+    files.write_text(tmp_path / "data" / "a", "a")
+    outcome, working = start(
+        tmp_path,
+        "inputs = input_root / 'd/a', input_root / 'new'",
+        "for path in (*inputs, '/kaggle/new', '/usr/new'):",
+        "    try:",
+        "        open(path, 'w')",
+        "        print('wrote', path)",
+        "    except OSError:",
+        "        pass",
+        "out.write_text(os.getcwd())",
+        inputs={"d": tmp_path / "data"},
+    )
+    assert outcome.status == 0 and outcome.log == ""
+    assert (working / "submission.csv").read_text("utf-8") == "/kaggle/working"
+
+
+@full
+def test_the_network_and_the_project_are_out_of_sight(tmp_path, monkeypatch):
+    monkeypatch.setenv("KAGGLE_KEY", "secret")
+    outcome, _ = start(
+        tmp_path,
+        "try:",
+        "    socket.create_connection(('127.0.0.1', 22), 1)",
+        "except OSError as error:",
+        "    print(error.strerror)",
+        f"print(os.path.exists({str(build.ROOT / 'pyproject.toml')!r}))",
+        f"print(os.path.exists({str(tmp_path)!r}), 'KAGGLE_KEY' in os.environ)",
+        "print('competition' in sys.modules, sorted(os.listdir('/kaggle')))",
+    )
+    assert outcome.log.splitlines() == [
+        "Network is unreachable",
+        "False",
+        "False False",
+        "False ['input', 'src', 'working']",
+    ]
+
+
+@pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
+def test_a_kernel_that_takes_too_long_is_stopped(tmp_path, isolation):
+    limits = jail.Limits(hours=1 / 3600)
+    outcome, _ = start(tmp_path, "time.sleep(60)", isolation=isolation, limits=limits)
+    assert outcome.stopped == "time" and outcome.seconds < 30
+
+
+@pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
+def test_a_kernel_that_takes_too_much_memory_is_stopped(tmp_path, isolation):
+    limits = jail.Limits(memory_gb=0.1)
+    lines = ("held = bytearray(300_000_000)", "held[::4096] = b'x' * len(held[::4096])")
+    outcome, _ = start(
+        tmp_path, *lines, "time.sleep(60)", isolation=isolation, limits=limits
+    )
+    assert outcome.stopped == "memory" and outcome.memory_gb > 0.1
+
+
+def test_what_cannot_be_isolated_is_said(monkeypatch):
+    monkeypatch.setattr(jail, "_succeeds", lambda trial: False)
+    isolation, open_ends = jail.command()
+    assert isolation == []
+    assert [each.partition(":")[0] for each in open_ends] == [
+        "the files",
+        "the network",
+    ]
+    monkeypatch.setattr(jail, "_succeeds", lambda trial: "--mount" not in trial)
+    isolation, open_ends = jail.command()
+    assert "--net" in isolation and len(open_ends) == 1
+
+
+def rehearsed(built, tiny_phantom, *lines, limits=None):
+    """Both rehearsals of the run with another main.py, which these lines make."""
+    kernel(built.built("submit") / "kernel", *lines)
+    return rehearse.run(
+        built,
+        judges=JUDGES,
+        data=tiny_phantom / "competition",
+        truth=tiny_phantom / "solution.csv",
+        python=HERE.python,
+        limits=limits,
+    )
+
+
+SAMPLE = "sample = next(input_root.rglob('sample_submission.csv')).read_text()"
+
+
+def test_both_layouts_and_both_tests_are_rehearsed(built, tiny_phantom):
+    result = rehearsed(
+        built,
+        tiny_phantom,
+        SAMPLE,
+        "out.write_text(sample)",
+        "print(sorted(str(p.parent) for p in input_root.rglob('manifest.json')))",
+    )
+    public, hidden = (result["rehearsals"][name] for name in ("public", "hidden"))
+    assert result["ok"] and public["verdict"] == hidden["verdict"] == "Complete"
+    assert public["rows"] == 0 and public["score"] is None
+    assert hidden["rows"] > 0 and hidden["score"]["dice"] == 0
+    folder = built.built("submit") / "rehearsal"
+    logs = [(folder / n / "log.txt").read_text("utf-8") for n in ("public", "hidden")]
+    assert "input/uwm-smoke-submit-bundle" in logs[0]
+    assert "input/datasets/jane-doe/uwm-smoke-submit-bundle" in logs[1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict", "why"),
+    [
+        (["raise KeyError('oh')"], "Notebook Threw Exception", "KeyError: 'oh'"),
+        (["pass"], "Submission CSV Not Found", "no submission.csv in /kaggle/working"),
+        (["out.write_text('id,class\\n')"], "Submission Scoring Error", "predicted is"),
+        (
+            [SAMPLE, "out.write_text(sample.partition('\\n')[0] + '\\n')"],
+            "Submission Scoring Error",
+            "is missing; it belongs in this row",
+        ),
+        (
+            ["raise OSError(28, 'No space left on device')"],
+            "Notebook Exceeded Allowed Compute",
+            "No space left",
+        ),
+    ],
+)
+def test_a_failure_reads_as_on_kaggle(built, tiny_phantom, lines, verdict, why):
+    result = rehearsed(built, tiny_phantom, *lines)
+    assert not result["ok"]
+    hidden = result["rehearsals"]["hidden"]
+    assert hidden["verdict"] == verdict and why in hidden["why"]
+
+
+def test_a_limit_reads_as_on_kaggle(built, tiny_phantom):
+    limits = jail.Limits(hours=1 / 3600)
+    result = rehearsed(built, tiny_phantom, "time.sleep(60)", limits=limits)
+    assert result["rehearsals"]["public"]["verdict"] == "Notebook Timeout"
+    limits = jail.Limits(memory_gb=0.001)
+    result = rehearsed(built, tiny_phantom, "time.sleep(60)", limits=limits)
+    verdict = result["rehearsals"]["public"]["verdict"]
+    assert verdict == "Notebook Exceeded Allowed Compute"
+
+
+@full
+def test_the_working_folder_has_an_end(built, tiny_phantom):
+    limits = jail.Limits(disk_gb=0.001)
+    lines = ["(working / 'large').write_bytes(bytes(2**21))"]
+    result = rehearsed(built, tiny_phantom, *lines, limits=limits)
+    verdict = result["rehearsals"]["public"]["verdict"]
+    assert verdict == "Notebook Exceeded Allowed Compute"
+
+
+def test_without_a_test_of_its_own_the_data_gets_a_phantoms(
+    built, tiny_phantom, monkeypatch
+):
+    def write(out, **options):
+        shutil.copytree(tiny_phantom, out)
+
+    monkeypatch.setattr(phantom, "write", write)
+    kernel(built.built("submit") / "kernel", SAMPLE, "out.write_text(sample)")
+    public = built.work / "public"
+    public.mkdir()
+    (public / "train.csv").symlink_to(tiny_phantom / "competition" / "train.csv")
+    result = rehearse.run(built, judges=JUDGES, data=public, python=HERE.python)
+    hidden = result["rehearsals"]["hidden"]
+    assert result["ok"] and hidden["rows"] > 0 and hidden["score"] is not None
+
+
+def test_what_is_not_built_cannot_be_rehearsed(place):
+    with pytest.raises(ValueError, match=r"no kernel is built. Run `python -m compet"):
+        rehearse.run(place, judges=JUDGES, python=HERE.python)
+
+
+def test_kaggles_list_becomes_requirements():
+    text = "# about\nnumpy==2.0.2\nplotly==5.24\n\nmatplotlib\n"
+    wanted = ["numpy==2.0.2", "plotly==5.24.*", "matplotlib"]
+    assert environment.requirements(text) == wanted
+
+
+def test_an_environment_is_made_once_and_a_failure_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "find_python", lambda: sys.executable)
+    image = tmp_path / "image.txt"
+    image.write_text("# nothing\n", encoding="utf-8")
+    commands = []
+
+    def made(command):
+        commands.append(command)
+        (tmp_path / "env").mkdir(exist_ok=True)
+
+    monkeypatch.setattr(environment, "_run", made)
+    monkeypatch.setattr(environment, "look_at", lambda python: python)
+    python = environment.make(image, tmp_path)
+    assert python == environment.make(image, tmp_path)
+    assert len(commands) == 2 and commands[0][1:3] == ["-m", "venv"]
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="Without a network, give --python"):
+        environment._run([sys.executable, "-c", "import nothing_of_the_kind"])
+
+
+def test_what_is_no_python_is_said(tmp_path):
+    path = tmp_path / "python"
+    path.write_text("#!/bin/sh\necho no >&2; exit 3\n", encoding="utf-8")
+    path.chmod(0o755)
+    with pytest.raises(
+        ValueError, match=r"expected a Python interpreter. Received: no"
+    ):
+        environment.look_at(path)

@@ -1,0 +1,77 @@
+"""Submitting with Kaggle's real client, against a server that plays Kaggle."""
+
+import pytest
+
+from competition.core import files
+from competition.kernel import build
+from competition.kernel.upload import leaderboard, push
+
+KERNEL = "jane-doe/uwm-smoke-submit"
+
+
+def scored(place, **options):
+    """Submit, and return what was recorded."""
+    recorded = []
+    leaderboard.run(place, record=lambda *pair: recorded.append(pair), **options)
+    return recorded
+
+
+def test_the_pushed_version_is_submitted_and_its_score_recorded(built, kaggle):
+    push.run(built)
+    kaggle.score_after = 3
+    kaggle.verdict |= {"privateScore": "0.79"}
+    assert scored(built) == [(0.81, 0.79)]
+    (asked,) = kaggle.of("CreateCodeSubmission")
+    assert asked["competitionName"] == build.COMPETITION
+    assert (asked["kernelOwner"], asked["kernelSlug"]) == tuple(KERNEL.split("/"))
+    assert asked["kernelVersion"] == 1 and asked["fileName"] == "submission.csv"
+    assert files.read_json(built.run.root / "kernel.json")["submit"]["scores"] == {
+        "public": 0.81,
+        "private": 0.79,
+    }
+
+
+def test_submitted_again_the_same_version_costs_no_submission(built, kaggle):
+    push.run(built)
+    scored(built)
+    assert scored(built) == [(0.81, None)]
+    assert len(kaggle.submissions) == 1
+
+
+def test_a_submission_whose_answer_was_lost_is_not_made_twice(built, kaggle):
+    push.run(built)
+    kaggle.faults["CreateCodeSubmission"] = [(503, "late")]
+    with pytest.raises(ValueError, match="late"):
+        scored(built)
+    assert len(kaggle.of("CreateCodeSubmission")) == 1
+
+
+def test_without_waiting_nothing_is_recorded(built, kaggle):
+    push.run(built)
+    kaggle.score_after = 99
+    assert scored(built, wait=False) == []
+
+
+def test_submissions_used_up_are_said_so(built, kaggle):
+    push.run(built)
+    kaggle.faults["CreateCodeSubmission"] = [(400, "Daily submission limit exceeded")]
+    with pytest.raises(ValueError, match="A quota is used up"):
+        scored(built)
+
+
+def test_a_submission_that_dies_says_how_in_kaggles_words(built, kaggle):
+    push.run(built)
+    kaggle.verdict = {"status": "ERROR", "errorDescription": "Notebook Timeout"}
+    with pytest.raises(ValueError, match=r"Notebook Timeout. Rehearse the kernel"):
+        scored(built)
+
+
+def test_without_a_complete_version_there_is_nothing_to_submit(built, kaggle):
+    with pytest.raises(ValueError, match="no version of the kernel is complete"):
+        scored(built)
+    kaggle.kernel_statuses = ["ERROR"]
+    with pytest.raises(ValueError, match="ended as ERROR"):
+        push.run(built)
+    with pytest.raises(ValueError, match="no version of the kernel is complete"):
+        scored(built)
+    assert kaggle.submissions == []

@@ -1,0 +1,176 @@
+"""What `ledger add` keeps of a run, and when the leaderboard's scores stay."""
+
+import os
+import shutil
+import subprocess
+
+import cv2
+import pytest
+
+from competition import ledger
+from competition.core import files
+from competition.ledger import archive
+from tests import by_hand
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A scored run with trained folds and a submission: (dataset, run)."""
+    dataset, run = by_hand.scored_run(tmp_path / "work")
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"weights")
+    files.write_text(run.files.submission, "id,class,predicted\n")
+    return dataset, run
+
+
+@pytest.fixture
+def add(scored, tmp_path):
+    return lambda: archive.add(*scored, submissions=tmp_path / "submissions")
+
+
+def test_what_the_run_is_judged_by_is_copied(scored, add, tmp_path):
+    run = scored[1]
+    added = add()
+    folder = tmp_path / "submissions" / "by-hand"
+    assert added["folder"] == str(folder)
+    names = ["config.json", "decision.json", "score.json", "submission.csv"]
+    for name in names:
+        assert (folder / name).read_bytes() == (run.files.root / name).read_bytes()
+    sheet = cv2.imread(str(folder / "contact_sheet.png"))
+    # The worst, median and best scan, a row of three slices each.
+    assert sheet.shape[0] > 900
+    assert sheet.shape[1] > 900
+    assert sorted(os.listdir(folder)) == [
+        "config.json",
+        "contact_sheet.png",
+        *names[1:],
+    ]
+    assert sorted(os.listdir(folder.parent)) == ["by-hand", "ledger.csv"]
+
+
+def test_the_entry_is_what_the_run_says(scored, add, tmp_path):
+    add()
+    entry = ledger.read(tmp_path / "submissions")["by-hand"]
+    score = files.read_json(scored[1].files.score)["oof"]
+    assert entry.score_per_class == pytest.approx(score["score_per_class"], abs=1e-6)
+    assert entry.score_merged == pytest.approx(score["score_merged"], abs=1e-6)
+    assert (entry.fingerprint, entry.folds) == ("0123", "0 1")
+    assert (entry.nested, entry.public, entry.private) == (None, None, None)
+    assert len(entry.date) == 10
+
+
+def test_the_nested_score_is_the_decision_s(scored, add):
+    path = scored[1].files.decision
+    files.write_json(path, files.read_json(path) | {"nested": {"score": 0.75}})
+    assert add()["nested"] == 0.75
+
+
+def test_a_scan_without_any_score_is_not_an_example(scored):
+    path = scored[1].files.score
+    score = files.read_json(path)
+    for scan in ("case1_day0", "case3_day0"):
+        for values in score["oof"]["by_scan"][scan].values():
+            values["score_per_class"] = None
+    files.write_json(path, score)
+    assert archive.examples(scored[1]) == ["case2_day0"]
+
+
+def test_added_again_the_same_submission_keeps_its_scores(scored, add, tmp_path):
+    submissions = tmp_path / "submissions"
+    add()
+    ledger.set_scores("by-hand", submissions=submissions, public=0.8)
+    (submissions / "by-hand" / "left-over").touch()
+    assert add()["public"] == 0.8
+    assert not (submissions / "by-hand" / "left-over").exists()
+    files.write_text(scored[1].files.submission, "id,class,predicted\na,b,1 1\n")
+    assert add()["public"] is None
+    assert len(ledger.read(submissions)) == 1
+
+
+def test_another_decision_is_another_submission(scored, add, tmp_path):
+    # On Kaggle a submission without a test is its header alone, whatever the run.
+    add()
+    ledger.set_scores("by-hand", submissions=tmp_path / "submissions", private=0.8)
+    path = scored[1].files.decision
+    files.write_json(path, files.read_json(path) | {"key": "other"})
+    assert add()["private"] is None
+
+
+def test_a_run_without_a_score_is_not_kept(scored, add, tmp_path):
+    scored[1].files.score.unlink()
+    with pytest.raises(ValueError, match=r"score\.json: not found, the run is not sc"):
+        add()
+    assert not (tmp_path / "submissions").exists()
+
+
+def test_a_folder_of_something_else_is_not_replaced(add, tmp_path):
+    (tmp_path / "submissions" / "by-hand").mkdir(parents=True)
+    with pytest.raises(ValueError, match="is there, and not of an experiment"):
+        add()
+    assert os.listdir(tmp_path / "submissions") == ["by-hand"]
+
+
+def test_what_fails_half_way_leaves_the_last_one(scored, add, tmp_path, monkeypatch):
+    add()
+    before = (tmp_path / "submissions" / "ledger.csv").read_text("utf-8")
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="no space left"):
+        add()
+    assert sorted(os.listdir(tmp_path / "submissions")) == ["by-hand", "ledger.csv"]
+    assert (tmp_path / "submissions" / "by-hand" / "submission.csv").is_file()
+    assert (tmp_path / "submissions" / "ledger.csv").read_text("utf-8") == before
+
+
+def test_a_run_is_found_by_its_name(scored, tmp_path):
+    work = tmp_path / "work"
+    assert archive.find("by-hand", work) == scored[0]
+    with pytest.raises(ValueError, match=r"no run called '\*'. Expected one of: by-h"):
+        archive.find("*", work)
+    with pytest.raises(ValueError, match="Expected one of: none is there"):
+        archive.find("by-hand", tmp_path / "nowhere")
+    shutil.copytree(work / "boxes", work / "other")
+    with pytest.raises(ValueError, match=r"several data sets: boxes, other. .*--data"):
+        archive.find("by-hand", work)
+
+
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    """A call of git in an empty repository, whatever hook the tests run in."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+
+    def run(*arguments):
+        named = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        command = ["git", "-C", str(tmp_path), *named, *arguments]
+        done = subprocess.run(
+            command, check=True, capture_output=True, encoding="utf-8"
+        )
+        return done.stdout.strip()
+
+    run("init")
+    return run
+
+
+def test_the_revision_is_that_of_the_code(git, tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    assert archive.revision(package) == "unknown"
+    git("add", ".")
+    git("commit", "-m", "first")
+    head = git("rev-parse", "--short=12", "HEAD")
+    (tmp_path / "ledger.csv").touch()
+    assert archive.revision(package) == head
+    (package / "new.py").touch()
+    assert archive.revision(package) == f"{head}-dirty"
+
+
+def test_without_git_the_revision_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert archive.revision(tmp_path) == "unknown"

@@ -1,0 +1,209 @@
+"""From a scan to its probabilities."""
+
+import numpy as np
+import pytest
+
+from competition.core import probabilities
+from competition.core.experiment import configs
+from competition.net.inference import ensemble, scan_predictor
+from competition.net.input import dataset
+from competition.net.networks import build
+from competition.net.training import fitting, step
+from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
+
+WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
+
+
+def network(wanted: configs.Config, seed: int):
+    fitting.seed(seed)
+    return build.build(wanted, CLASSES)
+
+
+@pytest.mark.parametrize("fit", ["pad", "resize"])
+def test_probabilities_have_the_size_of_the_scan(store, fit):
+    wanted = configs.load("smoke", (*TINY, f"geometry.fit={fit}"))
+    volume = store.scan("case0_day0")
+    received = scan_predictor.predict_scan(
+        [network(wanted, 0)], volume, WINDOWS, wanted
+    )
+    assert received.shape == (DEPTH, HEIGHT, WIDTH, CLASSES)
+    assert received.dtype == np.float32
+    assert received.min() >= 0
+    assert received.max() <= 1
+
+
+def test_what_the_geometry_crops_is_zero(store, tiny):
+    # The scan is 34 wide, the network 32: a column on either side is lost.
+    volume = store.scan("case0_day0")
+    received = scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS, tiny)
+    assert (received[:, :, [0, -1]] == 0).all()
+    assert (received[:, :, 1:-1] > 0).all()
+
+
+def test_networks_are_averaged(store, tiny):
+    volume = store.scan("case0_day0")
+    one, other = network(tiny, 0), network(tiny, 1)
+    alone = [
+        scan_predictor.predict_scan([n], volume, WINDOWS, tiny) for n in (one, other)
+    ]
+    both = scan_predictor.predict_scan([one, other], volume, WINDOWS, tiny)
+    np.testing.assert_allclose(both, (alone[0] + alone[1]) / 2, atol=1e-6)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+
+
+def test_the_batch_size_does_not_matter(store, tiny):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    larger = configs.load("smoke", (*TINY, "training.batch=16"))
+    one = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    other = scan_predictor.predict_scan([same], volume, WINDOWS, larger)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_weights_changed_between_scans_are_used(store, tiny):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    before = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    same.set_weights([weight * 2 for weight in same.get_weights()])
+    after = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_windows_of_another_scan_are_refused(store, tiny):
+    volume = store.scan("case0_day0")
+    with pytest.raises(ValueError, match=r"Expected shape \(6, 2\), received \(5, 2\)"):
+        scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS[:5], tiny)
+
+
+def member(name: str, wanted: configs.Config, *networks):
+    return scan_predictor.Member(name, wanted, networks)
+
+
+def predict(volume, *members, **options):
+    both = {"slice": WINDOWS, "scan": WINDOWS}
+    seen = scan_predictor.ScanPredictor(members, **options).predict(volume, both)
+    return {name: each.probability for name, each in seen.items()}
+
+
+def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
+    volume = store.scan("case0_day0")
+    nets = [network(tiny, seed) for seed in range(3)]
+    passes = []
+    original = dataset.inference
+    monkeypatch.setattr(
+        dataset, "inference", lambda *a, **k: passes.append(1) or original(*a, **k)
+    )
+    seen = predict(volume, member("a", tiny, *nets[:2]), member("b", tiny, nets[2]))
+    assert len(passes) == 1
+    for name, alone in (("a", nets[:2]), ("b", nets[2:])):
+        expected = scan_predictor.predict_scan(alone, volume, WINDOWS, tiny)
+        np.testing.assert_array_equal(seen[name], probabilities.quantise(expected))
+
+
+def test_members_of_other_inputs_go_together_too(store, tiny):
+    volume = store.scan("case0_day0")
+    other = configs.load("smoke", (*TINY, "slices=[0]", "intensity=scan"))
+    seen = predict(
+        volume,
+        member("a", tiny, network(tiny, 0)),
+        member("b", other, network(other, 1)),
+    )
+    assert seen["a"].shape == seen["b"].shape == (DEPTH, HEIGHT, WIDTH, CLASSES)
+
+
+def test_the_flipped_view_is_averaged(store, tiny):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    flip = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
+    plain = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    mirrored = scan_predictor.predict_scan([same], volume[:, :, ::-1], WINDOWS, tiny)
+    expected = (plain + mirrored[:, :, ::-1]) / 2
+    seen = predict(volume, member("a", flip, same))["a"]
+    assert np.abs(seen / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    without = predict(volume, member("a", flip, same), tta=False)["a"]
+    np.testing.assert_array_equal(without, probabilities.quantise(plain))
+
+
+def test_a_presence_head_says_in_which_slices_a_class_is(store, tiny):
+    volume, without = store.scan("case0_day0"), network(tiny, 0)
+    heads = configs.load("smoke", (*TINY, "model.presence=true", 'submit.tta=["flip"]'))
+    net = network(heads, 1)
+    predictor = scan_predictor.ScanPredictor(
+        [member("head", heads, net), member("bare", tiny, without)]
+    )
+    seen = predictor.predict(volume, {"slice": WINDOWS})
+    (batch,) = dataset.inference(volume, WINDOWS, heads, batch=DEPTH)
+    stack = step.normalise(batch["stack"], batch["window"])
+    views = [net(each)["presence"] for each in (stack, stack[:, :, ::-1])]
+    mean = np.mean([1 / (1 + np.exp(-np.array(view))) for view in views], axis=0)
+    assert np.abs(seen["head"].presence / 255 - mean).max() <= 0.5 / 255 + 1e-6
+    bare = seen["bare"]
+    assert (bare.presence == bare.probability.max(axis=(1, 2))).all()
+
+
+@pytest.mark.parametrize("scale", [0.75, 1.0, 1.25])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_view_is_undone_where_it_did_not_leave_the_frame(scale, flipped):
+    rows, columns = np.mgrid[:24, :40]
+    smooth = (np.sin(rows / 6) + np.cos(columns / 7))[None, ..., None].astype("float32")
+    view = flipped, scale
+    back = np.array(ensemble.restore(ensemble.look(smooth, view), view))
+    inner = np.s_[:, 6:-6, 8:-8]
+    assert np.abs(back - smooth)[inner].max() < 0.05
+
+
+def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    # From even odds on, so that what is seen makes a difference.
+    same.get_layer("logits").bias.assign([0.0] * CLASSES)
+    large = configs.load("smoke", (*TINY, "submit.scales=[1.0, 2.0]"))
+    plain = probabilities.quantise(
+        scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    )
+    seen = predict(volume, member("a", large, same))["a"]
+    np.testing.assert_allclose(seen[:, :4], plain[:, :4], atol=1)
+    assert np.abs(seen.astype(int) - plain).max() > 1
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow calls it."""
+
+
+def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    expected = predict(volume, member("a", tiny, same))["a"]
+    original = ensemble.Ensemble.predict_on_batch
+
+    def small(self, batch):
+        if len(batch["stack"]) > 1:
+            raise ResourceExhaustedError("OOM when allocating")
+        return original(self, batch)
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
+    said = []
+    predictor = scan_predictor.ScanPredictor([member("a", tiny, same)], say=said.append)
+    for _ in range(2):
+        seen = predictor.predict(volume, {"slice": WINDOWS})["a"].probability
+        assert np.abs(seen.astype(int) - expected).max() <= 1
+    assert [text[-9:] for text in said] == ["2 slices.", "1 slices."]
+
+
+def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatch):
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    original = ensemble.Ensemble.predict_on_batch
+
+    def small(self, batch):
+        if len(batch["stack"]) > 1:
+            raise ResourceExhaustedError("OOM when allocating")
+        return original(self, batch)
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
+    received = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def test_out_of_memory_for_a_single_slice_is_an_error(store, tiny, monkeypatch):
+    def fail(self, batch):
+        raise ResourceExhaustedError("OOM when allocating")
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", fail)
+    with pytest.raises(ResourceExhaustedError):
+        predict(store.scan("case0_day0"), member("a", tiny, network(tiny, 0)))

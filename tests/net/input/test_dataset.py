@@ -1,0 +1,169 @@
+"""The streams of batches: what is in them, and that they repeat."""
+
+import numpy as np
+import pytest
+
+from competition.core import geometry, stacks
+from competition.core.experiment import configs
+from competition.net.augment import engines
+from competition.net.input import dataset
+from tests.net.conftest import DEPTH, TINY
+
+
+def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
+    return list(dataset.training(table, store, config, **start).as_numpy_iterator())
+
+
+def equal(one: list[dict], other: list[dict]) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(np.array_equal(a[key], b[key]) for a, b in pairs for key in a)
+
+
+def plain(*more: str) -> configs.Config:
+    return configs.load("smoke", (*TINY, "augment.engine=none", *more))
+
+
+def test_an_element_has_the_shapes_and_types_that_the_step_expects(table, store, tiny):
+    first = batches(table, store, tiny)[0]
+    assert first["stack"].shape == (4, 32, 32, 3)
+    assert first["stack"].dtype == np.uint16
+    assert first["bits"].shape == (4, 32, 32)
+    assert first["bits"].dtype == np.uint8
+    np.testing.assert_array_equal(first["window"], [[100, 1100]] * 4)
+    assert first["window"].dtype == np.float32
+
+
+def test_the_same_call_gives_the_same_stream(table, store, tiny):
+    assert equal(batches(table, store, tiny), batches(table, store, tiny))
+
+
+def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
+    whole = batches(table, store, tiny)
+    assert len(whole) == 4 * 3
+    assert equal(whole[2 * 3 :], batches(table, store, tiny, first_epoch=2))
+
+
+def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):
+    options = dataset.training(table, store, tiny).options()
+    assert options.autotune.enabled is False
+
+
+def test_epochs_and_seeds_differ(table, store, tiny):
+    whole = batches(table, store, tiny)
+    assert not equal(whole[:3], whole[3:6])
+    other = configs.load("smoke", (*TINY, "seed=1"))
+    assert not equal(whole, batches(table, store, other))
+
+
+def test_without_augmentation_an_epoch_is_every_slice_once(table, store):
+    whole = batches(table, store, plain("training.epochs=1"))
+    seen = {stack.tobytes() for batch in whole for stack in batch["stack"]}
+    expected = set()
+    for scan, index in zip(table["scan"], table["index"], strict=True):
+        stack = stacks.gather(store.scan(scan), index, (-1, 0, 1))
+        expected.add(geometry.fit(stack, plain().geometry).tobytes())
+    assert seen == expected
+
+
+def test_augmentation_moves_what_the_plain_stream_holds(table, store, tiny):
+    assert not equal(batches(table, store, tiny), batches(table, store, plain()))
+
+
+def test_the_last_incomplete_batch_is_dropped(table, store):
+    whole = batches(table, store, plain("training.batch=5", "training.epochs=2"))
+    assert [len(batch["stack"]) for batch in whole] == [5] * 4
+
+
+def test_the_window_may_be_that_of_the_scan(table, store):
+    first = batches(table, store, plain("intensity=scan"))[0]
+    np.testing.assert_array_equal(first["window"], [[0, 2000]] * 4)
+
+
+def test_fewer_slices_than_a_batch_are_refused(table, store, tiny):
+    with pytest.raises(ValueError, match=r"`training.batch` is 4.*3 slices"):
+        dataset.training(table.head(3), store, tiny)
+
+
+def test_inference_gives_every_slice_in_order_and_fills_the_last_batch(store):
+    volume = store.scan("case0_day0")
+    windows = np.arange(2 * DEPTH).reshape(DEPTH, 2)
+    stream = list(dataset.inference(volume, windows, plain()))
+    assert [batch["stack"].shape for batch in stream] == [(4, 32, 32, 3)] * 2
+    stack = np.concatenate([batch["stack"] for batch in stream])
+    order = [0, 1, 2, 3, 4, 5, 5, 5]
+    for position, index in enumerate(order):
+        expected = stacks.gather(volume, index, (-1, 0, 1))
+        fitted = geometry.fit(expected, plain().geometry)
+        np.testing.assert_array_equal(stack[position], fitted)
+    window = np.concatenate([batch["window"] for batch in stream])
+    np.testing.assert_array_equal(window, windows[order])
+
+
+def test_five_slices_can_be_shrunk(table, store):
+    smaller = "geometry.height=16", "geometry.width=16", "geometry.fit=resize"
+    config = plain("slices=[-2, -1, 0, 1, 2]", *smaller)
+    assert batches(table, store, config)[0]["stack"].shape == (4, 16, 16, 5)
+
+
+EVERYTHING = [
+    f"augment.{name}=0.9"
+    for name in ("elastic", "tone", "blur", "noise", "holes", "cutmix", "mixup")
+]
+
+
+def test_the_device_engine_sends_plain_samples_and_what_is_to_be_done(table, store):
+    chosen = configs.load("smoke", (*TINY, "augment.engine=device", *EVERYTHING))
+    wholes = batches(table, store, chosen)
+    bare = batches(table, store, plain())
+    assert set(wholes[0]) - set(bare[0]) == {
+        *("warp", "tone", "blur", "noise", "holes", "cutmix", "mixup")
+    }
+    assert wholes[0]["warp"].shape == (4, 7, 7, 2)
+    for one, other in zip(wholes, bare, strict=True):
+        np.testing.assert_array_equal(one["stack"], other["stack"])
+
+
+def test_the_host_engine_leaves_mixup_to_the_step(table, store):
+    chosen = configs.load("smoke", (*TINY, "augment.engine=host", *EVERYTHING))
+    first = batches(table, store, chosen)[0]
+    assert set(first) == {"stack", "bits", "window", "mixup"}
+    np.testing.assert_array_equal(first["window"], [[0, 65535]] * 4)
+
+
+def test_without_intensities_the_host_engine_keeps_values_and_window(table, store):
+    chosen = configs.load("smoke", (*TINY, "augment.engine=host"))
+    first = batches(table, store, chosen)[0]
+    assert set(first) == {"stack", "bits", "window"}
+    np.testing.assert_array_equal(first["window"], [[100, 1100]] * 4)
+
+
+@pytest.mark.parametrize("engine", ["device", "host"])
+def test_engines_repeat_and_begin_anywhere(table, store, engine):
+    chosen = configs.load("smoke", (*TINY, f"augment.engine={engine}", *EVERYTHING))
+    whole = batches(table, store, chosen)
+    assert equal(whole[6:], batches(table, store, chosen, first_epoch=2))
+
+
+def test_positives_leave_out_the_empty_slices(table, store):
+    chosen = plain("sampling.slices=positives", "sampling.empties=0.0")
+    whole = batches(table, store, chosen)
+    assert len(whole) == 4 * (10 // 4)
+    assert all(batch["bits"].any(axis=(1, 2)).all() for batch in whole)
+
+
+def test_what_is_larger_is_cropped_and_what_is_smaller_padded(table, store):
+    chosen = plain("geometry.height=20", "geometry.width=50", "training.epochs=1")
+    seen = {
+        stack.tobytes() for b in batches(table, store, chosen) for stack in b["stack"]
+    }
+    stack = stacks.gather(store.scan("case0_day0"), 3, (-1, 0, 1))
+    assert geometry.fit(stack, chosen.geometry).tobytes() in seen
+
+
+def test_auto_is_the_host_where_there_is_no_accelerator(monkeypatch):
+    limits = configs.load("smoke").augment
+    assert limits.engine == "auto"
+    monkeypatch.setattr(engines, "_accelerated", lambda: False)
+    assert engines.engine(limits) == "host"
+    monkeypatch.setattr(engines, "_accelerated", lambda: True)
+    assert engines.engine(limits) == "device"

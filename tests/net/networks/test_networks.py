@@ -1,0 +1,234 @@
+"""Every architecture goes through the same harness."""
+
+import keras
+import numpy as np
+import pytest
+
+from competition.core.experiment import configs
+from competition.net import devices
+from competition.net.inference import ensemble
+from competition.net.networks import attention_unet, build, heads, segnet
+from competition.net.training import losses, step
+from tests.net.conftest import CLASSES, TINY
+
+EXTRAS = "model.deep_supervision=true", "model.presence=true"
+
+
+def make(architecture: str, *more: str) -> configs.Config:
+    chosen = f"model.architecture={architecture}", "model.patch=[3, 32, 32]"
+    return configs.load("smoke", (*TINY, *chosen, "model.widths=[4, 8, 8]", *more))
+
+
+def depth(architecture: str) -> tuple[int, ...]:
+    """What stands between width and classes: the slices of a patch, or nothing."""
+    return (3,) if architecture == "unet_3d" else ()
+
+
+def batch(bits: int = 3, *, depth: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
+    stack = np.random.default_rng(0).integers(0, 500, (4, 32, 32, 3))
+    masks = np.zeros((4, 32, 32, *depth), np.uint8)
+    masks[:, 8:20, 8:20] = bits
+    stack[masks > 0] += 400
+    window = np.broadcast_to(np.float32([0, 1000]), (4, *depth, 2))
+    return {"stack": stack.astype(np.uint16), "bits": masks, "window": window}
+
+
+def losses_of_steps(wanted: configs.Config, batches: list[dict]) -> list[float]:
+    keras.utils.set_random_seed(0)
+    model = step.TrainingStep(build.build(wanted, CLASSES), losses.build(wanted.loss))
+    # Without momentum a step follows its own batch, not the one before.
+    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=xla)
+    values = []
+    for batch in batches:
+        # Else it gives the mean of all steps.
+        model.reset_metrics()
+        values.append(float(model.train_on_batch(batch)))
+    return values
+
+
+@pytest.fixture(params=sorted(build.ARCHITECTURES))
+def architecture(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=["bfloat16", "float16"])
+def half(request):
+    keras.config.set_dtype_policy(f"mixed_{request.param}")
+    yield request.param
+    keras.config.set_dtype_policy("float32")
+
+
+STACK = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+
+
+def test_weights_saved_and_loaded_give_the_same_finite_logits(architecture, tmp_path):
+    wanted = make(architecture, "model.dropout=0.5")
+    network = build.build(wanted, CLASSES)
+    expected = network.predict_on_batch(STACK)
+    assert expected.shape == (2, 32, 32, *depth(architecture), CLASSES)
+    assert expected.dtype == np.float32
+    assert np.isfinite(expected).all()
+    network.save_weights(tmp_path / "best.weights.h5")
+    loaded = build.build(wanted, CLASSES)
+    loaded.load_weights(tmp_path / "best.weights.h5")
+    np.testing.assert_array_equal(loaded.predict_on_batch(STACK), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 46), (5, 7)])
+def test_odd_sizes_come_back_as_they_were(architecture, height, width):
+    sizes = f"geometry.height={height}", f"geometry.width={width}"
+    patch = f"model.patch=[3, {height}, {width}]"
+    network = build.build(make(architecture, *sizes, patch), CLASSES)
+    logits = network(np.ones((1, height, width, 3), np.float32))
+    assert logits.shape == (1, height, width, *depth(architecture), CLASSES)
+    assert np.isfinite(np.array(logits)).all()
+
+
+def test_steps_reduce_the_loss_of_all_outputs_and_empty_masks_are_learned_too(
+    architecture,
+):
+    organs, empty = (batch(bits, depth=depth(architecture)) for bits in (3, 0))
+    wanted = make(architecture, *EXTRAS)
+    values = losses_of_steps(wanted, [organs] * 3 + [empty] * 3)
+    assert np.isfinite(values).all()
+    assert values[2] < values[0]
+    assert values[5] < values[3]
+
+
+def test_without_extras_the_loss_is_that_of_the_logits_alone():
+    before, _, after = losses_of_steps(make("unet"), [batch()] * 3)
+    assert after < before
+
+
+def test_extra_outputs_are_named(architecture):
+    network = build.build(make(architecture, *EXTRAS), CLASSES)
+    assert network.output.keys() == {"logits", "deep", "presence"}
+    slices = depth(architecture)
+    assert network.output["presence"].shape == (None, *slices, CLASSES)
+    assert network.output["deep"]
+    assert all(each.shape[-1] == CLASSES for each in network.output["deep"])
+
+
+def test_half_precision_gives_float32_outputs(architecture, half):
+    network = build.build(make(architecture, *EXTRAS), CLASSES)
+    outputs = network(STACK)
+    for each in (outputs["logits"], *outputs["deep"], outputs["presence"]):
+        assert keras.backend.standardize_dtype(each.dtype) == "float32"
+        assert np.isfinite(np.array(each)).all()
+    computed = {layer.compute_dtype for layer in network.layers}
+    assert half in computed
+
+
+def test_deep_outputs_get_coarser_and_without_extras_there_are_none():
+    odd = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
+    network = build.build(make("unet", *EXTRAS, *odd), CLASSES)
+    sizes = [tuple(each.shape[1:3]) for each in network.output["deep"]]
+    assert sizes == [(17, 16), (9, 8)]
+    assert build.build(make("unet"), CLASSES).output.shape == (None, 32, 32, CLASSES)
+
+
+def test_classes_are_read_from_either_kind_of_output():
+    assert heads.classes(build.build(make("unet"), 4)) == 4
+    assert heads.classes(build.build(make("unet", *EXTRAS), 4)) == 4
+
+
+def test_an_ensemble_takes_networks_with_and_without_extras():
+    bare = build.build(make("unet"), CLASSES)
+    more = build.build(make("unet", *EXTRAS), CLASSES)
+    inputs = {name: value for name, value in batch().items() if name != "bits"}
+    (mean,) = ensemble.Ensemble([[bare, more]])(inputs)
+    stack = step.normalise(inputs["stack"], inputs["window"])
+    logits = np.array(bare(stack)), np.array(more(stack)["logits"])
+    expected = sum(1 / (1 + np.exp(-each)) for each in logits) / 2
+    np.testing.assert_allclose(np.array(mean["probability"]), expected, atol=1e-5)
+    said = 1 / (1 + np.exp(-np.array(more(stack)["presence"])))
+    np.testing.assert_allclose(np.array(mean["presence"]), said, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "instance"])
+def test_each_normalisation_gives_channels_a_mean_of_zero(norm):
+    network = build.build(make("unet", f"model.norm={norm}"), CLASSES)
+    layer = network.get_layer("encoder1_1_norm")
+    x = np.random.default_rng(0).normal(3, 2, (2, 6, 6, 8)).astype(np.float32)
+    x[..., 1] += 5
+    x[1] *= 10
+    normal = np.array(layer(x, training=True))
+    over = {"batch": (0, 1, 2), "group": (1, 2), "instance": (1, 2)}[norm]
+    np.testing.assert_allclose(normal.mean(axis=over), 0, atol=1e-4)
+    np.testing.assert_allclose(normal.std(axis=over), 1, atol=1e-2)
+
+
+def test_wide_layers_are_normalised_in_groups_of_channels():
+    network = build.build(
+        make("unet", "model.norm=group", "model.widths=[4, 16, 8]"), CLASSES
+    )
+    assert network.get_layer("encoder1_1_norm").groups == 8
+    assert network.get_layer("encoder0_1_norm").groups == 4
+
+
+def test_the_momentum_is_that_of_the_config():
+    network = build.build(make("fcn", "model.norm_momentum=0.8"), CLASSES)
+    assert network.get_layer("bottom_1_norm").momentum == 0.8
+
+
+def test_dropout_is_active_in_training_alone():
+    network = build.build(make("unet", "model.dropout=0.5"), CLASSES)
+    once, again = (np.array(network(STACK, training=True)) for _ in range(2))
+    assert (once != again).any()
+    once, again = (np.array(network(STACK, training=False)) for _ in range(2))
+    assert (once == again).all()
+
+
+def test_gate_maps_have_their_skips_sizes_and_lie_between_0_and_1():
+    sizes = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
+    network = build.build(make("attention_unet", *sizes), CLASSES)
+    maps = attention_unet.gates(network)(np.ones((1, 33, 32, 3), np.float32))
+    # The finest skip has none.
+    assert {name: tuple(each.shape) for name, each in maps.items()} == {
+        "gate1": (1, 17, 16, 1),
+        "gate2": (1, 9, 8, 1),
+    }
+    for each in maps.values():
+        assert (np.array(each) > 0).all()
+        assert (np.array(each) < 1).all()
+
+
+def test_a_network_without_gates_has_no_gate_maps():
+    network = build.build(make("unet"), CLASSES)
+    with pytest.raises(ValueError, match=r"Gate maps need.*Received: unet"):
+        attention_unet.gates(network)
+
+
+def test_unpooling_puts_the_maxima_back_where_they_were():
+    image = np.float32([[1, 2, 0], [4, 3, 5], [6, 0, 0]]).reshape(1, 3, 3, 1)
+    largest, places = segnet.MaxPoolWithPlaces()(image)
+    assert np.array(largest).ravel().tolist() == [4, 5, 6, 0]
+    assert np.array(places).ravel().tolist() == [2, 2, 0, 0]
+    restored = np.array(segnet.MaxUnpool()([largest, places]))[0, :3, :3, 0]
+    assert restored.tolist() == [[0, 0, 0], [4, 0, 5], [6, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "widths", "message"),
+    [
+        ("attention_unet", "[4, 8]", r"at least 3 levels.*Received: \[4, 8\]"),
+        ("fcn", "[4, 8]", r"at least 3 levels.*Received: \[4, 8\]"),
+        ("deeplab", "[4]", r"at least 2 levels.*Received: \[4\]"),
+    ],
+)
+def test_too_few_widths_are_refused(architecture, widths, message):
+    wanted = make(architecture, f"model.widths={widths}")
+    with pytest.raises(ValueError, match=message):
+        build.build(wanted, CLASSES)
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path):
+    from competition.net.inference import scan_predictor
+
+    network = build.build(make("unet"), CLASSES)
+    network.save_weights(tmp_path / "best.weights.h5")
+    with pytest.raises(ValueError, match=r"best\.weights\.h5: not weights of a unet"):
+        scan_predictor.load(
+            tmp_path / "best.weights.h5", make("unet", "model.widths=[4, 6]"), CLASSES
+        )

@@ -1,0 +1,202 @@
+"""The state of a fold: two generations, checksums, and what a damaged one does."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from competition.net.training import checkpoint
+
+ROW = {"epoch": 0, "loss": 0.5, "score": 0.25, "seconds": 1.0}
+
+
+def parts(value=0.0, *, accumulate=None):
+    """A network of 6 weights, all `value`, and its optimizer."""
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    for variable in network.variables:
+        variable.assign(np.full(variable.shape, value))
+    optimizer = keras.optimizers.Adam(
+        name="optimizer", gradient_accumulation_steps=accumulate
+    )
+    optimizer.build(network.trainable_variables)
+    return network, optimizer
+
+
+def save(folder, value, *, epochs, **about):
+    network, optimizer = parts(value)
+    rows = [ROW | {"epoch": number} for number in range(epochs)]
+    state = checkpoint.TrainingState(epochs=rows, **about)
+    checkpoint.save(folder, state, network=network, optimizer=optimizer)
+    return network
+
+
+def restored(folder, **now):
+    stored = checkpoint.load(folder)
+    network, optimizer = parts(accumulate=2 if now.get("halvings") else None)
+    checkpoint.restore(
+        stored,
+        network=network,
+        optimizer=optimizer,
+        now=checkpoint.TrainingState(**now),
+    )
+    return stored, network, optimizer
+
+
+def test_without_a_state_there_is_none(tmp_path):
+    assert checkpoint.load(tmp_path) is None
+    assert not checkpoint.is_in(tmp_path)
+
+
+def test_a_state_comes_back_with_all_it_knows(tmp_path):
+    mean = [np.array([1.5, 2.5], np.float32)]
+    save(tmp_path, 3.0, epochs=2, slowed=True, averaged=1, mean=mean)
+    stored, network, _ = restored(tmp_path)
+    assert checkpoint.is_in(tmp_path)
+    assert [row["epoch"] for row in stored.state.epochs] == [0, 1]
+    assert (stored.state.halvings, stored.state.slowed) == (0, True)
+    np.testing.assert_array_equal(stored.state.mean[0], mean[0])
+    assert {float(value) for each in network.get_weights() for value in each.flat} == {
+        3.0
+    }
+
+
+def test_the_state_before_the_last_is_there_until_the_fold_is_finished(tmp_path):
+    save(tmp_path, 1.0, epochs=1)
+    save(tmp_path, 2.0, epochs=2)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "state.npz",
+        "state-before.npz",
+    }
+    checkpoint.finish(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+
+
+@pytest.mark.parametrize("cut", [0, 10, 200, -1])
+def test_a_cut_state_falls_back_to_the_one_before(tmp_path, capsys, cut):
+    save(tmp_path, 1.0, epochs=1)
+    save(tmp_path, 2.0, epochs=2)
+    path = tmp_path / "state.npz"
+    path.write_bytes(path.read_bytes()[:cut])
+    stored, network, _ = restored(tmp_path)
+    assert len(stored.state.epochs) == 1
+    assert network.get_weights()[0][0, 0] == 1.0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the state is damaged" in said
+    assert "Going on after epoch 1" in said
+    # The next save must not push the sound one out by the damaged one.
+    save(tmp_path, 3.0, epochs=2)
+    assert checkpoint.load(tmp_path).network[0][0, 0] == 3.0
+
+
+def test_any_byte_that_changes_is_noticed_or_does_not_matter(tmp_path):
+    save(tmp_path, 1.0, epochs=1)
+    save(tmp_path, 2.0, epochs=2)
+    path = tmp_path / "state.npz"
+    sound = path.read_bytes()
+    fallen_back = 0
+    for place in np.random.default_rng(0).integers(0, len(sound), 60):
+        damaged = bytearray(sound)
+        damaged[place] ^= 0x55
+        path.write_bytes(damaged)
+        stored = checkpoint.load(tmp_path)
+        epochs, values = len(stored.state.epochs), stored.network
+        assert epochs in (1, 2)
+        fallen_back += epochs == 1
+        assert all((value == epochs).all() for value in values)
+    assert fallen_back > 20
+
+
+def test_any_bit_of_the_files_directory_is_noticed_or_does_not_matter(tmp_path, capsys):
+    for epochs in (1, 2):
+        save(tmp_path, float(epochs), epochs=epochs)
+    path = tmp_path / "state.npz"
+    sound = path.read_bytes()
+    for place in range(sound.index(b"PK\1\2"), len(sound)):
+        damaged = bytearray(sound)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        stored = checkpoint.load(tmp_path)
+        assert len(stored.optimizer) == len(stored.paths)
+        assert len(stored.network) == 2
+        assert (stored.network[0] == len(stored.state.epochs)).all()
+
+
+def test_a_state_without_a_list_of_its_arrays_is_read(tmp_path):
+    save(tmp_path, 1.0, epochs=1)
+    path = tmp_path / "state.npz"
+    with np.load(path) as stored:
+        kept = dict(stored)
+    about = json.loads(str(kept["about"]))
+    del about["arrays"]
+    np.savez(path, **(kept | {"about": np.array(json.dumps(about))}))
+    assert len(checkpoint.load(tmp_path).network) == 2
+
+
+def test_killed_between_the_two_names_the_one_before_is_taken(tmp_path):
+    save(tmp_path, 1.0, epochs=1)
+    (tmp_path / "state.npz").rename(tmp_path / "state-before.npz")
+    assert len(checkpoint.load(tmp_path).state.epochs) == 1
+
+
+def test_two_damaged_states_are_an_error_that_names_both(tmp_path):
+    for epochs in (1, 2):
+        save(tmp_path, 1.0, epochs=epochs)
+    for name in ("state.npz", "state-before.npz"):
+        (tmp_path / name).write_bytes(b"PK\3\4 but no more")
+    with pytest.raises(
+        ValueError, match=r"state\.npz: .* damaged .*state-before\.npz: .* Delete the"
+    ):
+        checkpoint.load(tmp_path)
+
+
+def test_the_best_score_counts_only_with_its_weights(tmp_path):
+    crc = checkpoint.keep_best(tmp_path, parts(1.0)[0])
+    save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
+    assert checkpoint.load(tmp_path).state.best == 0.25
+    # Killed after the weights of a better epoch, before its state.
+    checkpoint.keep_best(tmp_path, parts(2.0)[0])
+    assert checkpoint.load(tmp_path).state.best is None
+    (tmp_path / "best.weights.h5").unlink()
+    assert checkpoint.load(tmp_path).state.best is None
+
+
+def test_the_state_of_another_network_is_refused(tmp_path):
+    save(tmp_path, 1.0, epochs=1)
+    stored = checkpoint.load(tmp_path)
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(other.trainable_variables)
+    with pytest.raises(
+        ValueError, match=r"state\.npz: the state is of another network"
+    ):
+        checkpoint.restore(
+            stored, network=other, optimizer=optimizer, now=checkpoint.TrainingState()
+        )
+
+
+def test_an_optimizer_of_smaller_batches_counts_on_in_them(tmp_path):
+    network, optimizer = parts(1.0)
+    for variable in optimizer.variables:
+        variable.assign(np.full(variable.shape, 7, variable.dtype))
+    state = checkpoint.TrainingState(epochs=[ROW])
+    checkpoint.save(tmp_path, state, network=network, optimizer=optimizer)
+    _, _, halved = restored(tmp_path, halvings=1)
+    by_path = {variable.path: variable for variable in halved.variables}
+    iteration = keras.ops.convert_to_numpy(by_path["optimizer/iteration"])
+    assert iteration == 14
+    sums = [v for path, v in by_path.items() if path.endswith("accumulator")]
+    moments = [v for path, v in by_path.items() if path.endswith("momentum")]
+    assert len(sums) == len(moments) == 2
+    assert not any(keras.ops.convert_to_numpy(each).any() for each in sums)
+    assert all((keras.ops.convert_to_numpy(each) == 7).all() for each in moments)
+
+
+def test_an_optimizer_of_other_weights_begins_afresh(tmp_path):
+    network, optimizer = parts(1.0)
+    optimizer.iterations.assign(5)
+    state = checkpoint.TrainingState(epochs=[ROW], resting=True)
+    checkpoint.save(tmp_path, state, network=network, optimizer=optimizer)
+    _, same, fresh = restored(tmp_path, resting=False)
+    assert int(keras.ops.convert_to_numpy(fresh.iterations)) == 0
+    assert same.get_weights()[0][0, 0] == 1.0

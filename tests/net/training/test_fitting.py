@@ -1,0 +1,449 @@
+"""Training a fold: what it leaves behind, and how it goes on after a fault."""
+
+import functools
+import itertools
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from competition.core.experiment import configs, history
+from competition.machine import deadline
+from competition.net.inference import scan_predictor
+from competition.net.input import dataset
+from competition.net.networks import build
+from competition.net.training import callbacks, fitting, step
+from tests.net.conftest import CLASSES, TINY
+
+WANTED = (*TINY, "model.dropout=0.2", "augment.engine=none")
+
+
+class Killed(Exception):
+    """What takes the place of a power cut."""
+
+
+@pytest.fixture
+def fold(table, store, tmp_path):
+    """Train into a folder of tmp_path: fold(name, score, *overrides)."""
+
+    def train(name, score, *overrides, limit=None, ids=None):
+        wanted = configs.load("smoke", (*WANTED, *overrides))
+        fitting.seed(0)
+        network = build.build(wanted, CLASSES)
+        hooks = callbacks.Hooks(score=score, **({"ids": ids} if ids else {}))
+        history = fitting.fit(
+            network,
+            wanted,
+            train=functools.partial(dataset.training, table, store),
+            folder=tmp_path / name,
+            hooks=hooks,
+            limit=limit,
+        )
+        return network, history
+
+    return train
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A network with all that has state, made faster than the smallest U-Net."""
+
+    def network(config, classes):
+        stack = keras.Input((config.geometry.height, config.geometry.width, 3))
+        x = keras.layers.Conv2D(config.model.widths[0], 3, padding="same")(stack)
+        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        x = keras.layers.SpatialDropout2D(config.model.dropout)(x)
+        x = keras.layers.Conv2D(classes, 1)(x)
+        return keras.Model(stack, keras.layers.Activation("linear", dtype="float32")(x))
+
+    monkeypatch.setitem(build.ARCHITECTURES, "unet", network)
+
+
+def scores(*values):
+    """A score that gives these values call by call; an exception is raised."""
+    left = list(values)
+
+    def score(network):
+        value = left.pop(0)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    return score
+
+
+def half(network):
+    return 0.5
+
+
+def state(folder) -> dict[str, np.ndarray]:
+    with np.load(folder / "state.npz") as stored:
+        return {name: stored[name] for name in stored.files if name != "about"}
+
+
+def timeless(history):
+    return [row | {"seconds": 0, "scoring": 0} for row in history]
+
+
+def equal(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], name)
+
+
+def weights(path, *overrides):
+    wanted = configs.load("smoke", (*WANTED, *overrides))
+    return scan_predictor.load(path / "best.weights.h5", wanted, CLASSES).get_weights()
+
+
+def test_the_loss_falls_and_the_files_are_there(fold, tmp_path):
+    _, history = fold("run", half, "training.epochs=6")
+    assert [row["epoch"] for row in history] == list(range(6))
+    assert history[-1]["loss"] < history[0]["loss"]
+    kept = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert kept["loss"].tolist() == [row["loss"] for row in history]
+    assert kept["rate"].is_monotonic_decreasing
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"best.weights.h5", "state.npz", "history.csv", "tensorboard"}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("training.ema=0.8", "training.accumulate=2"),
+        ("training.swa_epochs=3", "training.optimizer=sgd"),
+        ("training.schedule=one_cycle", "training.clip_norm=0.5"),
+    ],
+    ids=["average and accumulation", "mean and SGD", "one cycle and clipping"],
+)
+def test_killed_and_called_again_it_ends_as_if_it_had_not_been(
+    fold, tmp_path, overrides
+):
+    ends = (0.4, 0.5) if "training.swa_epochs=3" in overrides else (0.4,)
+    whole, expected = fold("whole", scores(0.1, 0.2, 0.3, *ends), *overrides)
+    with pytest.raises(Killed):
+        fold("broken", scores(0.1, 0.2, Killed()), *overrides)
+    resumed, history = fold("broken", scores(0.3, *ends), *overrides)
+    for one, other in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other), one.path
+        )
+    equal(state(tmp_path / "whole"), state(tmp_path / "broken"))
+    assert timeless(expected) == timeless(history)
+    for one, other in zip(
+        weights(tmp_path / "whole"), weights(tmp_path / "broken"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_best_weights_are_those_of_the_best_score(fold, tmp_path):
+    kept = {}
+
+    def score(network):
+        kept[len(kept)] = network.get_weights()
+        return [0.1, 0.7, 0.7, 0.2][len(kept) - 1]
+
+    fold("run", score)
+    for expected, received in zip(kept[1], weights(tmp_path / "run"), strict=True):
+        np.testing.assert_array_equal(expected, received)
+
+
+def test_averaged_weights_are_scored_but_not_trained_on(fold, tmp_path):
+    plain, _ = fold("plain", half)
+    seen = []
+
+    def score(network):
+        seen.append(network.get_weights())
+        return float(len(seen))
+
+    network, _ = fold("averaged", score, "training.ema=0.9")
+    for one, other in zip(plain.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    moved = [
+        np.abs(one - other).max() > 1e-6
+        for one, other in zip(seen[-1], network.get_weights(), strict=True)
+    ]
+    assert any(moved)
+    for one, other in zip(seen[-1], weights(tmp_path / "averaged"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_mean_of_the_last_epochs_is_kept_where_it_scores_better(fold, tmp_path):
+    seen = []
+
+    def score(network):
+        seen.append(network.get_weights())
+        return 0.1 * len(seen)
+
+    _, history = fold("run", score, "training.swa_epochs=2")
+    assert history[-1]["mean_score"] == pytest.approx(0.5)
+    assert [row["mean_score"] for row in history[:-1]] == [None] * 3
+    for third, fourth, mean, kept in zip(
+        *seen[2:], weights(tmp_path / "run"), strict=True
+    ):
+        np.testing.assert_allclose(mean, (third + fourth) / 2, rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(mean, kept)
+
+
+def test_it_stops_early_after_scores_without_a_better_one(fold):
+    wanted = "training.epochs=9", "training.patience=2"
+    _, history = fold("run", scores(0.1, 0.4, 0.3, 0.4), *wanted)
+    assert len(history) == 4
+    _, again = fold("run", scores(AssertionError("it was over")), *wanted)
+    assert timeless(again) == timeless(history)
+
+
+def test_where_nothing_can_be_scored_the_last_weights_are_kept(fold, tmp_path):
+    network, history = fold("run", lambda network: None, "training.epochs=2")
+    assert [row["score"] for row in history] == [None, None]
+    for one, other in zip(
+        network.get_weights(), weights(tmp_path / "run"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_finished_fold_called_again_does_nothing(fold, tmp_path):
+    quiet = "training.tensorboard=false"
+    _, history = fold("run", half, quiet)
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
+    _, again = fold("run", scores(AssertionError("must not be scored")), quiet)
+    assert again == history
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+    (tmp_path / "run" / "best.weights.h5").unlink()
+    with pytest.raises(ValueError, match=r"best\.weights\.h5: not found, though .* is"):
+        fold("run", half, quiet)
+
+
+def test_a_history_that_lags_behind_the_state_is_mended(fold, tmp_path):
+    fold("run", half, "training.epochs=2")
+    path = tmp_path / "run" / "history.csv"
+    whole = path.read_text("utf-8")
+    path.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    fold("run", half, "training.epochs=2")
+    assert path.read_text("utf-8") == whole
+
+
+def test_it_is_scored_every_so_often_and_at_the_end(fold):
+    epochs = "training.epochs=5", "training.score_every=2"
+    _, history = fold("run", scores(0.1, 0.2, 0.3), *epochs)
+    assert [row["score"] for row in history] == [None, 0.1, None, 0.2, 0.3]
+
+
+def test_a_loss_that_stays_not_finite_stops_with_its_slices(fold, tmp_path, capsys):
+    with pytest.raises(
+        ValueError,
+        match=r"The loss is (nan|inf) at step \d of epoch 1, in the slices a, b\. Low",
+    ):
+        fold(
+            "run",
+            half,
+            "training.learning_rate=1e36",
+            ids=lambda config, batch: ["a", "b"],
+        )
+    assert "Trying once more from there at half the rate." in capsys.readouterr().err
+    assert not (tmp_path / "run" / "state.npz").exists()
+
+
+def test_weights_that_the_last_step_broke_are_no_state(fold, tmp_path, monkeypatch):
+    def on_epoch_end(guard, epoch, logs=None):
+        if epoch == 1:
+            guard.model.network.weights[0].assign(guard.model.network.weights[0] / 0)
+        look(guard, epoch, logs)
+
+    look = callbacks.FiniteGuard.on_epoch_end
+    monkeypatch.setattr(callbacks.FiniteGuard, "on_epoch_end", on_epoch_end)
+    with pytest.raises(
+        ValueError,
+        match=r"The weights are not finite at step 3 of epoch 2, in the slices a, b\.",
+    ):
+        fold("run", half, ids=lambda config, batch: ["a", "b"])
+    kept = [value for value in state(tmp_path / "run").values() if value.ndim]
+    assert all(np.isfinite(value).all() for value in kept)
+
+
+def test_a_loss_that_is_not_finite_once_is_tried_at_half_the_rate(
+    fold, monkeypatch, capsys
+):
+    faults = [2]
+
+    def on_train_batch_end(guard, batch, logs=None):
+        guard.loss = logs["loss"]
+        if guard.epoch in faults:
+            faults.clear()
+            guard.step, guard.loss = batch, float("nan")
+            guard.model.stop_training = True
+
+    monkeypatch.setattr(callbacks.FiniteGuard, "on_train_batch_end", on_train_batch_end)
+    wanted = "training.schedule=polynomial", "training.warmup=0.0"
+    _, history = fold("slowed", half, *wanted)
+    assert "of epoch 3" in capsys.readouterr().err
+    _, whole = fold("whole", half, *wanted)
+    shares = [
+        row["rate"] / other["rate"]
+        for row, other in zip(history[:3], whole[:3], strict=True)
+    ]
+    assert shares == pytest.approx([1, 1, 0.5])
+
+
+def test_without_memory_the_batch_is_halved_and_its_effect_kept(
+    fold, monkeypatch, capsys
+):
+    sizes = []
+    normalise = step.normalise
+
+    def scarce(stack, window):
+        sizes.append(stack.shape[0])
+        if stack.shape[0] > 2 or stack.shape[1] > 32:
+            raise RuntimeError("RESOURCE_EXHAUSTED: OOM when allocating tensor")
+        return normalise(stack, window)
+
+    monkeypatch.setattr(step, "normalise", scarce)
+    _, history = fold("run", half, "training.batch=4")
+    assert {4, 2} == set(sizes)
+    assert len(history) == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert "2 slices at a time and 2 batches a step, 4 slices a step" in said
+    with pytest.raises(
+        ValueError, match=r"no memory for a single slice\. Choose small"
+    ):
+        sizes.clear()
+        fold("none", half, "training.batch=4", "geometry.height=36")
+    assert sizes == [4, 2, 1]
+
+
+def test_without_a_score_yet_each_call_keeps_what_it_has_come_to(fold, tmp_path):
+    folder, kept = tmp_path / "run", []
+    for epochs in (1, 2):
+        limit = deadline.Deadline(1000)
+        limit.allows = lambda _, n=epochs: len(history.read(folder / "history.csv")) < n
+        fold("run", half, "training.score_every=4", limit=limit)
+        kept.append((folder / "best.weights.h5").read_bytes())
+    assert kept[0] != kept[1]
+
+
+def test_memory_that_runs_out_later_keeps_the_optimizer(fold, monkeypatch, tmp_path):
+    with pytest.raises(Killed):
+        fold("run", scores(0.1, 0.2, Killed()))
+    before = state(tmp_path / "run")
+    attempt, failed = fitting._attempt, []
+
+    def scarce(fold, stored, state):
+        if not failed:
+            failed.append(1)
+            raise MemoryError("RESOURCE_EXHAUSTED: out of memory")
+        attempt(fold, stored, state)
+
+    monkeypatch.setattr(fitting, "_attempt", scarce)
+    _, history = fold("run", half, "training.epochs=4")
+    after = state(tmp_path / "run")
+    assert len(history) == 4
+    assert int(before["optimizer00000"]) == 2 * 3
+    assert int(after["optimizer00000"]) == 4 * 6
+    assert len(after) > len(before)
+
+
+def test_a_budget_ends_in_time_and_the_next_call_goes_on(fold, tmp_path):
+    now = [0.0]
+
+    def score(network):
+        return now[0]
+
+    def train(limit):
+        return fold("run", score, limit=limit)[1]
+
+    whole = fold("whole", score)[1]
+    # Epochs take a fraction of a second, and this clock stands still.
+    limit = deadline.Deadline(1000, clock=lambda: now[0])
+    limit.end = 0.001
+    history = train(limit)
+    assert len(history) == 1
+    assert (tmp_path / "run" / "best.weights.h5").is_file()
+    assert train(limit) == history
+    assert timeless(train(None)) == timeless(whole)
+    equal(state(tmp_path / "whole"), state(tmp_path / "run"))
+
+
+def test_a_budget_that_ends_within_an_epoch_leaves_usable_weights(fold, tmp_path):
+    ticks = iter(range(100))
+    # It is asked once before the first epoch, then at each of its three steps.
+    limit = deadline.Deadline(2.5, clock=lambda: next(ticks))
+    _, history = fold("run", scores(AssertionError("no time for this")), limit=limit)
+    assert history == []
+    assert weights(tmp_path / "run")
+    _, history = fold("run", half)
+    assert len(history) == 4
+
+
+def test_an_epoch_tells_how_far_it_is(capsys):
+    now = iter([0.0, 30.0, 61.0, 62.0])
+    said = []
+    guard = callbacks.FiniteGuard()
+    guard.loss = 0.5
+    watch = callbacks.BudgetWatch(
+        guard, None, pulse=said.append, clock=lambda: next(now)
+    )
+    watch.set_params({"steps": 10})
+    watch.on_epoch_begin(0)
+    for batch in (1, 2, 3):
+        watch.on_train_batch_begin(batch)
+    assert said == ["epoch 1  step 2/10  loss 0.5000  epoch ends in 4m04s"]
+
+
+def test_an_encoder_rests_for_the_first_epochs(fold, monkeypatch, tmp_path):
+    def network(config, classes):
+        stack = keras.Input((32, 32, 3))
+        within = keras.Input((32, 32, 3))
+        out = keras.layers.Conv2D(4, 3, padding="same")(within)
+        out = keras.layers.BatchNormalization()(out)
+        encoder = keras.Model(within, out, name="encoder")
+        return keras.Model(stack, keras.layers.Conv2D(classes, 1)(encoder(stack)))
+
+    monkeypatch.setitem(build.ARCHITECTURES, "unet", network)
+    seen = []
+
+    def score(model):
+        seen.append(model.get_layer("encoder").get_weights()[0])
+        return 0.1 * len(seen)
+
+    whole, _ = fold("whole", score, "training.freeze_epochs=2")
+    moved = [bool((one != other).any()) for one, other in itertools.pairwise(seen)]
+    assert moved == [False, True, True]
+    for stop in (1, 2):
+        name = f"broken{stop}"
+        with pytest.raises(Killed):
+            marks = [0.1] * stop
+            fold(name, scores(*marks, Killed()), "training.freeze_epochs=2")
+        resumed, _ = fold(name, half, "training.freeze_epochs=2")
+        for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_network_without_an_encoder_cannot_rest_it(fold):
+    with pytest.raises(ValueError, match=r"freeze_epochs` is about .* has none\. Set"):
+        fold("run", half, "training.freeze_epochs=2")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_it_trains_in_mixed_precision_and_resumes(fold, tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        fold("whole", half)
+        with pytest.raises(Killed):
+            fold("broken", scores(0.1, Killed()))
+        fold("broken", half)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    whole = state(tmp_path / "whole")
+    equal(whole, state(tmp_path / "broken"))
+    assert {value.dtype.name for value in whole.values()} <= {
+        "float32", "int32", "int64", "uint32", "bool",
+    }  # fmt: skip
+
+
+def test_variables_get_their_own_values_back():
+    held = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    held.layers[0].kernel.assign([[1.0], [2.0]])
+    with callbacks.swapped(held.variables, [np.zeros((2, 1)), np.zeros(1)]):
+        assert not held.get_weights()[0].any()
+    np.testing.assert_array_equal(held.get_weights()[0], [[1.0], [2.0]])

@@ -1,0 +1,67 @@
+"""The learning rate of every step."""
+
+import pytest
+
+from competition.core.experiment import configs
+from competition.net.training import schedules
+
+
+def rates(*overrides, steps=5):
+    wanted = configs.load(
+        "smoke",
+        ("training.epochs=4", "training.learning_rate=0.1", *overrides),
+    )
+    schedule = schedules.Schedule(wanted.training, steps=steps)
+    return [float(schedule(step)) for step in range(21)]
+
+
+def test_a_cosine_rises_evenly_and_falls_to_nothing():
+    values = rates("training.warmup=0.2")
+    assert values[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
+    assert values[4:] == sorted(values[4:], reverse=True)
+    # 4 of 20 steps rise: the middle of the rest is step 12.
+    assert values[12] == pytest.approx(0.05)
+    assert values[20] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_polynomial_of_power_1_falls_evenly():
+    values = rates("training.warmup=0.0", "training.schedule=polynomial")
+    assert values[0] == pytest.approx(0.1)
+    assert values[6] - values[11] == pytest.approx(values[11] - values[16])
+    squared = rates(
+        "training.warmup=0.0", "training.schedule=polynomial", "training.power=2.0"
+    )
+    assert squared[11] == pytest.approx(0.1 * (9 / 19) ** 2)
+
+
+def test_one_cycle_begins_at_a_25th_and_ends_at_a_10_000th():
+    values = rates("training.warmup=0.5", "training.schedule=one_cycle")
+    assert values[0] < 0.1 * 0.08
+    assert values[9] == pytest.approx(0.1)
+    assert values[20] == pytest.approx(0.1 / 10_000)
+    assert max(values) == pytest.approx(0.1)
+
+
+def test_a_later_optimizer_takes_the_rate_up_where_it_is():
+    training = configs.load("smoke").training
+    whole = schedules.Schedule(training, steps=10)
+    later = schedules.Schedule(training, steps=10, first=30)
+    assert float(later(4)) == pytest.approx(float(whole(34)))
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_each_optimizer_can_average_clip_and_accumulate(name):
+    wanted = configs.load(
+        "smoke",
+        (
+            f"training.optimizer={name}",
+            "training.ema=0.81",
+            "training.clip_norm=1.0",
+            "training.accumulate=2",
+        ),
+    )
+    optimizer = schedules.build_optimizer(wanted.training, steps=3)
+    assert name in type(optimizer).__name__.lower()
+    assert optimizer.ema_momentum == pytest.approx(0.9)
+    assert optimizer.global_clipnorm == 1.0
+    assert optimizer.gradient_accumulation_steps == 2

@@ -1,0 +1,40 @@
+"""What the device does with a batch before the network sees it."""
+
+import numpy as np
+import pytest
+
+from competition.net.training import step
+
+
+def test_low_becomes_zero_high_one_and_what_lies_outside_is_clipped():
+    stack = np.uint16([[[[50, 100, 350, 600, 9000]]]])
+    normal = np.array(step.normalise(stack, np.float32([[100, 600]])))
+    np.testing.assert_allclose(normal.ravel(), [0, 0, 0.5, 1, 1])
+
+
+def test_every_sample_has_its_own_window():
+    stack = np.full((2, 1, 1, 1), 300, np.uint16)
+    normal = np.array(step.normalise(stack, np.float32([[100, 500], [0, 1200]])))
+    np.testing.assert_allclose(normal.ravel(), [0.5, 0.25])
+
+
+def test_every_slice_of_a_patch_has_its_own_window():
+    stack = np.full((1, 2, 1, 2), 300, np.uint16)
+    normal = np.array(step.normalise(stack, np.float32([[[100, 500], [0, 1200]]])))
+    np.testing.assert_allclose(normal[0, :, 0], [[0.5, 0.25]] * 2)
+
+
+def test_a_slice_of_one_value_becomes_zero():
+    stack = np.full((1, 2, 2, 1), 7, np.uint16)
+    normal = np.array(step.normalise(stack, np.float32([[7, 7]])))
+    assert (normal == 0).all()
+
+
+@pytest.mark.parametrize(("kind", "top"), [(np.uint8, 7), (np.uint16, 15)])
+def test_bits_become_planes_and_the_highest_bit_is_not_lost(kind, top):
+    bits = np.zeros((1, 1, 2), kind)
+    bits[0, 0, 1] = 1 | 1 << top
+    planes = np.array(step.unpack(bits, top + 1))
+    assert planes.shape == (1, 1, 2, top + 1)
+    assert np.flatnonzero(planes[0, 0, 0]).tolist() == []
+    assert np.flatnonzero(planes[0, 0, 1]).tolist() == [0, top]

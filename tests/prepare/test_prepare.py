@@ -1,0 +1,303 @@
+"""From a competition folder to arrays, table and folds."""
+
+import dataclasses
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from competition import pipeline, prepare
+from competition.core import masks, rle
+from competition.core.data import arrays, images, mask_csv, slices
+from competition.core.experiment import layout
+from competition.prepare import scan_record
+from tests.damage import drop_slice
+
+
+@pytest.fixture
+def work(tmp_path):
+    return tmp_path / "work"
+
+
+def prepared(competition, work, **options):
+    options = prepare.PrepareOptions(**{"folds": 2, **options})
+    manifest = pipeline.prepare(competition, work=work, options=options)
+    return layout.dataset(competition, work), manifest
+
+
+def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
+    dataset, manifest = prepared(competition, work)
+    store = arrays.Arrays(dataset)
+    found = {image.id: image for image in images.find(competition, "train")}
+    table = slices.read(dataset.slices)
+    assert set(table["id"]) == set(found)
+    position = table.set_index("id")
+    for row in mask_csv.read(competition / "train.csv", "segmentation"):
+        image, place = found[row.id], position.loc[row.id]
+        bits = store.masks(image.scan)[place["index"]]
+        mask = masks.plane(bits, manifest["classes"].index(row.class_name))
+        np.testing.assert_array_equal(mask, rle.decode(row.rle, image.shape))
+    for image in found.values():
+        np.testing.assert_array_equal(
+            store.scan(image.scan)[position.loc[image.id]["index"]],
+            images.read(competition / image.path, image.shape),
+        )
+
+
+def test_the_table_says_what_the_design_promises(competition, work):
+    table = slices.read(prepared(competition, work)[0].slices)
+    assert list(table.columns) == list(slices.COLUMNS)
+    assert (table["high"] > table["low"]).all()
+    assert (table.groupby("scan")["scan_high"].nunique() == 1).all()
+    assert (table.groupby("case")["fold"].nunique() == 1).all()
+    assert set(table["fold"]) == {0, 1}
+    for _, rows in table.groupby("scan"):
+        assert rows["index"].tolist() == list(range(len(rows)))
+
+
+def test_prepared_again_nothing_is_written(competition, work):
+    dataset, manifest = prepared(competition, work)
+    before = {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")}
+    assert prepared(competition, work)[1] == manifest
+    assert {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")} == before
+
+
+def test_killed_it_goes_on_at_the_next_scan(competition, work, monkeypatch):
+    make, calls = scan_record.make, []
+
+    def killed(dataset, scan):
+        calls.append(scan.slices[0].scan)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return make(dataset, scan)
+
+    monkeypatch.setattr(prepare.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(scan_record, "make", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepared(competition, work)
+    assert not layout.dataset(competition, work).manifest.exists()
+    done = calls[:2]
+    _, manifest = prepared(competition, work)
+    assert not set(done) & set(calls[3:])
+    assert len(calls[3:]) == manifest["scans"] - len(done)
+
+
+def test_one_changed_slice_reads_one_scan_again(competition, work, monkeypatch):
+    prepared(competition, work)
+    image = images.find(competition, "train")[0]
+    other = images.find(competition, "train")[1]
+    (competition / image.path).write_bytes((competition / other.path).read_bytes())
+    make, calls = scan_record.make, []
+    monkeypatch.setattr(
+        scan_record,
+        "make",
+        lambda dataset, scan: calls.append(1) or make(dataset, scan),
+    )
+    prepared(competition, work)
+    assert len(calls) == 1
+
+
+def test_too_few_cases_lower_the_folds_with_a_warning(competition, work, capsys):
+    _, manifest = prepared(competition, work, folds=50)
+    assert manifest["folds"] == manifest["cases"] < 50
+    assert "cannot be split into 50 folds" in capsys.readouterr().err
+
+
+def test_a_fold_file_decides(competition, work, tmp_path):
+    cases = sorted({image.case for image in images.find(competition, "train")})
+    lines = [f"{case},{int(case == cases[0])}" for case in cases]
+    (tmp_path / "f.csv").write_text("\n".join(["case,fold", *lines]))
+    dataset, _ = prepared(competition, work, fold_file=tmp_path / "f.csv")
+    table = slices.read(dataset.slices)
+    assert set(table["case"][table["fold"] == 1]) == {cases[0]}
+
+
+def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path):
+    scan = images.find(competition, "train")[0].scan
+    (tmp_path / "faulty.txt").write_text(f"{scan}\ncase9999_day0\n")
+    dataset, manifest = prepared(competition, work, faulty=str(tmp_path / "faulty.txt"))
+    table = slices.read(dataset.slices)
+    assert manifest["faulty"] == [scan]
+    assert dataset.scan(scan).is_file()
+    for fold in (0, 1):
+        assert scan not in set(slices.training(table, fold)["scan"])
+        assert scan not in set(slices.held_out(table, fold)["scan"])
+
+
+def test_another_folder_of_the_same_name_is_an_error(competition, work, tmp_path):
+    prepared(competition, work)
+    other = tmp_path / "elsewhere" / "competition"
+    other.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"was prepared from .*/competition, not from"):
+        prepared(other, work)
+
+
+def test_verify_finds_what_times_do_not_tell(competition, work, capsys):
+    dataset, manifest = prepared(competition, work)
+    scan = manifest["names"][0]
+    whole = dataset.masks(scan).read_bytes()
+    dataset.masks(scan).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert prepared(competition, work)[1] == manifest
+    assert dataset.masks(scan).read_bytes() != whole
+    assert prepared(competition, work, verify=True)[1] == manifest
+    assert dataset.masks(scan).read_bytes() == whole
+    assert f"{scan}: checksums differ" in capsys.readouterr().err
+
+
+def test_a_missing_array_is_made_again(competition, work):
+    dataset, manifest = prepared(competition, work)
+    dataset.scan(manifest["names"][0]).unlink()
+    prepared(competition, work)
+    assert dataset.scan(manifest["names"][0]).is_file()
+
+
+def test_other_options_make_other_folds_but_no_new_arrays(competition, work):
+    dataset, one = prepared(competition, work)
+    before = {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")}
+    _, other = prepared(competition, work, fold_seed=1, folds=3)
+    assert (one["folds"], other["folds"]) == (2, 3)
+    assert one["fingerprint"] != other["fingerprint"]
+    assert {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")} == before
+
+
+def test_the_fold_table_adds_up(competition, work):
+    _, manifest = prepared(competition, work)
+    rows = manifest["fold_table"]
+    for key in ("cases", "scans", "slices"):
+        assert sum(row[key] for row in rows) == manifest[key]
+    decoded = [
+        rle.decode(row.rle, (10**3, 10**3)).sum()
+        for row in mask_csv.read(competition / "train.csv", "segmentation")
+        if row.class_name == "stomach"
+    ]
+    assert sum(row["voxels"]["stomach"] for row in rows) == sum(decoded) > 0
+
+
+def test_leading_zeros_in_a_scan_lose_nothing(competition, work):
+    before = prepared(competition, work / "one")[1]
+    image = images.find(competition, "train")[0]
+    folder = (competition / image.path).parents[1]
+    padded = f"case{image.case}_day0{image.day}"
+    folder.rename(folder.with_name(padded))
+    text = (competition / "train.csv").read_text("utf-8")
+    (competition / "train.csv").write_text(
+        text.replace(f"{image.scan}_slice", f"{padded}_slice"), encoding="utf-8"
+    )
+    after = prepared(competition, work / "two")[1]
+    assert after["fold_table"] == before["fold_table"]
+    assert after["names"] == before["names"]
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:100]])
+def test_a_cut_off_array_is_made_again(competition, work, harm):
+    dataset, manifest = prepared(competition, work)
+    path = dataset.scan(manifest["names"][0])
+    whole = path.read_bytes()
+    path.write_bytes(harm(whole))
+    prepared(competition, work, verify=True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"rows": 1}', "{"])
+def test_a_damaged_record_is_made_again(competition, work, text):
+    dataset, manifest = prepared(competition, work)
+    path = dataset.record(manifest["names"][0])
+    whole = path.read_bytes()
+    path.write_text(text, encoding="utf-8")
+    prepared(competition, work, verify=True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["fold", "case", "slices", "scans", "index", "scan"])
+def test_a_class_may_be_called_like_a_column(competition, work, name):
+    before = prepared(competition, work / "one")[1]
+    text = (competition / "train.csv").read_text("utf-8")
+    (competition / "train.csv").write_text(
+        text.replace(",stomach,", f",{name},"), encoding="utf-8"
+    )
+    after = prepared(competition, work / "two")[1]
+    assert after["slices"] == before["slices"]
+    for row, was in zip(after["fold_table"], before["fold_table"], strict=True):
+        assert row["voxels"][name] == was["voxels"]["stomach"]
+
+
+def test_one_case_is_too_few(competition, work):
+    scan = images.find(competition, "train")[0]
+    for folder in (competition / "train").iterdir():
+        if folder.name != f"case{scan.case}":
+            shutil.rmtree(folder)
+    lines = (competition / "train.csv").read_text("utf-8").splitlines()
+    kept = [line for line in lines if line.startswith(("id", f"case{scan.case}_"))]
+    (competition / "train.csv").write_text("\n".join(kept), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"at least 2 cases\. Received: case \d+ alone"
+    ):
+        prepared(competition, work)
+
+
+def test_a_gap_in_the_slices_is_kept_in_the_manifest(competition, work):
+    image = images.find(competition, "train")[2]
+    drop_slice(competition, image)
+    _, manifest = prepared(competition, work)
+    assert manifest["gaps"] == {image.scan: [image.slice]}
+
+
+def test_a_full_disk_leaves_nothing_half_written(competition, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        with pytest.raises(OSError, match="No space left on device"):
+            prepared(competition, small / "work")
+        left = [p for p in small.rglob("*") if p.is_file()]
+        assert not [path for path in left if path.name.startswith(".")]
+        assert not list(small.rglob("manifest.json"))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_mle_bench_folders_are_taken_as_they_are(competition, work):
+    sample = competition / "sample_submission.csv"
+    rows = mask_csv.read(sample, "predicted")
+    filled = [dataclasses.replace(row, rle="1 1 5 2") for row in rows]
+    mask_csv.write(sample, filled)
+    pairs = "".join(f"{row.id},{row.class_name}\n" for row in rows)
+    (competition / "test.csv").write_text("id,class\n" + pairs)
+    assert prepared(competition, work)[1]["scans"] > 0
+    assert mask_csv.read(sample, "predicted")[0].rle == "1 1 5 2"
+
+
+def test_real_slices_go_through(real, work):
+    for name, slices_there in [("original_16bit", 19), ("scans_8bit", 432)]:
+        data = real / "uw_madison" / name
+        _, manifest = prepared(data, work, faulty="none")
+        assert manifest["slices"] == slices_there
+        assert manifest["classes"] == ["large_bowel", "small_bowel", "stomach"]
+
+
+def test_a_manifest_that_is_none_is_made_again(competition, work):
+    dataset, manifest = prepared(competition, work)
+    dataset.manifest.write_text("[]", "utf-8")
+    assert prepared(competition, work)[1] == manifest
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"scans": {"case1_day0": {}}}'])
+def test_another_geometry_json_is_named(competition, work, text):
+    (competition / "geometry.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"geometry\.json: expected a `spacing_z_mm`"):
+        prepared(competition, work)
+
+
+@pytest.mark.parametrize("name", ["slices.csv", "scans", "masks"])
+def test_what_is_not_as_it_was_written_is_made_again(competition, work, name):
+    manifest = pipeline.prepare(competition, work=work)
+    path = layout.DatasetFiles(work / competition.name).root / name
+    if path.is_dir():
+        path = sorted(path.glob("*.npy"))[0]
+    before = path.read_bytes()
+    path.write_bytes(before[: len(before) // 2])
+    assert pipeline.prepare(competition, work=work) == manifest
+    assert path.read_bytes() == before

@@ -1,0 +1,304 @@
+"""The audit on phantoms with planted faults, and each check on masks made by hand.
+
+Seeds 10 to 15 served to build the audit, 20 to 24 to measure it; here one of those.
+"""
+
+import csv
+
+import numpy as np
+import pytest
+
+from competition import prepare
+from competition.core import files, masks
+from competition.core.experiment import layout
+from competition.sources import phantom
+from competition.study import audit
+from competition.study.audit import (
+    audit_page,
+    continuity,
+    mask_features,
+    placement,
+    suspects,
+    swaps,
+)
+from competition.study.audit.suspect import Suspect
+
+HELD_OUT = 22
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory):
+    """A prepared phantom with faults: (data set, the planted faults)."""
+    out = tmp_path_factory.mktemp("faulty") / "phantom"
+    phantom.write(out, small=True, public=True, faults=True, seed=HELD_OUT)
+    dataset = layout.dataset(out / "competition", out / "work")
+    prepare.run(out / "competition", dataset)
+    with open(out / "faults.csv", encoding="utf-8", newline="") as file:
+        return dataset, list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def audited(faulty):
+    """The same after the audit: (data set, faults, summary, suspects)."""
+    dataset, planted = faulty
+    summary = audit.run(dataset)
+    with open(
+        dataset.root / "audit" / "suspects.csv", encoding="utf-8", newline=""
+    ) as file:
+        return dataset, planted, summary, list(csv.DictReader(file))
+
+
+def same(suspect, fault):
+    classes = set(suspect["class"].split()), set(fault["class"].split())
+    return (
+        suspect["scan"] == fault["scan"]
+        and int(suspect["first_slice"]) <= int(fault["last_slice"])
+        and int(fault["first_slice"]) <= int(suspect["last_slice"])
+        and (not classes[0] or not classes[1] or bool(classes[0] & classes[1]))
+    )
+
+
+def test_planted_faults_are_found_and_hardly_anything_else(audited):
+    _, planted, _, listed = audited
+    found = [any(same(suspect, fault) for suspect in listed) for fault in planted]
+    right = [any(same(suspect, fault) for fault in planted) for suspect in listed]
+    assert len(planted) == 10
+    assert np.mean(found) >= 0.9
+    assert np.mean(right) >= 0.8
+
+
+def test_suspects_come_worst_first_each_with_a_picture(audited):
+    dataset, _, summary, listed = audited
+    weights = [float(suspect["weight"]) for suspect in listed]
+    assert weights == sorted(weights, reverse=True)
+    names = sorted(path.name for path in (dataset.root / "audit/suspects").iterdir())
+    wanted = [
+        f"{rank:03d}_{suspect['scan']}_{suspect['reason']}.png"
+        for rank, suspect in enumerate(listed, start=1)
+    ]
+    assert names == wanted
+    assert summary["suspects"] == sum(summary["reasons"].values()) == len(listed)
+
+
+def test_page_holds_its_pictures_and_fetches_nothing(audited):
+    dataset, _, summary, listed = audited
+    page = (dataset.root / "audit" / "audit.html").read_text("utf-8")
+    assert summary["audit"] == str(dataset.root / "audit" / "audit.html")
+    assert page.count("data:image/jpeg;base64,") == len(listed)
+    assert page.count("data:image/png;base64,") == 1
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_fingerprint_counts_formats_positions_and_areas(audited):
+    dataset = audited[0]
+    found = files.read_json(dataset.root / "audit" / "fingerprint.json")
+    assert sum(found["formats"].values()) == len(found["scans"]) == 12
+    assert set(found["classes"]) == {"large_bowel", "small_bowel", "stomach"}
+    for values in found["classes"].values():
+        assert len(values["frequency"]) == 24
+        assert 0 < max(values["frequency"]) <= 1
+        assert values["area_mm2"]["0"] <= values["area_mm2"]["0.5"]
+    for scan in found["scans"].values():
+        levels = list(scan["intensity"].values())
+        assert levels == sorted(levels)
+
+
+def test_a_second_audit_of_the_same_data_writes_nothing(audited):
+    dataset, _, summary, _ = audited
+    page = dataset.root / "audit" / "audit.html"
+    before = page.stat().st_mtime_ns
+    assert audit.run(dataset) == summary
+    assert page.stat().st_mtime_ns == before
+
+
+def test_class_names_are_escaped_on_the_page(audited):
+    folder = audited[0].root / "audit"
+    held = files.read_json(folder / "fingerprint.json")
+    held["classes"] = {"<b>": held["classes"]["stomach"]}
+    row = dict.fromkeys(audit.COLUMNS, "<i>") | {"reason": "gap"}
+    page = audit_page.render("<u>", held, rows=[row], strips=[], picture=b"")
+    assert "&lt;b&gt;" in page and "&lt;i&gt;" in page and "&lt;u&gt;" in page
+    assert not any(tag in page for tag in ("<b></", "<i>,", "<u>"))
+
+
+def test_without_a_slice_table_the_error_says_what_to_run(tmp_path):
+    with pytest.raises(ValueError, match=r"no slice table. Run .* prepare"):
+        audit.run(layout.DatasetFiles(tmp_path))
+
+
+def scene(depth=12):
+    """A grey body with a bright and a dark organ, and their masks (D, H, W, 2)."""
+    rows, columns = np.mgrid[:128, :128]
+    rng = np.random.default_rng(0)
+    volume = np.zeros((depth, 128, 128))
+    planes = np.zeros((depth, 128, 128, 2), bool)
+    volume[:, np.hypot(rows - 64, columns - 64) < 56] = 400
+    for index in range(depth):
+        planes[index, ..., 0] = np.hypot(rows - 50 - index, columns - 45) < 10
+        planes[index, ..., 1] = (
+            np.hypot(rows - 75 + index, columns - 85) < 8 + index / 4
+        )
+        volume[index][planes[index, ..., 0]] = 900
+        volume[index][planes[index, ..., 1]] = 150
+    return (volume + rng.normal(20, 5, volume.shape).clip(0)).astype("uint16"), planes
+
+
+def look(planes, *, scan="case1_day0", numbers=None):
+    """Suspects of one scan: the scene's slices with these masks."""
+    volume, _ = scene(len(planes))
+    numbers = numbers or list(range(1, len(planes) + 1))
+    found = {scan: mask_features.collect(volume, masks.pack(planes), numbers, 2)}
+    return suspects.find(found, {scan: 1.0}, 2)
+
+
+def told(found):
+    return [(each.reason, each.first, each.last, each.classes) for each in found]
+
+
+def test_good_masks_are_no_suspects():
+    assert look(scene()[1]) == []
+
+
+def test_no_masks_at_all_are_no_suspects():
+    assert look(np.zeros((12, 128, 128, 2), bool)) == []
+
+
+def test_an_emptied_slice_is_a_gap():
+    _, planes = scene()
+    planes[5, ..., 0] = False
+    assert told(look(planes)) == [("gap", 5, 5, (0,))]
+
+
+def test_a_slice_that_is_not_there_is_no_gap():
+    _, planes = scene()
+    numbers = [n for n in range(1, 26) if n % 2]
+    assert look(planes, numbers=numbers[:12]) == []
+
+
+def test_a_stretch_that_lies_elsewhere_is_shifted():
+    _, planes = scene()
+    planes[4:7, ..., 1] = np.roll(planes[4:7, ..., 1], (-18, -24), axis=(1, 2))
+    (found,) = look(planes)
+    assert told([found]) == [("shifted", 4, 6, (1,))]
+    # The organ itself goes on by a pixel from slice to slice.
+    assert "about 31 pixels" in found.words
+
+
+def test_a_class_off_its_edges_in_all_slices_is_found():
+    _, planes = scene()
+    planes[..., 0] = np.roll(planes[..., 0], (16, 20), axis=(1, 2))
+    (found,) = look(planes)
+    assert told([found]) == [("offset", 0, 11, (0,))]
+    assert "-16 pixels down and -20 right" in found.words
+
+
+def test_masks_of_other_slices_are_moved():
+    _, planes = scene(24)
+    planes = np.roll(planes, 4, axis=0)
+    planes[:4] = False
+    (found,) = look(planes)
+    assert told([found]) == [("moved", 4, 23, (0, 1))]
+    assert "by -4 slices" in found.words
+
+
+def test_names_that_change_places_within_a_scan_are_swapped():
+    _, planes = scene()
+    planes[8:] = planes[8:, ..., ::-1]
+    (found,) = look(planes)
+    assert (found.reason, found.classes) == ("swapped", (0, 1))
+    assert (found.first, found.last) in {(0, 7), (8, 11)}
+
+
+def test_a_lone_mask_far_from_the_rest_is_found():
+    _, planes = scene()
+    planes[7:11, ..., 1] = False
+    assert ("lone", 11, 11, (1,)) in told(look(planes))
+
+
+def test_a_mask_in_the_air_is_outside_the_body():
+    _, planes = scene()
+    planes[..., 1] = False
+    planes[3:6, 2:14, 2:14, 1] = True
+    assert ("outside", 3, 5, (1,)) in told(look(planes))
+
+
+def test_a_mask_repeated_in_the_next_slice_is_found():
+    _, planes = scene()
+    planes[6, ..., 0] = planes[5, ..., 0]
+    assert told(look(planes)) == [("repeat", 6, 6, (0,))]
+
+
+def test_a_mask_copied_from_another_day_of_the_case_is_found():
+    volume, planes = scene()
+    other = planes.copy()
+    other[..., 0] = np.roll(other[..., 0], 1, axis=2)
+    other[..., 1] = np.roll(other[..., 1], 1, axis=2)
+    other[2:5, ..., 1] = planes[2:5, ..., 1]
+    found = {
+        scan: mask_features.collect(volume, masks.pack(each), list(range(1, 13)), 2)
+        for scan, each in {
+            "case1_day0": planes, "case1_day3": other, "case2_day0": planes,
+        }.items()
+    }  # fmt: skip
+    (copy,) = placement.copies(suspects.table(found))
+    assert told([copy]) == [("copy", 2, 4, (1,))]
+    assert copy.scan == "case1_day3" and "case1_day0" in copy.words
+
+
+def volumes(areas):
+    """Suspects of scans with one mask each: {scan: area}."""
+    rows = [
+        {"index": 0, "class": 0, "area": area, "digest": scan}
+        for scan, area in areas.items()
+    ]
+    found = {
+        scan: mask_features.MaskFeatures(
+            [row], np.array([np.nan]), np.array([[[np.nan]]])
+        )
+        for scan, row in zip(areas, rows, strict=True)
+    }
+    return placement.volumes(suspects.table(found), dict.fromkeys(areas, 2.0))
+
+
+def days(count):
+    return {
+        f"case{case}_day{day}": 1000 + 10 * case + 7 * day
+        for case in range(count)
+        for day in range(3)
+    }
+
+
+def test_an_absurd_volume_is_named_and_its_neighbours_are_not():
+    (found,) = volumes(days(4) | {"case2_day1": 9000})
+    assert (found.scan, found.reason) == ("case2_day1", "volume")
+    assert "8.8 times" in found.words
+
+
+def test_of_two_days_that_disagree_the_stranger_one_is_named():
+    pair = {"case9_day0": 1000, "case9_day5": 90}
+    assert [found.scan for found in volumes(days(4) | pair)] == ["case9_day5"]
+
+
+def test_few_scans_say_nothing_about_volumes():
+    assert volumes({"case1_day0": 10, "case1_day1": 1000}) == []
+
+
+def test_the_usual_overlap_is_robust_and_bounded():
+    assert continuity.lowest(np.array([np.nan])) == 0.2
+    assert continuity.lowest(np.array([0.99, 0.98, 0.97, 0.1])) == 0.5
+    assert continuity.lowest(np.array([0.9, 0.5, 0.3, 0.1])) == 0.2
+
+
+def test_the_stretch_that_speaks_most_for_a_swap_is_taken():
+    index = np.repeat(np.arange(10), 2)
+    labels = np.tile([0, 1], 10)
+    favour = np.where(index >= 6, 3.0, -3.0)
+    assert swaps.by_look(index, labels, favour) == (6, 9)
+    assert swaps.by_look(index, labels, np.where(labels == 0, favour, -3.0)) is None
+
+
+def test_one_fault_is_named_once_by_what_explains_most():
+    moved = Suspect("case1_day0", 3, 9, (0, 1, 2), "moved", "", 9.0)
+    jump = Suspect("case1_day0", 9, 10, (1,), "jump", "", 99.0)
+    other = Suspect("case1_day1", 9, 10, (1,), "jump", "", 1.0)
+    assert suspects.explained([jump, other, moved]) == [moved, other]

@@ -1,0 +1,76 @@
+"""The simple ways, on features that are easy to tell apart and on a tiny phantom."""
+
+import numpy as np
+import pytest
+
+from competition.core import files
+from competition.core.experiment import configs, layout, schema
+from competition.study import baseline
+from competition.study.baseline import classifiers, features, superpixels
+
+
+def easy(count=4000):
+    """Two blobs of features; one is class 0, and half of it class 1 as well."""
+    random = np.random.default_rng(0)
+    kind = random.integers(0, 3, count)
+    centres = np.array([[0, 0, 0], [6, 0, 0], [6, 6, 0]])
+    values = centres[kind] + random.normal(0, 0.5, (count, 3))
+    return values.astype(np.float32), np.stack([kind > 0, kind == 2], axis=-1)
+
+
+@pytest.mark.parametrize("method", classifiers.METHODS)
+def test_what_is_easy_is_learned_also_where_classes_overlap(method):
+    inputs, truth = easy()
+    predicted = classifiers.METHODS[method](inputs, truth, 0)(inputs)
+    assert predicted.shape == truth.shape
+    assert (predicted == truth).mean() > 0.97
+
+
+@pytest.mark.parametrize("method", ["kmeans", "em", "hierarchical"])
+def test_a_class_that_is_nowhere_gets_no_cluster(method):
+    inputs, truth = easy()
+    truth[:, 1] = False
+    assert not classifiers.METHODS[method](inputs, truth, 0)(inputs)[:, 1].any()
+
+
+def test_a_support_vector_machine_needs_both_sides():
+    inputs, truth = easy(500)
+    truth[:, 1] = False
+    with pytest.raises(ValueError, match="inside and outside of every class"):
+        classifiers.svm(inputs, truth, 0)
+
+
+def test_superpixels_follow_the_grey_values_and_average_what_they_hold():
+    seen = np.zeros((96, 80, 11), np.float32)
+    seen[:, 40:, 3:6] = 1
+    parts = superpixels.find(seen)
+    assert parts.shape == (96 * 80,)
+    assert len(np.unique(parts)) == superpixels.COUNT
+    averages = superpixels.mean(seen.reshape(-1, 11), parts)
+    assert averages.shape == (superpixels.COUNT, 11)
+    assert set(averages[:, 3].round(2)) == {0, 1}
+
+
+def test_features_are_of_the_slice_its_neighbours_and_its_place():
+    volume = np.zeros((3, 8, 8), np.uint16)
+    volume[0], volume[1], volume[2] = 10, 20, 30
+    shape = schema.Geometry(fit="pad", height=8, width=8)
+    seen = features.of_slice(volume, 1, (0.0, 40.0), shape)
+    assert seen.shape == (8, 8, 11)
+    assert seen[4, 4, :3].tolist() == [0.5, 0.25, 0.75]
+    assert seen[4, 4, 5:8].tolist() == [0, 0, 0], "nothing varies within the slice"
+    assert seen[7, 0, 8:].tolist() == [1, 0, 0.5]
+
+
+def test_it_is_scored_like_a_run_and_better_than_nothing(finished):
+    job, _ = finished
+    result = baseline.run(job.dataset, "svm", experiment=job.run.config)
+    assert set(result) >= {"method", "score_per_class", "dice", "by_class", "by_scan"}
+    assert 0 < result["dice"] < 1
+    assert files.read_json(job.dataset.root / "baselines" / "svm.json") == result
+
+
+def test_an_unknown_one_names_the_nearest(tmp_path):
+    dataset = layout.DatasetFiles(tmp_path)
+    with pytest.raises(ValueError, match=r"baseline 'kmean'\. Did you mean 'kmeans'"):
+        baseline.run(dataset, "kmean", experiment=configs.load("smoke"))

@@ -1,0 +1,56 @@
+"""Stages that overlap."""
+
+import threading
+
+import pytest
+
+from competition.submit import ahead
+
+
+def test_items_come_in_order():
+    assert list(ahead.ahead(iter(range(20)))) == list(range(20))
+    assert list(ahead.ahead([])) == []
+
+
+def test_the_next_item_is_made_meanwhile_and_not_many_more():
+    made, second = [], threading.Event()
+
+    def numbers():
+        for number in range(10):
+            made.append(number)
+            if number == 1:
+                second.set()
+            yield number
+
+    stage = ahead.ahead(numbers())
+    assert next(stage) == 0
+    assert second.wait(10), "the second is made while the first is used"
+    assert len(made) <= 3
+    stage.close()
+
+
+def test_an_error_arrives_after_what_was_made_before_it():
+    def broken():
+        yield 1
+        raise ValueError("the disk is gone")
+
+    stage = ahead.ahead(broken())
+    assert next(stage) == 1
+    with pytest.raises(ValueError, match="the disk is gone"):
+        next(stage)
+
+
+def test_closed_early_all_stages_end():
+    ended = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            ended.set()
+
+    stage = ahead.ahead(ahead.ahead(endless()))
+    next(stage)
+    stage.close()
+    assert ended.wait(10)

@@ -1,0 +1,53 @@
+"""The part file of a submission."""
+
+import pytest
+
+from competition.submit import partial
+
+ONE = {("case1_day0_slice_0001", "bowel"): "1 2"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "out" / ".submit.part"
+
+
+def test_what_was_added_is_there_again(path):
+    partial.PartialSubmission(path, "k").add("case1_day0", ONE)
+    again = partial.PartialSubmission(path, "k")
+    again.add("case2_day0", {("x", "bowel"): ""})
+    assert partial.PartialSubmission(path, "k").done == {
+        "case1_day0": ONE,
+        "case2_day0": {},
+    }
+
+
+def test_another_key_begins_anew(path):
+    partial.PartialSubmission(path, "k").add("case1_day0", ONE)
+    other = partial.PartialSubmission(path, "other")
+    assert other.done == {}
+    other.add("case2_day0", {})
+    assert partial.PartialSubmission(path, "other").done == {"case2_day0": {}}
+
+
+@pytest.mark.parametrize("cut", [1, 9])
+def test_a_half_written_last_line_is_ignored_and_written_over(path, cut):
+    kept = partial.PartialSubmission(path, "k")
+    kept.add("case1_day0", ONE)
+    kept.add("case2_day0", ONE)
+    path.write_bytes(path.read_bytes()[:-cut])
+    broken = partial.PartialSubmission(path, "k")
+    assert list(broken.done) == ["case1_day0"]
+    broken.add("case2_day0", ONE)
+    assert list(partial.PartialSubmission(path, "k").done) == [
+        "case1_day0",
+        "case2_day0",
+    ]
+
+
+def test_removed_it_is_gone_and_what_is_done_is_known(path):
+    kept = partial.PartialSubmission(path, "k")
+    kept.add("case1_day0", ONE)
+    kept.remove()
+    assert kept.done == {"case1_day0": ONE}
+    assert not path.exists()

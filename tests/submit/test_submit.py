@@ -1,0 +1,450 @@
+"""Submissions for every kind of test folder."""
+
+import json
+import os
+import shutil
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from competition import pipeline
+from competition import submit as step
+from competition.core import blending, rules
+from competition.core import rle as text_of
+from competition.core.data import images, mask_csv, slices
+from competition.core.experiment import layout, runs
+from competition.net.inference import ensemble
+from competition.submit import event_log, members, stages
+
+
+def submit(finished, data, tmp_path):
+    job, _ = finished
+    out = tmp_path / "submission.csv"
+    summary = pipeline.submit(job.run.files.root, data=data, out=out)
+    return summary, mask_csv.read(out, "predicted"), out
+
+
+def sample_rows(data):
+    rows = mask_csv.read(data / "sample_submission.csv", "predicted")
+    return [(row.id, row.class_name) for row in rows]
+
+
+def test_without_a_test_the_submission_is_its_header(finished, competition, tmp_path):
+    shutil.rmtree(competition / "test")
+    (competition / "sample_submission.csv").write_text("id,class,predicted\n")
+    _, rows, out = submit(finished, competition, tmp_path)
+    assert rows == []
+    assert out.read_text("utf-8") == "id,class,predicted\n"
+
+
+def test_without_test_and_sample_too(finished, competition, tmp_path):
+    shutil.rmtree(competition / "test")
+    (competition / "sample_submission.csv").unlink()
+    assert submit(finished, competition, tmp_path)[1] == []
+
+
+def test_a_sample_without_images_gives_empty_rows(
+    finished, competition, tmp_path, capsys
+):
+    shutil.rmtree(competition / "test")
+    _, rows, _ = submit(finished, competition, tmp_path)
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+    assert {row.rle for row in rows} == {""}
+    assert "they stay empty" in capsys.readouterr().err
+
+
+def test_the_samples_order_is_kept(finished, competition, tmp_path):
+    path = competition / "sample_submission.csv"
+    header, *lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([header, *reversed(lines)]) + "\n")
+    _, rows, _ = submit(finished, competition, tmp_path)
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def test_without_a_sample_every_slice_has_its_rows(finished, competition, tmp_path):
+    (competition / "sample_submission.csv").unlink()
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert len(rows) == 3 * len(images.find(competition, "test")) == summary["rows"]
+
+
+def test_neither_images_nor_training_data_are_needed(finished, competition, tmp_path):
+    shutil.rmtree(competition / "train")
+    (competition / "train.csv").unlink()
+    _, rows, out = submit(finished, competition, tmp_path)
+    assert rows and out.read_bytes() == finished[0].run.files.submission.read_bytes()
+
+
+def test_a_missing_folder_is_an_error(finished, tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere: no such folder\. Check --data"):
+        submit(finished, tmp_path / "nowhere", tmp_path)
+
+
+def as_test(job, competition):
+    """Put the scans that fold 0 held out in place of the test folder."""
+    shutil.rmtree(competition / "test")
+    (competition / "sample_submission.csv").unlink()
+    table = slices.held_out(slices.read(job.dataset.slices), 0)
+    for path in table["path"]:
+        target = competition / path.replace("train/", "test/", 1)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(job.data / path, target)
+    return table
+
+
+def only_fold_0(job, tmp_path):
+    run = layout.RunFiles(tmp_path / "run")
+    shutil.copytree(job.run.files.root, run.root)
+    shutil.rmtree(run.fold(1))
+    return runs.read(run)
+
+
+def test_out_of_fold_and_submit_give_the_same_masks(finished, competition, tmp_path):
+    job, _ = finished
+    table = as_test(job, competition)
+    run = only_fold_0(job, tmp_path)
+    out = tmp_path / "submission.csv"
+    pipeline.submit(run.files.root, data=competition, out=out)
+    decided = rules.read(run.files.decision, run.classes)
+    received = {(row.id, row.class_name): row.rle for row in mask_csv.read(out, None)}
+    assert any(received.values())
+    for scan in slices.scans(table):
+        rows = table[table["scan"] == scan]
+        bits = blending.decide(blending.out_of_fold(job.run, scan), decided)
+        for id, each in zip(rows["id"], bits, strict=True):
+            for index, name in enumerate(run.classes):
+                expected = text_of.encode((each >> index & 1).astype(bool))
+                assert received[id, name] == expected, (id, name)
+
+
+def test_a_damaged_slice_costs_no_other_scan(finished, competition, tmp_path):
+    _, whole, _ = submit(finished, competition, tmp_path)
+    image = images.find(competition, "test")[2]
+    (competition / image.path).write_bytes(b"GIF89a")
+    summary, rows, out = submit(finished, competition, tmp_path)
+    assert summary["events"] == {"unreadable slice": 1}
+    others = [(a, b) for a, b in zip(whole, rows, strict=True)
+              if not a.id.startswith(image.scan)]  # fmt: skip
+    assert all(a == b for a, b in others)
+    lines = out.with_name("submit.log").read_text("utf-8").splitlines()
+    assert lines[0].startswith("warning: unreadable slice: ")
+    assert image.path in lines[0]
+    assert lines[1] == "1 x unreadable slice"
+
+
+@pytest.mark.parametrize("shape", [(17, 91), (3, 2), (70, 1)])
+def test_a_scan_of_one_slice_of_a_size_never_seen(
+    finished, competition, tmp_path, shape
+):
+    scans = competition / "test" / "case9" / "case9_day9" / "scans"
+    scans.mkdir(parents=True)
+    path = scans / f"slice_0001_{shape[1]}_{shape[0]}_1.50_1.50.png"
+    cv2.imwrite(str(path), np.full(shape, 500, np.uint16))
+    (competition / "sample_submission.csv").unlink()
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert summary["events"] == {}
+    own = [row for row in rows if row.id == "case9_day9_slice_0001"]
+    assert len(own) == 3
+    for row in own:
+        text_of.decode(row.rle, shape)
+
+
+def test_an_unknown_class_and_surplus_images_are_counted(
+    finished, competition, tmp_path
+):
+    path = competition / "sample_submission.csv"
+    header, *lines = path.read_text("utf-8").splitlines()
+    path.write_text(
+        "\n".join([header, lines[0], "case1_day1_slice_0001,liver,"]) + "\n"
+    )
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert len(rows) == 2
+    assert set(summary["events"]) == {
+        "unknown class", "id without image", "image without id",
+    }  # fmt: skip
+
+
+def damaged_run(job, tmp_path, *folds):
+    """A copy of the run whose weights of these folds are none."""
+    run = layout.RunFiles(tmp_path / "damaged")
+    shutil.copytree(job.run.files.root, run.root)
+    for fold in folds:
+        run.weights(fold).write_bytes(b"no weights")
+    return run
+
+
+def test_a_model_that_does_not_load_is_left_to_the_others(
+    finished, competition, tmp_path
+):
+    job, _ = finished
+    out = tmp_path / "submission.csv"
+    alone = only_fold_0(job, tmp_path)
+    pipeline.submit(alone.files.root, data=competition, out=out)
+    expected = out.read_bytes()
+    run = damaged_run(job, tmp_path, 1)
+    summary = pipeline.submit(run.root, data=competition, out=out)
+    assert summary["events"] == {"model left out": 1}
+    assert out.read_bytes() == expected
+
+
+def test_without_any_model_the_file_is_empty_valid_and_an_error(
+    finished, competition, tmp_path
+):
+    job, _ = finished
+    run, out = damaged_run(job, tmp_path, 0, 1), tmp_path / "submission.csv"
+    with pytest.raises(ValueError, match=r"is written, but .* no weights of any fold"):
+        pipeline.submit(run.root, data=competition, out=out)
+    rows = mask_csv.read(out, "predicted")
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+    assert {row.rle for row in rows} == {""}
+
+
+def test_where_all_weights_are_gone_the_file_is_empty_and_valid_too(
+    finished, competition, tmp_path
+):
+    job, _ = finished
+    run, out = damaged_run(job, tmp_path, 0, 1), tmp_path / "submission.csv"
+    for fold in (0, 1):
+        run.weights(fold).unlink()
+    with pytest.raises(ValueError, match=r"is written, but .* no weights of any fold"):
+        pipeline.submit(run.root, data=competition, out=out)
+    rows = mask_csv.read(out, "predicted")
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def test_a_scan_that_fails_stays_empty_and_is_tried_again(
+    finished, competition, tmp_path, monkeypatch
+):
+    look, calls = members.LoadedMembers.look, []
+
+    def fail_once(self, volume, wanted):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("the device is lost")
+        return look(self, volume, wanted)
+
+    monkeypatch.setattr(members.LoadedMembers, "look", fail_once)
+    summary, *_ = submit(finished, competition, tmp_path)
+    assert summary["events"] == {"unexpected": 1}
+    assert not summary["complete"]
+    again, _, out = submit(finished, competition, tmp_path)
+    assert again["complete"]
+    assert len(calls) == again["scans"] + 1
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+    assert submit(finished, competition, tmp_path)[0] == again
+    assert len(calls) == again["scans"] + 1
+
+
+def kill_after_one(finished, competition, tmp_path, monkeypatch):
+    """Kill a submission after its first scan, and return the names of those done."""
+    encode, names = stages._encode, []
+
+    def kill(bits, scan, classes):
+        if names:
+            raise KeyboardInterrupt
+        names.append(scan.name)
+        return encode(bits, scan, classes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_encode", kill)
+        with pytest.raises(KeyboardInterrupt):
+            submit(finished, competition, tmp_path)
+    return names
+
+
+def test_a_killed_run_goes_on_at_the_next_scan(
+    finished, competition, tmp_path, monkeypatch
+):
+    encode = stages._encode
+    names = kill_after_one(finished, competition, tmp_path, monkeypatch)
+    seen = []
+    monkeypatch.setattr(
+        stages, "_encode", lambda b, s, c: seen.append(s.name) or encode(b, s, c)
+    )
+    _, _, out = submit(finished, competition, tmp_path)
+    assert names[0] not in seen
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+    assert not out.with_name(".submission.csv.part").exists()
+
+
+class Clock:
+    """Time that passes when told."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
+    """A slice takes 10 s and network; two folds are too slow, one is not."""
+    job, _ = finished
+    clock, look, costs = Clock(), members.LoadedMembers.look, []
+
+    def slow(self, volume, wanted):
+        clock.now += 10 * len(volume) * wanted.cost
+        costs.append(wanted.cost)
+        return look(self, volume, wanted)
+
+    monkeypatch.setattr(members.LoadedMembers, "look", slow)
+    monkeypatch.setattr(
+        members.LoadedMembers, "measure", lambda self, shape, w: 10 * w.cost
+    )
+    out = tmp_path / "submission.csv"
+    found = images.find(competition, "test")
+    seconds = 15 * len(found)
+    summary = step.run(
+        job.run, data=competition, out=out, budget=f"{seconds}s", clock=clock
+    )
+    assert set(costs) == {1}
+    assert summary["events"] == {"effort lowered": 1}
+    assert clock.now <= seconds
+    short = step.run(job.run, data=competition, out=tmp_path / "short" / "s.csv",
+                     budget=f"{seconds * 2 // 5}s", clock=clock)  # fmt: skip
+    assert short["events"]["no time"] >= 1
+    assert not short["complete"]
+    rows = mask_csv.read(tmp_path / "short" / "s.csv", "predicted")
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def slow_down(monkeypatch, seconds):
+    """Every network takes so many seconds a slice more."""
+    look = ensemble.Ensemble.predict_on_batch
+
+    def slow(self, batch):
+        networks = sum(map(len, self.members))
+        time.sleep(seconds * len(batch["stack"]) * networks)
+        return look(self, batch)
+
+    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", slow)
+
+
+def test_folds_are_dropped_where_the_models_are_really_slow(
+    finished, competition, tmp_path, monkeypatch
+):
+    """12 scans of a batch of 8 would take 14 s with two folds, 7 s with one."""
+    first = next((competition / "test").glob("case*/case*_day*/scans"))
+    for case in range(1001, 1011):
+        scans = competition / "test" / f"case{case}" / f"case{case}_day0" / "scans"
+        shutil.copytree(first, scans)
+    (competition / "sample_submission.csv").unlink()
+    slow_down(monkeypatch, 0.075)
+    began = time.monotonic()
+    out = tmp_path / "submission.csv"
+    summary = step.run(finished[0].run, data=competition, out=out, budget="10s")
+    assert time.monotonic() - began < 20
+    assert summary["scans"] == 12 and summary["events"]["effort lowered"] == 1
+    rows = mask_csv.read(out, "predicted")
+    assert len(rows) == 3 * len(images.find(competition, "test"))
+    assert any(row.rle for row in rows)
+
+
+def test_in_time_with_models_that_are_too_slow(
+    finished, competition, tmp_path, monkeypatch
+):
+    job, _ = finished
+    slow_down(monkeypatch, 0.4)
+    out = tmp_path / "submission.csv"
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="no scan could be predicted"):
+        step.run(job.run, data=competition, out=out, budget="2s")
+    assert time.monotonic() - began < 30
+    assert len(mask_csv.read(out, "predicted")) == len(sample_rows(competition))
+    assert event_log.summary(tmp_path / "submit.log")["events"]["no time"] >= 1
+
+
+def test_on_a_full_disk_the_parts_make_room(
+    finished, competition, tmp_path, monkeypatch
+):
+    write, part = mask_csv.write, tmp_path / ".submission.csv.part"
+
+    def full(path, rows):
+        if part.exists():
+            raise OSError(28, "No space left on device")
+        write(path, rows)
+
+    monkeypatch.setattr(mask_csv, "write", full)
+    _, _, out = submit(finished, competition, tmp_path)
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+
+
+def test_a_wrong_budget_is_an_error(finished, competition, tmp_path):
+    with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
+        pipeline.submit(finished[0].run.files.root, data=competition, budget="soon")
+
+
+def test_the_log_ends_with_the_summary(finished, competition, tmp_path):
+    summary, _, out = submit(finished, competition, tmp_path)
+    last = out.with_name("submit.log").read_text("utf-8").splitlines()[-1]
+    assert {**json.loads(last), "valid": True} == summary
+
+
+def test_a_damaged_slice_costs_neither_the_file_nor_the_exit_code(
+    finished, competition, tmp_path
+):
+    image = images.find(competition, "test")[1]
+    (competition / image.path).write_bytes(b"")
+    (competition / image.path).with_name("junk.txt").write_text("", encoding="utf-8")
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert summary["valid"] is True
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def test_a_place_that_cannot_be_written_is_an_error_before_the_work(
+    finished, competition, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(members, "Crew", None)
+    root = finished[0].run.files.root
+    with pytest.raises(ValueError, match="the path of a file, received a folder"):
+        pipeline.submit(root, data=competition, out=tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ValueError, match=r"cannot be written to\. Give another --out"):
+        pipeline.submit(root, data=competition, out=tmp_path / "submission.csv")
+
+
+def test_a_file_that_cannot_be_replaced_costs_no_finished_scan(
+    finished, competition, tmp_path, monkeypatch
+):
+    def fail(path, rows):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mask_csv, "write", fail)
+        with pytest.raises(PermissionError):
+            submit(finished, competition, tmp_path)
+    monkeypatch.setattr(members, "Crew", None)
+    _, _, out = submit(finished, competition, tmp_path)
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+
+
+def test_gone_on_with_and_out_of_time_what_is_done_is_no_error(
+    finished, competition, tmp_path, monkeypatch
+):
+    names = kill_after_one(finished, competition, tmp_path, monkeypatch)
+    out = tmp_path / "submission.csv"
+    root = finished[0].run.files.root
+    summary = pipeline.submit(root, data=competition, out=out, budget="0s")
+    assert summary["events"]["no time"] == summary["scans"] - 1
+    assert not summary["complete"]
+    filled = {row.id for row in mask_csv.read(out, None) if row.rle}
+    assert {images.scan_of(id) for id in filled} <= set(names)
+
+
+def test_a_submission_that_was_changed_is_written_again(
+    finished, competition, tmp_path
+):
+    _, _, out = submit(finished, competition, tmp_path)
+    whole = out.read_bytes()
+    out.write_bytes(whole[:100])
+    assert submit(finished, competition, tmp_path)[0]["valid"]
+    assert out.read_bytes() == whole
+
+
+def test_two_submissions_in_a_folder_keep_their_own_parts(
+    finished, competition, tmp_path
+):
+    other = tmp_path / ".other.csv.part"
+    other.write_text("kept")
+    submit(finished, competition, tmp_path)
+    assert other.read_text() == "kept"

@@ -1,0 +1,228 @@
+"""The training step: folds, their processes, budgets, and what cannot be trained."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from competition import pipeline, train
+from competition.core import files
+from competition.core.data import arrays, slices
+from competition.core.experiment import history
+from competition.machine import process
+from tests import conftest
+
+ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)
+FEW = (
+    *conftest.TINY,
+    "augment.engine=none",
+    "training.epochs=1",
+    "training.fresh_process=true",
+)
+
+
+@pytest.fixture
+def prepared(tiny_phantom, tmp_path):
+    """Open a run on the prepared tiny phantom: prepared(*overrides)."""
+    data = tiny_phantom / "competition"
+    pipeline.prepare(data, work=tmp_path)
+
+    def open_job(*overrides, name=None):
+        return pipeline.open_job(
+            "smoke", data=data, work=tmp_path, overrides=(*FEW, *overrides), name=name
+        )
+
+    return open_job
+
+
+def write_history(job, fold, rows):
+    history.write(job.run.files.history(fold), rows)
+    files.write_bytes(job.run.files.weights(fold), b"weights")
+
+
+def test_folds_in_processes_learn_what_they_learn_in_one(prepared, capfd):
+    here = prepared("training.fresh_process=false", name="here")
+    there = prepared(name="there")
+    done = train.run(here.dataset, here.run)
+    assert train.run(there.dataset, there.run) == done
+    assert done["folds"][1]["finished"] and done["folds"][1]["epochs"] == 1
+    said = capfd.readouterr().err
+    assert "fold 1: epoch 1/1  loss 0." in said
+    assert "Traceback" not in said
+    for fold in (0, 1):
+        states = []
+        for job in (here, there):
+            with np.load(job.run.files.fold(fold) / "state.npz") as stored:
+                states.append({name: stored[name] for name in stored.files})
+        for name in set(states[0]) - {"about"}:
+            np.testing.assert_array_equal(states[0][name], states[1][name])
+
+
+def test_a_fold_is_drawn_every_so_often(prepared):
+    job = prepared("training.samples_every=1", "folds=[0]")
+    train.run(job.dataset, job.run)
+    (picture,) = (job.run.files.fold(0) / "samples").iterdir()
+    assert picture.name == "epoch001.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert list((job.run.files.fold(0) / "tensorboard").glob("events.*"))
+
+
+def test_finished_folds_are_left(prepared, monkeypatch):
+    job = prepared()
+    for fold in (0, 1):
+        write_history(job, fold, [ROW])
+    monkeypatch.setattr(train, "_train", None)
+    monkeypatch.setattr(process, "run_all", lambda codes, places: None)
+    done = train.run(job.dataset, job.run)
+    assert done["folds"][0] == {"epochs": 1, "score": 0.25, "finished": True}
+
+
+def test_a_budget_is_divided_among_the_folds_that_are_left(prepared, monkeypatch):
+    job = prepared("training.fresh_process=false", "folds=[0, 1, 2]")
+    write_history(job, 1, [ROW])
+    given = {}
+
+    def spend(dataset, run, fold, limit):
+        given[fold] = limit.left()
+
+    monkeypatch.setattr(train, "_train", spend)
+    done = train.run(job.dataset, job.run, budget="2h")
+    assert not done["folds"][0]["finished"]
+    # What fold 0 left of its hour is fold 2's.
+    assert given[0] == pytest.approx(3600, abs=5)
+    assert given[2] == pytest.approx(7200, abs=5)
+    with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
+        train.run(job.dataset, job.run, budget="soon")
+
+
+def test_a_budget_of_nothing_says_how_far_it_got(prepared, capsys):
+    job = prepared("folds=[0]", "training.epochs=3")
+    train.run(job.dataset, job.run, budget="0s")
+    assert "fold 0: no time left" in capsys.readouterr().err
+    say = train._Progress(job.run, 0)
+    say.late(2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("fold 0: stopped in time after 2 of 3 epochs. Run the same")
+
+
+def test_several_gpus_take_a_fold_each(prepared, monkeypatch):
+    job = prepared()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    seen = []
+
+    def run_all(codes, places):
+        seen.extend([[code() for code in codes], places])
+
+    monkeypatch.setattr(process, "run_all", run_all)
+    train.run(job.dataset, job.run, budget="1h")
+    codes, places = seen
+    assert places == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    # Both folds run at once, so that each has the whole hour.
+    shares = [float(code.split(", ")[-1].rstrip(")")) for code in codes]
+    assert shares == pytest.approx([3600, 3600], abs=5)
+
+
+def test_a_line_of_progress_has_all_that_one_asks_for(prepared, capsys):
+    job = prepared("training.epochs=10")
+    say = train._Progress(job.run, 3)
+    say.epoch(ROW | {"scoring": 6.0})
+    say.epoch(ROW | {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0})
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "fold 3: epoch 1/10  loss 0.5000  score 0.2500  60.0 s (scoring 10%)"
+        "  9m00s left",
+        "fold 3: epoch 10/10  loss 0.5000  mean 0.5000  60.0 s (scoring 5%)",
+    ]
+
+
+def test_a_fold_that_is_none_of_the_run_is_an_error(prepared):
+    job = prepared()
+    with pytest.raises(
+        ValueError, match=r"--fold 3 is none of the run's folds \[0, 1\]"
+    ):
+        train.run(job.dataset, job.run, fold=3)
+
+
+def test_a_fold_without_positives_says_so_before_the_first_step(prepared):
+    job = prepared("folds=[0]")
+    table = slices.read(job.dataset.slices)
+    for scan in slices.scans(table):
+        masks = np.load(job.dataset.masks(scan))
+        arrays.write(job.dataset.masks(scan), np.zeros_like(masks))
+    with pytest.raises(
+        ValueError, match=r"Fold 0 has no mask to learn from: in its \d+ slices of 3 sc"
+    ):
+        train.run(job.dataset, job.run)
+
+
+def test_a_batch_larger_than_the_data_says_what_fits(prepared):
+    job = prepared("folds=[0]", "training.batch=1000")
+    with pytest.raises(
+        ValueError, match=r"`training\.batch` is 1000, .* Set tr.*=18 or"
+    ):
+        train.run(job.dataset, job.run)
+
+
+def test_more_batches_a_step_than_an_epoch_has_say_what_fits(prepared):
+    job = prepared("folds=[0]", "training.accumulate=5")
+    with pytest.raises(
+        ValueError, match=r"`training\.accumulate` is 5, .* make 4 .* Set tr.*=4 or"
+    ):
+        train.run(job.dataset, job.run)
+
+
+def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
+    job = prepared()
+    table = slices.training(slices.read(job.dataset.slices), 0)
+    store = arrays.Arrays(job.dataset)
+    batches = [train._ids(table, store, job.run.config, number) for number in range(4)]
+    flat = [id for batch in batches for id in batch]
+    assert len(set(flat)) == len(flat) == 16
+    assert set(flat) <= set(table["id"])
+    again = train._ids(table, store, job.run.config, 4)
+    assert set(again) != set(batches[0])
+
+
+def test_the_child_of_a_killed_training_ends_too(prepared):
+    job = prepared("training.epochs=500")
+    code = (
+        "import pathlib; from competition import train; "
+        "from competition.core import layout, runs; "
+        f"train.run(layout.Dataset(pathlib.Path({str(job.dataset.root)!r})), "
+        f"runs.read(layout.Run(pathlib.Path({str(job.run.files.root)!r}))))"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=conftest.ROOT, stderr=subprocess.DEVNULL
+    )
+    path = job.run.files.history(0)
+    wait(lambda: len(history.read(path)) > 1, seconds=180)
+    parent.kill()
+    parent.wait()
+    time.sleep(0.5)
+    done = len(history.read(path))
+    time.sleep(1.5)
+    assert len(history.read(path)) == done < 500
+
+
+def test_a_watched_fold_is_trained_for_as_long_as_one_likes(prepared, monkeypatch):
+    job = prepared("training.epochs=500")
+    path = job.run.files.history(0)
+
+    def one_epoch():
+        return not history.read(path)
+
+    train.watched(job.dataset, job.run, fold=0, limit=None, go_on=one_epoch)
+    assert 0 < len(history.read(path)) < 500
+    finished = prepared(name="finished")
+    write_history(finished, 0, [ROW])
+    monkeypatch.setattr(process, "run_all", None)
+    train.watched(job.dataset, finished.run, fold=0, limit=None, go_on=one_epoch)
+
+
+def wait(until, *, seconds):
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
