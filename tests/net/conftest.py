@@ -40,6 +40,7 @@ def store(tmp_path) -> arrays.Arrays:
 def table() -> pd.DataFrame:
     return pd.DataFrame(
         {
+            "id": [f"case{n}_day0_{i}" for n in range(2) for i in range(DEPTH)],
             "scan": [f"case{n}_day0" for n in range(2) for _ in range(DEPTH)],
             "index": list(range(DEPTH)) * 2,
             "low": 100.0,

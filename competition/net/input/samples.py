@@ -32,6 +32,7 @@ class TrainingSamples:
             else stack_samples.StackSamples
         )
         self.cutter = cutter(table, store, config)
+        self.table = table
         self.config = config
         self.engine = engine
         self.present = np.zeros(len(table), np.int64)
@@ -63,6 +64,13 @@ class TrainingSamples:
         return sampling.order(
             self.present, self.config.sampling, seed=self.config.seed, epoch=epoch
         )
+
+    def ids(self, number: int) -> list[str]:
+        """Return the ids of the slices that batch `number` since epoch 0 is made of."""
+        size = self.config.training.batch
+        epoch, step = divmod(number, self.steps)
+        rows = self.order(epoch)[step * size : (step + 1) * size]
+        return list(self.table["id"].iloc[rows])
 
     def specs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Names, shapes and types of what `batch` returns."""

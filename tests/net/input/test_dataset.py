@@ -6,7 +6,7 @@ import pytest
 from competition.core import geometry, stacks
 from competition.core.experiment import configs
 from competition.net.augment import engines
-from competition.net.input import dataset
+from competition.net.input import dataset, samples
 from tests.net.conftest import DEPTH, TINY
 
 
@@ -63,6 +63,19 @@ def test_without_augmentation_an_epoch_is_every_slice_once(table, store):
         stack = stacks.gather(store.scan(scan), index, (-1, 0, 1))
         expected.add(geometry.fit(stack, plain().geometry).tobytes())
     assert seen == expected
+
+
+def test_the_samples_name_the_slices_of_a_batch(table, store):
+    config = plain()
+    source = samples.TrainingSamples(table, store, config, engine="none")
+    for number, batch in enumerate(batches(table, store, config)):
+        rows = table.set_index("id").loc[source.ids(number)]
+        for stack, scan, index in zip(
+            batch["stack"], rows["scan"], rows["index"], strict=True
+        ):
+            expected = stacks.gather(store.scan(scan), index, (-1, 0, 1))
+            fitted = geometry.fit(expected, config.geometry)
+            np.testing.assert_array_equal(stack, fitted)
 
 
 def test_augmentation_moves_what_the_plain_stream_holds(table, store, tiny):
