@@ -8,7 +8,7 @@ from typing import Any
 
 from competition.core import console, files
 from competition.core.data import arrays, slices
-from competition.core.experiment import configs, history, layout, runs
+from competition.core.experiment import history, layout, runs
 from competition.machine import deadline, process
 from competition.net import devices
 
@@ -157,6 +157,7 @@ def _train(
     chosen = slices.training(table, fold)
     _check(chosen, store, fold)
     scans = validation.HeldOutScans(slices.held_out(table, fold), store, run)
+    data = feed.TrainingData(chosen, store)
     folder = run.files.fold(fold)
     say = _Progress(run, fold)
     with (
@@ -166,7 +167,7 @@ def _train(
         epochs = fitting.fit(
             network,
             run.config,
-            train=functools.partial(feed.training, chosen, store),
+            train=data.batches,
             folder=folder,
             hooks=callbacks.Hooks(
                 score=scans.score,
@@ -175,25 +176,12 @@ def _train(
                 sample=lambda network, epoch: scans.draw(
                     network, folder / "samples" / f"epoch{epoch + 1:03d}.png"
                 ),
-                ids=functools.partial(_ids, chosen, store),
+                ids=lambda config, number: data.ids(number),
             ),
             limit=limit,
         )
     if not _is_over(run, epochs):
         say.late(len(epochs))
-
-
-def _ids(
-    table: Any, store: arrays.Arrays, config: configs.Config, batch: int
-) -> list[str]:
-    """The slices that batch number `batch` since epoch 0 is made of."""
-    from competition.net.input import samples
-
-    source = samples.TrainingSamples(table, store, config, engine="none")
-    epoch, step = divmod(batch, source.steps)
-    size = config.training.batch
-    rows = source.order(epoch)[step * size : (step + 1) * size]
-    return list(table["id"].iloc[rows])
 
 
 def _check(table: Any, store: arrays.Arrays, fold: int) -> None:

@@ -12,6 +12,7 @@ from competition.core import files
 from competition.core.data import arrays, slices
 from competition.core.experiment import history
 from competition.machine import process
+from competition.net.input import dataset
 from tests import conftest
 
 ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)
@@ -176,12 +177,13 @@ def test_more_batches_a_step_than_an_epoch_has_say_what_fits(prepared):
 def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
     job = prepared()
     table = slices.training(slices.read(job.dataset.slices), 0)
-    store = arrays.Arrays(job.dataset)
-    batches = [train._ids(table, store, job.run.config, number) for number in range(4)]
+    data = dataset.TrainingData(table, arrays.Arrays(job.dataset))
+    data.batches(job.run.config)
+    batches = [data.ids(number) for number in range(4)]
     flat = [id for batch in batches for id in batch]
     assert len(set(flat)) == len(flat) == 16
     assert set(flat) <= set(table["id"])
-    again = train._ids(table, store, job.run.config, 4)
+    again = data.ids(4)
     assert set(again) != set(batches[0])
 
 
@@ -189,9 +191,9 @@ def test_the_child_of_a_killed_training_ends_too(prepared):
     job = prepared("training.epochs=500")
     code = (
         "import pathlib; from competition import train; "
-        "from competition.core import layout, runs; "
-        f"train.run(layout.Dataset(pathlib.Path({str(job.dataset.root)!r})), "
-        f"runs.read(layout.Run(pathlib.Path({str(job.run.files.root)!r}))))"
+        "from competition.core.experiment import layout, runs; "
+        f"train.run(layout.DatasetFiles(pathlib.Path({str(job.dataset.root)!r})), "
+        f"runs.read(layout.RunFiles(pathlib.Path({str(job.run.files.root)!r}))))"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code], cwd=conftest.ROOT, stderr=subprocess.DEVNULL

@@ -28,6 +28,27 @@ PREFETCH = 4
 Batch = dict[str, tf.Tensor]
 
 
+class TrainingData:
+    """The slices that a fold learns from: their batches, and the names in a batch."""
+
+    def __init__(self, table: "pd.DataFrame", store: arrays.Arrays) -> None:
+        self.table, self.store = table, store
+
+    def batches(
+        self, config: configs.Config, *, first_epoch: int = 0
+    ) -> tf.data.Dataset:
+        """Return all batches from `first_epoch` to the last epoch, augmented."""
+        engine = engines.engine(config.augment)
+        self.source = samples.TrainingSamples(
+            self.table, self.store, config, engine=engine
+        )
+        return _batches(self.source, config, first_epoch=first_epoch)
+
+    def ids(self, number: int) -> list[str]:
+        """Return the slices of batch `number` since epoch 0 of the last `batches`."""
+        return list(self.table["id"].iloc[self.source.rows(number)])
+
+
 def training(
     table: "pd.DataFrame",
     store: arrays.Arrays,
@@ -35,13 +56,18 @@ def training(
     *,
     first_epoch: int = 0,
 ) -> tf.data.Dataset:
+    """Return the batches of `TrainingData` where nobody asks for their slices."""
+    return TrainingData(table, store).batches(config, first_epoch=first_epoch)
+
+
+def _batches(
+    source: samples.TrainingSamples, config: configs.Config, *, first_epoch: int
+) -> tf.data.Dataset:
     """All batches from `first_epoch` to the last epoch, augmented.
 
     A batch is a function of (seed, epoch, position) alone. Every epoch has as many:
     the last, incomplete one is dropped.
     """
-    engine = engines.engine(config.augment)
-    source = samples.TrainingSamples(table, store, config, engine=engine)
     specs = source.specs()
     # Indices are shuffled, not images.
     last = config.training.epochs * source.steps
@@ -50,7 +76,7 @@ def training(
         lambda number: tuple(source.batch(int(number)).values()),
         tuple(dtype for _, dtype in specs.values()),
     )
-    finish = _addons(config.augment) if engine == "addons" else dict
+    finish = _addons(config.augment) if source.engine == "addons" else dict
 
     def element(number: tf.Tensor) -> dict[str, tf.Tensor]:
         values = zip(specs.items(), gather(number), strict=True)

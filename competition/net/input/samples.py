@@ -76,6 +76,12 @@ class TrainingSamples:
         """Names, shapes and types of what `batch` returns."""
         return {name: (each.shape, each.dtype) for name, each in self.batch(0).items()}
 
+    def rows(self, number: int) -> np.ndarray:
+        """Return the rows of the table that batch `number` since epoch 0 is made of."""
+        epoch, step = divmod(number, self.steps)
+        size = self.config.training.batch
+        return self.order(epoch)[step * size : (step + 1) * size]
+
     def batch(self, number: int) -> dict[str, np.ndarray]:
         """Batch `number` since epoch 0: stack, bits, window, and what was drawn.
 
@@ -85,7 +91,7 @@ class TrainingSamples:
         size = self.config.training.batch
         epoch, step = divmod(number, self.steps)
         positions = range(step * size, (step + 1) * size)
-        rows = self.order(epoch)[positions.start : positions.stop]
+        rows = self.rows(number)
         stack, bits = self._stacks.take(), self._bits.take()
         windows = []
         for place, (row, position) in enumerate(zip(rows, positions, strict=True)):
