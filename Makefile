@@ -9,13 +9,18 @@ PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
 KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
-REQUIREMENTS := requirements.txt
-TESTS ?= tests
-# What is also tested on the JAX backend: networks, losses, augmentation, metric.
-ON_JAX := $(addprefix tests/net/, networks augment training/test_losses.py \
-  training/test_step.py training/test_schedules.py training/test_checkpoint.py) \
-  tests/core/test_metric.py
-# Most of the time is compiling: not as thoroughly as by default.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# While one edits: what needs no network trained and no framework loaded.
+QUICK ?= tests/core tests/decide tests/prepare tests/ledger tests/machine \
+  tests/test_imports.py tests/test_score.py tests/test_validate.py
+# What another backend of Keras alone can break, and what newer releases alone can.
+ON_JAX := $(addprefix tests/net/, networks/test_networks.py augment/test_engines.py \
+  training/test_losses.py training/test_step.py training/test_schedules.py \
+  training/test_checkpoint.py)
+ON_LATEST := tests/core tests/prepare tests/study/search tests/test_pipeline.py \
+  tests/test_report.py tests/net/networks/test_networks.py tests/net/input \
+  tests/net/augment tests/net/training/test_fitting.py tests/net/training/test_checkpoint.py
+# Most of the time is compiling: XLA optimises less than by default.
 JAX := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=1
 
 ifdef DATA
@@ -26,18 +31,38 @@ TRUTH := $(PHANTOM)/solution.csv
 MAKE_PHANTOM := phantom
 endif
 
-.PHONY: help setup phantom run test test-jax lint soak bench test-latest kernel clean
+.PHONY: help setup setup-tests phantom run quick test test-jax lint soak bench \
+  test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
-setup: $(READY) ## make .venv and install the pinned packages
+setup: $(READY) ## make .venv and install what runs
+setup-tests: $(VENV)/ready-tests ## install what tests and benchmarks need as well
 
-$(READY): $(REQUIREMENTS)
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+# uv downloads and unpacks in parallel, in a quarter of pip's time. Where it cannot be
+# had, or does not reach the package index that pip is set up for, pip installs.
+install = echo "installing $(1)"; \
+  { $(BIN)/python -m pip install -qq --disable-pip-version-check uv==0.13.9 \
+  && $(BIN)/uv pip install --python $(BIN)/python -r $(1); } \
+  || { echo "uv cannot install here; pip does, which takes longer"; \
+  $(BIN)/python -m pip install --disable-pip-version-check -r $(1); }
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
-	touch $(READY)
+
+$(READY): requirements.txt | $(BIN)/python
+	@$(call install,requirements.txt)
+	@touch $@
+
+$(VENV)/ready-tests: tests/requirements.txt kernels/requirements.txt $(READY)
+	@$(call install,tests/requirements.txt)
+	@touch $@
+
+$(VENV)/ready-kaggle: kernels/requirements.txt $(READY)
+	@$(call install,kernels/requirements.txt)
+	@touch $@
 
 phantom: setup
 	$(BIN)/python -m competition phantom $(PHANTOM) --small
@@ -45,28 +70,36 @@ phantom: setup
 run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPERIMENT=unet for the real thing
 	$(BIN)/python -m competition run --data "$(DATA)" --work "$(WORK)" --experiment "$(EXPERIMENT)" $(if $(TRUTH),--truth "$(TRUTH)")
 
-test: setup lint test-jax ## all tests, lint and types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+quick: setup-tests ## lint, and the tests that take under a minute; QUICK=files for others
+	$(BIN)/ruff check .
+	$(PYTEST) -x $(QUICK)
 
-test-jax: setup ## networks, losses and metric on the JAX backend
-	$(JAX) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ON_JAX)
+test: setup-tests lint test-jax ## all tests, lint and types
+	$(PYTEST)
 
-lint: setup     ## ruff and mypy
+test-jax: setup-tests ## what the JAX backend alone can break
+	$(JAX) $(PYTEST) $(ON_JAX)
+
+lint: setup-tests ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-soak: setup     ## the tests that kill and resume, at full size
-	SOAK=1 $(BIN)/python -m pytest tests/soak
+soak: setup-tests ## the tests that kill and resume, and all smoke seeds, at full size
+	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py
 
-bench: setup    ## the benchmarks; BENCH=name for one
+bench: setup-tests ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m bench $(BENCH)
 
-test-latest:    ## the tests on the newest releases; TESTS=folders for a part of them
-	$(MAKE) setup VENV=.venv-latest REQUIREMENTS=tests/latest.txt
-	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
+test-latest:    ## what the newest releases alone can break; TESTS=tests for all
+	$(MAKE) .venv-latest/ready-latest VENV=.venv-latest
+	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(or $(TESTS),$(ON_LATEST))
 
-kernel: setup   ## a trained run as dataset and kernel for Kaggle; KAGGLE_USER=you EXPERIMENT=unet
+$(VENV)/ready-latest: tests/latest.txt | $(BIN)/python
+	@$(call install,tests/latest.txt)
+	@touch $@
+
+kernel: $(VENV)/ready-kaggle ## a trained run as dataset and kernel for Kaggle; KAGGLE_USER=you EXPERIMENT=unet
 	$(BIN)/python -m competition kernel build --work "$(WORK)" --experiment "$(EXPERIMENT)" --user "$(KAGGLE_USER)"
 
 clean:          ## remove the environments and caches; what is in work/ stays

@@ -267,7 +267,11 @@ def test_the_pins_are_those_of_kaggles_image():
 
 def test_the_newest_releases_are_of_what_is_required():
     newest = versions(ROOT / "tests" / "latest.txt")
-    assert newest.keys() == versions(ROOT / "requirements.txt").keys()
+    paths = "requirements.txt", "tests/requirements.txt", "kernels/requirements.txt"
+    pinned = [set(versions(ROOT / path)) for path in paths]
+    assert newest.keys() == set.union(*pinned)
+    # Each package has one pin.
+    assert len(newest) == sum(map(len, pinned))
 
 
 def test_the_client_that_is_asked_for_is_the_images():
