@@ -6,6 +6,7 @@ import typer
 
 from competition.commands import kernel, ledger, sources, steps, study
 from competition.core import console
+from competition.machine import process
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -22,7 +23,10 @@ def _about() -> None:
 
 
 def main() -> None:
-    """Run a command; a fault is a message and exit code 1, never a traceback."""
+    """Run a command; an error is a message and exit code 1, never a traceback."""
+    if process.is_child():
+        process.run_as_child(app)
+        return
     try:
         app()
     except (ValueError, OSError) as error:

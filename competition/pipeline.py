@@ -1,8 +1,8 @@
-"""The table of steps, and the two calls that kernels and notebooks make."""
+"""The steps of a run in their order, and the calls that kernels and notebooks make."""
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+import time
 from typing import Any
 
 from competition import decide as decide_step
@@ -20,59 +20,72 @@ from competition.machine import deadline
 from competition.study.search import space
 
 WORK = pathlib.Path("work")
-# Of a budget, what predicting and deciding after training may need.
+# The share of a budget that predicting and deciding after training may need.
 AFTER_TRAINING = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """What the steps of one run work on."""
+    """The data and the run that the steps work on."""
 
     data: pathlib.Path
     dataset: layout.DatasetFiles
     run: runs.Run
     truth: pathlib.Path | None = None
-    fold: int | None = None
-    budget: str | None = None
 
 
-def _train(job: Job) -> dict[str, Any]:
-    return train_step.run(job.dataset, job.run, fold=job.fold, budget=job.budget)
+def run(
+    experiment: str,
+    *,
+    data: pathlib.Path | str,
+    work: pathlib.Path | str = WORK,
+    options: prepare_step.PrepareOptions | None = None,
+    overrides: tuple[str, ...] = (),
+    name: str | None = None,
+    truth: pathlib.Path | None = None,
+    fold: int | None = None,
+    budget: str | None = None,
+    clock: deadline.Clock = time.monotonic,
+) -> dict[str, Any]:
+    """Take every step from `prepare` to `report`; what is done is not done again.
 
-
-def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
-    """Validate a submission where there is a sample; faults are warned of.
-
-    Not raised: in a blind run a file with a faulty row is worth more than none.
+    It ends after `train` where only one `fold` is asked for, or where the `budget` was
+    not enough for all folds, or left too little for the other steps: the next call goes
+    on from there. `submit` measures a budget of its own.
     """
-    sample = data / "sample_submission.csv"
-    try:
-        if not sample.is_file() or not mask_csv.read(sample, "predicted"):
-            console.note("validate: sample_submission.csv has no rows to compare with")
-            return {"ok": None}
-        result = validate_step.run(path, data=data)
-    except (ValueError, OSError) as error:
-        console.warn(f"{path} cannot be validated: {error}")
-        return {"ok": None}
-    for fault in result["faults"][: problems.SHOWN]:
-        console.warn(f"{path}, row {fault['row']}: {fault['fault']}")
-    return result
-
-
-def _score(job: Job) -> dict[str, Any]:
-    return score_step.of_run(job.dataset, job.run, data=job.data, truth=job.truth)
-
-
-# After `prepare`, which makes the data set that a job needs.
-STEPS: dict[str, Callable[[Job], dict[str, Any]]] = {
-    "train": _train,
-    "predict": lambda job: predict_step.run(job.dataset, job.run),
-    "decide": lambda job: decide_step.run(job.dataset, job.run),
-    "submit": lambda job: submit_step.run(job.run, data=job.data, budget=job.budget),
-    "validate": lambda job: _validate(job.run.files.submission, job.data),
-    "score": _score,
-    "report": lambda job: report_step.run(job.dataset, job.run),
-}
+    data, work = pathlib.Path(data), pathlib.Path(work)
+    limit = deadline.start(budget, clock)
+    reserve = AFTER_TRAINING * deadline.parse(budget) if budget else 0.0
+    # An error in the experiment is told before the minutes that preparing takes.
+    configs.load(experiment, overrides)
+    results = {"prepare": prepare(data, work=work, options=options)}
+    job = open_job(
+        experiment, data=data, work=work, overrides=overrides, name=name, truth=truth
+    )
+    console.note("== train")
+    # Preparing took its share of the budget.
+    left = deadline.budget(limit)
+    trained = train_step.run(job.dataset, job.run, fold=fold, budget=left)
+    results["train"] = trained
+    if fold is not None or not all(f["finished"] for f in trained["folds"].values()):
+        console.note("training goes on with the next call")
+        return results
+    if limit and not limit.allows(reserve):
+        console.note("the time is nearly over: the next call goes on with `predict`")
+        return results
+    console.note("== predict")
+    results["predict"] = predict_step.run(job.dataset, job.run)
+    console.note("== decide")
+    results["decide"] = decide_step.run(job.dataset, job.run)
+    console.note("== submit")
+    results["submit"] = submit_step.run(job.run, data=data, budget=budget)
+    console.note("== validate")
+    results["validate"] = _validate(job.run.files.submission, data)
+    console.note("== score")
+    results["score"] = score_step.of_run(job.dataset, job.run, data=data, truth=truth)
+    console.note("== report")
+    results["report"] = report_step.run(job.dataset, job.run)
+    return results
 
 
 def prepare(
@@ -102,50 +115,18 @@ def open_job(
     return Job(data, dataset, runs.start(dataset, name, wanted), truth)
 
 
-def run(
-    experiment: str,
-    *,
-    data: pathlib.Path | str,
-    work: pathlib.Path | str = WORK,
-    options: prepare_step.PrepareOptions | None = None,
-    overrides: tuple[str, ...] = (),
-    name: str | None = None,
-    truth: pathlib.Path | None = None,
-    fold: int | None = None,
-    budget: str | None = None,
-) -> dict[str, Any]:
-    """Take every step from `prepare` to `report`; what is done is not done again.
-
-    It ends after `train` where only one `fold` is asked for, or where the `budget` was
-    not enough for all of them, or left too little for what follows: the next call goes
-    on from there. `submit` measures a budget of its own.
-    """
-    data, work = pathlib.Path(data), pathlib.Path(work)
-    seconds = deadline.parse(budget) if budget else 0.0
-    limit = deadline.Deadline(seconds) if budget else None
-    configs.load(experiment, overrides)
-    results = {"prepare": prepare(data, work=work, options=options)}
-    job = open_job(
-        experiment, data=data, work=work, overrides=overrides, name=name, truth=truth
-    )
-    job = dataclasses.replace(job, fold=fold, budget=budget)
-    for step, take in STEPS.items():
-        console.note(f"== {step}")
-        if step == "train" and limit:
-            # Preparing took its share.
-            left = f"{max(0, int(limit.left()))}s"
-            results[step] = take(dataclasses.replace(job, budget=left))
-        else:
-            results[step] = take(job)
-        if step == "train" and not _is_trained(job, results[step]):
-            console.note("training goes on with the next call")
-            break
-        if step == "train" and limit and not limit.allows(AFTER_TRAINING * seconds):
-            console.note(
-                "the time is nearly over: the next call goes on with `predict`"
-            )
-            break
-    return results
+def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
+    """Open a run by its folder, which lies in that of its prepared data set."""
+    run = runs.read(layout.RunFiles(folder))
+    # Not resolved: on Kaggle the folder of a data set's runs is a link elsewhere.
+    above = map(layout.DatasetFiles, folder.absolute().parents)
+    dataset = next((d for d in above if d.manifest.is_file()), None)
+    if dataset is None:
+        raise ValueError(
+            f"{folder}: no folder above holds a prepared data set (manifest.json). "
+            "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
+        )
+    return dataset, runs.start(dataset, run.name, run.config, place=run.files)
 
 
 def search(
@@ -159,7 +140,7 @@ def search(
     budget: str | None = None,
 ) -> dict[str, Any]:
     """Search better values for an experiment on prepared data; see `search.run`."""
-    limit = deadline.Deadline(deadline.parse(budget)) if budget else None
+    limit = deadline.start(budget)
     plan = space.load(experiment, overrides)
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
@@ -174,11 +155,6 @@ def search(
         count=trials,
         limit=limit,
     )
-
-
-def _is_trained(job: Job, summary: dict[str, Any]) -> bool:
-    finished = all(fold["finished"] for fold in summary["folds"].values())
-    return finished and job.fold is None
 
 
 def submit(
@@ -199,3 +175,22 @@ def submit(
     )
     valid = _validate(pathlib.Path(summary["submission"]), data)["ok"]
     return {**summary, "valid": valid}
+
+
+def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
+    """Validate a submission where the sample has rows; warn of its faults.
+
+    They are not raised: in a blind run a file with a faulty row is better than none.
+    """
+    sample = data / "sample_submission.csv"
+    try:
+        if not sample.is_file() or not mask_csv.read(sample, "predicted"):
+            console.note("validate: sample_submission.csv has no rows to compare with")
+            return {"ok": None}
+        result = validate_step.run(path, data=data)
+    except (ValueError, OSError) as error:
+        console.warn(f"{path} cannot be validated: {error}")
+        return {"ok": None}
+    for fault in result["faults"][: problems.SHOWN]:
+        console.warn(f"{path}, row {fault['row']}: {fault['fault']}")
+    return result

@@ -52,6 +52,8 @@ def test_help_lists_every_command(call):
             "unable to parse string as an integer",
         ),
         (["submit", "--data", "x"], "either --experiment or --run"),
+        (["train", "--data", "x"], "either --data and --experiment, or --run alone"),
+        (["train", "--run", "x", "--name", "y"], "or --run alone"),
     ],
 )
 def test_a_wrong_call_is_exit_code_2(call, arguments, message):

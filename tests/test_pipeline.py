@@ -1,11 +1,15 @@
 """A whole run, its resumption, and the calls that kernels make."""
 
+import pathlib
 import shutil
 
 import numpy as np
 import pytest
 
 from competition import pipeline
+from competition import predict as predict_step
+from competition import prepare as prepare_step
+from competition import train as train_step
 from competition.core import files, probabilities
 from competition.core.data import mask_csv, slices
 from competition.core.experiment import configs, layout, runs
@@ -20,7 +24,10 @@ def test_a_run_makes_every_file_of_the_design(finished):
     for fold in (0, 1):
         made = {path.name for path in place.fold(fold).iterdir()}
         assert made >= {"best.weights.h5", "state.npz", "history.csv"}
-    assert list(results) == ["prepare", *pipeline.STEPS]
+    assert list(results) == [
+        "prepare", "train", "predict", "decide", "submit", "validate", "score",
+        "report",
+    ]  # fmt: skip
     assert results["validate"]["ok"] is True
     hidden = [path.name for path in job.dataset.root.rglob(".*")]
     assert all(name.endswith(".lock") for name in hidden), "nothing half-written"
@@ -114,52 +121,94 @@ def test_unprepared_data_says_what_to_do(competition, tmp_path):
         pipeline.open_job("smoke", data=competition, work=tmp_path / "none")
 
 
-def test_the_time_that_preparing_takes_is_part_of_the_budget(
-    competition, tmp_path, monkeypatch
-):
-    passed, told = [0.0], []
-    timed = pipeline.deadline.Deadline
-    monkeypatch.setattr(
-        pipeline.deadline, "Deadline", lambda seconds: timed(seconds, lambda: passed[0])
-    )
-    prepare = pipeline.prepare
+def test_a_run_is_opened_by_its_folder(finished, tmp_path, monkeypatch):
+    job, _ = finished
+    assert pipeline.open_run(job.run.files.root) == (job.dataset, job.run)
+    monkeypatch.chdir(job.dataset.root)
+    dataset, run = pipeline.open_run(pathlib.Path("runs", "smoke"))
+    assert (dataset, run.name) == (job.dataset, "smoke")
+    moved = tmp_path / "elsewhere"
+    files.write_json(moved / "config.json", files.read_json(job.run.files.config))
+    with pytest.raises(ValueError, match=r"no folder above holds a prepared data set"):
+        pipeline.open_run(moved)
+    with pytest.raises(ValueError, match=r"config\.json: not found\. --run expects"):
+        pipeline.open_run(tmp_path)
 
-    def slow(*arguments, **options):
-        passed[0] += 600
+
+def test_a_run_whose_folder_is_linked_elsewhere_is_opened(finished, tmp_path):
+    job, _ = finished
+    dataset = layout.DatasetFiles(tmp_path / "work" / "set")
+    dataset.root.mkdir(parents=True)
+    shutil.copy(job.dataset.manifest, dataset.manifest)
+    elsewhere = tmp_path / "output" / "smoke" / "config.json"
+    files.write_json(elsewhere, files.read_json(job.run.files.config))
+    (dataset.root / "runs").symlink_to(tmp_path / "output", target_is_directory=True)
+    found, run = pipeline.open_run(dataset.run("smoke").root)
+    assert (found, run.config) == (dataset, job.run.config)
+
+
+def test_a_run_on_data_that_was_prepared_anew_is_not_opened(finished, tmp_path):
+    job, _ = finished
+    dataset = layout.DatasetFiles(tmp_path / "set")
+    manifest = files.read_json(job.dataset.manifest) | {"fingerprint": "f00d"}
+    files.write_json(dataset.manifest, manifest)
+    shutil.copytree(job.run.files.fold(0), dataset.run("smoke").fold(0))
+    shutil.copy(job.run.files.config, dataset.run("smoke").config)
+    with pytest.raises(ValueError, match=r"made on other data or folds \(fing.* f00d"):
+        pipeline.open_run(dataset.run("smoke").root)
+
+
+@pytest.fixture
+def timed(competition, tmp_path, monkeypatch):
+    """A run whose steps take the seconds of `takes`: (call, takes, calls, passed)."""
+    passed, calls = [0.0], []
+    takes = {"prepare": 0.0, "train": 0.0}
+    prepare = prepare_step.run
+
+    def slow_prepare(*arguments, **options):
+        passed[0] += takes["prepare"]
         return prepare(*arguments, **options)
 
     def train(dataset, run, *, fold, budget):
-        told.append(budget)
-        return {"folds": {fold: {"finished": True}}}
+        calls.append(("train", budget))
+        passed[0] += takes["train"]
+        return {"folds": {0: {"finished": True}}}
 
-    monkeypatch.setattr(pipeline, "prepare", slow)
-    monkeypatch.setattr(pipeline.train_step, "run", train)
+    def predict(dataset, run):
+        calls.append(("predict", None))
+        raise Reached
+
+    monkeypatch.setattr(prepare_step, "run", slow_prepare)
+    monkeypatch.setattr(train_step, "run", train)
+    monkeypatch.setattr(predict_step, "run", predict)
     asked = dict(data=competition, work=tmp_path / "work", overrides=conftest.TINY)
-    pipeline.run("smoke", **asked, fold=0, budget="1h")
-    assert told == ["3000s"]
+
+    def call(**more):
+        return pipeline.run("smoke", **asked, **more, clock=lambda: passed[0])
+
+    return call, takes, calls, passed
+
+
+class Reached(Exception):
+    """The step after training was begun."""
+
+
+def test_the_time_that_preparing_takes_is_part_of_the_budget(timed):
+    call, takes, calls, passed = timed
+    takes["prepare"] = 600
+    call(fold=0, budget="1h")
+    assert calls == [("train", "3000s")]
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
-        pipeline.run("smoke", **asked, budget="soon")
+        call(budget="soon")
     assert passed == [600]
 
 
-def test_where_training_leaves_hardly_any_time_the_next_call_goes_on(
-    competition, tmp_path, monkeypatch, capsys
-):
-    passed, taken = [0.0], []
-    timed = pipeline.deadline.Deadline
-    monkeypatch.setattr(
-        pipeline.deadline, "Deadline", lambda seconds: timed(seconds, lambda: passed[0])
-    )
-
-    def train(job):
-        passed[0] += 3300
-        return {"folds": {0: {"finished": True}}}
-
-    steps = {"train": train, "predict": lambda job: taken.append("predict")}
-    monkeypatch.setattr(pipeline, "STEPS", steps)
-    asked = dict(data=competition, work=tmp_path / "work", overrides=conftest.TINY)
-    pipeline.run("smoke", **asked, budget="1h")
-    assert taken == []
+def test_where_training_leaves_hardly_any_time_the_next_call_goes_on(timed, capsys):
+    call, takes, calls, _ = timed
+    takes["train"] = 3300
+    call(budget="1h")
+    assert [step for step, _ in calls] == ["train"]
     assert "the next call goes on with `predict`" in capsys.readouterr().err
-    pipeline.run("smoke", **asked, budget="2h")
-    assert taken == ["predict"]
+    with pytest.raises(Reached):
+        call(budget="2h")
+    assert [step for step, _ in calls] == ["train", "train", "predict"]

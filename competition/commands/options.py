@@ -11,6 +11,16 @@ Data = Annotated[Path, typer.Option("--data", help="The unpacked competition fol
 Experiment = Annotated[
     str, typer.Option("--experiment", help="A name or the path of a .toml file.")
 ]
+# Where the folder of a run can be given instead of an experiment.
+DataOfExperiment = Annotated[
+    Path | None, typer.Option("--data", help="The unpacked competition folder.")
+]
+ExperimentOrRun = Annotated[
+    str | None, typer.Option("--experiment", help="The run of this experiment.")
+]
+RunFolder = Annotated[
+    Path | None, typer.Option("--run", help="Or the folder of a run.")
+]
 Work = Annotated[Path, typer.Option("--work", help="Where files are kept.")]
 Set = Annotated[
     list[str] | None,

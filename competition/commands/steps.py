@@ -1,11 +1,14 @@
-"""The steps, each a command, and `run`, which takes them all."""
+"""The commands of the steps, in their order, and `run`, which takes them all."""
 
 import pathlib
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from competition.commands import options, output
+
+if TYPE_CHECKING:
+    from competition import pipeline
 
 app = typer.Typer()
 
@@ -42,8 +45,9 @@ def prepare(
 
 @app.command()
 def train(
-    data: options.Data,
-    experiment: options.Experiment,
+    data: options.DataOfExperiment = None,
+    experiment: options.ExperimentOrRun = None,
+    run: options.RunFolder = None,
     work: options.Work = options.WORK,
     fold: options.Fold = None,
     budget: options.Budget = None,
@@ -51,46 +55,61 @@ def train(
     name: options.Name = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train the experiment's folds; a killed training goes on where it was."""
+    """Train the experiment's folds; a killed training goes on where it stopped.
+
+    Or those of the run in a folder, which knows its experiment and its data.
+    """
+    from competition import pipeline
     from competition import train as step
 
-    job = _job(data, experiment, work, override, name)
-    trained = step.run(job.dataset, job.run, fold=fold, budget=budget)
+    if run is not None and not (data or experiment or override or name):
+        dataset, opened = pipeline.open_run(run)
+    elif run is None and data is not None and experiment is not None:
+        job = _job(data, experiment, work, override, name)
+        dataset, opened = job.dataset, job.run
+    else:
+        raise typer.BadParameter("give either --data and --experiment, or --run alone")
+    trained = step.run(dataset, opened, fold=fold, budget=budget)
     output.result(trained, as_json)
 
 
-def _add_step(step: str, about: str) -> None:
-    """Add the command of a step that takes nothing but a run."""
+@app.command()
+def predict(
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = options.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Predict every training scan by the fold that held it out."""
+    from competition import predict as step
 
-    @app.command(step, help=about)
-    def take(
-        data: options.Data,
-        experiment: options.Experiment,
-        work: options.Work = options.WORK,
-        override: options.Set = None,
-        name: options.Name = None,
-        as_json: options.Json = False,
-    ) -> None:
-        from competition import pipeline
-
-        job = _job(data, experiment, work, override, name)
-        output.result(pipeline.STEPS[step](job), as_json)
+    job = _job(data, experiment, work, override, name)
+    output.result(step.run(job.dataset, job.run), as_json)
 
 
-_add_step("predict", "Predict every training scan by the fold that held it out.")
-_add_step("decide", "Find the rule that turns probabilities into masks.")
-_add_step("report", "Write the page about a run.")
+@app.command()
+def decide(
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = options.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Find the rule that turns probabilities into masks."""
+    from competition import decide as step
+
+    job = _job(data, experiment, work, override, name)
+    output.result(step.run(job.dataset, job.run), as_json)
 
 
 @app.command()
 def submit(
     data: options.Data,
-    experiment: Annotated[
-        str | None, typer.Option("--experiment", help="The run of this experiment.")
-    ] = None,
-    run: Annotated[
-        pathlib.Path | None, typer.Option("--run", help="Or the folder of a run.")
-    ] = None,
+    experiment: options.ExperimentOrRun = None,
+    run: options.RunFolder = None,
     work: options.Work = options.WORK,
     out: Annotated[
         pathlib.Path | None,
@@ -154,6 +173,22 @@ def score(
 
 
 @app.command()
+def report(
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = options.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the page about a run."""
+    from competition import report as step
+
+    job = _job(data, experiment, work, override, name)
+    output.result(step.run(job.dataset, job.run), as_json)
+
+
+@app.command()
 def run(
     data: options.Data,
     experiment: options.Experiment,
@@ -201,7 +236,7 @@ def _job(
     work: pathlib.Path,
     override: list[str] | None,
     name: str | None,
-) -> Any:
+) -> "pipeline.Job":
     from competition import pipeline
 
     return pipeline.open_job(

@@ -1,1 +1,1 @@
-"""Where it runs: the devices that are there, and the time that is left."""
+"""The machine a step runs on: its GPUs, its processes, and the time that is left."""

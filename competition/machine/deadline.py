@@ -1,4 +1,4 @@
-"""A budget of time, and what is left of it."""
+"""A budget of time, and the part of it that is left."""
 
 import re
 import time
@@ -6,6 +6,31 @@ from collections.abc import Callable
 
 Clock = Callable[[], float]
 SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+class Deadline:
+    """The moment at which a budget of seconds, begun now, is used up."""
+
+    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.end = clock() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left; below 0 after the deadline."""
+        return self.end - self.clock()
+
+    def allows(self, seconds: float) -> bool:
+        """Return whether work of `seconds`, begun now, would end in time."""
+        return self.left() >= seconds
+
+    def share(self, parts: int) -> "Deadline":
+        """Return the deadline of the first of `parts` equal parts of the time left."""
+        return Deadline(self.left() / parts, self.clock)
+
+
+def start(budget: str | None, clock: Clock = time.monotonic) -> Deadline | None:
+    """Return the deadline of a budget such as "8h30m" that begins now; None: no end."""
+    return Deadline(parse(budget), clock) if budget else None
 
 
 def parse(text: str) -> float:
@@ -19,6 +44,11 @@ def parse(text: str) -> float:
     return float(sum(int(number) * SECONDS[unit] for number, unit in parts))
 
 
+def budget(limit: Deadline | None) -> str | None:
+    """Write the time that is left as a budget, in whole seconds; None: no end."""
+    return f"{max(0, int(limit.left()))}s" if limit else None
+
+
 def show(seconds: float) -> str:
     """Write seconds as a person would: "8h30m", "12m" or "45s"."""
     whole = max(0, round(seconds))
@@ -26,23 +56,3 @@ def show(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02d}m"
     return f"{minutes}m{whole % 60:02d}s" if minutes else f"{whole}s"
-
-
-class Deadline:
-    """The moment at which a budget of seconds, begun now, is used up."""
-
-    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
-        self.clock = clock
-        self.end = clock() + seconds
-
-    def left(self) -> float:
-        """The seconds that are left; below 0 when it is over."""
-        return self.end - self.clock()
-
-    def allows(self, seconds: float) -> bool:
-        """Whether work of so many seconds would end in time."""
-        return self.left() >= seconds
-
-    def share(self, parts: int) -> "Deadline":
-        """The deadline of the first of so many equal parts of what is left."""
-        return Deadline(self.left() / parts, self.clock)

@@ -1,4 +1,4 @@
-"""Work in fresh processes: their memory comes back, and they end with their parent."""
+"""Commands in processes of their own: their memory comes back, they end with ours."""
 
 import json
 import os
@@ -9,40 +9,45 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 PACKAGE = pathlib.Path(__file__).parents[2]
+# Set in the environment of a process that `run_all` started.
+CHILD = "COMPETITION_CHILD"
 POLL_SECONDS = 0.1
 # Not the lowest: what holds the interpreter must get on, even on a full machine.
 LATER = 10
 
 
 def step_back() -> None:
-    """Let all other threads go before this one where processors are short."""
+    """Give way to all other threads where processors are short."""
     # Elsewhere than on Linux a priority is that of the whole process.
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
 
 
 def run_all(
-    codes: Sequence[Callable[[], str]],
+    commands: Iterable[Sequence[str]],
     environments: Sequence[Mapping[str, str]],
     *,
     go_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Run Python codes, each in a process of its own, one at a time an environment.
+    """Run commands in processes of their own, one at a time in each environment.
 
-    A code is made when its turn comes and calls `inside`. What it says on standard
-    error passes through; an error in it is raised here with its message. Interrupted,
-    or once `go_on`, which is asked again and again, says no, it ends all.
+    A command holds the arguments of Python, such as ("-m", "competition", "train"); it
+    is taken from `commands` when its turn comes. Its standard error passes through; an
+    error in it is raised here with its message. An interrupt ends all processes, and so
+    does `go_on`, which is called again and again, once it returns False.
     """
-    waiting, free = list(codes), list(environments)
+    waiting, free = iter(commands), list(environments)
     running: list[_Child] = []
     try:
-        while (waiting or running) and go_on():
-            while waiting and free:
-                running.append(_Child(waiting.pop(0)(), free.pop(0)))
-            for child in [each for each in running if each.is_done()]:
+        while go_on():
+            while free and (command := next(waiting, None)):
+                running.append(_Child(command, free.pop(0)))
+            if not running:
+                break
+            for child in [child for child in running if child.is_done()]:
                 running.remove(child)
                 free.append(child.environment)
                 child.check()
@@ -52,8 +57,16 @@ def run_all(
             child.end()
 
 
-def inside(work: Callable[[], object]) -> None:
-    """Do the work in a process that `run_all` started, and end with its parent."""
+def is_child() -> bool:
+    """Return whether `run_all` started this process."""
+    return CHILD in os.environ
+
+
+def run_as_child(work: Callable[[], object]) -> None:
+    """Do the work of a process that `run_all` started, and end with its parent.
+
+    A ValueError or OSError goes to the parent, which raises its message.
+    """
     # The parent hears of Ctrl-C as well, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -65,58 +78,58 @@ def inside(work: Callable[[], object]) -> None:
 
 
 class _Child:
-    """A process, with a pipe into it and a file for what it prints."""
+    """A process, with a pipe into it and a file for its standard output."""
 
-    def __init__(self, code: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.environment = environment
-        self.said = tempfile.TemporaryFile()
+        self.output = tempfile.TemporaryFile()
         path = os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])
         # Not multiprocessing: it would import the caller's script once more.
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, *command],
             stdin=subprocess.PIPE,
-            stdout=self.said,
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            stdout=self.output,
+            env={**os.environ, "PYTHONPATH": path, CHILD: "1", **environment},
         )
 
     def is_done(self) -> bool:
         return self.process.poll() is not None
 
     def check(self) -> None:
-        """Raise what it raised."""
-        self.said.seek(0)
-        said = self.said.read().decode(errors="replace")
+        """Raise the error that ended the process, if one did."""
+        self.output.seek(0)
+        output = self.output.read().decode(errors="replace")
         self.end()
         if self.process.returncode:
-            raise ValueError(_message(said, self.process.returncode))
+            raise ValueError(_message(output, self.process.returncode))
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
         if self.process.stdin:
             self.process.stdin.close()
-        self.said.close()
+        self.output.close()
 
 
 def _end_with_parent() -> None:
-    # The other end of the pipe closes when the parent is gone, however it went.
+    # The other end of the pipe closes when the parent is gone, however it ended.
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
-def _message(said: str, status: int) -> str:
-    last = said.splitlines()[-1] if said else ""
+def _message(output: str, status: int) -> str:
+    last = output.splitlines()[-1] if output else ""
     if last.startswith('{"error": '):
         return str(json.loads(last)["error"])
-    again = "Run the same again: it goes on where it was."
+    again = "Run the same again: training goes on where it stopped."
     if status < 0:
         name = signal.Signals(-status).name
         return (
-            f"The training process was ended by {name}; where nobody did that, memory "
-            f"was too small: set a smaller `training.batch`. {again}"
+            f"The training process was ended by {name}. If nobody did that, memory was "
+            f"too small: set a smaller `training.batch`. {again}"
         )
     return (
-        f"The training process ended with exit code {status}; what it said last stands "
-        f"above. {again}"
+        f"The training process ended with exit code {status}; its last lines on "
+        f"standard error stand above. {again}"
     )

@@ -1,12 +1,7 @@
-"""Which device computes, and what follows: precision, XLA, determinism, several GPUs.
-
-The frameworks are imported inside the functions: the command line asks for GPUs too.
-"""
+"""The device that computes, and the precision, XLA and determinism that suit it."""
 
 import contextlib
 import dataclasses
-import os
-import subprocess
 from typing import Any, Literal
 
 Kind = Literal["cpu", "gpu", "tpu"]
@@ -55,21 +50,6 @@ def xla(setting: bool | str, device: Device, *, backend: str) -> bool:
 def deterministic(setting: bool | str, device: Device) -> bool:
     """Whether every result must repeat to the bit, which costs a GPU time."""
     return setting if isinstance(setting, bool) else device.kind == "cpu"
-
-
-def gpus() -> list[str]:
-    """The GPUs that this process may use, by number, without a framework loaded."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name not in {"", "-1"}]
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
-    return [str(number) for number, _ in enumerate(lines)]
 
 
 def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:

@@ -1,4 +1,4 @@
-"""Fresh processes: what they say, how they fail, and when they end."""
+"""Fresh processes: their messages, their errors, and their end."""
 
 import os
 import pathlib
@@ -13,73 +13,78 @@ import pytest
 from competition.machine import process
 from tests import conftest
 
-INSIDE = "import os, time; from competition.machine import deadline, process\n"
+
+def child(*arguments):
+    """The command of one of the works in tests/machine/child.py."""
+    return ["-m", "tests.machine.child", *map(str, arguments)]
 
 
-def inside(work):
-    return lambda: f"{INSIDE}process.inside(lambda: {work})"
+def test_commands_in_turn_share_an_environment(tmp_path):
+    commands = [child("write", tmp_path / name, "G") for name in ("a", "b", "c")]
+    process.run_all(commands, [{"G": "0"}, {"G": "1"}])
+    written = sorted((tmp_path / name).read_text("utf-8") for name in ("a", "b", "c"))
+    assert written in (["0", "0", "1"], ["0", "1", "1"])
 
 
-def test_works_in_turn_share_an_environment(tmp_path):
-    codes = [
-        inside(f"open({str(tmp_path / name)!r}, 'w').write(os.environ['G'])")
-        for name in ("a", "b", "c")
-    ]
-    process.run_all(codes, [{"G": "0"}, {"G": "1"}])
-    made = sorted((tmp_path / name).read_text("utf-8") for name in ("a", "b", "c"))
-    assert made in (["0", "0", "1"], ["0", "1", "1"])
+def test_a_command_is_taken_when_its_turn_comes(tmp_path):
+    def commands():
+        yield child("write", tmp_path / "first", "G")
+        assert (tmp_path / "first").is_file()
+        yield child("write", tmp_path / "second", "G")
+
+    process.run_all(commands(), [{"G": "0"}])
+    assert (tmp_path / "second").is_file()
 
 
 def test_a_message_is_raised_here_and_no_traceback_shown(capfd):
     with pytest.raises(ValueError, match=r"^A budget is hours, .* Received: 'x'\.$"):
-        process.run_all([inside("deadline.parse('x')")], [{}])
+        process.run_all([child("budget", "x")], [{}])
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_other_faults_say_where_to_look(capfd):
     with pytest.raises(
-        ValueError, match=r"exit code 1; what it said last stands above"
+        ValueError, match=r"exit code 1; its last lines on standard error stand above"
     ):
-        process.run_all([inside("[][0]")], [{}])
+        process.run_all([child("fail")], [{}])
     assert "IndexError" in capfd.readouterr().err
 
 
 def test_a_killed_process_says_by_what_and_to_go_on():
     with pytest.raises(
-        ValueError, match=r"ended by SIGKILL; .* smaller `training\.batch"
+        ValueError, match=r"ended by SIGKILL\. .* smaller `training\.batch"
     ):
-        process.run_all([inside("os.kill(os.getpid(), 9)")], [{}])
+        process.run_all([child("die")], [{}])
 
 
 def test_it_is_ended_once_nobody_wants_it_to_go_on(tmp_path):
     begun, late = tmp_path / "begun", tmp_path / "late"
-    work = f"(open({str(begun)!r}, 'w'), time.sleep(60), open({str(late)!r}, 'w'))"
     before = time.monotonic()
-    process.run_all([inside(work)], [{}], go_on=lambda: not begun.exists())
+    process.run_all(
+        [child("sleep", begun, late)], [{}], go_on=lambda: not begun.exists()
+    )
     assert begun.exists() and not late.exists()
     assert time.monotonic() - before < 30
 
 
 def test_the_first_fault_ends_the_others(tmp_path):
-    slow = f"(time.sleep(60), open({str(tmp_path / 'late')!r}, 'w'))"
+    begun, late = tmp_path / "begun", tmp_path / "late"
     began = time.monotonic()
-    with pytest.raises(ValueError, match="invalid literal"):
-        process.run_all([inside("int('x')"), inside(slow)], [{}, {}])
+    with pytest.raises(ValueError, match="A budget is hours"):
+        process.run_all([child("budget", "x"), child("sleep", begun, late)], [{}, {}])
     assert time.monotonic() - began < 30
-    assert not (tmp_path / "late").exists()
+    assert not late.exists()
 
 
 def test_it_ends_with_its_parent(tmp_path):
-    mark = tmp_path / "pid"
-    work = f"(open({str(mark)!r}, 'w').write(str(os.getpid())), time.sleep(60))"
-    code = f"{INSIDE}process.inside(lambda: {work})"
+    begun, late = tmp_path / "begun", tmp_path / "late"
     parent = subprocess.Popen(
-        [sys.executable, "-c", f"{INSIDE}process.run_all([lambda: {code!r}], [{{}}])"],
-        cwd=conftest.ROOT,
+        [sys.executable, *child("parent", "sleep", begun, late)], cwd=conftest.ROOT
     )
-    wait(lambda: mark.is_file() and mark.read_text("utf-8"))
+    wait(lambda: begun.is_file() and begun.read_text("utf-8"))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    pid = int(mark.read_text("utf-8"))
+    pid = int(begun.read_text("utf-8"))
     wait(lambda: not is_running(pid))
 
 
@@ -103,11 +108,11 @@ def is_running(pid):
 def test_a_thread_that_steps_back_does_so_alone():
     def work():
         process.step_back()
-        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
-    found = []
+    priorities = []
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [process.LATER]
+    assert priorities == [process.LATER]
     assert os.getpriority(os.PRIO_PROCESS, 0) < process.LATER

@@ -1,4 +1,4 @@
-"""Trains a fold while killing it: `-m tests.soak.kill DATASET RUN KILLS SECONDS`.
+"""Trains a fold while killing it: `-m tests.soak.kill RUN KILLS SECONDS`.
 
 SECONDS is about what an epoch takes. It is killed within an epoch, while a file is
 written, and at the start, in turn. Prints how many epochs were finished at each kill.
@@ -13,20 +13,20 @@ import sys
 import time
 from collections.abc import Callable
 
-from competition import train
+from competition import pipeline, train
 from competition.core.experiment import history
-from competition.net.training import fitting  # noqa: F401  loaded before a fork
-from competition.train import setup, validation  # noqa: F401
+from competition.net.inference import scan_predictor  # noqa: F401  loaded before a fork
+from competition.net.training import fitting, setup  # noqa: F401
 
 
-def main(dataset: str, run: str, kills: str, epoch: str) -> None:
+def main(run: str, kills: str, epoch: str) -> None:
     """Kill as often as asked, then let it end."""
     folder = pathlib.Path(run, "fold0")
     draw = random.Random(0)
     moments = [in_an_epoch, while_it_writes, in_an_epoch, at_the_start]
     epochs: list[int] = []
     while len(epochs) < int(kills):
-        child = start(dataset, run)
+        child = start(run)
         status = moments[len(epochs) % len(moments)](
             child, folder, draw.uniform(0, float(epoch))
         )
@@ -35,16 +35,16 @@ def main(dataset: str, run: str, kills: str, epoch: str) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         epochs.append(len(history.read(folder / "history.csv")))
-    _, status = os.waitpid(start(dataset, run), 0)
+    _, status = os.waitpid(start(run), 0)
     sys.stdout.write(json.dumps({"killed_after_epochs": epochs}) + "\n")
     sys.exit(bool(status))
 
 
-def start(dataset: str, run: str) -> int:
+def start(run: str) -> int:
     """Train in a child; the libraries are there, and none has begun to compute."""
     child = os.fork()
     if not child:
-        train.fold(dataset, run, 0, None)
+        train.run(*pipeline.open_run(pathlib.Path(run)), fold=0)
         os._exit(0)
     return child
 

@@ -47,7 +47,7 @@ def job(tiny_phantom, tmp_path):
 
 def trained(job, *, kills):
     command = [sys.executable, "-m", "tests.soak.kill"]
-    arguments = [job.dataset.root, job.run.files.root, str(kills), SECONDS]
+    arguments = [job.run.files.root, str(kills), SECONDS]
     done = subprocess.run(
         [*command, *arguments], capture_output=True, encoding="utf-8", cwd=conftest.ROOT
     )

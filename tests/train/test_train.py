@@ -11,8 +11,9 @@ from competition import pipeline, train
 from competition.core import files
 from competition.core.data import arrays, slices
 from competition.core.experiment import history
-from competition.machine import process
+from competition.machine import deadline
 from competition.net.input import dataset
+from competition.train import one_fold, processes, progress
 from tests import conftest
 
 ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)
@@ -70,14 +71,16 @@ def test_a_fold_is_drawn_every_so_often(prepared):
     assert list((job.run.files.fold(0) / "tensorboard").glob("events.*"))
 
 
-def test_finished_folds_are_left(prepared, monkeypatch):
-    job = prepared()
-    for fold in (0, 1):
-        write_history(job, fold, [ROW])
-    monkeypatch.setattr(train, "_train", None)
-    monkeypatch.setattr(process, "run_all", lambda codes, places: None)
-    done = train.run(job.dataset, job.run)
-    assert done["folds"][0] == {"epochs": 1, "score": 0.25, "finished": True}
+def test_finished_folds_are_left(prepared):
+    # Trained on, the weights could not be read: they are none.
+    for fresh in ("true", "false"):
+        job = prepared(f"training.fresh_process={fresh}", name=f"fresh-{fresh}")
+        for fold in (0, 1):
+            write_history(job, fold, [ROW])
+        done = train.run(job.dataset, job.run)
+        assert done["folds"][0] == {"epochs": 1, "score": 0.25, "finished": True}
+        made = {path.name for path in job.run.files.fold(0).iterdir()}
+        assert made == {"history.csv", "best.weights.h5"}
 
 
 def test_a_budget_is_divided_among_the_folds_that_are_left(prepared, monkeypatch):
@@ -88,12 +91,11 @@ def test_a_budget_is_divided_among_the_folds_that_are_left(prepared, monkeypatch
     def spend(dataset, run, fold, limit):
         given[fold] = limit.left()
 
-    monkeypatch.setattr(train, "_train", spend)
+    monkeypatch.setattr(one_fold, "train", spend)
     done = train.run(job.dataset, job.run, budget="2h")
     assert not done["folds"][0]["finished"]
     # What fold 0 left of its hour is fold 2's.
-    assert given[0] == pytest.approx(3600, abs=5)
-    assert given[2] == pytest.approx(7200, abs=5)
+    assert given == {0: pytest.approx(3600, abs=5), 2: pytest.approx(7200, abs=5)}
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
         train.run(job.dataset, job.run, budget="soon")
 
@@ -102,36 +104,47 @@ def test_a_budget_of_nothing_says_how_far_it_got(prepared, capsys):
     job = prepared("folds=[0]", "training.epochs=3")
     train.run(job.dataset, job.run, budget="0s")
     assert "fold 0: no time left" in capsys.readouterr().err
-    say = train._Progress(job.run, 0)
-    say.late(2)
+
+
+def test_a_fold_that_is_stopped_says_how_to_go_on(capsys):
+    progress.FoldProgress(0, epochs=3).stopped(2)
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("fold 0: stopped in time after 2 of 3 epochs. Run the same")
 
 
-def test_several_gpus_take_a_fold_each(prepared, monkeypatch):
-    job = prepared()
+def test_several_gpus_take_a_fold_each(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    seen = []
-
-    def run_all(codes, places):
-        seen.extend([[code() for code in codes], places])
-
-    monkeypatch.setattr(process, "run_all", run_all)
-    train.run(job.dataset, job.run, budget="1h")
-    codes, places = seen
-    assert places == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
-    # Both folds run at once, so that each has the whole hour.
-    shares = [float(code.split(", ")[-1].rstrip(")")) for code in codes]
-    assert shares == pytest.approx([3600, 3600], abs=5)
+    places = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    assert processes.environments("auto") == processes.environments("folds") == places
+    assert processes.environments("one") == processes.environments("mirror") == [{}]
 
 
-def test_a_line_of_progress_has_all_that_one_asks_for(prepared, capsys):
-    job = prepared("training.epochs=10")
-    say = train._Progress(job.run, 3)
-    say.epoch(ROW | {"scoring": 6.0})
-    say.epoch(ROW | {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0})
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
+def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared):
+    job = prepared()
+    now = [0.0]
+    limit = deadline.Deadline(3600, clock=lambda: now[0])
+
+    def told(at_once, folds=(0, 1, 2)):
+        return processes.commands(job.run, folds, at_once=at_once, limit=limit)
+
+    command = ["-m", "competition", "train", "--run", str(job.run.files.root)]
+    assert next(told(2)) == [*command, "--fold", "0", "--budget", "1800s"]
+    assert [told[-1] for told in told(2, folds=(0, 1))] == ["3600s", "3600s"]
+    # A command is made when its turn comes: fold 0 took no time, fold 1 half an hour.
+    shares = told(1)
+    assert next(shares)[-1] == "1200s"
+    assert next(shares)[-1] == "1800s"
+    now[0] = 1800
+    assert next(shares)[-1] == "1800s"
+    unlimited = processes.commands(job.run, (1,), at_once=1, limit=None)
+    assert list(unlimited) == [[*command, "--fold", "1"]]
+
+
+def test_a_line_of_progress_has_all_that_one_asks_for(capsys):
+    lines = progress.FoldProgress(3, epochs=10)
+    lines.epoch(ROW | {"scoring": 6.0})
+    lines.epoch(ROW | {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0})
+    assert capsys.readouterr().err.splitlines() == [
         "fold 3: epoch 1/10  loss 0.5000  score 0.2500  60.0 s (scoring 10%)"
         "  9m00s left",
         "fold 3: epoch 10/10  loss 0.5000  mean 0.5000  60.0 s (scoring 5%)",
@@ -141,7 +154,7 @@ def test_a_line_of_progress_has_all_that_one_asks_for(prepared, capsys):
 def test_a_fold_that_is_none_of_the_run_is_an_error(prepared):
     job = prepared()
     with pytest.raises(
-        ValueError, match=r"--fold 3 is none of the run's folds \[0, 1\]"
+        ValueError, match=r"one of the run's folds \[0, 1\]\. Received: 3\."
     ):
         train.run(job.dataset, job.run, fold=3)
 
@@ -189,14 +202,9 @@ def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
 
 def test_the_child_of_a_killed_training_ends_too(prepared):
     job = prepared("training.epochs=500")
-    code = (
-        "import pathlib; from competition import train; "
-        "from competition.core.experiment import layout, runs; "
-        f"train.run(layout.DatasetFiles(pathlib.Path({str(job.dataset.root)!r})), "
-        f"runs.read(layout.RunFiles(pathlib.Path({str(job.run.files.root)!r}))))"
-    )
+    command = [sys.executable, "-m", "competition", "train", "--run"]
     parent = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=conftest.ROOT, stderr=subprocess.DEVNULL
+        [*command, job.run.files.root], cwd=conftest.ROOT, stderr=subprocess.DEVNULL
     )
     path = job.run.files.history(0)
     wait(lambda: len(history.read(path)) > 1, seconds=180)
@@ -208,19 +216,25 @@ def test_the_child_of_a_killed_training_ends_too(prepared):
     assert len(history.read(path)) == done < 500
 
 
-def test_a_watched_fold_is_trained_for_as_long_as_one_likes(prepared, monkeypatch):
+def test_a_watched_fold_is_trained_for_as_long_as_one_likes(prepared):
     job = prepared("training.epochs=500")
     path = job.run.files.history(0)
 
     def one_epoch():
         return not history.read(path)
 
-    train.watched(job.dataset, job.run, fold=0, limit=None, go_on=one_epoch)
+    train.watched(job.run, fold=0, limit=None, go_on=one_epoch)
     assert 0 < len(history.read(path)) < 500
-    finished = prepared(name="finished")
-    write_history(finished, 0, [ROW])
-    monkeypatch.setattr(process, "run_all", None)
-    train.watched(job.dataset, finished.run, fold=0, limit=None, go_on=one_epoch)
+
+
+def test_a_finished_fold_is_not_watched(prepared):
+    job = prepared(name="finished")
+    write_history(job, 0, [ROW])
+
+    def never():
+        raise AssertionError("there is no process to watch")
+
+    train.watched(job.run, fold=0, limit=None, go_on=never)
 
 
 def wait(until, *, seconds):

@@ -33,7 +33,6 @@ class TrainTrial(Protocol):
 
     def __call__(
         self,
-        dataset: layout.DatasetFiles,
         run: runs.Run,
         *,
         fold: int,
@@ -291,7 +290,7 @@ def _train(
     watch = _PruningWatch(trial, run, run.config.folds[0])
     scores = []
     for fold in run.config.folds:
-        search.train(search.dataset, run, fold=fold, limit=limit, go_on=watch)
+        search.train(run, fold=fold, limit=limit, go_on=watch)
         if not watch():
             raise optuna.TrialPruned
         rows = history.read(run.files.history(fold))

@@ -58,7 +58,7 @@ class Learner:
         self.seconds = seconds
         self.epochs = []
 
-    def __call__(self, dataset, run, *, fold, limit, go_on):
+    def __call__(self, run, *, fold, limit, go_on):
         path = run.files.history(fold)
         rows = history.read(path)
         training = run.config.training

@@ -1,0 +1,40 @@
+"""The lines that a training fold prints, readable in a log as well as on a terminal."""
+
+import statistics
+
+from competition.core import console
+from competition.core.experiment import history
+from competition.machine import deadline
+
+
+class FoldProgress:
+    """Prints a line an epoch, with the time until the last one ends."""
+
+    def __init__(self, fold: int, epochs: int) -> None:
+        self.fold, self.total = fold, epochs
+        self.seconds: list[float] = []
+        self.scoring: list[float] = []
+
+    def epoch(self, row: history.Epoch) -> None:
+        """Print the loss, score and time of an epoch."""
+        self.seconds.append(row["seconds"])
+        self.scoring.append(row.get("scoring") or 0.0)
+        share = sum(self.scoring) / max(sum(self.seconds), 1e-9)
+        left = self.total - row["epoch"] - 1
+        eta = deadline.show(statistics.fmean(self.seconds[-5:]) * left)
+        text = f"epoch {row['epoch'] + 1}/{self.total}  loss {row['loss']:.4f}"
+        for name, value in (("score", row["score"]), ("mean", row.get("mean_score"))):
+            text += "" if value is None else f"  {name} {value:.4f}"
+        text += f"  {row['seconds']:.1f} s (scoring {share:.0%})"
+        self.line(text + (f"  {eta} left" if left else ""))
+
+    def line(self, text: str) -> None:
+        """Print a line about the fold."""
+        console.note(f"fold {self.fold}: {text}")
+
+    def stopped(self, done: int) -> None:
+        """Print how many epochs are done where the time ended before the last one."""
+        self.line(
+            f"stopped in time after {done} of {self.total} epochs. Run the same again: "
+            "training goes on from there."
+        )
