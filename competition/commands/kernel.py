@@ -49,9 +49,8 @@ def kernel_build(
 ) -> None:
     """Write the dataset and the kernel that Kaggle gets."""
     from competition.kernel import build
-    from competition.kernel.build import contents
 
-    options = contents.BundleOptions(
+    options = build.BundleOptions(
         what="train" if what == "train" else "submit",
         fold=fold,
         budget=budget,
@@ -86,16 +85,15 @@ def kernel_rehearse(
 ) -> None:
     """Run the built kernel as Kaggle would, twice, and score what it writes."""
     from competition import score, validate
-    from competition.kernel import places, rehearse
-    from competition.kernel.rehearse import jail
+    from competition.kernel import bundles, rehearse
 
     result = rehearse.run(
-        places.find(experiment, work=work, name=name),
+        bundles.find(experiment, work=work, name=name),
         judges=rehearse.Judges(validate.run, score.run),
         data=data,
         truth=truth,
         python=python,
-        limits=jail.Limits(hours, memory_gb),
+        limits=rehearse.Limits(hours, memory_gb),
     )
     if as_json:
         output.result(result, as_json)
@@ -122,11 +120,11 @@ def kernel_push(
     as_json: options.Json = False,
 ) -> None:
     """Send the built dataset and kernel, follow the kernel, fetch its output."""
-    from competition.kernel import places
+    from competition.kernel import bundles
     from competition.kernel.upload import push
 
-    place = places.find(experiment, work=work, data=data, name=name)
-    output.result(push.run(place, what=what), as_json)
+    bundle = bundles.find(experiment, work=work, data=data, name=name)
+    output.result(push.run(bundle, what=what), as_json)
 
 
 @app.command("submit")
@@ -143,19 +141,19 @@ def kernel_submit(
 ) -> None:
     """Submit the pushed version, and enter its score into the ledger."""
     from competition import ledger
-    from competition.kernel import places
+    from competition.kernel import bundles
     from competition.kernel.upload import leaderboard
 
-    place = places.find(experiment, work=work, data=data, name=name)
-    if wait and place.name not in ledger.read(submissions):
+    bundle = bundles.find(experiment, work=work, data=data, name=name)
+    if wait and bundle.name not in ledger.read(submissions):
         raise ValueError(
-            f"{submissions / 'ledger.csv'}: no experiment {place.name!r} to enter the "
-            f"score for. Run `ledger add {place.name}` first, or give --no-wait."
+            f"{submissions / 'ledger.csv'}: no experiment {bundle.name!r} to enter the "
+            f"score for. Run `ledger add {bundle.name}` first, or give --no-wait."
         )
     result = leaderboard.run(
-        place,
+        bundle,
         record=lambda public, private: ledger.set_scores(
-            place.name, submissions=submissions, public=public, private=private
+            bundle.name, submissions=submissions, public=public, private=private
         ),
         wait=wait,
     )

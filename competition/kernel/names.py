@@ -17,7 +17,8 @@ def slug(title: str) -> str:
 def title(name: str, *, ending: str) -> str:
     """Return the title "UWM <name> <ending>", or an error where it is too long.
 
-    What is no letter or digit becomes a space: "v1.5" and "v15" stay apart.
+    Other characters than letters and digits become a space: "v1.5" and "v15" stay
+    different.
     """
     words = re.findall(r"[A-Za-z0-9]+", name)
     if not words:

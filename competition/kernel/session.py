@@ -1,6 +1,6 @@
-"""What a kernel does on Kaggle before the steps: find its inputs, take up old work.
+"""A kernel's session on Kaggle: it finds its inputs and continues earlier work.
 
-Inputs are found by what they hold, since Kaggle has moved its mounts.
+Inputs are found by their contents, since Kaggle has moved its mounts before.
 """
 
 import hashlib
@@ -35,27 +35,27 @@ def check(bundle: pathlib.Path) -> None:
 
 def digest(path: pathlib.Path) -> str:
     """Return a file's SHA-256, read in pieces."""
-    made = hashlib.sha256()
+    checksum = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_CHUNK):
-            made.update(piece)
-    return made.hexdigest()
+            checksum.update(piece)
+    return checksum.hexdigest()
 
 
 def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:
     """Return the folder under `input_root` that holds the competition's `table`."""
-    found = {
+    folders = {
         path.resolve(): path.parent
         for path in _find(input_root, table)
         if _header(path) == _HEADERS[table]
     }
-    if len(found) != 1:
-        listed = ", ".join(str(path) for path in found.values()) or "none"
+    if len(folders) != 1:
+        listed = ", ".join(str(path) for path in folders.values()) or "none"
         raise ValueError(
             f"{input_root}: expected the competition's data, one {table}. Received: "
             f"{listed}. Attach the competition, and nothing else that holds one."
         )
-    return next(iter(found.values()))
+    return next(iter(folders.values()))
 
 
 def _header(path: pathlib.Path) -> str:
@@ -65,10 +65,10 @@ def _header(path: pathlib.Path) -> str:
 
 
 def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list[str]:
-    """Copy earlier outputs of the run `name` into `target`; returns where they lay.
+    """Copy earlier outputs of the run `name` into `target`; return their folders.
 
-    Each fold is taken from where it got furthest. Of what lies in `target` already
-    nothing is replaced but a fold that is further elsewhere.
+    Each fold comes from the output in which it has most epochs. Files that `target`
+    has already stay, except those of a fold that has more epochs elsewhere.
     """
     used = []
     for path in sorted(_find(input_root, "config.json")):
@@ -76,12 +76,13 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
         if not _is_run(path, name):
             continue
         _same_config(path, target / "config.json")
-        for each in sorted(each for each in source.rglob("*") if each.is_file()):
-            part = each.relative_to(source)
-            # Hidden: locks, and what a killed session had half copied.
-            passed = part.parts[0].startswith(("fold", "."))
-            if not passed and not (target / part).exists():
-                _copy(each, target / part)
+        for file in sorted(path for path in source.rglob("*") if path.is_file()):
+            part = file.relative_to(source)
+            # Folds follow below. Hidden names are locks, and half-made copies that a
+            # killed session left.
+            is_left_out = part.parts[0].startswith(("fold", "."))
+            if not is_left_out and not (target / part).exists():
+                _copy(file, target / part)
         for fold in sorted(source.glob("fold*")):
             _copy_further(fold, target / fold.name)
         used.append(str(source))
@@ -89,9 +90,9 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
 
 
 def share(dataset: pathlib.Path, runs: pathlib.Path) -> None:
-    """Let the runs of a data set on scratch be written straight into `runs`.
+    """Link the runs of a data set on scratch to the folder `runs`.
 
-    What Kaggle keeps of a killed session is then all that was done.
+    Kaggle keeps that folder, so a session that is killed loses none of its work.
     """
     runs.mkdir(parents=True, exist_ok=True)
     dataset.mkdir(parents=True, exist_ok=True)
@@ -99,14 +100,17 @@ def share(dataset: pathlib.Path, runs: pathlib.Path) -> None:
 
 
 def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
-    """Every file called so, links followed; the images' folders are passed over."""
-    seen = set()
+    """Yield every file called `name` below `root`, also through links.
+
+    Folders of images are left out: walking them takes minutes.
+    """
+    visited = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
-        place = pathlib.Path(folder).resolve()
-        if place in seen:
+        real = pathlib.Path(folder).resolve()
+        if real in visited:
             subfolders.clear()
             continue
-        seen.add(place)
+        visited.add(real)
         if "sample_submission.csv" in names or "train.csv" in names:
             subfolders.clear()
         if name in names:
@@ -130,9 +134,10 @@ def _same_config(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Copy a fold's folder if it has more epochs than what is there.
+    """Copy a fold's folder if it has more epochs than `target`.
 
-    As a whole: a history without its weights would be taken for the further fold.
+    The folder is replaced as a whole: a history without its weights would count as
+    the fold with more epochs in the next session.
     """
     if target.is_dir() and _epochs(source) <= _epochs(target):
         return
@@ -151,6 +156,6 @@ def _epochs(fold: pathlib.Path) -> int:
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
-    # Without the mode: inputs are read-only, and their copies are not.
+    # Not copy2: inputs are read-only, and a copy with their mode could not be written.
     with files.replacing(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -7,7 +7,7 @@ import pytest
 
 from competition import pipeline
 from competition.core import files
-from competition.kernel import build, places
+from competition.kernel import build, bundles
 from competition.kernel.upload import client
 from tests import conftest
 from tests.kernel import stand_in
@@ -29,17 +29,17 @@ def prepared(tiny_phantom, tmp_path_factory):
 
 
 @pytest.fixture
-def place(prepared, tmp_path):
+def bundle(prepared, tmp_path):
     """A run in a work folder of its own, to be bundled."""
     shutil.copytree(prepared, tmp_path / "work")
-    return places.find("smoke", work=tmp_path / "work")
+    return bundles.find("smoke", work=tmp_path / "work")
 
 
 @pytest.fixture
-def built(place):
-    """The place, with the submitting kernel built."""
-    build.run("smoke", user=stand_in.USER, work=place.work)
-    return place
+def built(bundle):
+    """The bundle of a run, with the submitting kernel built."""
+    build.run("smoke", user=stand_in.USER, work=bundle.work)
+    return bundle
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 import sys
 
 from competition import ledger, score, validate
-from competition.kernel import build, places, rehearse
+from competition.kernel import build, bundles, rehearse
 from competition.kernel.upload import leaderboard, push
 from tests.kernel import stand_in
 
@@ -17,26 +17,26 @@ def test_build_rehearse_push_submit_and_the_ledger(
     work, submissions = tmp_path / "work", tmp_path / "submissions"
     shutil.copytree(job.dataset.root, work / job.dataset.root.name)
     build.run("smoke", user=stand_in.USER, work=work)
-    place = places.find("smoke", work=work)
+    bundle = bundles.find("smoke", work=work)
 
     rehearsed = rehearse.run(
-        place,
+        bundle,
         judges=rehearse.Judges(validate.run, score.run),
         data=tiny_phantom / "competition",
         truth=tiny_phantom / "solution.csv",
         python=pathlib.Path(sys.executable),
     )
     assert rehearsed["ok"], rehearsed
-    left = place.built("submit") / "rehearsal" / "hidden" / "working"
+    left = bundle.built("submit") / "rehearsal" / "hidden" / "working"
     at_home = job.run.files.submission.read_bytes()
     assert (left / "submission.csv").read_bytes() == at_home
     hidden = rehearsed["rehearsals"]["hidden"]["score"]
     assert hidden == results["score"]["submission"]
 
-    assert push.run(place)["version"] == 1
+    assert push.run(bundle)["version"] == 1
     add(submissions)
     leaderboard.run(
-        place,
+        bundle,
         record=lambda public, private: ledger.set_scores(
             "smoke", submissions=submissions, public=public, private=private
         ),

@@ -11,14 +11,15 @@ from typing import Any
 
 from competition.core import files
 from competition.core.experiment import configs
-from competition.kernel import names, places, session
+from competition.kernel import bundles, names, session
 from competition.kernel.build import contents, leaks, notebook, wheel
 from competition.machine import deadline
 
 ROOT = pathlib.Path(__file__).parents[3]
 COMPETITION = "uw-madison-gi-tract-image-segmentation"
-# After which Kaggle ends a kernel.
+# The time after which Kaggle ends a kernel.
 SESSION = {"train": "12h", "submit": "9h"}
+BundleOptions = contents.BundleOptions
 
 
 def run(
@@ -28,27 +29,29 @@ def run(
     work: pathlib.Path,
     data: pathlib.Path | None = None,
     name: str | None = None,
-    options: contents.BundleOptions | None = None,
+    options: BundleOptions | None = None,
 ) -> dict[str, Any]:
-    """Write `work`/kernels/<run>-<what>/{dataset,kernel}/ and say what is in them."""
-    options = options or contents.BundleOptions()
+    """Write `work`/kernels/<run>-<what>/{dataset,kernel}/; return ids and size."""
+    options = options or BundleOptions()
     names.check_user(user)
     if options.budget is not None:
         _check_budget(options)
-    place = places.find(experiment, work=work, data=data, name=name)
-    new = place.built(options.what) / "new"
+    bundle = bundles.find(experiment, work=work, data=data, name=name)
+    new = bundle.built(options.what) / "new"
     shutil.rmtree(new, ignore_errors=True)
     with files.replacing(new) as folder:
-        parts = contents.collect(experiment, place, options)
-        about = _write_dataset(folder / "dataset", parts, place, options)
-        ids = _write_kernel(folder / "kernel", folder / "dataset", place, user, options)
+        collected = contents.collect(experiment, bundle, options)
+        about = _write_dataset(folder / "dataset", collected, bundle, options)
+        ids = _write_kernel(
+            folder / "kernel", folder / "dataset", bundle, user, options
+        )
         total = names.check_sizes(folder / "dataset", folder / "kernel" / "main.py")
         leaks.check(folder, own=(work, ROOT, *((data,) if data else ())), user=user)
-    built = _put(place.built(options.what))
+    built = _replace_built(bundle.built(options.what))
     return {**ids, "built": str(built), "files": len(about["files"]), "bytes": total}
 
 
-def _check_budget(options: contents.BundleOptions) -> None:
+def _check_budget(options: BundleOptions) -> None:
     seconds, most = deadline.parse(options.budget or ""), SESSION[options.what]
     if seconds >= deadline.parse(most):
         raise ValueError(
@@ -57,9 +60,10 @@ def _check_budget(options: contents.BundleOptions) -> None:
         )
 
 
-def _put(built: pathlib.Path) -> pathlib.Path:
-    """Replace the dataset and the kernel built before by the new ones."""
-    # Killed in between, there must be no kernel, so that nothing is taken for built.
+def _replace_built(built: pathlib.Path) -> pathlib.Path:
+    """Replace the dataset and the kernel of an earlier build by the new ones."""
+    # The kernel goes first and comes last: a build that is killed in between leaves no
+    # kernel, and `push` then refuses the folder.
     for part in ("kernel", "dataset"):
         shutil.rmtree(built / part, ignore_errors=True)
     for part in ("dataset", "kernel"):
@@ -70,13 +74,13 @@ def _put(built: pathlib.Path) -> pathlib.Path:
 
 def _write_dataset(
     folder: pathlib.Path,
-    parts: dict[str, bytes | pathlib.Path],
-    place: places.BundlePlace,
-    options: contents.BundleOptions,
+    contents_by_name: dict[str, bytes | pathlib.Path],
+    bundle: bundles.RunBundle,
+    options: BundleOptions,
 ) -> dict[str, Any]:
     folder.mkdir(parents=True)
     package = wheel.write(ROOT, folder)
-    for name, content in parts.items():
+    for name, content in contents_by_name.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         data = content.read_bytes() if isinstance(content, pathlib.Path) else content
@@ -86,17 +90,17 @@ def _write_dataset(
             "bytes": (folder / name).stat().st_size,
             "sha256": session.digest(folder / name),
         }
-        for name in sorted([*parts, package.name])
+        for name in sorted([*contents_by_name, package.name])
     }
     about: dict[str, Any] = {
         "bundle": options.what,
-        "run": place.name,
+        "run": bundle.name,
         "package": package.name,
         "files": listed,
     }
     if options.what == "train":
-        (toml,) = (name for name in parts if name.endswith(".toml"))
-        quarantined = files.read_json(place.dataset.manifest).get("quarantined")
+        (toml,) = (name for name in contents_by_name if name.endswith(".toml"))
+        quarantined = files.read_json(bundle.dataset.manifest).get("quarantined")
         about |= {
             "experiment": toml,
             "overrides": list(options.overrides),
@@ -109,12 +113,12 @@ def _write_dataset(
 def _write_kernel(
     folder: pathlib.Path,
     dataset: pathlib.Path,
-    place: places.BundlePlace,
+    bundle: bundles.RunBundle,
     user: str,
-    options: contents.BundleOptions,
+    options: BundleOptions,
 ) -> dict[str, str]:
-    title = names.title(place.name, ending=options.what)
-    data_title = names.title(place.name, ending=f"{options.what} bundle")
+    title = names.title(bundle.name, ending=options.what)
+    data_title = names.title(bundle.name, ending=f"{options.what} bundle")
     ids = {
         "dataset_id": f"{user}/{names.slug(data_title)}",
         "kernel_id": f"{user}/{names.slug(title)}",
@@ -127,7 +131,7 @@ def _write_kernel(
     if options.what == "train":
         constants["FOLD"] = options.fold
     template = ROOT / "kernels" / options.what
-    code = _set((template / "main.py").read_text("utf-8"), constants)
+    code = _set_constants((template / "main.py").read_text("utf-8"), constants)
     files.write_text(folder / "main.py", code)
     files.write_text(folder / "main.ipynb", notebook.make(code, title=title))
     about = files.read_json(template / "kernel-metadata.json") | {
@@ -135,7 +139,7 @@ def _write_kernel(
         "title": title,
         "code_file": "main.ipynb" if options.as_notebook else "main.py",
         "kernel_type": "notebook" if options.as_notebook else "script",
-        "enable_internet": _needs_internet(place, options),
+        "enable_internet": _needs_internet(bundle, options),
         "machine_shape": options.machine,
         "dataset_sources": [ids["dataset_id"]],
         "competition_sources": [COMPETITION],
@@ -150,16 +154,16 @@ def _write_kernel(
     return ids
 
 
-def _needs_internet(place: places.BundlePlace, options: contents.BundleOptions) -> bool:
-    """Only a training that begins with weights to be downloaded does."""
+def _needs_internet(bundle: bundles.RunBundle, options: BundleOptions) -> bool:
+    """Return whether the kernel downloads weights, as only a training may."""
     if options.what == "submit":
         return False
-    wanted = configs.load(place.experiment, options.overrides)
-    return wanted.model.encoder_weights == "imagenet"
+    config = configs.load(bundle.experiment, options.overrides)
+    return config.model.encoder_weights == "imagenet"
 
 
-def _set(code: str, constants: dict[str, Any]) -> str:
-    """Give the constants at the top of a main.py other values."""
+def _set_constants(code: str, constants: dict[str, Any]) -> str:
+    """Return the code of a main.py with other values of the constants at its top."""
     for name, value in constants.items():
         text = json.dumps(value) if isinstance(value, str) else repr(value)
         line = f"{name} = {text}"

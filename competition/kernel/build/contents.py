@@ -1,4 +1,4 @@
-"""What of a run travels to Kaggle, and what of it has to be changed for that."""
+"""Collect the files of a run that travel to Kaggle, without paths of this machine."""
 
 import csv
 import dataclasses
@@ -9,17 +9,18 @@ from typing import Any, Literal
 
 from competition.core import files
 from competition.core.experiment import configs, layout, runs
-from competition.kernel import places
+from competition.kernel import bundles
 
 What = Literal["train", "submit"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BundleOptions:
-    """What the kernel does, and on what.
+    """The options of a build: a kernel that trains or submits, and its machine.
 
-    `fold` and `sources`, ids of kernels whose outputs are gone on from, are for
-    training; `budget` (such as "8h30m") ends either in time, None is the kernel's own.
+    `fold` and `sources` are for training: the one fold to train, and the ids of kernels
+    whose outputs it continues. `budget`, such as "8h30m", ends the kernel in time;
+    with None the kernel keeps its own.
     """
 
     what: What = "submit"
@@ -32,9 +33,9 @@ class BundleOptions:
 
 
 def collect(
-    experiment: str, place: places.BundlePlace, options: BundleOptions
+    experiment: str, bundle: bundles.RunBundle, options: BundleOptions
 ) -> dict[str, bytes | pathlib.Path]:
-    """What travels beside the wheel and the manifest, by its path in the dataset."""
+    """Return the files beside wheel and manifest, by their path in the dataset."""
     if options.what == "submit" and (
         options.fold is not None or options.overrides or options.sources
     ):
@@ -42,36 +43,36 @@ def collect(
             "--fold, --set and --from are for --what train: a submission is of the run "
             "as it was trained and decided. Leave them out, or add --what train."
         )
-    contents: dict[str, bytes | pathlib.Path] = dict(_split(place.dataset))
+    contents: dict[str, bytes | pathlib.Path] = dict(_split(bundle.dataset))
     if options.what == "train":
         toml = configs.find(experiment)
-        _check_training(experiment, place, options)
+        _check_training(experiment, bundle, options)
         return contents | {toml.name: toml}
-    if not place.run.config.is_file():
+    if not bundle.run.config.is_file():
         raise ValueError(
-            f"{place.run.root}: no such run. Run `python -m competition run "
-            f"--experiment {place.experiment}` first, or say by --name which is meant."
+            f"{bundle.run.root}: no such run. Run `python -m competition run "
+            f"--experiment {bundle.experiment}` first, or say by --name which is meant."
         )
-    run = runs.read(place.run)
+    run = runs.read(bundle.run)
     folds = runs.trained(run)
-    for each in [run, *runs.sources(run)]:
-        folder = f"runs/{each.files.root.name}"
-        contents[f"{folder}/config.json"] = _portable(each.files.config)
-    for each in runs.sources(run):
+    for source in [run, *runs.sources(run)]:
+        folder = f"runs/{source.files.root.name}"
+        contents[f"{folder}/config.json"] = _portable(source.files.config)
+    for source in runs.sources(run):
         for fold in folds:
-            path = each.files.weights(fold)
-            contents[path.relative_to(place.dataset.root).as_posix()] = path
-    if not place.run.decision.is_file():
+            path = source.files.weights(fold)
+            contents[path.relative_to(bundle.dataset.root).as_posix()] = path
+    if not bundle.run.decision.is_file():
         raise ValueError(
-            f"{place.run.decision}: not found. Run `python -m competition decide` "
+            f"{bundle.run.decision}: not found. Run `python -m competition decide` "
             "first."
         )
-    decision = place.run.decision.relative_to(place.dataset.root).as_posix()
-    return contents | {decision: place.run.decision}
+    decision = bundle.run.decision.relative_to(bundle.dataset.root).as_posix()
+    return contents | {decision: bundle.run.decision}
 
 
 def _split(dataset: layout.DatasetFiles) -> dict[str, bytes]:
-    """folds.csv (case, fold) and faulty.txt, so that neither is made anew."""
+    """Return folds.csv (case, fold) and faulty.txt, so that the kernel reuses both."""
     if not dataset.slices.is_file():
         raise ValueError(
             f"{dataset.slices}: not found. The folds travel with the bundle: run "
@@ -84,13 +85,13 @@ def _split(dataset: layout.DatasetFiles) -> dict[str, bytes]:
     table.writerow(("case", "fold"))
     table.writerows(sorted({(int(row["case"]), int(row["fold"])) for row in rows}))
     faulty = sorted({row["scan"] for row in rows if row["faulty"] == "True"})
-    # Never empty: an empty file cannot be uploaded, and no scan is called so.
+    # Kaggle takes no empty file, and no scan is called "none".
     listed = "".join(f"{scan}\n" for scan in faulty or ["none"])
     return {"folds.csv": text.getvalue().encode(), "faulty.txt": listed.encode()}
 
 
 def _portable(path: pathlib.Path) -> bytes:
-    """A config.json without the paths of this machine, which inference never reads."""
+    """Return a config.json without the paths of this machine; inference reads none."""
     about = files.read_json(path)
     model = about["config"]["model"]
     if "encoder_weights" in model:
@@ -99,27 +100,27 @@ def _portable(path: pathlib.Path) -> bytes:
 
 
 def _check_training(
-    experiment: str, place: places.BundlePlace, options: BundleOptions
+    experiment: str, bundle: bundles.RunBundle, options: BundleOptions
 ) -> None:
-    """Refuse what cannot be trained there, or is another config than the run's."""
-    wanted = configs.load(experiment, options.overrides)
-    if wanted.members:
+    """Raise where Kaggle cannot train it, or where the run has another config."""
+    config = configs.load(experiment, options.overrides)
+    if config.members:
         raise ValueError(
-            f"{experiment} is a blend of {', '.join(wanted.members)}, which has "
+            f"{experiment} is a blend of {', '.join(config.members)}, which has "
             "nothing to train. Build a training of each of them."
         )
-    if wanted.model.encoder_weights not in ("none", "imagenet"):
+    if config.model.encoder_weights not in ("none", "imagenet"):
         raise ValueError(
-            f"`model.encoder_weights` is {wanted.model.encoder_weights}, a file of "
+            f"`model.encoder_weights` is {config.model.encoder_weights}, a file of "
             'this machine. Set it to "imagenet"; the kernel may then use the network.'
         )
-    if options.fold is not None and options.fold not in wanted.folds:
+    if options.fold is not None and options.fold not in config.folds:
         raise ValueError(
-            f"--fold {options.fold} is none of the experiment's folds "
-            f"{list(wanted.folds)}. Choose one of them."
+            f"--fold {options.fold} is not one of the experiment's folds "
+            f"{list(config.folds)}. Choose one of them."
         )
-    if place.run.config.is_file():
-        runs.start(place.dataset, place.name, wanted)
+    if bundle.run.config.is_file():
+        runs.start(bundle.dataset, bundle.name, config)
 
 
 def _json(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""What must not leave the machine: tokens, its paths, the name of its user."""
+"""Find what must not leave this machine: tokens, paths, the name of its user."""
 
 import getpass
 import os
@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 
-# A name that many machines have tells nothing, and is a word of its own.
+# User names that many machines have: they identify nobody.
 _COMMON = {"root", "user", "admin", "ubuntu", "runner", "kaggle", "jupyter"}
 _TOKENS = re.compile(rb'KGAT_[0-9a-f]{16,}|"key"\s*:\s*"[0-9a-f]{32}"')
 _PATHS = re.compile(rb'["\s,=](/(?:home|root|Users|tmp|mnt|data|work|var)/[^"\s,]+)')
@@ -15,9 +15,9 @@ _TEXT = {".json", ".csv", ".toml", ".txt"}
 
 
 def check(folder: pathlib.Path, *, own: tuple[pathlib.Path, ...], user: str) -> None:
-    """Refuse a folder in which a token, a path or the name of this machine's user is.
+    """Raise where a file of `folder` holds a token, a path or this machine's user name.
 
-    `own` are folders of this machine; `user`, the one on Kaggle, may be named.
+    `own` are folders of this machine. The name of the Kaggle `user` is allowed.
     """
     words = _words(own, user)
     code = [*_contents(folder, "*.whl"), *_contents(folder, "*.py")]
@@ -36,7 +36,7 @@ def check(folder: pathlib.Path, *, own: tuple[pathlib.Path, ...], user: str) -> 
 
 
 def _words(own: tuple[pathlib.Path, ...], user: str) -> dict[str, bytes]:
-    """Patterns of what is private, by what they are called in a message."""
+    """Return patterns of private words, by their name in a message."""
     home = pathlib.Path.home()
     words = {
         f"the path {path}": re.escape(str(path)).encode() + rb"(?![\w-])"
@@ -51,10 +51,10 @@ def _words(own: tuple[pathlib.Path, ...], user: str) -> dict[str, bytes]:
 
 
 def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
-    """The pattern of this machine's user name, if that tells anything.
+    """Return the pattern of this machine's user name, unless it is a common word.
 
-    One that is a word of the code ("max", "will") is looked for in paths and
-    addresses only.
+    A name that is also a word of the code, such as "max", counts only in paths and
+    addresses.
     """
     try:
         name = getpass.getuser()
@@ -65,7 +65,7 @@ def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
         return {}
     literal = re.escape(name).encode()
     pattern = rb"\b" + literal + rb"\b"
-    # Not what a comment may tell.
+    # Comments are left out: only code can use the name as a word.
     uses = (re.sub(rb"#.*", b"", data) for path, data in code if path.endswith(".py"))
     if any(re.search(pattern, data) for data in uses):
         pattern = rb"(?:home|Users)[/\\]+" + literal + rb"\b|\b" + literal + rb"@"
@@ -73,7 +73,7 @@ def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
 
 
 def _contents(folder: pathlib.Path, which: str = "*") -> Iterator[tuple[str, bytes]]:
-    """Every file under `folder` and every member of its wheels."""
+    """Yield every file under `folder` and every member of its wheels."""
     for path in sorted(folder.rglob(which)):
         if path.suffix == ".whl":
             with zipfile.ZipFile(path) as archive:

@@ -12,10 +12,11 @@ from typing import Any
 
 from competition.core import console, files
 from competition.core.data import mask_csv
-from competition.kernel import build, places
+from competition.kernel import build, bundles
 from competition.kernel.rehearse import environment, jail
 from competition.sources import phantom
 
+Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
 _HEADER = "id,class,predicted\n"
 _LAST_LINES = 30
@@ -23,7 +24,7 @@ _LAST_LINES = 30
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judges:
-    """The `run` of the steps validate and score, which this part may not import."""
+    """The `run` of the steps validate and score, which this package may not import."""
 
     validate: Callable[..., dict[str, Any]]
     score: Callable[..., dict[str, Any]]
@@ -40,7 +41,7 @@ class Stage:
 
 
 def run(
-    place: places.BundlePlace,
+    bundle: bundles.RunBundle,
     *,
     judges: Judges,
     data: pathlib.Path | None = None,
@@ -53,19 +54,19 @@ def run(
     Without `data` a phantom is made; `python` is an environment to take as it is
     instead of making one with the versions of Kaggle's image.
     """
-    built = places.built(place, "submit")
+    built = bundles.built(bundle, "submit")
     folder = built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
     used = (
         environment.look_at(python)
         if python
-        else environment.make(IMAGE, place.work / "kernels")
+        else environment.make(IMAGE, bundle.work / "kernels")
     )
     isolation, open_ends = jail.command()
     for each in open_ends:
         console.warn(f"not isolated: {each}.")
     results = {}
-    for stage in _stages(place, folder, data, truth):
+    for stage in _stages(bundle, folder, data, truth):
         console.note(f"== rehearsal: {stage.name}")
         working = folder / stage.name / "working"
         working.mkdir(parents=True)
@@ -90,15 +91,15 @@ def run(
 
 
 def _stages(
-    place: places.BundlePlace,
+    bundle: bundles.RunBundle,
     folder: pathlib.Path,
     data: pathlib.Path | None,
     truth: pathlib.Path | None,
 ) -> list[Stage]:
-    """The two rehearsals; where `data` has no test, a phantom stands for the hidden."""
+    """Return the two rehearsals; a phantom replaces a hidden test that is missing."""
     hidden, known = data, truth
     if data is None or not (data / "test").is_dir():
-        made = place.work / "kernels" / "phantom"
+        made = bundle.work / "kernels" / "phantom"
         phantom.write(made, small=True, seed=7)
         hidden, known = made / "competition", made / "solution.csv"
     public = _without_test(data or made / "competition", folder / "data")
@@ -109,7 +110,7 @@ def _stages(
 
 
 def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
-    """A folder of links to `data` as Kaggle shows it: no test, a header-only sample."""
+    """Return a folder of links to `data` without test and with a header-only sample."""
     view.mkdir(parents=True)
     for path in data.iterdir():
         if path.name not in ("test", "sample_submission.csv"):
@@ -119,7 +120,7 @@ def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
 
 
 def _inputs(built: pathlib.Path, stage: Stage) -> dict[str, pathlib.Path]:
-    """Folders by their place under /kaggle/input, in one of the two layouts."""
+    """Return folders by their path under /kaggle/input, in either layout of mounts."""
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
     if stage.new_mounts:
@@ -132,7 +133,7 @@ def _inputs(built: pathlib.Path, stage: Stage) -> dict[str, pathlib.Path]:
 def _judge(
     stage: Stage, outcome: jail.Outcome, working: pathlib.Path, judges: Judges
 ) -> dict[str, Any]:
-    """What Kaggle would show of an outcome, in its words, and why."""
+    """Return the verdict on an outcome in Kaggle's words, with the reason."""
     path = working / "submission.csv"
     result: dict[str, Any] = {
         "verdict": "Complete",
@@ -157,7 +158,7 @@ def _judge(
 
 
 def _failure(outcome: jail.Outcome, path: pathlib.Path) -> tuple[str, str] | None:
-    """Why a kernel has no result to look at, or None."""
+    """Return Kaggle's words and the reason where a kernel left no result, else None."""
     last = "\n".join(outcome.log.splitlines()[-_LAST_LINES:])
     if outcome.stopped == "time":
         return "Notebook Timeout", f"stopped after {outcome.seconds:.0f} s\n{last}"

@@ -2,7 +2,7 @@
 
 With Linux namespaces: a root of its own with the mounts of Kaggle, read-only, and no
 network. Memory is watched rather than limited: TensorFlow reserves far more addresses
-than it uses, so that a limit on them would kill what runs on Kaggle.
+than it uses, so a limit on addresses would kill what runs on Kaggle.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from competition.kernel.rehearse import environment, mounts
 _UNSHARE = ["unshare", "--map-root-user", "--user", "--net"]
 _FULL = [*_UNSHARE, "--mount", "--pid", "--fork", "--kill-child"]
 _PAUSE_S = 0.1
-# How the processes are found whose memory is watched.
+# Linux lists the children of a process here; their memory is watched too.
 _CHILDREN = pathlib.Path("/proc/self/task", str(os.getpid()), "children")
 # Without namespaces the kernel is told where its folders are.
 _CALL = (
     "import pathlib, runpy, sys; script, *folders = map(pathlib.Path, sys.argv[1:]); "
     "runpy.run_path(str(script))['main'](*folders)"
 )
-_KEPT = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def run(
 ) -> Outcome:
     """Run a kernel's script; what it leaves in /kaggle/working is put into `working`.
 
-    `inputs` are folders by their place under /kaggle/input. `isolation` comes from
-    `command()`.
+    `inputs` are folders by their path under /kaggle/input. `isolation` is the command
+    that `command()` returned.
     """
     script, working = script.resolve(), working.resolve()
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
@@ -114,12 +114,12 @@ def run(
 
 
 def _variables(home: pathlib.Path) -> dict[str, str]:
-    """The environment of a kernel: nothing of ours but the numbers of threads."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    """Return a kernel's environment variables: of ours, only the numbers of threads."""
+    threads = {name: os.environ[name] for name in _THREADS if name in os.environ}
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     home_text = str(home)
     return {
-        **kept,
+        **threads,
         "PATH": path,
         "HOME": home_text,
         "TMPDIR": home_text,
@@ -136,7 +136,7 @@ def _in_folders(
     python: environment.Environment,
     scratch: pathlib.Path,
 ) -> list[str]:
-    """The command that calls the script's main with folders in place of mounts."""
+    """Return the command that calls the script's main with folders for mounts."""
     for place, source in inputs.items():
         link = scratch / "input" / place
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,10 @@ def _watch(
 
 
 def _memory_gb(pid: int) -> float:
-    """What a process and its children hold; mapped files can be dropped, so are not."""
+    """Return the memory of a process and its children, without mapped files.
+
+    The system can drop mapped files at any time, so they do not count.
+    """
     total, waiting = 0, [pid]
     while waiting:
         each = waiting.pop()

@@ -1,4 +1,4 @@
-"""A root of mounts as a kernel on Kaggle sees it, made inside namespaces of its own."""
+"""The mounts that a kernel on Kaggle sees, made inside namespaces of their own."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ def command(
     disk_gb: float,
     scratch: pathlib.Path,
 ) -> list[str]:
-    """The command that makes a root of mounts, runs the script in it, copies out."""
+    """Return the command that makes mounts, runs the script, copies its output."""
     root = scratch / "root"
     root.mkdir()
     lines = ["set -e", f"mount -t tmpfs -o mode=755 rehearsal {root}"]
@@ -59,7 +59,7 @@ def command(
 
 
 def _is_view(folder: pathlib.Path) -> bool:
-    """Whether a folder is made of links, which lead nowhere under another root."""
+    """Return whether a folder holds links, which lead nowhere under another root."""
     return any(each.is_symlink() for each in folder.iterdir())
 
 
@@ -70,7 +70,7 @@ def _bind(
     recursive: bool = False,
     writable: bool = False,
 ) -> list[str]:
-    """Commands that show `source` at `target`, read-only unless `writable`."""
+    """Return the commands that mount `source` at `target`, read-only by default."""
     one, other = shlex.quote(str(source)), shlex.quote(str(target))
     make = f"mkdir -p {other}"
     if source.is_file():

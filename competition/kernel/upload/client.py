@@ -1,4 +1,4 @@
-"""Kaggle's official client, with retries and with words for each way it fails."""
+"""Kaggle's official client, with retries and an explanation for each failure."""
 
 import contextlib
 import pathlib
@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from competition.core import console, files
 
 VERSION = "2.0.2"
-# Between tries when the network or Kaggle fails; and between looks at slow work.
 TOO_MANY = 429
+# Pauses between tries when the network or Kaggle fails, and between two looks at the
+# state of an upload or a kernel.
 PAUSES_S: tuple[float, ...] = (2, 10, 30, 60)
 LOOK_EVERY_S = 20.0
 
@@ -21,7 +22,7 @@ _CREDENTIALS = (
     "Make a token at https://www.kaggle.com/settings and set KAGGLE_API_TOKEN, or save "
     "it as ~/.kaggle/access_token."
 )
-# What a message of Kaggle's speaks of -> what to do; the first that fits is taken.
+# Words in a message of Kaggle -> the remedy; the first entry that fits is used.
 _BY_WORDS = (
     (
         ("rules",),
@@ -91,9 +92,9 @@ def _sign_in() -> Any:
 
 
 def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) -> T:
-    """Ask Kaggle for something; a network or server that fails is asked again.
+    """Call `ask`, and call it again where the network or the server fails.
 
-    `again` is off for what must not happen twice.
+    `again` is off for a request that must not happen twice.
     """
     import requests
 
@@ -112,7 +113,7 @@ def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) 
         except (requests.RequestException, ConnectionError) as error:
             failure = ValueError(_UNREACHED.format(what, error))
             failure.__cause__, final = error, False
-        # The client looks a status up among those that it knows.
+        # The client raises KeyError for a status that its version does not know.
         except KeyError as error:
             raise ValueError(_UNKNOWN.format(what, error)) from error
         pause = next(pauses, None)
@@ -123,11 +124,11 @@ def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) 
 
 
 def explain(what: str, message: str, status: int = 0) -> str:
-    """Say what a message or a status of Kaggle's means, and what to do."""
+    """Return an explanation of Kaggle's message or status, with the remedy."""
     hint = _BY_STATUS.get(status, "Run the command again later.")
     if status >= 500:
         hint = "Kaggle itself fails. Run the command again later: it goes on there."
-    # "Too many requests" is no quota.
+    # "Too many requests" contains the words of a quota, but is none.
     for words, better in () if status == TOO_MANY else _BY_WORDS:
         if any(word in message.lower() for word in words):
             hint = better
@@ -136,7 +137,7 @@ def explain(what: str, message: str, status: int = 0) -> str:
 
 
 def wait(what: str, look: Callable[[], T | None], *, hours: float, until: str) -> T:
-    """Look again and again until there is a result; shows how long it has taken."""
+    """Call `look` until it returns a result; show how long that has taken."""
     start = time.monotonic()
     with console.ERR.status(what) as shown:
         while (result := look()) is None:
@@ -152,7 +153,7 @@ def wait(what: str, look: Callable[[], T | None], *, hours: float, until: str) -
 
 
 def download(url: str, path: pathlib.Path) -> None:
-    """Fetch a file that a kernel left, a piece at a time."""
+    """Download an output file of a kernel, a piece at a time."""
     import requests
 
     with requests.get(url, stream=True, timeout=60) as answer:

@@ -1,15 +1,15 @@
-"""A pushed kernel is submitted, and its score awaited."""
+"""Submit a pushed kernel to the competition and wait for its score."""
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
 from competition.core import console, files
-from competition.kernel import places
+from competition.kernel import bundles
 from competition.kernel.upload import client
 
 HOURS = 12.0
-# Among so many submissions ours is looked for: those of a month, five a day, and more.
+# The newest submissions among which ours is searched: a month of five a day, and more.
 NEWEST = 200
 
 # Enters a score (public, private), None where Kaggle does not show it.
@@ -17,25 +17,25 @@ Record = Callable[[float | None, float | None], Any]
 
 
 def run(
-    place: places.BundlePlace, *, record: Record, wait: bool = True
+    bundle: bundles.RunBundle, *, record: Record, wait: bool = True
 ) -> dict[str, Any]:
     """Submit the version that was pushed, once; `record` its score when there is one.
 
     Returns {"kernel", "version", "status", "public", "private"}.
     """
-    state = place.state("submit")
+    state = bundle.state("submit")
     if state.get("status") != "COMPLETE":
         raise ValueError(
-            f"{place.run.root / 'kernel.json'}: no version of the kernel is complete. "
-            f"Run `python -m competition kernel push --experiment {place.experiment}`."
+            f"{bundle.run.root / 'kernel.json'}: no version of the kernel is complete. "
+            f"Run `python -m competition kernel push --experiment {bundle.experiment}`."
         )
-    built = places.built(place, "submit")
+    built = bundles.built(bundle, "submit")
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     (competition,) = about["competition_sources"]
-    message = f"{place.name} version {state['version']} {state['kernel']}"
+    message = f"{bundle.name} version {state['version']} {state['kernel']}"
     api = client.connect(state["id"].partition("/")[0])
-    look = functools.partial(_find, api, competition, message)
-    if look() is None:
+    find = functools.partial(_find, api, competition, message)
+    if find() is None:
         answer = client.call(
             "submission",
             api.competition_submit_code,
@@ -50,38 +50,39 @@ def run(
     result = {"kernel": state["id"], "version": state["version"]}
     if not wait:
         return result | {"status": "PENDING", "public": None, "private": None}
-    found = client.wait(
+    submission = client.wait(
         f"{message} is being scored",
-        functools.partial(_scored, look),
+        functools.partial(_scored, find),
         hours=HOURS,
         until="scored",
     )
     scores = {
-        "public": _number(found.public_score),
-        "private": _number(found.private_score),
+        "public": _number(submission.public_score),
+        "private": _number(submission.private_score),
     }
-    if found.status.name != "COMPLETE":
-        why = found.error_description or "Kaggle does not say why"
+    if submission.status.name != "COMPLETE":
+        why = submission.error_description or "Kaggle does not say why"
         raise ValueError(
             f"{message}: {why}. Rehearse the kernel; if it passes there, see its page: "
             f"{state['url']}"
         )
     if any(score is not None for score in scores.values()):
         record(scores["public"], scores["private"])
-    place.keep("submit", state | {"scores": scores})
+    bundle.keep("submit", state | {"scores": scores})
     return result | {"status": "COMPLETE", **scores}
 
 
 def _find(api: Any, competition: str, message: str) -> Any:
-    """The submission that carries our message, None where there is none."""
+    """Return the submission that carries our message, or None."""
     ask = functools.partial(api.competition_submissions, page_size=NEWEST)
-    found = client.call("submissions", ask, competition)
-    return next((each for each in found or [] if each.description == message), None)
+    submissions = client.call("submissions", ask, competition) or []
+    return next((one for one in submissions if one.description == message), None)
 
 
-def _scored(look: Callable[[], Any]) -> Any:
-    found = look()
-    return None if found is None or found.status.name == "PENDING" else found
+def _scored(find: Callable[[], Any]) -> Any:
+    submission = find()
+    is_scored = submission is not None and submission.status.name != "PENDING"
+    return submission if is_scored else None
 
 
 def _number(text: str) -> float | None:

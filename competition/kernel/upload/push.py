@@ -1,6 +1,6 @@
-"""A built bundle goes to Kaggle and runs there; what it leaves comes back.
+"""Push a built bundle to Kaggle, follow its kernel there, and fetch its output.
 
-What is done is kept in the run's kernel.json, so that a second call goes on.
+The run's kernel.json records each step, so a second call continues.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import shutil
 from typing import Any
 
 from competition.core import console, files
-from competition.kernel import names, places, session
+from competition.kernel import bundles, names, session
 from competition.kernel.upload import client
 
 READY_HOURS = 1.0
@@ -22,22 +22,22 @@ _BROKEN = ("failed", "deleted")
 _ENDED = {"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED", "CANCEL_REQUESTED"}
 
 
-def run(place: places.BundlePlace, *, what: str = "submit") -> dict[str, Any]:
+def run(bundle: bundles.RunBundle, *, what: str = "submit") -> dict[str, Any]:
     """Push a built kernel, follow it to its end, fetch its output.
 
     Returns {"kernel", "version", "status", "output"}; a kernel that fails on Kaggle is
     an error with the end of its log; what it had trained goes into the run.
     """
-    built = places.built(place, what)
+    built = bundles.built(bundle, what)
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     kernel, (dataset, *_) = about["id"], about["dataset_sources"]
     for id, where in ((kernel, "kernel"), (dataset, "dataset")):
         names.check_id(id, what=f"{built / where}: `id`")
     names.check_sizes(built / "dataset", built / "kernel" / about["code_file"])
     api = client.connect(kernel.partition("/")[0])
-    state = place.state(what)
-    state = _push_dataset(api, place, state, what=what, dataset=dataset)
-    state = _push_kernel(api, place, state, what=what, kernel=kernel)
+    state = bundle.state(what)
+    state = _push_dataset(api, bundle, state, what=what, dataset=dataset)
+    state = _push_kernel(api, bundle, state, what=what, kernel=kernel)
     status, message = client.wait(
         f"{kernel}, version {state['version']}",
         functools.partial(_ended, api, kernel, []),
@@ -46,10 +46,10 @@ def run(place: places.BundlePlace, *, what: str = "submit") -> dict[str, Any]:
     )
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
-    place.keep(what, state | {"status": status})
+    bundle.keep(what, state | {"status": status})
     try:
         trained = what == "train" and session.resume(
-            output, place.run.root, name=place.name
+            output, bundle.run.root, name=bundle.name
         )
     except (ValueError, OSError) as error:
         if status == "COMPLETE":
@@ -63,7 +63,7 @@ def run(place: places.BundlePlace, *, what: str = "submit") -> dict[str, Any]:
         )
     if what == "train" and not trained:
         raise ValueError(
-            f"{kernel}, version {state['version']}: expected the run {place.name} in "
+            f"{kernel}, version {state['version']}: expected the run {bundle.name} in "
             f"its output, {output}. Received none. See its log there."
         )
     return {
@@ -76,14 +76,14 @@ def run(place: places.BundlePlace, *, what: str = "submit") -> dict[str, Any]:
 
 def _push_dataset(
     api: Any,
-    place: places.BundlePlace,
+    bundle: bundles.RunBundle,
     state: dict[str, Any],
     *,
     what: str,
     dataset: str,
 ) -> dict[str, Any]:
     """Create or version the dataset, unless it is there as built; wait for it."""
-    folder = place.built(what) / "dataset"
+    folder = bundle.built(what) / "dataset"
     digest = _digest(folder)
     status = client.call("dataset status", _dataset_status, api, dataset)
     if state.get("dataset") != digest or status in (None, *_BROKEN):
@@ -93,7 +93,7 @@ def _push_dataset(
             raise ValueError(client.explain("dataset upload", answer.error))
         # The kernel has to run again on another dataset.
         state = {"dataset": digest}
-        place.keep(what, state)
+        bundle.keep(what, state)
     client.wait(
         f"{dataset} is being processed",
         functools.partial(_ready, api, dataset),
@@ -104,7 +104,7 @@ def _push_dataset(
 
 
 def _dataset_status(api: Any, dataset: str) -> str | None:
-    """The status of a dataset, None where there is none (or it is another's)."""
+    """Return the status of a dataset; None where it does not exist, or for us."""
     import requests
 
     try:
@@ -116,7 +116,7 @@ def _dataset_status(api: Any, dataset: str) -> str | None:
 
 
 def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
-    # Asked at each try: of one whose answer was lost the dataset may be there.
+    # Each try asks anew: an upload whose answer was lost may have made the dataset.
     if _dataset_status(api, dataset) in (None, "deleted"):
         return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
     return api.dataset_create_version(str(folder), digest, quiet=True, dir_mode="zip")
@@ -134,14 +134,14 @@ def _ready(api: Any, dataset: str) -> bool | None:
 
 def _push_kernel(
     api: Any,
-    place: places.BundlePlace,
+    bundle: bundles.RunBundle,
     state: dict[str, Any],
     *,
     what: str,
     kernel: str,
 ) -> dict[str, Any]:
-    """Push the kernel, which starts it, unless this one was and did not fail."""
-    folder = place.built(what) / "kernel"
+    """Push the kernel, which starts it, unless this version was pushed already."""
+    folder = bundle.built(what) / "kernel"
     digest = _digest(folder)
     if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
         console.note(f"{kernel}: version {state['version']} is this one already")
@@ -159,7 +159,7 @@ def _push_kernel(
             f"kernel push: Kaggle does not attach {', '.join(refused)}. Accept the "
             "competition's rules, check the names, then push again."
         )
-    # Nothing lists versions later: without this number there is no submission.
+    # A submission needs this number, and Kaggle lists it nowhere later.
     if not answer.version_number:
         raise ValueError(
             f"kernel push: Kaggle's answer names no version of {kernel}. See "
@@ -172,13 +172,13 @@ def _push_kernel(
         "version": answer.version_number,
         "url": answer.url,
     }
-    place.keep(what, state)
+    bundle.keep(what, state)
     console.note(f"{kernel}: version {answer.version_number} at {answer.url}")
     return state
 
 
 def _ended(api: Any, kernel: str, told: list[str]) -> tuple[str, str] | None:
-    """How a kernel ended, None while it runs; says what its log did not yet tell."""
+    """Print new lines of the log; return (status, message) once the kernel ends."""
     answer = client.call("kernel status", api.kernels_status, kernel)
     # There is no log before the kernel starts.
     with contextlib.suppress(ValueError):
@@ -192,7 +192,7 @@ def _ended(api: Any, kernel: str, told: list[str]) -> tuple[str, str] | None:
 
 
 def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> str:
-    """Fetch all files and the log of a kernel into `folder`; returns the log."""
+    """Fetch all files and the log of a kernel into `folder`; return the log."""
     shutil.rmtree(folder, ignore_errors=True)
     urls, log = client.call("kernel output", api.outputs, kernel)
     for name, url in urls.items():
@@ -206,7 +206,7 @@ def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> str:
 
 
 def readable(log: str) -> list[str]:
-    """The lines that a kernel wrote, of a log that holds them as JSON, one an entry."""
+    """Return the lines that a kernel printed, from a log with a JSON entry for each."""
     try:
         entries = json.loads(log)
         return "".join(str(entry["data"]) for entry in entries).splitlines()
@@ -215,7 +215,7 @@ def readable(log: str) -> list[str]:
 
 
 def _digest(folder: pathlib.Path) -> str:
-    """A digest of all files of a folder, names and contents."""
+    """Return a digest of the names and contents of all files in a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     parts = [
         (path.relative_to(folder).as_posix(), session.digest(path)) for path in paths

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from competition.core import files
-from competition.kernel import build, names, places
+from competition.kernel import build, bundles, names
 from competition.kernel.build import contents
 from tests import conftest
 
@@ -21,8 +21,8 @@ FIELDS = {
 TRAIN = contents.BundleOptions(what="train", overrides=conftest.TINY)
 
 
-def made(place, options=None, user="jane-doe"):
-    result = build.run("smoke", user=user, work=place.work, options=options)
+def made(bundle, options=None, user="jane-doe"):
+    result = build.run("smoke", user=user, work=bundle.work, options=options)
     return pathlib.Path(result["built"]), result
 
 
@@ -34,8 +34,8 @@ def listed(folder):
     )
 
 
-def test_a_submitting_bundle_holds_these_files_and_no_others(place):
-    folder, result = made(place)
+def test_a_submitting_bundle_holds_these_files_and_no_others(bundle):
+    folder, result = made(bundle)
     assert listed(folder) == [
         f"dataset/{WHEEL}",
         "dataset/dataset-metadata.json",
@@ -53,8 +53,8 @@ def test_a_submitting_bundle_holds_these_files_and_no_others(place):
     assert result["files"] == 7
 
 
-def test_a_training_bundle_holds_the_experiment_and_no_weights(place):
-    folder, _ = made(place, TRAIN)
+def test_a_training_bundle_holds_the_experiment_and_no_weights(bundle):
+    folder, _ = made(bundle, TRAIN)
     assert listed(folder / "dataset") == [
         WHEEL,
         "dataset-metadata.json",
@@ -68,26 +68,26 @@ def test_a_training_bundle_holds_the_experiment_and_no_weights(place):
     assert about["quarantine"] is False
 
 
-def test_the_folds_of_home_travel(place):
-    folder, _ = made(place)
+def test_the_folds_of_home_travel(bundle):
+    folder, _ = made(bundle)
     header, *rows = (folder / "dataset/folds.csv").read_text("utf-8").split()
     assert header == "case,fold"
-    table = (place.dataset.slices).read_text("utf-8").splitlines()
+    table = (bundle.dataset.slices).read_text("utf-8").splitlines()
     columns = table[0].split(",")
     case, fold = columns.index("case"), columns.index("fold")
     cells = [line.split(",") for line in table[1:]]
     assert set(rows) == {f"{each[case]},{each[fold]}" for each in cells}
 
 
-def test_the_members_of_a_blend_travel_with_it(place):
-    about = files.read_json(place.run.config)
+def test_the_members_of_a_blend_travel_with_it(bundle):
+    about = files.read_json(bundle.run.config)
     for name in ("one", "two"):
-        other = place.run.root.with_name(name)
-        shutil.copytree(place.run.root, other)
+        other = bundle.run.root.with_name(name)
+        shutil.copytree(bundle.run.root, other)
         files.write_json(other / "config.json", about | {"name": name})
     about["config"] |= {"members": ["one", "two"], "gate": ["two"]}
-    files.write_json(place.run.config, about)
-    folder, _ = made(place)
+    files.write_json(bundle.run.config, about)
+    folder, _ = made(bundle)
     assert listed(folder / "dataset" / "runs") == [
         "one/config.json",
         "one/fold0/best.weights.h5",
@@ -101,20 +101,20 @@ def test_the_members_of_a_blend_travel_with_it(place):
 
 
 @pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
-def test_two_builds_are_the_same_to_the_byte(place, tmp_path, options):
-    first, _ = made(place, options)
+def test_two_builds_are_the_same_to_the_byte(bundle, tmp_path, options):
+    first, _ = made(bundle, options)
     kept = shutil.copytree(first, tmp_path / "kept")
-    for path in place.run.root.rglob("*"):
+    for path in bundle.run.root.rglob("*"):
         path.touch()
-    second, _ = made(place, options)
+    second, _ = made(bundle, options)
     assert listed(kept) == listed(second)
     for name in listed(kept):
         assert (kept / name).read_bytes() == (second / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("renamed", [0, 1])
-def test_a_build_that_was_killed_leaves_nothing_to_push(place, monkeypatch, renamed):
-    folder, _ = made(place)
+def test_a_build_that_was_killed_leaves_nothing_to_push(bundle, monkeypatch, renamed):
+    folder, _ = made(bundle)
     rename, done = pathlib.Path.rename, []
 
     def killed(self, target):
@@ -126,50 +126,50 @@ def test_a_build_that_was_killed_leaves_nothing_to_push(place, monkeypatch, rena
     with monkeypatch.context() as patch:
         patch.setattr(pathlib.Path, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
-            made(place)
+            made(bundle)
     with pytest.raises(ValueError, match="no kernel is built"):
-        places.built(place, "submit")
-    made(place)
-    assert places.built(place, "submit") == folder
+        bundles.built(bundle, "submit")
+    made(bundle)
+    assert bundles.built(bundle, "submit") == folder
 
 
 @pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
-def test_nothing_of_the_machine_is_in_a_bundle(place, options, monkeypatch):
+def test_nothing_of_the_machine_is_in_a_bundle(bundle, options, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_0123456789abcdef0123456789abcdef")
-    folder, _ = made(place, options)
+    folder, _ = made(bundle, options)
     for path in folder.rglob("*"):
         data = path.read_bytes() if path.is_file() else b""
-        assert str(place.work).encode() not in data
+        assert str(bundle.work).encode() not in data
         assert str(conftest.ROOT).encode() not in data
         assert b"KGAT_0123" not in data
 
 
-def test_a_name_of_the_user_in_the_run_stops_the_build(place, monkeypatch):
+def test_a_name_of_the_user_in_the_run_stops_the_build(bundle, monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: "jocasta")
-    text = place.run.decision.read_text("utf-8").replace('"0"', '"by jocasta"')
-    place.run.decision.write_text(text, encoding="utf-8")
+    text = bundle.run.decision.read_text("utf-8").replace('"0"', '"by jocasta"')
+    bundle.run.decision.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"decision.json holds the user name jocasta"):
-        made(place)
-    assert made(place, user="jocasta")[0].is_dir()
+        made(bundle)
+    assert made(bundle, user="jocasta")[0].is_dir()
 
 
-def test_the_encoder_weights_of_this_machine_do_not_travel(place):
-    about = files.read_json(place.run.config)
+def test_the_encoder_weights_of_this_machine_do_not_travel(bundle):
+    about = files.read_json(bundle.run.config)
     model = {"encoder": "EfficientNetB0", "encoder_weights": "/home/ann/b0.h5"}
     about["config"]["model"] |= model
-    files.write_json(place.run.config, about)
-    folder, _ = made(place)
+    files.write_json(bundle.run.config, about)
+    folder, _ = made(bundle)
     sent = files.read_json(folder / "dataset/runs/smoke/config.json")
     assert sent["config"]["model"]["encoder_weights"] == "b0.h5"
 
 
 @pytest.mark.parametrize("weights", ["/home/ann/b0.h5", "weights/b0.h5"])
-def test_a_training_that_begins_with_a_file_of_home_is_refused(place, weights):
-    place.run.config.unlink()
+def test_a_training_that_begins_with_a_file_of_home_is_refused(bundle, weights):
+    bundle.run.config.unlink()
     more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
     options = contents.BundleOptions(what="train", overrides=(*conftest.TINY, *more))
     with pytest.raises(ValueError, match=r"a file of this machine. Set it to"):
-        made(place, options)
+        made(bundle, options)
 
 
 @pytest.mark.parametrize(
@@ -180,20 +180,20 @@ def test_a_training_that_begins_with_a_file_of_home_is_refused(place, weights):
         contents.BundleOptions(sources=("jane-doe/uwm-smoke-train",)),
     ],
 )
-def test_options_of_a_training_are_refused_for_a_submission(place, options):
+def test_options_of_a_training_are_refused_for_a_submission(bundle, options):
     with pytest.raises(ValueError, match="--fold, --set and --from are for --what tr"):
-        made(place, options)
+        made(bundle, options)
 
 
-def test_a_blend_has_nothing_to_train(place, tmp_path):
+def test_a_blend_has_nothing_to_train(bundle, tmp_path):
     path = tmp_path / "both.toml"
     path.write_text('members = ["one", "two"]', encoding="utf-8")
     with pytest.raises(ValueError, match="is a blend of one, two, which has nothing"):
-        build.run(str(path), user="ann", work=place.work, options=TRAIN)
+        build.run(str(path), user="ann", work=bundle.work, options=TRAIN)
 
 
-def test_the_metadata_is_complete_and_offline(place):
-    folder, _ = made(place)
+def test_the_metadata_is_complete_and_offline(bundle):
+    folder, _ = made(bundle)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert set(about) == FIELDS
     assert about["enable_internet"] is False
@@ -204,7 +204,7 @@ def test_the_metadata_is_complete_and_offline(place):
     assert len(about["licenses"]) == 1 and 6 <= len(about["title"]) <= 50
 
 
-def test_a_training_goes_on_from_the_kernels_it_is_given(place):
+def test_a_training_goes_on_from_the_kernels_it_is_given(bundle):
     options = contents.BundleOptions(
         what="train",
         overrides=conftest.TINY,
@@ -212,7 +212,7 @@ def test_a_training_goes_on_from_the_kernels_it_is_given(place):
         budget="2h",
         sources=("jane-doe/uwm-smoke-train",),
     )
-    folder, _ = made(place, options)
+    folder, _ = made(bundle, options)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert about["kernel_sources"] == ["jane-doe/uwm-smoke-train"]
     code = (folder / "kernel" / "main.py").read_text("utf-8").splitlines()
@@ -220,18 +220,18 @@ def test_a_training_goes_on_from_the_kernels_it_is_given(place):
 
 
 @pytest.mark.parametrize(("weights", "internet"), [("imagenet", True), ("none", False)])
-def test_only_a_download_of_weights_needs_the_internet(place, weights, internet):
-    place.run.config.unlink()
+def test_only_a_download_of_weights_needs_the_internet(bundle, weights, internet):
+    bundle.run.config.unlink()
     more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
     options = contents.BundleOptions(what="train", overrides=(*conftest.TINY, *more))
-    folder, _ = made(place, options)
+    folder, _ = made(bundle, options)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert about["enable_internet"] is internet
 
 
-def test_the_notebook_twin_is_valid_and_runs_the_same_code(place):
+def test_the_notebook_twin_is_valid_and_runs_the_same_code(bundle):
     nbformat = pytest.importorskip("nbformat")
-    folder, _ = made(place)
+    folder, _ = made(bundle)
     notebook = nbformat.read(folder / "kernel" / "main.ipynb", as_version=4)
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -245,54 +245,54 @@ def test_the_notebook_twin_is_valid_and_runs_the_same_code(place):
 
 
 @pytest.mark.parametrize("user", ["", "a b", "-ann", "ann/x"])
-def test_a_user_name_that_kaggle_cannot_know_is_refused(place, user):
+def test_a_user_name_that_kaggle_cannot_know_is_refused(bundle, user):
     with pytest.raises(ValueError, match="--user expects the user name as in"):
-        made(place, user=user)
+        made(bundle, user=user)
 
 
-def test_a_name_too_long_for_a_title_says_how_long_it_may_be(place):
+def test_a_name_too_long_for_a_title_says_how_long_it_may_be(bundle):
     name = "x" * 60
-    place.run.root.rename(place.run.root.with_name(name))
+    bundle.run.root.rename(bundle.run.root.with_name(name))
     with pytest.raises(ValueError, match="Give the run a --name of at most 39"):
-        build.run("smoke", user="ann", work=place.work, name=name)
+        build.run("smoke", user="ann", work=bundle.work, name=name)
 
 
-def test_what_is_missing_is_named(place, tmp_path):
-    place.run.decision.unlink()
+def test_what_is_missing_is_named(bundle, tmp_path):
+    bundle.run.decision.unlink()
     with pytest.raises(ValueError, match="Run `python -m competition decide` first"):
-        made(place)
+        made(bundle)
     with pytest.raises(
         ValueError, match=r"expected one data set with a run 'smoke'. R"
     ):
         build.run("smoke", user="ann", work=tmp_path / "nowhere")
-    place.run.config.unlink()
+    bundle.run.config.unlink()
     with pytest.raises(ValueError, match=r"no such run. Run `python -m compet"):
-        made(place)
-    place.dataset.slices.unlink()
+        made(bundle)
+    bundle.dataset.slices.unlink()
     with pytest.raises(ValueError, match="The folds travel with the bundle: run"):
-        build.run("smoke", user="ann", work=place.work, data=place.dataset.root)
+        build.run("smoke", user="ann", work=bundle.work, data=bundle.dataset.root)
 
 
-def test_another_config_than_the_runs_is_refused(place):
+def test_another_config_than_the_runs_is_refused(bundle):
     with pytest.raises(ValueError, match="holds another config under this name"):
-        made(place, contents.BundleOptions(what="train"))
+        made(bundle, contents.BundleOptions(what="train"))
 
 
-def test_a_fold_that_is_not_trained_is_refused(place):
+def test_a_fold_that_is_not_trained_is_refused(bundle):
     options = contents.BundleOptions(what="train", overrides=conftest.TINY, fold=4)
-    with pytest.raises(ValueError, match=r"--fold 4 is none of .* \[0, 1\]"):
-        made(place, options)
+    with pytest.raises(ValueError, match=r"--fold 4 is not one of .* \[0, 1\]"):
+        made(bundle, options)
 
 
-def test_a_budget_that_cannot_be_read_is_refused(place):
+def test_a_budget_that_cannot_be_read_is_refused(bundle):
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
-        made(place, contents.BundleOptions(budget="soon"))
+        made(bundle, contents.BundleOptions(budget="soon"))
     with pytest.raises(ValueError, match=r"9h: Kaggle ends a submit kernel after 9h"):
-        made(place, contents.BundleOptions(budget="9h"))
+        made(bundle, contents.BundleOptions(budget="9h"))
 
 
-def test_a_manifest_lists_what_lies_beside_it(place):
-    folder, _ = made(place)
+def test_a_manifest_lists_what_lies_beside_it(bundle):
+    folder, _ = made(bundle)
     manifest = json.loads((folder / "dataset/manifest.json").read_text("utf-8"))
     beside = {"manifest.json", "dataset-metadata.json"}
     assert set(manifest["files"]) == set(listed(folder / "dataset")) - beside

@@ -233,9 +233,9 @@ def test_without_a_test_of_its_own_the_data_gets_a_phantoms(
     assert result["ok"] and hidden["rows"] > 0 and hidden["score"] is not None
 
 
-def test_what_is_not_built_cannot_be_rehearsed(place):
+def test_what_is_not_built_cannot_be_rehearsed(bundle):
     with pytest.raises(ValueError, match=r"no kernel is built. Run `python -m compet"):
-        rehearse.run(place, judges=JUDGES, python=HERE.python)
+        rehearse.run(bundle, judges=JUDGES, python=HERE.python)
 
 
 def test_kaggles_list_becomes_requirements():

@@ -9,10 +9,10 @@ from competition.kernel.upload import leaderboard, push
 KERNEL = "jane-doe/uwm-smoke-submit"
 
 
-def scored(place, **options):
+def scored(bundle, **options):
     """Submit, and return what was recorded."""
     recorded = []
-    leaderboard.run(place, record=lambda *pair: recorded.append(pair), **options)
+    leaderboard.run(bundle, record=lambda *pair: recorded.append(pair), **options)
     return recorded
 
 

@@ -48,10 +48,10 @@ def test_the_kernel_is_pushed_as_its_metadata_says(built, kaggle):
     assert files.read_json(built.run.root / "kernel.json")["submit"]["version"] == 1
 
 
-def test_the_notebook_twin_can_be_pushed(place, kaggle):
+def test_the_notebook_twin_can_be_pushed(bundle, kaggle):
     options = contents.BundleOptions(as_notebook=True)
-    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
-    push.run(place)
+    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
+    push.run(bundle)
     (asked,) = kaggle.kernels
     assert asked["kernelType"] == "notebook"
     assert json.loads(asked["text"])["nbformat"] == 4
@@ -139,10 +139,10 @@ def test_a_kernel_that_failed_shows_its_log_and_may_be_pushed_again(built, kaggl
     assert push.run(built)["version"] == 2
 
 
-def test_what_a_training_left_goes_into_the_run(place, kaggle):
+def test_what_a_training_left_goes_into_the_run(bundle, kaggle):
     options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
-    config = place.run.config.read_bytes()
+    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
+    config = bundle.run.config.read_bytes()
     history = b"epoch,loss,score,seconds\n" + b"0,1.0,,1.0\n" * 3
     kaggle.outputs = {
         "runs/smoke/config.json": config,
@@ -151,43 +151,43 @@ def test_what_a_training_left_goes_into_the_run(place, kaggle):
         "runs/smoke/fold0/history.csv": b"epoch,loss,score,seconds\n",
         "runs/smoke/fold0/best.weights.h5": b"worse",
     }
-    push.run(place, what="train")
-    assert place.run.weights(1).read_bytes() == b"further"
-    assert place.run.weights(0).read_bytes() != b"worse"
+    push.run(bundle, what="train")
+    assert bundle.run.weights(1).read_bytes() == b"further"
+    assert bundle.run.weights(0).read_bytes() != b"worse"
 
 
-def test_what_a_training_that_failed_had_trained_goes_into_the_run(place, kaggle):
+def test_what_a_training_that_failed_had_trained_goes_into_the_run(bundle, kaggle):
     options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
+    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
     kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
     kaggle.outputs = {
-        "runs/smoke/config.json": place.run.config.read_bytes(),
+        "runs/smoke/config.json": bundle.run.config.read_bytes(),
         "runs/smoke/fold1/history.csv": b"epoch,loss,score,seconds\n0,1.0,,1.0\n",
         "runs/smoke/fold1/best.weights.h5": b"further",
     }
     with pytest.raises(ValueError, match="as ERROR: Out of memory"):
-        push.run(place, what="train")
-    assert place.run.weights(1).read_bytes() == b"further"
+        push.run(bundle, what="train")
+    assert bundle.run.weights(1).read_bytes() == b"further"
 
 
-def test_what_cannot_be_taken_up_does_not_hide_why_the_kernel_failed(place, kaggle):
+def test_what_cannot_be_taken_up_does_not_hide_why_the_kernel_failed(bundle, kaggle):
     options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
+    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
     kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
-    other = files.read_json(place.run.config) | {"fingerprint": "other"}
+    other = files.read_json(bundle.run.config) | {"fingerprint": "other"}
     kaggle.outputs = {"runs/smoke/config.json": json.dumps(other).encode()}
     message = (
         r"as ERROR: Out of memory\nWhat it had trained cannot be taken up: .*differ"
     )
     with pytest.raises(ValueError, match=message):
-        push.run(place, what="train")
+        push.run(bundle, what="train")
 
 
-def test_a_training_that_left_no_run_is_an_error(place, kaggle):
+def test_a_training_that_left_no_run_is_an_error(bundle, kaggle):
     options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=place.work, options=options)
+    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
     with pytest.raises(ValueError, match=r"expected the run smoke.*Received none"):
-        push.run(place, what="train")
+        push.run(bundle, what="train")
 
 
 @pytest.mark.parametrize(
@@ -331,13 +331,13 @@ def test_a_token_serves_as_well_as_a_key(built, kaggle, monkeypatch):
     assert push.run(built)["version"] == 1
 
 
-def test_anothers_credentials_are_refused_before_anything_is_sent(place, kaggle):
-    build.run("smoke", user="someone", work=place.work)
+def test_anothers_credentials_are_refused_before_anything_is_sent(bundle, kaggle):
+    build.run("smoke", user="someone", work=bundle.work)
     with pytest.raises(ValueError, match=r"built for --user someone.*of jane-doe"):
-        push.run(place)
+        push.run(bundle)
     assert kaggle.asked == []
 
 
-def test_what_is_not_built_cannot_be_pushed(place):
+def test_what_is_not_built_cannot_be_pushed(bundle):
     with pytest.raises(ValueError, match=r"no kernel is built. Run `python -m compet"):
-        push.run(place)
+        push.run(bundle)
