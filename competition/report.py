@@ -7,7 +7,7 @@ from typing import Any, Literal
 from competition.core import files
 from competition.core.data import slices
 from competition.core.experiment import history, layout, runs
-from competition.core.pages import html_page, pictures
+from competition.core.pages import examples, html_page, pictures
 
 CURVES: dict[Literal["loss", "score"], str] = {
     "loss": "Training loss",
@@ -43,7 +43,7 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
 def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
     read = files.read_json(run.files.score)
     scores = {name: result for name, result in read.items() if result}
-    ranked = {name: _ranked(result) for name, result in scores.items()}
+    ranked = {name: examples.ranked(result) for name, result in scores.items()}
     histories = {k: history.read(run.files.history(k)) for k in run.config.folds}
     values = {
         "key": key,
@@ -54,43 +54,14 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
         "ranked": ranked,
         "rules": files.read_json(run.files.decision)["rules"],
         "curves": _curves(histories),
-        "examples": _examples(dataset, run, ranked.get("oof", [])),
+        "examples": [
+            {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
+            for word, row in examples.chosen(ranked.get("oof", []))
+        ],
         "folds": _folds(slices.read(dataset.slices), histories),
         "settings": _settings(run),
     }
     return html_page.render("report.html", values)
-
-
-def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The scans of a score, worst first; one that has no score comes last."""
-    rows = []
-    for scan, by_class in result["by_scan"].items():
-        known = [
-            values["score_per_class"]
-            for values in by_class.values()
-            if values["score_per_class"] is not None
-        ]
-        score = sum(known) / len(known) if known else None
-        rows.append({"scan": scan, "score": score, "by_class": by_class})
-    return sorted(rows, key=lambda row: (row["score"] is None, row["score"] or 0))
-
-
-def _examples(
-    dataset: layout.DatasetFiles, run: runs.Run, ranked: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """The worst, median and best scan with pictures, each scan once."""
-    rows = [row for row in ranked if row["score"] is not None]
-    if not rows:
-        return []
-    last = len(rows) - 1
-    wanted = {0: "Worst"}
-    if last:
-        wanted[last] = "Best"
-    wanted.setdefault(last // 2, "Median")
-    return [
-        {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
-        for word, row in ((wanted[place], rows[place]) for place in sorted(wanted))
-    ]
 
 
 def _pictures(

@@ -145,7 +145,7 @@ def kernel_submit(
     from competition.kernel.upload import leaderboard
 
     bundle = bundles.find(experiment, work=work, data=data, name=name)
-    if wait and bundle.name not in ledger.read(submissions):
+    if wait and not ledger.holds(submissions, bundle.name):
         raise ValueError(
             f"{submissions / 'ledger.csv'}: no experiment {bundle.name!r} to enter the "
             f"score for. Run `ledger add {bundle.name}` first, or give --no-wait."

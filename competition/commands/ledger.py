@@ -11,55 +11,53 @@ app = typer.Typer(help="The experiments worth keeping, and the leaderboard's sco
 
 
 @app.callback()
-def ledger(
+def show(
     context: typer.Context,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
-    """List the kept experiments, and how the leaderboard follows our score."""
-    from competition import ledger as books
+    """List the kept experiments, and compare their scores with the leaderboard's."""
+    from competition import ledger
 
     if context.invoked_subcommand:
         return
-    shown = books.show(submissions)
+    shown = ledger.show(submissions)
     if as_json:
         output.result(shown, as_json)
     else:
         output.ledger(shown)
 
 
-@app.command("add")
-def ledger_add(
+@app.command()
+def add(
     experiment: Annotated[str, typer.Argument(help="The name of a run.")],
     data: Annotated[
         pathlib.Path | None,
-        typer.Option("--data", help="Where several have such a run."),
+        typer.Option("--data", help="The data set, where several have such a run."),
     ] = None,
     work: options.Work = options.WORK,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
     """Copy an experiment's config, decision, score and pictures, and enter it."""
-    from competition.core.experiment import layout, runs
-    from competition.ledger import archive
+    from competition import ledger
 
-    dataset = layout.dataset(data, work) if data else archive.find(experiment, work)
-    run = runs.read(dataset.run(experiment))
-    output.result(archive.add(dataset, run, submissions=submissions), as_json)
+    entry = ledger.add(experiment, work=work, submissions=submissions, data=data)
+    output.result(entry, as_json)
 
 
 @app.command("set")
-def ledger_set(
+def set_scores(
     experiment: Annotated[str, typer.Argument(help="A kept experiment.")],
     public: Annotated[float | None, typer.Option(help="The public score.")] = None,
     private: Annotated[float | None, typer.Option(help="The private score.")] = None,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
-    """Enter what the leaderboard says of a kept experiment."""
-    from competition import ledger as books
+    """Enter the leaderboard's scores of a kept experiment."""
+    from competition import ledger
 
-    scores = books.set_scores(
+    entry = ledger.set_scores(
         experiment, submissions=submissions, public=public, private=private
     )
-    output.result(scores, as_json)
+    output.result(entry, as_json)

@@ -1,6 +1,5 @@
-"""The ledger: the experiments worth keeping, and what the leaderboard said of them."""
+"""The ledger: the experiments worth keeping, and their scores on the leaderboard."""
 
-import csv
 import dataclasses
 import itertools
 import pathlib
@@ -8,35 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import files
+from competition.core.experiment import layout, runs
+from competition.ledger import archive, table
 
 # Fewer points lie on a line by chance.
 _LEAST = 3
-READINGS = ("score_per_class", "score_merged", "nested")
-BOARDS = ("public", "private")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """A kept experiment: scores are out of fold, None where there is none (yet).
+def add(
+    experiment: str,
+    *,
+    work: pathlib.Path,
+    submissions: pathlib.Path,
+    data: pathlib.Path | None = None,
+) -> dict[str, Any]:
+    """Copy the results of a scored run to `submissions`, and enter it in the ledger.
 
-    `submission` is a digest of submission.csv and the decision that it comes from.
+    An experiment that is in the ledger already is replaced. Without `data`, `work` must
+    hold exactly one run of this name.
     """
-
-    experiment: str
-    date: str
-    revision: str
-    fingerprint: str
-    folds: str
-    score_per_class: float | None
-    score_merged: float | None
-    nested: float | None
-    public: float | None
-    private: float | None
-    submission: str
-
-
-COLUMNS = [field.name for field in dataclasses.fields(Entry)]
+    dataset = layout.dataset(data, work) if data else archive.find(experiment, work)
+    run = runs.read(dataset.run(experiment))
+    entries = table.read(submissions)
+    entry = archive.entry(run)
+    before = entries.get(run.name)
+    # The leaderboard's scores belong to the submission: another one has none yet.
+    if before and before.submission == entry.submission:
+        entry = dataclasses.replace(entry, public=before.public, private=before.private)
+    folder = archive.keep(dataset, run, submissions)
+    table.write(submissions, entries | {run.name: entry})
+    return {"folder": str(folder), **dataclasses.asdict(entry)}
 
 
 def set_scores(
@@ -46,8 +46,8 @@ def set_scores(
     public: float | None = None,
     private: float | None = None,
 ) -> dict[str, Any]:
-    """Enter what the leaderboard says of an experiment; None leaves what is there."""
-    entries = read(submissions)
+    """Enter the leaderboard's scores of an experiment; None leaves a score as it is."""
+    entries = table.read(submissions)
     if experiment not in entries:
         raise ValueError(
             f"{submissions / 'ledger.csv'}: no experiment {experiment!r}. Expected one "
@@ -61,16 +61,16 @@ def set_scores(
         public=entry.public if public is None else _share("public", public),
         private=entry.private if private is None else _share("private", private),
     )
-    write(submissions, entries | {experiment: entry})
+    table.write(submissions, entries | {experiment: entry})
     return dataclasses.asdict(entry)
 
 
 def show(submissions: pathlib.Path) -> dict[str, Any]:
-    """All entries, and how each reading relates to each leaderboard."""
-    entries = list(read(submissions).values())
+    """Return all entries, and how each reading relates to each leaderboard."""
+    entries = list(table.read(submissions).values())
     relations = [
         relation(entries, reading, board)
-        for board, reading in itertools.product(BOARDS, READINGS)
+        for board, reading in itertools.product(table.BOARDS, table.READINGS)
     ]
     return {
         "experiments": [dataclasses.asdict(entry) for entry in entries],
@@ -78,89 +78,40 @@ def show(submissions: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def relation(entries: list[Entry], reading: str, board: str) -> dict[str, Any]:
-    """How the leaderboard follows our score: correlations, and mean of board - score.
+def holds(submissions: pathlib.Path, experiment: str) -> bool:
+    """Return whether the ledger has an entry of the experiment."""
+    return experiment in table.read(submissions)
 
-    None where fewer than 3 experiments have both, or all have one score.
+
+def relation(entries: list[table.Entry], reading: str, board: str) -> dict[str, Any]:
+    """Compare a reading with a leaderboard: correlations, and the mean of board - ours.
+
+    They are None where fewer than 3 experiments have both scores, and the correlations
+    also where all experiments have the same score.
     """
     pairs = [(getattr(entry, reading), getattr(entry, board)) for entry in entries]
     points = np.array([pair for pair in pairs if None not in pair], float)
-    points = points.reshape(-1, 2)
-    enough = len(points) >= _LEAST
-    score, leaderboard = points.T
-    return {
+    ours, leaderboard = points.reshape(-1, 2).T
+    related: dict[str, Any] = {
         "board": board,
         "reading": reading,
-        "experiments": len(points),
-        "pearson": _pearson(score, leaderboard) if enough else None,
-        "spearman": _pearson(_ranks(score), _ranks(leaderboard)) if enough else None,
-        "mean_gap": float((leaderboard - score).mean()) if enough else None,
+        "experiments": len(ours),
+        "pearson": None,
+        "spearman": None,
+        "mean_gap": None,
     }
+    if len(ours) < _LEAST:
+        return related
+    related["mean_gap"] = float((leaderboard - ours).mean())
+    if np.ptp(ours) and np.ptp(leaderboard):
+        from scipy import stats
 
-
-def read(submissions: pathlib.Path) -> dict[str, Entry]:
-    """The entries of `submissions`/ledger.csv by experiment; without a file, none."""
-    path = submissions / "ledger.csv"
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        if table.fieldnames != COLUMNS:
-            raise ValueError(
-                f"{path}: expected the columns {','.join(COLUMNS)}, received "
-                f"{','.join(table.fieldnames or [])}. Restore the file."
-            )
-        rows = [(table.line_num, row) for row in table]
-    return {row["experiment"]: _parse(path, number, row) for number, row in rows}
-
-
-def write(submissions: pathlib.Path, entries: dict[str, Entry]) -> None:
-    """Write `submissions`/ledger.csv, an entry a row."""
-    with files.replacing(submissions / "ledger.csv") as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(COLUMNS)
-            table.writerows(map(_cells, entries.values()))
+        related["pearson"] = float(np.corrcoef(ours, leaderboard)[0, 1])
+        related["spearman"] = float(stats.spearmanr(ours, leaderboard).statistic)
+    return related
 
 
 def _share(name: str, score: float) -> float:
     if not 0 <= score <= 1:
         raise ValueError(f"--{name} must lie between 0 and 1. Received: {score}.")
     return score
-
-
-def _cells(entry: Entry) -> list[str]:
-    values = dataclasses.astuple(entry)
-    return [f"{v:.6f}" if isinstance(v, float) else v or "" for v in values]
-
-
-def _parse(path: pathlib.Path, number: int, row: dict[str, str]) -> Entry:
-    # DictReader fills up a short row with None, and keeps what is too much under it.
-    if None in row or None in row.values():
-        raise ValueError(
-            f"{path}, row {number}: expected {len(COLUMNS)} fields, received another "
-            "number of them. Correct the row."
-        )
-    values: dict[str, Any] = dict(row)
-    for name in (*READINGS, *BOARDS):
-        try:
-            values[name] = float(row[name]) if row[name] else None
-        except ValueError as error:
-            raise ValueError(
-                f"{path}, row {number}: `{name}` must be a number or empty. "
-                f"Received: {row[name]!r}. Correct the row."
-            ) from error
-    return Entry(**values)
-
-
-def _pearson(one: np.ndarray, other: np.ndarray) -> float | None:
-    """The correlation; None where one side does not vary."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return None
-    return float(np.corrcoef(one, other)[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (counts.cumsum() - (counts - 1) / 2)[place]

@@ -7,6 +7,7 @@ import sys
 from competition import ledger, score, validate
 from competition.kernel import build, bundles, rehearse
 from competition.kernel.upload import leaderboard, push
+from competition.ledger import table
 from tests.kernel import stand_in
 
 
@@ -41,13 +42,13 @@ def test_build_rehearse_push_submit_and_the_ledger(
             "smoke", submissions=submissions, public=public, private=private
         ),
     )
-    (entry,) = ledger.read(submissions).values()
+    (entry,) = table.read(submissions).values()
     assert entry.public == 0.81 and entry.private is None
 
 
 def add(submissions):
     """Enter the run into a ledger, as `ledger add` does."""
-    entry = ledger.Entry(
+    entry = table.Entry(
         experiment="smoke",
         date="2026-01-01",
         revision="",
@@ -60,4 +61,4 @@ def add(submissions):
         private=None,
         submission="",
     )
-    ledger.write(submissions, {"smoke": entry})
+    table.write(submissions, {"smoke": entry})

@@ -9,7 +9,8 @@ import pytest
 
 from competition import ledger
 from competition.core import files
-from competition.ledger import archive
+from competition.core.pages import examples
+from competition.ledger import archive, table
 from tests import by_hand
 
 
@@ -25,7 +26,10 @@ def scored(tmp_path):
 
 @pytest.fixture
 def add(scored, tmp_path):
-    return lambda: archive.add(*scored, submissions=tmp_path / "submissions")
+    submissions = tmp_path / "submissions"
+    return lambda: ledger.add(
+        "by-hand", work=tmp_path / "work", submissions=submissions
+    )
 
 
 def test_what_the_run_is_judged_by_is_copied(scored, add, tmp_path):
@@ -50,7 +54,7 @@ def test_what_the_run_is_judged_by_is_copied(scored, add, tmp_path):
 
 def test_the_entry_is_what_the_run_says(scored, add, tmp_path):
     add()
-    entry = ledger.read(tmp_path / "submissions")["by-hand"]
+    entry = table.read(tmp_path / "submissions")["by-hand"]
     score = files.read_json(scored[1].files.score)["oof"]
     assert entry.score_per_class == pytest.approx(score["score_per_class"], abs=1e-6)
     assert entry.score_merged == pytest.approx(score["score_merged"], abs=1e-6)
@@ -72,7 +76,7 @@ def test_a_scan_without_any_score_is_not_an_example(scored):
         for values in score["oof"]["by_scan"][scan].values():
             values["score_per_class"] = None
     files.write_json(path, score)
-    assert archive.examples(scored[1]) == ["case2_day0"]
+    assert examples.scans(score["oof"]) == ["case2_day0"]
 
 
 def test_added_again_the_same_submission_keeps_its_scores(scored, add, tmp_path):
@@ -84,7 +88,7 @@ def test_added_again_the_same_submission_keeps_its_scores(scored, add, tmp_path)
     assert not (submissions / "by-hand" / "left-over").exists()
     files.write_text(scored[1].files.submission, "id,class,predicted\na,b,1 1\n")
     assert add()["public"] is None
-    assert len(ledger.read(submissions)) == 1
+    assert len(table.read(submissions)) == 1
 
 
 def test_another_decision_is_another_submission(scored, add, tmp_path):
@@ -105,7 +109,7 @@ def test_a_run_without_a_score_is_not_kept(scored, add, tmp_path):
 
 def test_a_folder_of_something_else_is_not_replaced(add, tmp_path):
     (tmp_path / "submissions" / "by-hand").mkdir(parents=True)
-    with pytest.raises(ValueError, match="is there, and not of an experiment"):
+    with pytest.raises(ValueError, match="is not the folder of an experiment"):
         add()
     assert os.listdir(tmp_path / "submissions") == ["by-hand"]
 
@@ -133,7 +137,7 @@ def test_a_run_is_found_by_its_name(scored, tmp_path):
     with pytest.raises(ValueError, match="Expected one of: none is there"):
         archive.find("by-hand", tmp_path / "nowhere")
     shutil.copytree(work / "boxes", work / "other")
-    with pytest.raises(ValueError, match=r"several data sets: boxes, other. .*--data"):
+    with pytest.raises(ValueError, match=r"several data sets: boxes, other\. .*--data"):
         archive.find("by-hand", work)
 
 

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from competition import ledger
+from competition.ledger import table
 
-PLAIN = ledger.Entry(
+PLAIN = table.Entry(
     experiment="unet",
     date="2026-01-31",
     revision="0123456789ab-dirty",
@@ -36,8 +37,8 @@ def public(points):
 def test_what_is_written_is_read(tmp_path):
     other = dataclasses.replace(PLAIN, experiment="a, b", nested=0.25, public=1.0)
     written = {"unet": PLAIN, "a, b": other}
-    ledger.write(tmp_path / "new", written)
-    assert ledger.read(tmp_path / "new") == written
+    table.write(tmp_path / "new", written)
+    assert table.read(tmp_path / "new") == written
     assert (tmp_path / "new" / "ledger.csv").read_text("utf-8").splitlines()[:2] == [
         "experiment,date,revision,fingerprint,folds,score_per_class,score_merged,"
         "nested,public,private,submission",
@@ -46,17 +47,17 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_without_a_ledger_there_is_nothing(tmp_path):
-    assert ledger.read(tmp_path) == {}
+    assert table.read(tmp_path) == {}
     shown = ledger.show(tmp_path)
     assert shown["experiments"] == []
     assert {relation["experiments"] for relation in shown["relations"]} == {0}
 
 
 def test_scores_are_set_one_by_one(tmp_path):
-    ledger.write(tmp_path, {"unet": PLAIN})
+    table.write(tmp_path, {"unet": PLAIN})
     ledger.set_scores("unet", submissions=tmp_path, public=0.8)
     ledger.set_scores("unet", submissions=tmp_path, private=0.0)
-    received = ledger.read(tmp_path)["unet"]
+    received = table.read(tmp_path)["unet"]
     assert (received.public, received.private) == (0.8, 0.0)
     assert dataclasses.replace(received, public=None, private=None) == PLAIN
 
@@ -71,10 +72,10 @@ def test_scores_are_set_one_by_one(tmp_path):
     ],
 )
 def test_a_score_that_cannot_be_set(tmp_path, experiment, scores, message):
-    ledger.write(tmp_path, {"unet": PLAIN})
+    table.write(tmp_path, {"unet": PLAIN})
     with pytest.raises(ValueError, match=message):
         ledger.set_scores(experiment, submissions=tmp_path, **scores)
-    assert ledger.read(tmp_path) == {"unet": PLAIN}
+    assert table.read(tmp_path) == {"unet": PLAIN}
 
 
 def test_an_empty_ledger_says_so(tmp_path):
@@ -94,9 +95,9 @@ def test_an_empty_ledger_says_so(tmp_path):
 )
 def test_a_damaged_ledger_is_an_error(tmp_path, text, message):
     path = tmp_path / "ledger.csv"
-    path.write_text(text.format(columns=",".join(ledger.COLUMNS)))
+    path.write_text(text.format(columns=",".join(table.COLUMNS)))
     with pytest.raises(ValueError, match=message):
-        ledger.read(tmp_path)
+        table.read(tmp_path)
 
 
 def test_two_points_lie_on_any_line():
@@ -132,7 +133,7 @@ def test_scores_that_do_not_vary_have_no_correlation():
 
 
 def test_every_reading_is_related_to_both_boards(tmp_path):
-    ledger.write(tmp_path, {"unet": PLAIN})
+    table.write(tmp_path, {"unet": PLAIN})
     relations = ledger.show(tmp_path)["relations"]
     assert {(r["board"], r["reading"]) for r in relations} == {
         (board, reading)
