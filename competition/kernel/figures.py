@@ -1,6 +1,5 @@
 """What a kernel's notebook shows: slices of the test with the masks submitted."""
 
-import io
 import pathlib
 from typing import Any
 
@@ -37,11 +36,8 @@ def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
     filled = [
         id for id, rows in by_id.items() if id in found and any(r.rle for r in rows)
     ]
-    chosen = np.linspace(0, len(filled) - 1, _COUNT + 2)[1:-1].round().astype(int)
-    return [
-        _draw(data, found[filled[place]], by_id[filled[place]])
-        for place in (np.unique(chosen) if filled else ())
-    ]
+    chosen = pictures.spread(np.ones(len(filled), bool), _COUNT) if filled else []
+    return [_draw(data, found[filled[place]], by_id[filled[place]]) for place in chosen]
 
 
 def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> bytes:
@@ -59,6 +55,4 @@ def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> 
                 mask.astype(float), levels=[0.5], colors=[pictures.class_colour(index)]
             )
     axes.text(4, 12, image.id, color="white", fontsize=8)
-    buffer = io.BytesIO()
-    picture.savefig(buffer, dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return pictures.png(picture, dpi=110)

@@ -1,4 +1,4 @@
-"""Pictures of a run as PNG: slices with truth and prediction, and curves."""
+"""Pictures as PNG: slices with truth and prediction, curves; the classes' colours."""
 
 import dataclasses
 import io
@@ -11,7 +11,7 @@ from competition.core import blending, masks, rules
 from competition.core.data import arrays, slices
 from competition.core.experiment import layout, runs
 
-# Bright enough for outlines on a grey slice, and apart for the colour-blind too.
+# Bright enough for outlines on a grey slice, and distinct for the colour-blind too.
 CLASS_COLOURS = ("#ffb000", "#38bdf8", "#f472b6", "#a3e635", "#c4a1ff", "#ff7a59")
 CURVE_COLOURS = ("#3987e5", "#d95926", "#199e70", "#9085e9", "#c98500", "#d55181")
 SLICES = 3
@@ -42,21 +42,35 @@ def choose(
     truth = store.masks(scan)
     rule = rules.read(run.files.decision, run.classes)
     predicted = blending.decide(blending.out_of_fold(run, scan), rule)
-    filled = np.flatnonzero((truth | predicted).any(axis=(1, 2)))
-    among = filled if len(filled) else np.arange(len(truth))
-    places = np.linspace(0, len(among) - 1, count + 2)[1:-1].round().astype(int)
+    chosen = spread((truth | predicted).any(axis=(1, 2)), count)
     windows = slices.windows(rows, run.config.intensity)
     return [
         SlicePicture(
             scan=scan,
             number=int(rows["slice"][index]),
-            grey=_grey(store.scan(scan)[index], windows[index]),
+            grey=grey(store.scan(scan)[index], windows[index]),
             truth=truth[index],
             predicted=predicted[index],
             aspect=float(rows["spacing_y_mm"][index] / rows["spacing_x_mm"][index]),
         )
-        for index in among[np.unique(places)]
+        for index in chosen
     ]
+
+
+def spread(filled: np.ndarray, count: int) -> list[int]:
+    """Take up to `count` indices evenly among those where `filled` (N,) is true.
+
+    Where none is, they are taken evenly among all.
+    """
+    candidates = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
+    places = np.linspace(0, len(candidates) - 1, count + 2)[1:-1].round().astype(int)
+    return [int(index) for index in candidates[np.unique(places)]]
+
+
+def grey(image: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Scale an image (H, W) to 0..1 between the (low, high) of its window."""
+    low, high = window
+    return np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
 
 
 def slice(shown: SlicePicture, classes: int) -> bytes:
@@ -65,8 +79,8 @@ def slice(shown: SlicePicture, classes: int) -> bytes:
 
     height, width = shown.grey.shape
     picture = figure.Figure((3.2, 3.2 * height / width * shown.aspect))
-    _draw(picture.add_axes((0, 0, 1, 1)), shown, classes)
-    return _png(picture, dpi=160)
+    draw(picture.add_axes((0, 0, 1, 1)), shown, classes)
+    return png(picture, dpi=160)
 
 
 def contact_sheet(
@@ -90,14 +104,14 @@ def contact_sheet(
             axes.axis("off")
         shown = choose(dataset, run, scan, count=count)
         for axes, one in zip(row, shown, strict=False):
-            _draw(axes, one, len(run.classes))
+            draw(axes, one, len(run.classes))
             title = f"{one.scan}, slice {one.number}"
             axes.set_title(title, color="#d7dbe2", fontsize=9, pad=4)
     picture.subplots_adjust(
         0.01, 0.4 / height, 0.99, 1 - 0.25 / height, wspace=0.03, hspace=0.1
     )
     _legend(picture, run.classes)
-    return _png(picture, dpi=130)
+    return png(picture, dpi=130)
 
 
 def curves(
@@ -124,24 +138,40 @@ def curves(
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.spines["bottom"].set_color(ink)
     axes.legend(frameon=False, labelcolor=ink, fontsize=9)
-    return _png(picture, dpi=160)
+    return png(picture, dpi=160)
 
 
 def class_colour(index: int) -> str:
-    """The colour of the class at `index`."""
+    """Return the colour of the class at `index`, such as "#ffb000"."""
     return CLASS_COLOURS[index % len(CLASS_COLOURS)]
 
 
-def _draw(axes: Any, shown: SlicePicture, classes: int) -> None:
+def class_rgb(index: int) -> tuple[int, int, int]:
+    """Return red, green and blue (0 to 255) of the colour of the class at `index`."""
+    red, green, blue = bytes.fromhex(class_colour(index).removeprefix("#"))
+    return red, green, blue
+
+
+def png(picture: Any, *, dpi: int) -> bytes:
+    """Encode a Matplotlib figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    # Matplotlib would write its version into the file.
+    picture.savefig(buffer, dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw(axes: Any, shown: SlicePicture, classes: int) -> None:
     """Draw the slice, the truth's outlines solid and the prediction's dashed."""
     axes.axis("off")
     axes.imshow(
         shown.grey, "gray", vmin=0, vmax=1, aspect=shown.aspect, interpolation="bicubic"
     )
     for index in range(classes):
-        colour = class_colour(index)
-        _outline(axes, masks.plane(shown.truth, index), colour, "solid")
-        _outline(axes, masks.plane(shown.predicted, index), _pale(colour), "dashed")
+        truth, predicted = (
+            masks.plane(bits, index) for bits in (shown.truth, shown.predicted)
+        )
+        _outline(axes, truth, class_colour(index), "solid")
+        _outline(axes, predicted, _pale(class_rgb(index)), "dashed")
 
 
 def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:
@@ -184,19 +214,6 @@ def _legend(picture: Any, classes: Sequence[str]) -> None:
         text.set(text=name, color="#d7dbe2", parse_math=False)
 
 
-def _grey(image: np.ndarray, window: np.ndarray) -> np.ndarray:
-    low, high = window
-    return np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
-
-
-def _pale(colour: str) -> tuple[float, ...]:
-    """A tint of the colour, which shows on top of it where two outlines agree."""
-    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    return tuple(0.35 * part + 0.65 for part in parts)
-
-
-def _png(picture: Any, dpi: int) -> bytes:
-    buffer = io.BytesIO()
-    # Without Matplotlib's version, so that the same run gives the same bytes.
-    picture.savefig(buffer, dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+def _pale(colour: tuple[int, int, int]) -> tuple[float, ...]:
+    """Return a tint, which shows on top of the colour where two outlines agree."""
+    return tuple(0.35 * part / 255 + 0.65 for part in colour)

@@ -1,6 +1,5 @@
 """Pictures of an audit: strips of slices around a suspect, and the fingerprint."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,7 +77,7 @@ def fingerprint(print_: Mapping[str, Any]) -> bytes:
     _label(volume, "class", "volume in a scan, ml")
     volume.set_xticks(range(len(print_["classes"])), map(_plain, print_["classes"]))
     place.legend(frameon=False, fontsize=8)
-    return _png(picture)
+    return pictures.png(picture, dpi=110)
 
 
 def _shown(suspect: Suspect, depth: int) -> list[int]:
@@ -117,8 +116,7 @@ def _outline(panel: np.ndarray, bits: masks.Bits, classes: Sequence[int]) -> Non
             plane, panel.shape[1::-1], interpolation=cv2.INTER_LINEAR_EXACT
         )
         found, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        colour = pictures.class_colour(c).lstrip("#")
-        blue_green_red = [int(colour[at : at + 2], 16) for at in (4, 2, 0)]
+        blue_green_red = pictures.class_rgb(c)[::-1]
         thickness = 2 if c in classes else 1
         cv2.drawContours(panel, found, -1, blue_green_red, thickness, cv2.LINE_AA)
 
@@ -166,9 +164,3 @@ def _label(axes: Any, x: str, y: str) -> None:
 def _plain(name: str) -> str:
     # Matplotlib hides labels that begin with "_" and reads "$" as a formula.
     return " " + name.replace("$", r"\$")
-
-
-def _png(picture: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.savefig(buffer, dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
