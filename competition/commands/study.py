@@ -83,9 +83,15 @@ def show_scan(
     work: options.Work = options.WORK,
     out: Annotated[
         pathlib.Path | None,
-        typer.Option("--out", help="Default: show/SCAN.png in the run."),
+        typer.Option(
+            "--out", help="Default: show/SCAN.png or SCAN_gates.png in the run."
+        ),
     ] = None,
     count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
+    gates: Annotated[
+        bool,
+        typer.Option("--gates", help="Draw the gate maps of an Attention U-Net."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Draw a scan: input, probabilities, what each part of the rule does, masks."""
@@ -94,5 +100,6 @@ def show_scan(
 
     dataset = layout.dataset(data, work)
     run = runs.read(layout.run_of(dataset, experiment))
-    result = study.run(dataset, run, scan=scan, out=out, count=count)
+    draw = study.gates if gates else study.run
+    result = draw(dataset, run, scan=scan, out=out, count=count)
     output.result(result, as_json)

@@ -6,6 +6,7 @@ import pytest
 from competition.core import files, masks, rules
 from competition.core.data import arrays, slices
 from competition.study import show
+from competition.study.show import stages
 from tests import by_hand
 
 
@@ -21,7 +22,7 @@ def decide(run, rule):
 
 def test_a_rule_without_parts_has_the_threshold_alone(scored):
     _, run = scored
-    (first, _) = show.trace(run, "case1_day0")
+    (first, _) = stages.trace(run, "case1_day0")
     assert list(first) == ["probability", "threshold"]
     assert first["threshold"].sum() == 3 * 6 * 6
 
@@ -29,7 +30,7 @@ def test_a_rule_without_parts_has_the_threshold_alone(scored):
 def test_every_part_that_is_on_is_a_stage_and_the_last_is_the_mask(scored):
     dataset, run = scored
     decide(run, rules.Rule(gate=(12, 0.6, 0.5), pixels=10, largest=1, holes=True))
-    (first, _) = show.trace(run, "case1_day0")
+    (first, _) = stages.trace(run, "case1_day0")
     assert list(first) == [
         "probability", "threshold", "gate", "pixels", "largest", "holes",
     ]  # fmt: skip
@@ -57,10 +58,6 @@ def test_an_unknown_scan_names_some_that_there_are(scored):
     dataset, run = scored
     with pytest.raises(ValueError, match=r"no scan 'case9_day9'\. .* case1_day0"):
         show.run(dataset, run, scan="case9_day9")
-
-
-def test_without_any_mask_slices_are_taken_evenly():
-    assert show.choose(np.zeros((9, 2, 2), bool), 3) == [2, 4, 6]
 
 
 def test_a_scan_that_no_trained_fold_held_out_is_an_error(finished):

@@ -59,6 +59,10 @@ def test_more_slices_than_there_are_gives_each_once(scored):
     assert [one.number for one in chosen] == [2, 3, 4]
 
 
+def test_without_any_mask_slices_are_taken_evenly():
+    assert pictures.spread(np.zeros(9, bool), 3) == [2, 4, 6]
+
+
 def test_the_truth_is_outlined_in_the_colour_of_its_class():
     image = decoded(pictures.slice(shown(box(1), box(0)), classes=2))
     rows, columns = np.nonzero(np.abs(image.astype(int) - AMBER).max(axis=-1) < 24)

@@ -1,0 +1,52 @@
+"""The gate maps of an Attention U-Net for slices of a scan."""
+
+import pathlib
+from collections.abc import Collection
+
+import numpy as np
+from keras import ops
+
+from competition.core import geometry
+from competition.core.experiment import configs
+from competition.net.inference import scan_predictor
+from competition.net.input import dataset
+from competition.net.networks import attention_unet
+from competition.net.training import step
+
+
+def compute(
+    weights: pathlib.Path,
+    config: configs.Config,
+    *,
+    classes: int,
+    volume: np.ndarray,
+    windows: np.ndarray,
+    chosen: Collection[int],
+) -> dict[str, np.ndarray]:
+    """Return the maps float32 (len(chosen), H, W) by gate, the coarsest gate first.
+
+    `volume` is uint16 (D, H, W), `windows` (D, 2). Maps have the size of the slices and
+    lie in 0..1, where 1 lets a pixel through; they are NaN where `fit` cropped.
+    """
+    import cv2
+
+    network = attention_unet.gates(scan_predictor.load(weights, config, classes))
+    size = config.geometry.width, config.geometry.height
+    _, height, width = volume.shape
+    inside = np.ones(size[::-1], np.float32)
+    inside = geometry.restore(inside, (height, width), config.geometry)
+    maps: dict[str, list[np.ndarray]] = {name: [] for name in network.output_names}
+    # One slice a batch, so that only the chosen slices pass through the network.
+    batches = dataset.inference(volume, windows, config, batch=1)
+    for index, batch in enumerate(batches):
+        if index not in chosen:
+            continue
+        stack = step.normalise(batch["stack"], batch["window"])
+        for name, values in network(stack, training=False).items():
+            plane = ops.convert_to_numpy(ops.cast(values, "float32"))[0, ..., 0]
+            enlarged = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+            native = geometry.restore(enlarged, (height, width), config.geometry)
+            maps[name].append(np.where(inside > 0, native, np.nan))
+    return {
+        name: np.stack(planes) for name, planes in sorted(maps.items(), reverse=True)
+    }

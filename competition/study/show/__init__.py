@@ -1,0 +1,142 @@
+"""Pictures of one held-out scan: how a mask comes about, and what gates let through."""
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competition.core import files
+from competition.core.data import arrays, slices
+from competition.core.experiment import layout, runs
+from competition.core.pages import pictures
+from competition.study.show import gate_maps, stages
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GATED = "attention_unet"
+
+
+def run(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    *,
+    scan: str,
+    out: pathlib.Path | None = None,
+    count: int = pictures.SLICES,
+) -> dict[str, Any]:
+    """Draw `count` slices of a held-out scan with the stages of their masks.
+
+    A row is a slice and class: input, probability, each part of the rule, truth. The
+    picture is written to `out`, by default show/<scan>.png in the run.
+    """
+    rows = _rows(dataset, run, scan)
+    out = out or run.files.root / "show" / f"{scan}.png"
+    store = arrays.Arrays(dataset)
+    truth = store.masks(scan)
+    traced = stages.trace(run, scan)
+    filled = (truth > 0).any(axis=(1, 2))
+    for steps in traced:
+        filled |= list(steps.values())[-1].any(axis=(1, 2))
+    chosen = pictures.spread(filled, count)
+    windows = slices.windows(rows, run.config.intensity)
+    grey = {i: pictures.grey(store.scan(scan)[i], windows[i]) for i in chosen}
+    files.write_bytes(out, stages.draw(grey, truth, traced, run.classes))
+    return {
+        "picture": str(out),
+        "scan": scan,
+        "slices": [int(rows["slice"][index]) for index in chosen],
+        "voxels": {
+            name: {
+                part: int(mask.sum())
+                for part, mask in steps.items()
+                if mask.dtype == bool
+            }
+            for name, steps in zip(run.classes, traced, strict=True)
+        },
+    }
+
+
+def gates(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    *,
+    scan: str,
+    out: pathlib.Path | None = None,
+    count: int = pictures.SLICES,
+) -> dict[str, Any]:
+    """Draw the gate maps of an Attention U-Net over the slices that `run` draws.
+
+    The network is that of the fold that held the scan out. The picture is written to
+    `out`, by default show/<scan>_gates.png in the run.
+    """
+    _check_gates(dataset, run)
+    rows = _rows(dataset, run, scan)
+    fold = int(rows["fold"][0])
+    weights = run.files.weights(fold)
+    if not weights.is_file():
+        raise ValueError(
+            f"{weights}: not found. Run `python -m competition train` first: fold "
+            f"{fold} held {scan} out, and its network has the gates to show."
+        )
+    out = out or run.files.root / "show" / f"{scan}_gates.png"
+    shown = pictures.choose(dataset, run, scan, count=count)
+    numbers = [one.number for one in shown]
+
+    from competition.net.inference import gate_maps as network_gates
+
+    maps = network_gates.compute(
+        weights,
+        run.config,
+        classes=len(run.classes),
+        volume=arrays.Arrays(dataset).scan(scan),
+        windows=slices.windows(rows, run.config.intensity),
+        chosen=[int(index) for index in rows.index[rows["slice"].isin(numbers)]],
+    )
+    files.write_bytes(out, gate_maps.draw(shown, maps, run.classes))
+    return {
+        "picture": str(out),
+        "scan": scan,
+        "fold": fold,
+        "slices": numbers,
+        "gates": {
+            name: {"low": float(np.nanmin(values)), "high": float(np.nanmax(values))}
+            for name, values in maps.items()
+        },
+    }
+
+
+def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> "pd.DataFrame":
+    """Return the rows of a scan in order; one that no fold held out is an error."""
+    table = slices.read(dataset.slices)
+    rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
+    if rows.empty:
+        known = ", ".join(slices.scans(table)[:5])
+        raise ValueError(
+            f"{dataset.slices} has no scan {scan!r}. Expected one of the training "
+            f"scans, such as {known}."
+        )
+    held_out = slices.held_out_scans(table, list(run.config.folds))
+    if scan not in held_out:
+        raise ValueError(
+            f"{scan} was held out by no fold of {run.name}. Expected a scan that was, "
+            f"such as {', '.join(held_out[:5])}."
+        )
+    return rows
+
+
+def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
+    """Raise an error that names the runs with gates, where this run has none."""
+    if run.config.model.architecture == _GATED and not run.config.members:
+        return
+    others = [
+        path.parent.name
+        for path in sorted(dataset.root.glob("runs/*/config.json"))
+        if files.read_json(path)["config"]["model"]["architecture"] == _GATED
+    ]
+    kind = "blend" if run.config.members else run.config.model.architecture
+    raise ValueError(
+        f"The run {run.name} is a {kind}, which has no gates to show. Expected a run "
+        f'of a network with architecture = "{_GATED}". Runs of {dataset.root} that '
+        f"have gates: {', '.join(others) or 'none, train one first'}."
+    )
