@@ -24,7 +24,7 @@ def train(
         lines.line("no time left")
         return
     # Loading the framework takes seconds: not where there is nothing to train.
-    from competition.net.input import dataset as training_data
+    from competition.net.input import tensorflow_dataset
     from competition.net.training import callbacks, fitting, setup
     from competition.train import validation
 
@@ -32,7 +32,7 @@ def train(
     store = arrays.Arrays(dataset)
     chosen = slices.training(table, fold)
     _check(chosen, store, fold)
-    data = training_data.TrainingData(chosen, store)
+    data = tensorflow_dataset.TrainingData(chosen, store)
     scans = validation.HeldOutScans(slices.held_out(table, fold), store, run)
     folder = run.files.fold(fold)
     with (

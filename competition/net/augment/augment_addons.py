@@ -16,43 +16,41 @@ import tensorflow as tf
 from competition.core.experiment import schema
 from competition.net.augment import augment_params
 
-_TOP = 65535
+WHITE = 65535.0
+Batch = dict[str, tf.Tensor]
 
 
 @functools.cache
 def addons() -> Any:
-    """Import tensorflow_addons.image; a ValueError says what is missing."""
+    """Return tensorflow_addons.image; a ValueError says what is missing."""
     switch = "TF_USE_LEGACY_KERAS"
-    found = [
-        name
-        for name in ("tensorflow_addons", "tf_keras")
-        if importlib.util.find_spec(name)
-    ]
-    if len(found) < 2 or os.environ.get(switch) != "1":
+    packages = "tensorflow_addons", "tf_keras"
+    installed = [name for name in packages if importlib.util.find_spec(name)]
+    if len(installed) < 2 or os.environ.get(switch) != "1":
         raise ValueError(
             '`augment.engine = "addons"` needs tensorflow-addons 0.23.0 and tf-keras '
             f"on Python 3.11, and {switch}=1 in the environment before Python starts. "
             f"Received: Python {sys.version_info[0]}.{sys.version_info[1]}, installed: "
-            f"{', '.join(found) or 'neither'}, {switch}={os.environ.get(switch)}. "
+            f"{', '.join(installed) or 'neither'}, {switch}={os.environ.get(switch)}. "
             'Install and set them, or use augment.engine="host".'
         )
-    # It looks for Keras 2's base layer in the package that is now Keras 3.
+    # It looks for the base layer of Keras 2 in the package that now holds Keras 3.
     sys.modules.setdefault(
         "keras.src.engine", importlib.import_module("tf_keras.src.engine")
     )
     with warnings.catch_warnings():
+        # It warns that it has ended, and of the version of TensorFlow.
         warnings.simplefilter("ignore")
         return importlib.import_module("tensorflow_addons").image
 
 
-def apply(
-    batch: dict[str, tf.Tensor], drawn: dict[str, tf.Tensor], limits: schema.Augment
-) -> dict[str, tf.Tensor]:
-    """Change "stack", "bits" and "window" of a batch as `drawn`, without mixup.
+def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
+    """Make the changes that a batch carries to its stack, bits and window.
 
-    Bits (B, H, W) or of each slice (B, H, W, K); windows (B, 2) or (B, K, 2).
-    A stack is resampled twice, affine and then elastic, for which the other engines
-    need one; in between its border is repeated, where they take 0.
+    Only mixup is left in it, for the training step. Bits are (B, H, W), or (B, H, W, K)
+    of each slice; windows (B, 2) or (B, K, 2). A stack is resampled twice, where the
+    other engines do it once: affine and then elastic. In between, its border is
+    repeated, where the others take 0.
     """
     stack = tf.cast(batch["stack"], tf.float32)
     bits = tf.cast(batch["bits"], tf.float32)
@@ -61,58 +59,62 @@ def apply(
     low, high = _bounds(window)
     # The network sees no more than the window: nor do the pixels in between.
     stack = tf.clip_by_value(stack, low, high)
-    if "affine" in drawn:
-        stack = _affine(stack, drawn["affine"])
-    if "elastic" in drawn:
-        stack = _elastic(stack, drawn["elastic"])
-    if "warp" in drawn:
-        bits = _nearest(bits, drawn["warp"])
-    if augment_params.INTENSITIES & drawn.keys():
+    if "affine" in batch:
+        stack = _affine(stack, batch["affine"])
+    if "elastic" in batch:
+        stack = _elastic(stack, batch["elastic"])
+    if "warp" in batch:
+        bits = _nearest(bits, batch["warp"])
+    if augment_params.INTENSITIES & batch.keys():
         stack = _normalise(stack, window)
-        stack = _TOP * tf.clip_by_value(_intensities(stack, drawn, limits), 0.0, 1.0)
-        window = tf.zeros_like(window) + tf.constant([0.0, _TOP])
-    if "holes" in drawn:
-        stack, bits = (_holes(each, drawn["holes"], limits) for each in (stack, bits))
-    if "cutmix" in drawn:
-        stack, bits = (_cutmix(each, drawn["cutmix"]) for each in (stack, bits))
-    return {
+        stack = WHITE * tf.clip_by_value(_intensities(stack, batch, limits), 0.0, 1.0)
+        window = tf.zeros_like(window) + tf.constant([0.0, WHITE])
+    if "holes" in batch:
+        stack, bits = (_holes(each, batch["holes"], limits) for each in (stack, bits))
+    if "cutmix" in batch:
+        stack, bits = (_cutmix(each, batch["cutmix"]) for each in (stack, bits))
+    bits = tf.reshape(bits, tf.shape(batch["bits"]))
+    changed = {
         "stack": tf.cast(tf.round(stack), batch["stack"].dtype),
-        "bits": tf.cast(tf.reshape(bits, tf.shape(batch["bits"])), batch["bits"].dtype),
+        "bits": tf.cast(bits, batch["bits"].dtype),
         "window": window,
     }
+    return changed | {name: batch[name] for name in ("mixup",) if name in batch}
 
 
-def _affine(stack: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-    """Flip, then rotation, scale and translation as one projective transform."""
+def _affine(stack: tf.Tensor, affine: tf.Tensor) -> tf.Tensor:
+    """Flip, then rotate, scale and shift by one projective transform."""
     image = addons()
     height, width = (float(size) for size in stack.shape[1:3])
-    flip, scale, angle = (drawn[:, number] for number in range(3))
+    flip, scale, angle = (affine[:, number] for number in range(3))
     mirrored = flip[:, None, None, None] > 0
     stack = tf.where(mirrored, stack[:, :, ::-1], stack)
     zero = tf.zeros_like(scale)
     shrink = 1 / scale
     x0, y0 = ((1 - shrink) * (size - 1) / 2 for size in (width, height))
     rows = [shrink, zero, x0, zero, shrink, y0, zero, zero]
-    scaled = tf.stack(rows, axis=1)
-    # From the target to the source, the last one first.
+    # From the target to the source, so the last change comes first.
     matrix = image.compose_transforms(
         [
-            scaled,
-            # It turns the other way.
+            tf.stack(rows, axis=1),
+            # tensorflow-addons turns the other way.
             image.angles_to_projective_transforms(-angle, height, width),
-            image.translations_to_projective_transforms(drawn[:, 3:]),
+            image.translations_to_projective_transforms(affine[:, 3:]),
         ]
     )
     return image.transform(stack, matrix, "bilinear")
 
 
-def _elastic(stack: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+def _elastic(stack: tf.Tensor, control: tf.Tensor) -> tf.Tensor:
     """Displace the pixels; tensorflow-addons asks for (row, column), negated."""
-    return addons().dense_image_warp(stack, -_field(drawn, stack)[..., ::-1])
+    return addons().dense_image_warp(stack, -_field(control, stack)[..., ::-1])
 
 
 def _nearest(bits: tf.Tensor, control: tf.Tensor) -> tf.Tensor:
-    """Take the nearest bits of the source, once: twice would shift them by a pixel."""
+    """Take the nearest bits of the source (B, H, W, K); 0 from beyond the border.
+
+    They are moved once, since a second time would shift them by a pixel.
+    """
     source = tf.floor(_field(control, bits)[..., ::-1] + 0.5)
     rows, columns = (tf.range(size, dtype=tf.float32) for size in bits.shape[1:3])
     grid = tf.stack(tf.meshgrid(rows, columns, indexing="ij"), axis=-1)
@@ -124,14 +126,14 @@ def _nearest(bits: tf.Tensor, control: tf.Tensor) -> tf.Tensor:
 def _field(control: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Draw the B-spline of control points (B, P, P, 2) at all pixels (B, H, W, 2)."""
     rows, columns = (
-        augment_params.upsampling(size, augment_params.POINTS)
+        augment_params.spline_matrix(size, augment_params.WARP_POINTS)
         for size in like.shape[1:3]
     )
     return tf.einsum("hi,bijc,wj->bhwc", rows, control, columns)
 
 
 def _bounds(window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Low and high of windows (B, 2), or (B, K, 2), as (B, 1, 1, 1 or K)."""
+    """Return low and high of windows (B, 2) or (B, K, 2) as (B, 1, 1, 1 or K)."""
     slices = window.shape[1] if window.shape.rank == 3 else 1
     window = tf.reshape(window, (-1, 1, 1, slices, 2))
     return window[..., 0], window[..., 1]
@@ -142,31 +144,30 @@ def _normalise(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value((stack - low) / tf.maximum(high - low, 1.0), 0.0, 1.0)
 
 
-def _intensities(
-    stack: tf.Tensor, drawn: dict[str, tf.Tensor], limits: schema.Augment
-) -> tf.Tensor:
-    if "tone" in drawn:
-        gain, gamma = tf.split(drawn["tone"][:, None, None, :], 2, axis=-1)
+def _intensities(stack: tf.Tensor, batch: Batch, limits: schema.Augment) -> tf.Tensor:
+    """Change gain, gamma, bias field, blur and noise of normalised stacks."""
+    if "tone" in batch:
+        gain, gamma = tf.split(batch["tone"][:, None, None, :], 2, axis=-1)
         stack = gain * tf.pow(stack, gamma)
-    if "bias" in drawn:
+    if "bias" in batch:
         points = augment_params.BIAS_POINTS
         rows, columns = (
-            augment_params.upsampling(size, points) for size in stack.shape[1:3]
+            augment_params.spline_matrix(size, points) for size in stack.shape[1:3]
         )
-        field = tf.einsum("hi,bij,wj->bhw", rows, drawn["bias"], columns)
+        field = tf.einsum("hi,bij,wj->bhw", rows, batch["bias"], columns)
         stack = stack * tf.exp(field)[..., None]
-    if "blur" in drawn:
-        stack = _blur(stack, drawn["blur"], limits)
-    if "noise" in drawn:
-        stack = stack + _noise(stack, drawn["noise"])
+    if "blur" in batch:
+        stack = _blur(stack, batch["blur"], limits)
+    if "noise" in batch:
+        stack = stack + _noise(stack, batch["noise"])
     return stack
 
 
 def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: schema.Augment) -> tf.Tensor:
-    """One of a few constant filters for each sample."""
+    """Filter each sample with the one of a few constant filters that was drawn."""
     levels = [
-        limits.blur_pixels * (1 + each) / augment_params.BLURS
-        for each in range(augment_params.BLURS)
+        limits.blur_pixels * number / augment_params.BLUR_LEVELS
+        for number in range(1, augment_params.BLUR_LEVELS + 1)
     ]
 
     def blurred(image: tf.Tensor, level: float) -> tf.Tensor:
@@ -183,34 +184,34 @@ def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: schema.Augment) -> tf.Tens
     return tf.map_fn(one, (stack, sigma), fn_output_signature=tf.float32)
 
 
-def _noise(stack: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-    """Cut each slice's noise out of the tile; its edges meet."""
+def _noise(stack: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
+    """Take each slice's noise out of the tile, whose edges meet."""
     height, width, slices = stack.shape[1:]
-    first = tf.cast(drawn[:, 1:], tf.int32)[:, None, None, None]
+    first = tf.cast(change[:, 1:], tf.int32)[:, None, None, None]
     offset = augment_params.tile_offsets(slices).astype("int32")
     y = tf.range(height)[:, None, None] + offset[:, 0] + first[..., 0]
     x = tf.range(width)[:, None] + offset[:, 1] + first[..., 1]
-    place = tf.stack(tf.broadcast_dynamic_shape(tf.shape(y), tf.shape(x)))
-    index = tf.stack([tf.broadcast_to(each, place) for each in (y, x)], axis=-1)
-    noise = tf.gather_nd(augment_params.tile(), index % augment_params.TILE)
-    return drawn[:, 0, None, None, None] * noise
+    shape = tf.stack(tf.broadcast_dynamic_shape(tf.shape(y), tf.shape(x)))
+    index = tf.stack([tf.broadcast_to(each, shape) for each in (y, x)], axis=-1)
+    noise = tf.gather_nd(augment_params.noise_tile(), index % augment_params.NOISE_TILE)
+    return change[:, 0, None, None, None] * noise
 
 
 def _holes(image: tf.Tensor, holes: tf.Tensor, limits: schema.Augment) -> tf.Tensor:
-    """Cut out one hole of every sample after the other."""
+    """Empty the holes of every sample, one after the other."""
     size = augment_params.hole_size(limits, tuple(image.shape[1:3]))
     for hole in tf.unstack(tf.cast(holes, tf.int32), axis=1):
         top, bottom, left, right = tf.unstack(hole, axis=1)
         centre = tf.stack([(top + bottom) // 2, (left + right) // 2], axis=1)
-        cut = addons().cutout(image, size, centre)
-        image = tf.where((bottom > top)[:, None, None, None], cut, image)
+        with_hole = addons().cutout(image, size, centre)
+        image = tf.where((bottom > top)[:, None, None, None], with_hole, image)
     return image
 
 
-def _cutmix(image: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+def _cutmix(image: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
     """Paste boxes of the partners as they were before any was pasted."""
     partner, top, bottom, left, right = tf.unstack(
-        tf.cast(drawn, tf.int32)[:, :, None, None, None], axis=1
+        tf.cast(change, tf.int32)[:, :, None, None, None], axis=1
     )
     y = tf.range(image.shape[1])[:, None, None]
     x = tf.range(image.shape[2])[:, None]

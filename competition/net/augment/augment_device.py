@@ -95,7 +95,7 @@ def _upsample(grid: Tensor, like: Tensor) -> Tensor:
     """
     points = grid.shape[1]
     for axis, size in ((1, like.shape[1]), (2, like.shape[2])):
-        matrix = augment_params.upsampling(size, points)
+        matrix = augment_params.spline_matrix(size, points)
         lined = (-1, 1, 1) if axis == 1 else (1, -1, 1)
         grid = sum(
             ops.take(grid, [point], axis=axis) * matrix[:, point].reshape((1, *lined))
@@ -136,11 +136,10 @@ def _noise(stack: Tensor, drawn: Tensor) -> Tensor:
     offsets = augment_params.tile_offsets(slices).astype("int32")
     y = ops.reshape(ops.arange(height, dtype="int32"), (1, -1, 1, 1)) + offsets[:, 0]
     x = ops.reshape(ops.arange(width, dtype="int32"), (1, 1, -1, 1)) + offsets[:, 1]
-    y = ops.mod(y + ops.cast(row, "int32"), augment_params.TILE)
-    x = ops.mod(x + ops.cast(column, "int32"), augment_params.TILE)
-    return sigma * ops.take(
-        augment_params.tile().reshape(-1), y * augment_params.TILE + x, axis=0
-    )
+    y = ops.mod(y + ops.cast(row, "int32"), augment_params.NOISE_TILE)
+    x = ops.mod(x + ops.cast(column, "int32"), augment_params.NOISE_TILE)
+    tile = augment_params.noise_tile().reshape(-1)
+    return sigma * ops.take(tile, y * augment_params.NOISE_TILE + x, axis=0)
 
 
 def _inside(boxes: Tensor, like: Tensor) -> Tensor:

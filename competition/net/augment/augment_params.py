@@ -1,22 +1,23 @@
-"""What happens to each sample of a batch, drawn on the host with NumPy.
+"""The changes to each sample of a batch, drawn on the host with NumPy.
 
-A function of (seed, epoch, position) alone. The engines get numbers, never a random
-state, so all of them do the same:
+The changes are a function of the sample's seed alone: (config's seed, epoch, position).
+The engines get numbers, never a random state, so all of them do the same:
 
     warp    (B, P, P, 2)  where in the source each control point lies, (x, y) in pixels
     tone    (B, 2)        gain and gamma
     bias    (B, Q, Q)     logarithm of the gain at each control point
     blur    (B, 1)        standard deviation in pixels
     noise   (B, 3)        standard deviation, row and column where the tile begins
-    holes   (B, N, 4)     top, bottom, left, right; empty boxes leave all as it is
+    holes   (B, N, 4)     top, bottom, left, right; an empty box changes nothing
     cutmix  (B, 5)        partner in the batch, then the box that is taken from it
     mixup   (B, 2)        partner in the batch and its weight
 
-`affine` (B, 5), flip, scale, angle, shift x and y, and `elastic` (B, P, P, 2) are what
-`warp` is made of, for the engine that goes these ways one by one.
+`warp` is made of `affine` (B, 5): flip, scale, angle, shift x and y, and of `elastic`
+(B, P, P, 2). Engine "addons" goes these two ways one after the other.
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,50 +25,54 @@ from competition.core.experiment import schema
 
 # Control points a side. Cubic B-splines of 7 have 4 pieces, so that a shift of 8 % of
 # the side, which is the most that the config lets through, cannot fold the image.
-POINTS = 7
+WARP_POINTS = 7
 BIAS_POINTS = 4
-# tensorflow-addons takes the width of its filter as a constant: only so many exist.
-BLURS = 4
-TILE = 512
+# tensorflow-addons takes the width of its filter as a constant, so blur has few levels.
+BLUR_LEVELS = 4
+NOISE_TILE = 512
 # These work between low and high, or carry values from one window into another.
 INTENSITIES = frozenset({"tone", "bias", "blur", "noise", "cutmix"})
-# What an engine's samples carry on into the graph or the training step. The masks that
-# mixup makes cannot be packed into bits, so the step does it for all.
-_STEP = {"warp", "tone", "bias", "blur", "noise", "holes", "cutmix", "mixup"}
-LEFT = {"device": _STEP, "host": {"mixup"}, "addons": {"affine", "elastic", *_STEP}}
-Drawn = dict[str, np.ndarray]
-Shape = tuple[int, int]
+# The changes that the batches of an engine carry to the graph or the training step. The
+# masks that mixup makes cannot be packed into bits, so the step does it for all.
+_ALL = frozenset({"warp", "tone", "bias", "blur", "noise", "holes", "cutmix", "mixup"})
+CARRIED: dict[str, frozenset[str]] = {
+    "none": frozenset(),
+    "host": frozenset({"mixup"}),
+    "device": _ALL,
+    "addons": _ALL | {"affine", "elastic"},
+}
+Changes = dict[str, np.ndarray]
+Frame = tuple[int, int]
+Seed = tuple[int, int, int]
 
 
-def names(limits: schema.Augment) -> tuple[str, ...]:
-    """What `batch` returns for these limits: only what may happen."""
-    chances = {
-        "affine": limits.flip + limits.affine,
-        "elastic": limits.elastic,
-        "warp": limits.flip + limits.affine + limits.elastic,
-        "tone": limits.tone,
-        "bias": limits.bias,
-        "blur": limits.blur,
-        "noise": limits.noise,
-        "holes": limits.holes,
-        "cutmix": limits.cutmix,
-        "mixup": limits.mixup,
+def shapes(limits: schema.Augment) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each change to one sample; only of those that may happen."""
+    moves = limits.flip + limits.affine
+    every = {
+        "affine": (moves, (5,)),
+        "elastic": (limits.elastic, (WARP_POINTS, WARP_POINTS, 2)),
+        "warp": (moves + limits.elastic, (WARP_POINTS, WARP_POINTS, 2)),
+        "tone": (limits.tone, (2,)),
+        "bias": (limits.bias, (BIAS_POINTS, BIAS_POINTS)),
+        "blur": (limits.blur, (1,)),
+        "noise": (limits.noise, (3,)),
+        "holes": (limits.holes, (limits.holes_count, 4)),
+        "cutmix": (limits.cutmix, (5,)),
+        "mixup": (limits.mixup, (2,)),
     }
-    return tuple(name for name, chance in chances.items() if chance)
+    return {name: shape for name, (chance, shape) in every.items() if chance}
 
 
-def batch(
-    limits: schema.Augment,
-    shape: Shape,
-    *,
-    seed: int,
-    epoch: int,
-    positions: range,
-) -> Drawn:
-    """Draw for the samples at these positions of an epoch, images being of `shape`."""
-    sizes = {
+def draw(limits: schema.Augment, frame: Frame, seeds: Sequence[Seed]) -> Changes:
+    """Draw the changes to a batch of the samples of these seeds, as float32.
+
+    `frame` is the height and width of their images.
+    """
+    # The numbers that a sample consumes must stay as they are, or no run repeats.
+    counts = {
         "affine": 6,
-        "elastic": 1 + 2 * POINTS**2,
+        "elastic": 1 + 2 * WARP_POINTS**2,
         "tone": 3,
         "bias": 1 + BIAS_POINTS**2,
         "blur": 2,
@@ -76,40 +81,37 @@ def batch(
         "mixup": 3,
         "holes": 2 + 2 * limits.holes_count,
     }
-    evens = np.stack(
-        [
-            np.random.default_rng((seed, epoch, each)).random(sum(sizes.values()))
-            for each in positions
-        ]
-    )
-    parts = np.split(evens, np.cumsum(list(sizes.values()))[:-1], axis=1)
-    even = dict(zip(sizes, parts, strict=True))
-    drawn = {
-        "affine": _affine(even["affine"], limits, shape),
-        "elastic": _elastic(even["elastic"], limits, shape),
-        "tone": _tone(even["tone"], limits),
-        "bias": _bias(even["bias"], limits),
-        "blur": _blur(even["blur"], limits),
-        "noise": _noise(even["noise"], limits),
-        "holes": _holes(even["holes"], limits, shape),
-        "cutmix": _cutmix(even["cutmix"], limits, shape),
-        "mixup": _mixup(even["mixup"], limits),
+    total = sum(counts.values())
+    # A generator for each sample: whoever makes a batch needs none of the others.
+    uniform = np.stack([np.random.default_rng(seed).random(total) for seed in seeds])
+    parts = np.split(uniform, np.cumsum(list(counts.values()))[:-1], axis=1)
+    random = dict(zip(counts, parts, strict=True))
+    changes = {
+        "affine": _affine(random["affine"], limits, frame),
+        "elastic": _elastic(random["elastic"], limits, frame),
+        "tone": _tone(random["tone"], limits),
+        "bias": _bias(random["bias"], limits),
+        "blur": _blur(random["blur"], limits),
+        "noise": _noise(random["noise"], limits),
+        "holes": _holes(random["holes"], limits, frame),
+        "cutmix": _cutmix(random["cutmix"], limits, frame),
+        "mixup": _mixup(random["mixup"], limits),
     }
-    drawn["warp"] = warp(drawn["affine"], drawn["elastic"], shape)
-    return {name: drawn[name].astype(np.float32) for name in names(limits)}
+    changes["warp"] = warp(changes["affine"], changes["elastic"], frame)
+    return {name: changes[name].astype(np.float32) for name in shapes(limits)}
 
 
-def warp(affine: np.ndarray, elastic: np.ndarray, shape: Shape) -> np.ndarray:
+def warp(affine: np.ndarray, elastic: np.ndarray, frame: Frame) -> np.ndarray:
     """Fuse the two into one (B, P, P, 2): source = inverse affine of (p + elastic).
 
     Cubic B-splines reproduce straight lines, so that moving the control points is
     exactly moving the pixels.
     """
     # Where control points must lie for the spline to be the identity.
-    y, x = (np.linspace(-(n - 1) / 4, (n - 1) * 5 / 4, POINTS) for n in shape)
+    y, x = (np.linspace(-(n - 1) / 4, (n - 1) * 5 / 4, WARP_POINTS) for n in frame)
     points = np.stack(np.meshgrid(x, y), axis=-1) + elastic
     flip, scale, angle, *shift = affine.T[:, :, None, None]
-    centre = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    centre = (frame[1] - 1) / 2, (frame[0] - 1) / 2
     x, y = (points[..., i] - centre[i] - shift[i] for i in range(2))
     sine, cosine = np.sin(angle), np.cos(angle)
     x, y = (cosine * x + sine * y) / scale, (cosine * y - sine * x) / scale
@@ -117,10 +119,10 @@ def warp(affine: np.ndarray, elastic: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def upsampling(size: int, points: int) -> np.ndarray:
-    """The matrix (size, points) that draws a cubic B-spline through control points.
+def spline_matrix(size: int, points: int) -> np.ndarray:
+    """Return the matrix (size, points) that draws a cubic B-spline by control points.
 
-    Rows sum to 1: what is drawn never leaves the range of the points.
+    Rows sum to 1, so a curve never leaves the range of its points.
     """
     place = np.linspace(0, points - 3, size)
     first = np.minimum(place.astype(int), points - 4)
@@ -134,104 +136,106 @@ def upsampling(size: int, points: int) -> np.ndarray:
     matrix = np.zeros((size, points), np.float32)
     for number, weight in enumerate(cubic):
         matrix[np.arange(size), first + number] = weight / 6
+    # Shared by all callers.
     matrix.flags.writeable = False
     return matrix
 
 
 @functools.lru_cache(maxsize=1)
-def tile() -> np.ndarray:
-    """Standard normal noise (TILE, TILE), float32, always the same."""
-    noise = np.random.default_rng(0).standard_normal((TILE, TILE), np.float32)
+def noise_tile() -> np.ndarray:
+    """Return the same standard normal noise (NOISE_TILE, NOISE_TILE) at every call."""
+    noise = np.random.default_rng(0).standard_normal((NOISE_TILE,) * 2, np.float32)
     noise.flags.writeable = False
     return noise
 
 
 def tile_offsets(slices: int) -> np.ndarray:
-    """How far each slice's noise lies from the first's in the tile (K, 2)."""
+    """Return how far each slice's noise lies from the first's in the tile (K, 2)."""
     return np.arange(slices)[:, None] * np.array([[101, 57]])
 
 
-def _signed(even: np.ndarray, limit: float) -> np.ndarray:
-    return (2 * even - 1) * limit
-
-
-def _affine(even: np.ndarray, limits: schema.Augment, shape: Shape) -> np.ndarray:
-    flip = even[:, 0] < limits.flip
-    moved = even[:, 1] < limits.affine
-    scale = 1 + moved * _signed(even[:, 2], limits.scale)
-    angle = moved * np.deg2rad(_signed(even[:, 3], limits.rotate_degrees))
-    x = moved * _signed(even[:, 4], limits.shift * shape[1])
-    y = moved * _signed(even[:, 5], limits.shift * shape[0])
-    return np.stack([flip, scale, angle, x, y], axis=-1)
-
-
-def _elastic(even: np.ndarray, limits: schema.Augment, shape: Shape) -> np.ndarray:
-    moved = even[:, 0, None, None, None] < limits.elastic
-    grid = even[:, 1:].reshape(-1, POINTS, POINTS, 2)
-    return moved * _signed(grid, limits.elastic_shift * min(shape))
-
-
-def _tone(even: np.ndarray, limits: schema.Augment) -> np.ndarray:
-    changed = even[:, 0] < limits.tone
-    gain = 1 + changed * _signed(even[:, 1], limits.gain)
-    gamma = 1 + changed * _signed(even[:, 2], limits.gamma)
-    return np.stack([gain, gamma], axis=-1)
-
-
-def _bias(even: np.ndarray, limits: schema.Augment) -> np.ndarray:
-    changed = even[:, 0, None, None] < limits.bias
-    grid = even[:, 1:].reshape(-1, BIAS_POINTS, BIAS_POINTS)
-    return changed * _signed(grid, np.log1p(limits.bias_gain))
-
-
-def _blur(even: np.ndarray, limits: schema.Augment) -> np.ndarray:
-    changed = even[:, :1] < limits.blur
-    level = 1 + np.floor(even[:, 1:] * BLURS)
-    return changed * level * limits.blur_pixels / BLURS
-
-
-def _noise(even: np.ndarray, limits: schema.Augment) -> np.ndarray:
-    changed = even[:, 0] < limits.noise
-    place = np.floor(even[:, 2:] * TILE)
-    return np.column_stack([changed * even[:, 1] * limits.noise_sigma, place])
-
-
-def hole_size(limits: schema.Augment, shape: Shape) -> tuple[int, int]:
-    """Height and width of a hole in pixels, even numbers of at least 2."""
-    height, width = (2 * max(1, round(limits.holes_size * n / 2)) for n in shape)
+def hole_size(limits: schema.Augment, frame: Frame) -> tuple[int, int]:
+    """Return the height and width of a hole in pixels, even numbers of at least 2."""
+    height, width = (2 * max(1, round(limits.holes_size * n / 2)) for n in frame)
     return height, width
 
 
-def _holes(even: np.ndarray, limits: schema.Augment, shape: Shape) -> np.ndarray:
-    count = limits.holes_count
-    made = (even[:, 0] < limits.holes) * (1 + np.floor(even[:, 1] * count))
-    shown = np.arange(count) < made[:, None]
+def _signed(uniform: np.ndarray, limit: float) -> np.ndarray:
+    """Spread numbers of 0..1 over -limit..limit."""
+    return (2 * uniform - 1) * limit
+
+
+def _affine(random: np.ndarray, limits: schema.Augment, frame: Frame) -> np.ndarray:
+    flip = random[:, 0] < limits.flip
+    moved = random[:, 1] < limits.affine
+    scale = 1 + moved * _signed(random[:, 2], limits.scale)
+    angle = moved * np.deg2rad(_signed(random[:, 3], limits.rotate_degrees))
+    x = moved * _signed(random[:, 4], limits.shift * frame[1])
+    y = moved * _signed(random[:, 5], limits.shift * frame[0])
+    return np.stack([flip, scale, angle, x, y], axis=-1)
+
+
+def _elastic(random: np.ndarray, limits: schema.Augment, frame: Frame) -> np.ndarray:
+    moved = random[:, 0, None, None, None] < limits.elastic
+    grid = random[:, 1:].reshape(-1, WARP_POINTS, WARP_POINTS, 2)
+    return moved * _signed(grid, limits.elastic_shift * min(frame))
+
+
+def _tone(random: np.ndarray, limits: schema.Augment) -> np.ndarray:
+    changed = random[:, 0] < limits.tone
+    gain = 1 + changed * _signed(random[:, 1], limits.gain)
+    gamma = 1 + changed * _signed(random[:, 2], limits.gamma)
+    return np.stack([gain, gamma], axis=-1)
+
+
+def _bias(random: np.ndarray, limits: schema.Augment) -> np.ndarray:
+    changed = random[:, 0, None, None] < limits.bias
+    grid = random[:, 1:].reshape(-1, BIAS_POINTS, BIAS_POINTS)
+    return changed * _signed(grid, np.log1p(limits.bias_gain))
+
+
+def _blur(random: np.ndarray, limits: schema.Augment) -> np.ndarray:
+    changed = random[:, :1] < limits.blur
+    level = 1 + np.floor(random[:, 1:] * BLUR_LEVELS)
+    return changed * level * limits.blur_pixels / BLUR_LEVELS
+
+
+def _noise(random: np.ndarray, limits: schema.Augment) -> np.ndarray:
+    changed = random[:, 0] < limits.noise
+    corner = np.floor(random[:, 2:] * NOISE_TILE)
+    return np.column_stack([changed * random[:, 1] * limits.noise_sigma, corner])
+
+
+def _holes(random: np.ndarray, limits: schema.Augment, frame: Frame) -> np.ndarray:
+    most = limits.holes_count
+    count = (random[:, 0] < limits.holes) * (1 + np.floor(random[:, 1] * most))
+    shown = np.arange(most) < count[:, None]
     boxes = []
-    places = even[:, 2:].reshape(-1, 2, count)
-    for axis, size in enumerate(hole_size(limits, shape)):
-        centre = np.floor(places[:, axis] * shape[axis])
+    centres = random[:, 2:].reshape(-1, 2, most)
+    for axis, size in enumerate(hole_size(limits, frame)):
+        centre = np.floor(centres[:, axis] * frame[axis])
         boxes += [centre - size // 2, centre + size // 2]
     return shown[..., None] * np.stack(boxes, axis=-1)
 
 
-def _cutmix(even: np.ndarray, limits: schema.Augment, shape: Shape) -> np.ndarray:
-    changed = even[:, 0] < limits.cutmix
+def _cutmix(random: np.ndarray, limits: schema.Augment, frame: Frame) -> np.ndarray:
+    changed = random[:, 0] < limits.cutmix
     box = []
     for axis in range(2):
-        size = np.ceil(even[:, 2 + axis] * limits.cutmix_size * shape[axis])
-        first = np.floor(even[:, 4 + axis] * (shape[axis] - size + 1))
+        size = np.ceil(random[:, 2 + axis] * limits.cutmix_size * frame[axis])
+        first = np.floor(random[:, 4 + axis] * (frame[axis] - size + 1))
         box += [changed * first, changed * (first + size)]
-    return np.column_stack([_partner(even[:, 1]), *box])
+    return np.column_stack([_partner(random[:, 1]), *box])
 
 
-def _mixup(even: np.ndarray, limits: schema.Augment) -> np.ndarray:
-    changed = even[:, 0] < limits.mixup
-    share = changed * even[:, 2] * limits.mixup_share
-    return np.column_stack([_partner(even[:, 1]), share])
+def _mixup(random: np.ndarray, limits: schema.Augment) -> np.ndarray:
+    changed = random[:, 0] < limits.mixup
+    share = changed * random[:, 2] * limits.mixup_share
+    return np.column_stack([_partner(random[:, 1]), share])
 
 
-def _partner(even: np.ndarray) -> np.ndarray:
-    """Another position of the batch; its own in a batch of one."""
-    size = len(even)
-    step = 1 + np.floor(even * (size - 1))
+def _partner(random: np.ndarray) -> np.ndarray:
+    """Return another position of the batch (B,); its own in a batch of one."""
+    size = len(random)
+    step = 1 + np.floor(random * (size - 1))
     return (np.arange(size) + step) % size

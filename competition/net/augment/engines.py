@@ -1,29 +1,19 @@
-"""Augmentation: which engine moves the samples.
+"""The engines of augmentation, and which of them moves the samples.
 
-What is drawn is in draw.py; "device", "host" and "addons" have a module each.
+`augment_params` draws the changes to each sample. "host" makes them by NumPy and OpenCV
+while the batch is made, "addons" in the graph of tf.data, "device" inside the training
+step; "none" makes none.
 """
 
-import keras
-
 from competition.core.experiment import schema
+from competition.net import devices
 
 
-def engine(limits: schema.Augment) -> str:
-    """The engine that `auto` stands for here, or the one that the config names.
+def choose(limits: schema.Augment) -> str:
+    """Return the engine that the config names, or the one that "auto" stands for here.
 
     A few CPUs cannot feed a GPU, and have nothing else to do where there is none.
     """
     if limits.engine != "auto":
         return limits.engine
-    return "device" if _accelerated() else "host"
-
-
-def _accelerated() -> bool:
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return bool(jax.default_backend() != "cpu")
-    import tensorflow as tf
-
-    kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    return bool(kinds & {"GPU", "TPU"})
+    return "host" if devices.find().kind == "cpu" else "device"

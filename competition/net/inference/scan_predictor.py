@@ -13,7 +13,7 @@ from competition.core import console, geometry, probabilities
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.inference import ensemble
-from competition.net.input import dataset
+from competition.net.input import scan_batches
 from competition.net.networks import build
 from competition.net.volumetric import sliding_window
 from competition.submit import effort
@@ -216,7 +216,7 @@ def _slices(
 ) -> Iterator[list[sliding_window.Seen]]:
     """Yield what is seen of each slice in the stack about it."""
     left = len(volume)
-    batches = dataset.inference(volume, windows, config, batch=batch)
+    batches = scan_batches.stack_batches(volume, windows, config, batch=batch)
     for each in batches:
         by_member = look(each)
         # The last batch repeats its last slice; the surplus is left.

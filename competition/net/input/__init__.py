@@ -1,1 +1,7 @@
-"""The input of training: which slices, in which order, as which batches."""
+"""The input of the networks.
+
+`training_samples` is the page of training: it chooses rows (`sampling`), gathers images
+(`stack_samples`, or `volumetric.patch_samples`), augments them (`net.augment`) and
+returns NumPy batches, which `tensorflow_dataset` feeds to `fit`. `scan_batches` shows
+the networks a scan that is to be predicted.
+"""

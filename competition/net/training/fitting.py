@@ -27,7 +27,7 @@ ENCODER = "encoder"
 
 
 class Stream(Protocol):
-    """`dataset.training` with its table and arrays filled in."""
+    """`TrainingData.batches` of a data set."""
 
     def __call__(self, config: configs.Config, *, first_epoch: int) -> tf.data.Dataset:
         """Return the batches from `first_epoch` to the last epoch."""

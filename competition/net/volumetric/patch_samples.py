@@ -1,89 +1,76 @@
 """The sample of a 3D network: a patch of a scan, and the mask of its every slice."""
 
-from typing import TYPE_CHECKING
+import math
 
 import numpy as np
 
 from competition.core import geometry
-from competition.core.data import arrays, slices
 from competition.core.experiment import configs
 from competition.net.volumetric import patches
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-class PatchSamples:
-    """Cuts a patch about each row of the table; its place in the slice is drawn.
+class PatchGatherer:
+    """Gathers a patch around a slice, at a random place within height and width.
 
     A scan of fewer slices than the patch has its last one repeated.
     """
 
-    NAME = "patches"
+    UNIT = "patches"
 
-    def __init__(
-        self, table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config
-    ) -> None:
-        self.scans = table["scan"].tolist()
-        self.indices = table["index"].tolist()
-        self.windows = {
-            scan: slices.windows(rows.sort_values("index"), config.intensity)
-            for scan, rows in table.groupby("scan", sort=False)
-        }
-        self.store = store
+    def __init__(self, config: configs.Config) -> None:
         self.geometry = config.geometry
         self.centred = config.sampling.centred
         self.depth, height, width = config.model.patch
-        self.shapes = ((height, width, self.depth),) * 2
+        patch = height, width, self.depth
+        self.shapes = {"stack": patch, "bits": patch, "window": (self.depth, 2)}
 
-    def size(self, rows: int) -> int:
-        """How many patches hold as many voxels as so many rows; at most one a row."""
-        whole = self.geometry.height * self.geometry.width
-        return max(1, min(rows, rows * whole // int(np.prod(self.shapes[0]))))
+    def count(self, rows: int) -> int:
+        """Return the patches with the voxels of `rows` slices; at most one a row."""
+        voxels = rows * self.geometry.height * self.geometry.width
+        return max(1, min(rows, voxels // math.prod(self.shapes["stack"])))
 
-    def fill(
+    def gather(
         self,
-        row: int,
+        volume: np.ndarray,
+        masks: np.ndarray,
+        index: int,
+        *,
         stack: np.ndarray,
         bits: np.ndarray,
-        *,
-        moment: tuple[int, int, int],
+        seed: tuple[int, int, int],
     ) -> np.ndarray:
-        """Write a row's sample into two (h, w, D); return its slices' windows (D, 2).
+        """Fill `stack` and `bits` (h, w, D); return the slices (D,) of their windows.
 
-        Where it lies is a function of row and `moment` alone: seed, epoch, position.
+        `volume` and `masks` are (D', H, W). Where the patch lies is a function of
+        `index` and `seed`.
         """
-        scan = self.scans[row]
-        windows = self.windows[scan]
-        first = patches.about(self.indices[row], len(windows), self.depth)
-        chosen = np.minimum(np.arange(first, first + self.depth), len(windows) - 1)
-        masks = np.asarray(self.store.masks(scan))[chosen]
-        # `draw` and `sampling` begin with the same numbers, and end there.
-        random = np.random.default_rng((*moment, 1))
-        y, x = self._place(masks, random)
-        volume = np.asarray(self.store.scan(scan))
-        for number, (index, mask) in enumerate(zip(chosen, masks, strict=True)):
-            image = geometry.fit(volume[index], self.geometry)
-            fitted = geometry.fit_mask(mask, self.geometry)
-            box = np.s_[y : y + stack.shape[0], x : x + stack.shape[1]]
-            stack[..., number] = image[box]
-            bits[..., number] = fitted[box]
-        return windows[chosen]
+        first = patches.start_around(index, len(volume), self.depth)
+        chosen = np.minimum(np.arange(first, first + self.depth), len(volume) - 1)
+        # Other numbers than those that augmentation and sampling draw by this seed.
+        random = np.random.default_rng((*seed, 1))
+        y, x = self._corner(masks[chosen], random)
+        box = np.s_[y : y + stack.shape[0], x : x + stack.shape[1]]
+        for number, each in enumerate(chosen):
+            stack[..., number] = geometry.fit(volume[each], self.geometry)[box]
+            bits[..., number] = geometry.fit_mask(masks[each], self.geometry)[box]
+        return chosen
 
-    def _place(self, masks: np.ndarray, random: np.random.Generator) -> tuple[int, int]:
-        """Draw the first row and column: anywhere, or about a pixel of an organ."""
+    def _corner(
+        self, masks: np.ndarray, random: np.random.Generator
+    ) -> tuple[int, int]:
+        """Draw the first row and column: anywhere, or around a pixel of an organ."""
         frame = self.geometry.height, self.geometry.width
-        sides = self.shapes[0][:2]
-        centred, which, *even = random.random(4)
+        sides = self.shapes["stack"][:2]
+        centred, which, *shares = random.random(4)
         if centred < self.centred:
             anywhere = np.bitwise_or.reduce(masks, axis=0)
             pixels = np.flatnonzero(geometry.fit_mask(anywhere, self.geometry))
             if len(pixels):
                 pixel = divmod(int(pixels[int(which * len(pixels))]), frame[1])
-                y, x = map(patches.about, pixel, frame, sides)
+                y, x = map(patches.start_around, pixel, frame, sides)
                 return y, x
         y, x = (
             int(share * (size - side + 1))
-            for share, size, side in zip(even, frame, sides, strict=True)
+            for share, size, side in zip(shares, frame, sides, strict=True)
         )
         return y, x

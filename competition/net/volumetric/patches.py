@@ -55,6 +55,6 @@ def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Place, Share
     ]
 
 
-def about(place: int, size: int, patch: int) -> int:
+def start_around(place: int, size: int, patch: int) -> int:
     """Where a patch begins that has `place` in its middle, or as nearly as it fits."""
     return max(0, min(place - patch // 2, size - patch))

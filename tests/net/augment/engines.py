@@ -50,27 +50,27 @@ def phantom(samples: int = 4, *, channels: int = 5) -> dict[str, np.ndarray]:
 
 
 def drawn(
-    wanted: schema.Augment, samples: int = 4, **changes: int
-) -> augment_params.Drawn:
-    place = {"seed": 0, "epoch": 0} | changes
-    return augment_params.batch(wanted, (56, 64), positions=range(samples), **place)
+    wanted: schema.Augment, samples: int = 4, *, epoch: int = 0
+) -> augment_params.Changes:
+    seeds = [(0, epoch, position) for position in range(samples)]
+    return augment_params.draw(wanted, (56, 64), seeds)
 
 
 def apply(
     engine: str,
     batch: dict[str, np.ndarray],
-    numbers: augment_params.Drawn,
+    numbers: augment_params.Changes,
     wanted: schema.Augment | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the network would get: stacks 0..1 (B, H, W, K), planes (B, H, W, C)."""
     batch = {name: value.copy() for name, value in batch.items()}
     if engine == "host":
-        window = augment_host.apply(**batch, drawn=numbers)
+        window = augment_host.apply(**batch, changes=numbers)
         batch["window"] = window
     elif engine == "addons":
         batch = _addons(batch, numbers, wanted or limits())
     # What is done in the graph is no longer left to the step.
-    step_does = augment_params.LEFT["device" if engine == "device" else "host"]
+    step_does = augment_params.CARRIED["device" if engine == "device" else "host"]
     left = {name: each for name, each in numbers.items() if name in step_does}
     stack = step.normalise(batch["stack"], batch["window"])
     truth = depth.as_channels(step.unpack(batch["bits"], CLASSES))
@@ -79,10 +79,12 @@ def apply(
 
 
 def _addons(
-    batch: dict[str, np.ndarray], numbers: augment_params.Drawn, wanted: schema.Augment
+    batch: dict[str, np.ndarray],
+    numbers: augment_params.Changes,
+    wanted: schema.Augment,
 ) -> dict[str, np.ndarray]:
     from competition.net.augment import augment_addons
 
     data = tf.data.Dataset.from_tensors((batch, numbers))
-    mapped = data.map(lambda b, d: augment_addons.apply(b, d, wanted))
+    mapped = data.map(lambda b, d: augment_addons.apply(b | d, limits=wanted))
     return next(mapped.as_numpy_iterator())

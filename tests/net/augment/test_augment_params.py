@@ -12,66 +12,67 @@ MANY = engines.limits(
 )
 
 
-def of(positions: range, **place: int) -> augment_params.Drawn:
-    where = {"seed": 0, "epoch": 0} | place
-    return augment_params.batch(MANY, SHAPE, positions=positions, **where)
+def draw(positions: range, *, seed: int = 0, epoch: int = 0) -> augment_params.Changes:
+    seeds = [(seed, epoch, position) for position in positions]
+    return augment_params.draw(MANY, SHAPE, seeds)
 
 
 def place_of(warp: np.ndarray, x: float, y: float) -> np.ndarray:
     """Where in the source the pixel at (x, y) comes from."""
     rows, columns = (
-        augment_params.upsampling(size, augment_params.POINTS) for size in SHAPE
+        augment_params.spline_matrix(size, augment_params.WARP_POINTS) for size in SHAPE
     )
     return np.einsum("i,ijc,j->c", rows[int(y)], warp, columns[int(x)])
 
 
 def moved(*affine: float) -> np.ndarray:
-    still = np.zeros((1, augment_params.POINTS, augment_params.POINTS, 2))
+    still = np.zeros((1, augment_params.WARP_POINTS, augment_params.WARP_POINTS, 2))
     return augment_params.warp(np.array([affine], float), still, SHAPE)[0]
 
 
 def test_a_sample_depends_on_seed_epoch_and_position_alone():
-    whole = of(range(8))
-    later = of(range(4, 8))
+    whole = draw(range(8))
+    later = draw(range(4, 8))
     for name in ("warp", "tone", "holes"):
         np.testing.assert_array_equal(whole[name][4:], later[name])
-    for other in (of(range(8), seed=1), of(range(8), epoch=1), of(range(8, 16))):
+    for other in (draw(range(8), seed=1), draw(range(8), epoch=1), draw(range(8, 16))):
         assert (whole["warp"] != other["warp"]).any()
 
 
 def test_only_what_may_happen_is_drawn():
-    assert augment_params.names(engines.limits()) == ()
-    assert (
-        augment_params.batch(
-            engines.limits(), SHAPE, seed=0, epoch=0, positions=range(2)
-        )
-        == {}
-    )
-    assert augment_params.names(engines.limits(elastic=1.0)) == ("elastic", "warp")
+    assert augment_params.shapes(engines.limits()) == {}
+    seeds = [(0, 0, position) for position in range(2)]
+    assert augment_params.draw(engines.limits(), SHAPE, seeds) == {}
+    elastic = augment_params.shapes(engines.limits(elastic=1.0))
+    assert tuple(elastic) == ("elastic", "warp")
 
 
 def test_everything_stays_within_its_limits():
-    drawn = of(range(400))
-    flip, scale, angle, x, y = drawn["affine"].T
+    changes = draw(range(400))
+    flip, scale, angle, x, y = changes["affine"].T
     assert set(flip) == {0, 1}
     assert 0.8 <= scale.min() < 0.85
     assert 1.15 < scale.max() <= 1.2
     assert np.abs(np.rad2deg(angle)).max() <= 20.001
     assert np.abs(x).max() <= 6.4
     assert np.abs(y).max() <= 5.6
-    assert (drawn["mixup"][:, 1] <= 0.5).all()
+    assert (changes["mixup"][:, 1] <= 0.5).all()
     for name in ("mixup", "cutmix"):
-        assert (drawn[name][:, 0] != np.arange(400)).all()
-        assert (drawn[name][:, 0] < 400).all()
-    for changed in (scale != 1, drawn["mixup"][:, 1] > 0, drawn["holes"].any((1, 2))):
+        assert (changes[name][:, 0] != np.arange(400)).all()
+        assert (changes[name][:, 0] < 400).all()
+    for changed in (
+        scale != 1,
+        changes["mixup"][:, 1] > 0,
+        changes["holes"].any((1, 2)),
+    ):
         assert 0.4 < changed.mean() < 0.6
-    _, top, bottom, left, right = drawn["cutmix"].T
+    _, top, bottom, left, right = changes["cutmix"].T
     assert ((bottom - top <= 28) & (right - left <= 32)).all()
     assert ((top >= 0) & (bottom <= 56) & (left >= 0) & (right <= 64)).all()
 
 
 def test_a_batch_of_one_is_its_own_partner():
-    assert of(range(1))["mixup"][0, 0] == 0
+    assert draw(range(1))["mixup"][0, 0] == 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,9 @@ def test_the_warp_of_an_affine_by_hand(affine, source):
 
 
 def test_control_points_that_move_alike_move_all_pixels_so():
-    elastic = np.tile([1.5, -2.0], (1, augment_params.POINTS, augment_params.POINTS, 1))
+    elastic = np.tile(
+        [1.5, -2.0], (1, augment_params.WARP_POINTS, augment_params.WARP_POINTS, 1)
+    )
     warp = augment_params.warp(np.array([[0, 1, 0, 0, 0]]), elastic, SHAPE)[0]
     np.testing.assert_allclose(place_of(warp, 10, 20), (11.5, 18), atol=1e-4)
 
@@ -101,7 +104,7 @@ def test_the_strongest_elastic_does_not_fold_the_image():
     elastic = np.sign(engines.drawn(wanted)["elastic"]) * 0.08 * min(SHAPE)
     affine = np.tile([0, 1, 0, 0, 0], (4, 1))
     rows, columns = (
-        augment_params.upsampling(size, augment_params.POINTS) for size in SHAPE
+        augment_params.spline_matrix(size, augment_params.WARP_POINTS) for size in SHAPE
     )
     warp = augment_params.warp(affine, elastic, SHAPE)
     place = np.einsum("hi,bijc,wj->bhwc", rows, warp, columns)
@@ -110,6 +113,6 @@ def test_the_strongest_elastic_does_not_fold_the_image():
 
 
 def test_a_spline_never_leaves_the_range_of_its_points():
-    matrix = augment_params.upsampling(50, 7)
+    matrix = augment_params.spline_matrix(50, 7)
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
     assert matrix.min() >= 0

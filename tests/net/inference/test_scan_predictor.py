@@ -6,7 +6,7 @@ import pytest
 from competition.core import probabilities
 from competition.core.experiment import configs
 from competition.net.inference import ensemble, scan_predictor
-from competition.net.input import dataset
+from competition.net.input import scan_batches
 from competition.net.networks import build
 from competition.net.training import fitting, step
 from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
@@ -87,9 +87,11 @@ def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
     volume = store.scan("case0_day0")
     nets = [network(tiny, seed) for seed in range(3)]
     passes = []
-    original = dataset.inference
+    original = scan_batches.stack_batches
     monkeypatch.setattr(
-        dataset, "inference", lambda *a, **k: passes.append(1) or original(*a, **k)
+        scan_batches,
+        "stack_batches",
+        lambda *a, **k: passes.append(1) or original(*a, **k),
     )
     seen = predict(volume, member("a", tiny, *nets[:2]), member("b", tiny, nets[2]))
     assert len(passes) == 1
@@ -129,7 +131,7 @@ def test_a_presence_head_says_in_which_slices_a_class_is(store, tiny):
         [member("head", heads, net), member("bare", tiny, without)]
     )
     seen = predictor.predict(volume, {"slice": WINDOWS})
-    (batch,) = dataset.inference(volume, WINDOWS, heads, batch=DEPTH)
+    (batch,) = scan_batches.stack_batches(volume, WINDOWS, heads, batch=DEPTH)
     stack = step.normalise(batch["stack"], batch["window"])
     views = [net(each)["presence"] for each in (stack, stack[:, :, ::-1])]
     mean = np.mean([1 / (1 + np.exp(-np.array(view))) for view in views], axis=0)

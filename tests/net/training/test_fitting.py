@@ -1,6 +1,5 @@
 """Training a fold: what it leaves behind, and how it goes on after a fault."""
 
-import functools
 import itertools
 
 import keras
@@ -11,7 +10,7 @@ import pytest
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net.inference import scan_predictor
-from competition.net.input import dataset
+from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
 from competition.net.training import callbacks, fitting, step
 from tests.net.conftest import CLASSES, TINY
@@ -35,7 +34,7 @@ def fold(table, store, tmp_path):
         history = fitting.fit(
             network,
             wanted,
-            train=functools.partial(dataset.training, table, store),
+            train=tensorflow_dataset.TrainingData(table, store).batches,
             folder=tmp_path / name,
             hooks=hooks,
             limit=limit,

@@ -5,7 +5,7 @@ import pytest
 
 from competition.core import geometry
 from competition.core.experiment import configs
-from competition.net.input import dataset, samples
+from competition.net.input import tensorflow_dataset, training_samples
 from competition.net.volumetric import patch_samples
 from tests.net.conftest import DEPTH, TINY
 
@@ -21,14 +21,20 @@ def wanted(*more: str, engine: str = "none") -> configs.Config:
 
 
 def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
-    return list(dataset.training(table, store, config, **start).as_numpy_iterator())
+    data = tensorflow_dataset.TrainingData(table, store)
+    return list(data.batches(config, **start).as_numpy_iterator())
 
 
-def cut(table, store, config, row, position=0):
-    """A sample of the patches: image, bits and window."""
-    image, bits = np.zeros((16, 12, 4), np.uint16), np.zeros((16, 12, 4), np.uint8)
-    source = patch_samples.PatchSamples(table, store, config)
-    return image, bits, source.fill(row, image, bits, moment=(0, 0, position))
+def gather(store, config, *, index, position=0):
+    """A patch around a slice of the first scan: image and bits."""
+    gatherer = patch_samples.PatchGatherer(config)
+    shape = gatherer.shapes["stack"]
+    image, bits = np.zeros(shape, np.uint16), np.zeros(shape, np.uint8)
+    gatherer.gather(
+        store.scan("case0_day0"), store.masks("case0_day0"), index,
+        stack=image, bits=bits, seed=(0, 0, position),
+    )  # fmt: skip
+    return image, bits
 
 
 def test_an_element_has_a_mask_and_a_window_for_each_slice(table, store):
@@ -43,19 +49,19 @@ def test_an_element_has_a_mask_and_a_window_for_each_slice(table, store):
 
 def test_an_epoch_has_as_many_voxels_as_its_slices(table, store):
     # 12 slices of 32 x 32 are 16 patches of 4 x 16 x 12, but one a slice at most.
-    assert samples.TrainingSamples(table, store, wanted(), engine="none").steps == 6
+    assert training_samples.TrainingSamples(table, store, wanted()).steps == 6
     large = wanted("model.patch=[4, 32, 32]")
-    assert samples.TrainingSamples(table, store, large, engine="none").steps == 1
+    assert training_samples.TrainingSamples(table, store, large).steps == 1
     with pytest.raises(ValueError, match=r"`training.batch` is 4.* 3 patches to train"):
         four = wanted("model.patch=[4, 32, 32]", "training.batch=4")
-        samples.TrainingSamples(table, store, four, engine="none")
+        training_samples.TrainingSamples(table, store, four)
 
 
 @pytest.mark.parametrize("fit", ["pad", "resize"])
-def test_image_and_mask_are_cut_at_the_same_place_of_the_same_slices(table, store, fit):
+def test_image_and_mask_are_cut_at_the_same_place_of_the_same_slices(store, fit):
     config = wanted(f"geometry.fit={fit}")
     volume, masks = store.scan("case0_day0"), store.masks("case0_day0")
-    image, bits, _ = cut(table, store, config, row=3)
+    image, bits = gather(store, config, index=3)
     found = []
     for y in range(17):
         for x in range(21):
@@ -71,13 +77,9 @@ def test_image_and_mask_are_cut_at_the_same_place_of_the_same_slices(table, stor
         np.testing.assert_array_equal(bits[..., number], mask[box])
 
 
-def test_a_patch_deeper_than_the_scan_repeats_its_last_slice(table, store):
+def test_a_patch_deeper_than_the_scan_repeats_its_last_slice(store):
     config = wanted(f"model.patch=[{DEPTH + 2}, 32, 32]")
-    image, bits = (np.zeros((32, 32, DEPTH + 2), t) for t in (np.uint16, np.uint8))
-    source = patch_samples.PatchSamples(table, store, config)
-    table["low"] = range(len(table))
-    source.fill(DEPTH - 1, image, bits, moment=(0, 0, 0))
-    for each in (image, bits):
+    for each in gather(store, config, index=DEPTH - 1):
         assert (each[..., 0] != each[..., DEPTH - 1]).any()
         for number in (DEPTH, DEPTH + 1):
             np.testing.assert_array_equal(each[..., number], each[..., DEPTH - 1])
@@ -85,31 +87,34 @@ def test_a_patch_deeper_than_the_scan_repeats_its_last_slice(table, store):
 
 def test_each_slice_keeps_its_own_window(table, store):
     table["low"] = range(len(table))
-    *_, window = cut(table, store, wanted(), row=DEPTH + 3)
+    source = training_samples.TrainingSamples(table, store, wanted("training.batch=1"))
+    row = table["id"][DEPTH + 3]
+    (number,) = (n for n in range(source.steps) if source.ids(n) == [row])
+    (window,) = source.batch(number)["window"]
     assert window[:, 0].tolist() == [DEPTH + 1, DEPTH + 2, DEPTH + 3, DEPTH + 4]
 
 
-def test_centred_patches_have_an_organ_in_the_middle(table, store):
+def test_centred_patches_have_an_organ_in_the_middle(store):
     always, never = wanted("sampling.centred=1.0"), wanted("sampling.centred=0.0")
     middles = [
-        cut(table, store, always, row=3, position=position)[1][8, 6].any()
+        gather(store, always, index=3, position=position)[1][8, 6].any()
         for position in range(20)
     ]
     # One that is nearer to the border than half a patch cannot be.
     assert sum(middles) >= 12
     missed = [
-        cut(table, store, never, row=3, position=position)[1][8, 6].any()
+        gather(store, never, index=3, position=position)[1][8, 6].any()
         for position in range(20)
     ]
     assert sum(missed) < sum(middles)
 
 
-def test_where_there_is_no_organ_a_centred_patch_lies_anywhere(table, store):
+def test_where_there_is_no_organ_a_centred_patch_lies_anywhere(store):
     masks = np.zeros_like(store.masks("case0_day0"))
     store.masks = lambda scan: masks
     always = wanted("sampling.centred=1.0")
-    cuts = [cut(table, store, always, row=3, position=p) for p in range(4)]
-    assert len({image.tobytes() for image, *_ in cuts}) == 4
+    pairs = [gather(store, always, index=3, position=p) for p in range(4)]
+    assert len({image.tobytes() for image, _ in pairs}) == 4
 
 
 @pytest.mark.parametrize("engine", ["none", "device", "host"])

@@ -52,8 +52,8 @@ def test_patches_come_in_the_order_of_the_slices():
     ("place", "first"), [(0, 0), (3, 0), (5, 1), (10, 6), (11, 6), (13, 6)]
 )
 def test_a_patch_lies_about_a_place_as_nearly_as_it_fits(place, first):
-    assert patches.about(place, 14, 8) == first
+    assert patches.start_around(place, 14, 8) == first
 
 
 def test_a_patch_larger_than_the_side_begins_with_it():
-    assert patches.about(2, 3, 8) == 0
+    assert patches.start_around(2, 3, 8) == 0

@@ -1,12 +1,10 @@
 """What is the 3D U-Net's own; the rest goes through the harness of all networks."""
 
-import functools
-
 import numpy as np
 import pytest
 
 from competition.core.experiment import configs
-from competition.net.input import dataset
+from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
 from competition.net.training import callbacks, fitting, losses
 from tests.net.conftest import CLASSES, TINY
@@ -107,7 +105,7 @@ def train(folder, table, store, *, until: int = 99):
     rows = fitting.fit(
         net,
         wanted,
-        train=functools.partial(dataset.training, table, store),
+        train=tensorflow_dataset.TrainingData(table, store).batches,
         folder=folder,
         hooks=callbacks.Hooks(score=score),
     )

@@ -5,13 +5,20 @@ import pytest
 
 from competition.core import geometry, stacks
 from competition.core.experiment import configs
+from competition.net import devices
 from competition.net.augment import engines
-from competition.net.input import dataset, samples
+from competition.net.input import scan_batches, tensorflow_dataset, training_samples
 from tests.net.conftest import DEPTH, TINY
+
+EVERYTHING = [
+    f"augment.{name}=0.9"
+    for name in ("elastic", "tone", "blur", "noise", "holes", "cutmix", "mixup")
+]
 
 
 def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
-    return list(dataset.training(table, store, config, **start).as_numpy_iterator())
+    data = tensorflow_dataset.TrainingData(table, store)
+    return list(data.batches(config, **start).as_numpy_iterator())
 
 
 def equal(one: list[dict], other: list[dict]) -> bool:
@@ -44,7 +51,7 @@ def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
 
 
 def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):
-    options = dataset.training(table, store, tiny).options()
+    options = tensorflow_dataset.TrainingData(table, store).batches(tiny).options()
     assert options.autotune.enabled is False
 
 
@@ -65,11 +72,29 @@ def test_without_augmentation_an_epoch_is_every_slice_once(table, store):
     assert seen == expected
 
 
+@pytest.mark.parametrize("engine", ["none", "host", "device"])
+def test_shapes_and_types_are_known_before_a_batch_is_made(table, store, engine):
+    chosen = f"augment.engine={engine}", *EVERYTHING
+    for more in ((), ("model.architecture=unet_3d", "model.patch=[3, 16, 12]")):
+        config = configs.load("smoke", (*TINY, *chosen, *more))
+        source = training_samples.TrainingSamples(table, store, config)
+        batch = source.batch(0)
+        specs = {name: (array.shape, array.dtype) for name, array in batch.items()}
+        assert list(source.specs.items()) == list(specs.items())
+
+
+def test_stacks_and_bits_begin_where_no_framework_copies_them(table, store, tiny):
+    source = training_samples.TrainingSamples(table, store, tiny)
+    for number in range(5):
+        batch = source.batch(number)
+        assert all(batch[name].ctypes.data % 64 == 0 for name in ("stack", "bits"))
+
+
 def test_the_samples_name_the_slices_of_a_batch(table, store):
     config = plain()
-    source = samples.TrainingSamples(table, store, config, engine="none")
-    for number, batch in enumerate(batches(table, store, config)):
-        rows = table.set_index("id").loc[source.ids(number)]
+    data = tensorflow_dataset.TrainingData(table, store)
+    for number, batch in enumerate(data.batches(config).as_numpy_iterator()):
+        rows = table.set_index("id").loc[data.ids(number)]
         for stack, scan, index in zip(
             batch["stack"], rows["scan"], rows["index"], strict=True
         ):
@@ -94,13 +119,13 @@ def test_the_window_may_be_that_of_the_scan(table, store):
 
 def test_fewer_slices_than_a_batch_are_refused(table, store, tiny):
     with pytest.raises(ValueError, match=r"`training.batch` is 4.*3 slices"):
-        dataset.training(table.head(3), store, tiny)
+        training_samples.TrainingSamples(table.head(3), store, tiny)
 
 
 def test_inference_gives_every_slice_in_order_and_fills_the_last_batch(store):
     volume = store.scan("case0_day0")
     windows = np.arange(2 * DEPTH).reshape(DEPTH, 2)
-    stream = list(dataset.inference(volume, windows, plain()))
+    stream = list(scan_batches.stack_batches(volume, windows, plain(), batch=4))
     assert [batch["stack"].shape for batch in stream] == [(4, 32, 32, 3)] * 2
     stack = np.concatenate([batch["stack"] for batch in stream])
     order = [0, 1, 2, 3, 4, 5, 5, 5]
@@ -116,12 +141,6 @@ def test_five_slices_can_be_shrunk(table, store):
     smaller = "geometry.height=16", "geometry.width=16", "geometry.fit=resize"
     config = plain("slices=[-2, -1, 0, 1, 2]", *smaller)
     assert batches(table, store, config)[0]["stack"].shape == (4, 16, 16, 5)
-
-
-EVERYTHING = [
-    f"augment.{name}=0.9"
-    for name in ("elastic", "tone", "blur", "noise", "holes", "cutmix", "mixup")
-]
 
 
 def test_the_device_engine_sends_plain_samples_and_what_is_to_be_done(table, store):
@@ -176,7 +195,7 @@ def test_what_is_larger_is_cropped_and_what_is_smaller_padded(table, store):
 def test_auto_is_the_host_where_there_is_no_accelerator(monkeypatch):
     limits = configs.load("smoke").augment
     assert limits.engine == "auto"
-    monkeypatch.setattr(engines, "_accelerated", lambda: False)
-    assert engines.engine(limits) == "host"
-    monkeypatch.setattr(engines, "_accelerated", lambda: True)
-    assert engines.engine(limits) == "device"
+    for kind, engine in (("cpu", "host"), ("gpu", "device"), ("tpu", "device")):
+        device = devices.Device(kind)
+        monkeypatch.setattr(devices, "find", lambda device=device: device)
+        assert engines.choose(limits) == engine
