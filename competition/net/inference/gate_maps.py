@@ -9,7 +9,7 @@ from keras import ops
 from competition.core import geometry
 from competition.core.experiment import configs
 from competition.net.inference import scan_predictor
-from competition.net.input import dataset
+from competition.net.input import scan_batches
 from competition.net.networks import attention_unet
 from competition.net.training import step
 
@@ -37,7 +37,7 @@ def compute(
     inside = geometry.restore(inside, (height, width), config.geometry)
     maps: dict[str, list[np.ndarray]] = {name: [] for name in network.output_names}
     # One slice a batch, so that only the chosen slices pass through the network.
-    batches = dataset.inference(volume, windows, config, batch=1)
+    batches = scan_batches.stack_batches(volume, windows, config, batch=1)
     for index, batch in enumerate(batches):
         if index not in chosen:
             continue
