@@ -17,7 +17,10 @@ def test_the_wheel_can_be_installed_and_imported(tmp_path):
     place = tmp_path / "site"
     subprocess.run([*pip, "--target", place, made], check=True, capture_output=True)
     # Every file that the package needs is there, the experiments among them.
-    code = "from competition.core import config; print(config.load('unet').seed)"
+    code = (
+        "from competition.core.experiment import configs; "
+        "print(configs.load('unet').seed)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=place, capture_output=True, encoding="utf-8"
     )
