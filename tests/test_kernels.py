@@ -32,7 +32,7 @@ def submit(*, run, data, out, budget):
     out.write_text(json.dumps([str(run), str(data), budget]))
 """
 PREPARE = """
-class Options:
+class PrepareOptions:
     def __init__(self, **options):
         vars(self).update(options)
 """
