@@ -43,7 +43,7 @@ def _predict_fold(
     wanted = [
         scan
         for scan in slices.scans(rows)
-        if probabilities.made_by(run.files.oof(scan)) != weights
+        if probabilities.digest(run.files.oof(scan)) != weights
     ]
     if not wanted:
         return 0
@@ -59,5 +59,5 @@ def _predict_fold(
         intensity = run.config.intensity
         windows = slices.windows(rows[rows["scan"] == scan], intensity)
         seen = predictor.predict(store.scan(scan), {intensity: windows})
-        probabilities.write(run.files.oof(scan), seen[run.name], made_by=weights)
+        probabilities.write(run.files.oof(scan), seen[run.name], digest=weights)
     return len(wanted)

@@ -38,9 +38,9 @@ def two(tmp_path):
 
 def write(run, scan, probability):
     """Write what the fold of `scan` would have predicted."""
-    made_by = runs.digest(run, by_hand.rows_of(scan)["fold"].iloc[0])
-    seen = probabilities.seen(probability)
-    probabilities.write(run.files.oof(scan), seen, made_by=made_by)
+    digest = runs.digest(run, by_hand.rows_of(scan)["fold"].iloc[0])
+    seen = probabilities.prediction(probability)
+    probabilities.write(run.files.oof(scan), seen, digest=digest)
 
 
 def start(dataset, *overrides):
@@ -89,8 +89,8 @@ def test_the_weights_are_searched_and_stand_in_the_decision(two):
 def test_another_run_may_be_the_gate(two):
     dataset, run, other = two
     path = other.files.oof("case1_day0")
-    nowhere = probabilities.seen(np.zeros_like(probabilities.read(path)))
-    probabilities.write(path, nowhere, made_by="x")
+    nowhere = probabilities.prediction(np.zeros_like(probabilities.read(path)))
+    probabilities.write(path, nowhere, digest="x")
     gated = runs.start(
         dataset, "by-hand-gated", configs.load("smoke", ('gate=["other"]',))
     )
@@ -163,8 +163,8 @@ def test_predictions_of_another_size_are_an_error(two):
     dataset, _, other = two
     blend = start(dataset)
     path = other.files.oof("case2_day0")
-    cut = probabilities.seen(probabilities.read(path)[:, :9])
-    probabilities.write(path, cut, made_by="x")
+    cut = probabilities.prediction(probabilities.read(path)[:, :9])
+    probabilities.write(path, cut, digest="x")
     with pytest.raises(ValueError, match=r"case2_day0: by-hand pred.*, other \(5, 9"):
         decide.run(dataset, blend)
 

@@ -26,18 +26,18 @@ def said(tmp_path, monkeypatch):
         def predict(self, volume, windows):
             blank = np.zeros((*volume.shape, 2), np.uint8)
             heads = np.full((len(volume), 2), 200, np.uint8)
-            return {self.name: probabilities.seen(blank, heads)}
+            return {self.name: probabilities.prediction(blank, heads)}
 
     monkeypatch.setattr(scan_predictor, "load", lambda *_: None)
-    monkeypatch.setattr(scan_predictor, "Predictor", Predictor)
+    monkeypatch.setattr(scan_predictor, "ScanPredictor", Predictor)
     return dataset, run
 
 
 def test_predicted_before_the_heads_were_asked_it_is_predicted_again(said):
     dataset, run = said
     path = run.files.oof("case1_day0")
-    blank = probabilities.seen(np.zeros((*by_hand.SHAPE, 2), np.uint8))
-    probabilities.write(path, blank, made_by=runs.digest(run, 0))
+    blank = probabilities.prediction(np.zeros((*by_hand.SHAPE, 2), np.uint8))
+    probabilities.write(path, blank, digest=runs.digest(run, 0))
     assert predict.run(dataset, run)["predicted"] == 3
     assert (probabilities.read_presence(path) == 200).all()
     assert predict.run(dataset, run)["predicted"] == 0

@@ -1,10 +1,11 @@
-"""What a decision is made on: a scan's probabilities by every member of a run.
+"""Blend the predictions of a run's members, class by class, and decide on the blend.
 
 A run on its own has one member, itself. A blend is never stored: its probabilities are
 the weighted mean of its members', computed where they are needed.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,61 +15,63 @@ from competition.core.experiment import runs
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class MemberPredictions:
-    """Of each member uint8 probabilities (D, H, W, C) and presence (D, C).
+    """Each member's uint8 probabilities (D, H, W, C) and presence (D, C) of a scan.
 
-    `gate` is the presence (D, C) that other runs see, and goes before the members'.
+    `gate` is the mean presence (D, C) by the run's gates; it replaces the members'.
     """
 
     probability: tuple[np.ndarray, ...]
     presence: tuple[np.ndarray, ...]
     gate: np.ndarray | None = None
 
-    def plane(
+    def of_class(
         self, index: int, weights: tuple[float, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The probabilities (D, H, W) and the presence (D,) of one class, uint8."""
-        probability = mean([each[..., index] for each in self.probability], weights)
+        """Return the uint8 probabilities (D, H, W) and presence (D,) of one class."""
+        probability = mean([member[..., index] for member in self.probability], weights)
         if self.gate is not None:
             return probability, self.gate[:, index]
-        return probability, mean([each[:, index] for each in self.presence], weights)
+        return probability, mean(
+            [member[:, index] for member in self.presence], weights
+        )
 
 
 def mean(arrays: list[np.ndarray], weights: tuple[float, ...] = ()) -> np.ndarray:
-    """The weighted mean of uint8 arrays of one shape, rounded to uint8."""
-    parts = [
+    """Return the weighted mean of uint8 arrays of one shape, rounded to uint8."""
+    weighted = [
         (array, share)
         for array, share in zip(arrays, rules.shares(weights, len(arrays)), strict=True)
         if share
     ]
-    if len(parts) == 1:
-        return parts[0][0]
+    if len(weighted) == 1:
+        return weighted[0][0]
     total = np.zeros(arrays[0].shape, np.float32)
-    for array, share in parts:
+    for array, share in weighted:
         total += array * np.float32(share)
     return np.rint(total, out=total).astype(np.uint8)
 
 
-def of(
-    members: tuple[probabilities.Prediction, ...],
-    gates: tuple[probabilities.Prediction, ...],
+def combine(
+    members: Sequence[probabilities.Prediction],
+    gates: Sequence[probabilities.Prediction],
 ) -> MemberPredictions:
-    """What members and gates say about a new scan."""
+    """Put the predictions of members and gates for one scan together."""
     return MemberPredictions(
-        tuple(each.probability for each in members),
-        tuple(each.presence for each in members),
-        mean([each.presence for each in gates]) if gates else None,
+        tuple(member.probability for member in members),
+        tuple(member.presence for member in members),
+        mean([gate.presence for gate in gates]) if gates else None,
     )
 
 
 def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
     """Read what the members and gates of a run predicted for a held-out scan."""
     members = runs.members(run)
-    probability = [probabilities.read(each.files.oof(scan)) for each in members]
-    for member, each in zip(members, probability, strict=True):
-        if each.shape != probability[0].shape:
+    probability = [probabilities.read(member.files.oof(scan)) for member in members]
+    for member, array in zip(members, probability, strict=True):
+        if array.shape != probability[0].shape:
             raise ValueError(
                 f"{scan}: {members[0].name} predicted {probability[0].shape}, "
-                f"{member.name} {each.shape}. Delete {member.files.oof(scan)} and "
+                f"{member.name} {array.shape}. Delete {member.files.oof(scan)} and "
                 "predict again."
             )
     presence = [probabilities.read_presence(m.files.oof(scan)) for m in members]
@@ -77,16 +80,17 @@ def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
     return MemberPredictions(tuple(probability), tuple(presence), gate)
 
 
-def made_by(run: runs.Run, scan: str) -> list[str | None]:
-    """The digests of all weights that `out_of_fold` goes back to."""
-    sources = runs.sources(run)
-    return [probabilities.made_by(each.files.oof(scan)) for each in sources]
+def digests(run: runs.Run, scan: str) -> list[str | None]:
+    """Return the digests of all weights that made the predictions of `out_of_fold`."""
+    return [probabilities.digest(s.files.oof(scan)) for s in runs.sources(run)]
 
 
-def decide(seen: MemberPredictions, decided: list[rules.Rule]) -> masks.Bits:
-    """Turn the evidence of a scan into mask bits (D, H, W), a rule a class."""
+def decide(
+    predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
+) -> masks.Bits:
+    """Turn the predictions of a scan into mask bits (D, H, W), with a rule a class."""
     planes = []
-    for index, rule in enumerate(decided):
-        probability, presence = seen.plane(index, rule.weights)
+    for index, rule in enumerate(class_rules):
+        probability, presence = predictions.of_class(index, rule.weights)
         planes.append(rules.decide(probability, rule, presence=presence))
     return masks.pack(np.stack(planes, axis=-1))

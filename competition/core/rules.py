@@ -56,7 +56,7 @@ def apply(
     `presence` is uint8 (D, C): by default the largest probability of each slice.
     """
     if presence is None:
-        presence = probabilities.presence(probability)
+        presence = probabilities.slice_maxima(probability)
     planes = [
         decide(probability[..., i], rule, presence=presence[:, i])
         for i, rule in enumerate(rules)

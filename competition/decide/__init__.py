@@ -202,7 +202,7 @@ def _tell(found: search.SearchResult, run: runs.Run) -> None:
 
 
 def _key(run: runs.Run, scans: list[str]) -> str:
-    made_by = [blending.made_by(run, scan) for scan in scans]
+    digests = [blending.digests(run, scan) for scan in scans]
     names = [each.name for each in runs.sources(run)]
-    parts = (VERSION, scans, made_by, names, run.config.decide.model_dump())
+    parts = (VERSION, scans, digests, names, run.config.decide.model_dump())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

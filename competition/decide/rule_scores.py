@@ -24,7 +24,7 @@ def measure(
     for rule in tried:
         by_weights.setdefault(rule.weights, []).append(rule)
     for weights, group in by_weights.items():
-        trial = _Trial(*seen.plane(index, weights), group)
+        trial = _Trial(*seen.of_class(index, weights), group)
         # Neighbours in this order share most of their work.
         for rule in sorted(group, key=_order):
             organ = trial.decide(rule)

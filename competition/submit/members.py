@@ -59,7 +59,7 @@ class LoadedMembers:
         seen = self._predictor.predict(volume, _windows(volume))
         kept = [name for name in self.members if name in wanted.members]
         return (
-            blending.of(
+            blending.combine(
                 tuple(seen[name] for name in kept),
                 tuple(seen[name] for name in wanted.gates),
             ),

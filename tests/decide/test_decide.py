@@ -31,8 +31,8 @@ def confuse(dataset, run, scan):
     planes = masks.unpack(np.asarray(arrays.Arrays(dataset).masks(scan)), 2)
     probability = np.where(planes, 115, 0).astype(np.uint8)
     probability[0, 0:3, 14:18] = 115
-    seen = probabilities.seen(probability)
-    probabilities.write(run.files.oof(scan), seen, made_by="hand")
+    seen = probabilities.prediction(probability)
+    probabilities.write(run.files.oof(scan), seen, digest="hand")
 
 
 def test_a_rule_that_helps_is_found_and_told(prepared, capsys):
@@ -75,8 +75,8 @@ def test_called_twice_it_does_nothing_and_newer_probabilities_are_decided_anew(
     assert decide.run(dataset, run) == first
     assert run.files.decision.stat().st_mtime_ns == before
     path = run.files.oof("case1_day0")
-    same = probabilities.seen(probabilities.read(path))
-    probabilities.write(path, same, made_by="newer")
+    same = probabilities.prediction(probabilities.read(path))
+    probabilities.write(path, same, digest="newer")
     assert decide.run(dataset, run)["key"] != first["key"]
 
 

@@ -37,7 +37,7 @@ def likely(seed, empty=False):
 
 def alone(truth, seen, index, rule):
     """The numbers of one rule by the whole masks and the metric itself."""
-    probability, presence = seen.plane(index, rule.weights)
+    probability, presence = seen.of_class(index, rule.weights)
     mask = rules.decide(probability, rule, presence=presence)
     pair = metric.measure(truth.astype(np.uint8), mask.astype(np.uint8), classes=1)
     pair = pair.pairs[0]
@@ -58,7 +58,7 @@ def check(truth, seen, tried):
 
 
 def of(*members):
-    return blending.of(tuple(map(probabilities.seen, members)), ())
+    return blending.combine(tuple(map(probabilities.prediction, members)), ())
 
 
 @hypothesis.settings(deadline=None, max_examples=10)

@@ -140,7 +140,7 @@ class _CompiledGroup:
                 if "presence" in each:
                     said.append(probabilities.quantise(each["presence"]))
         return {
-            name: probabilities.seen(whole, np.stack(said) if said else None)
+            name: probabilities.prediction(whole, np.stack(said) if said else None)
             for name, whole, said in zip(self.names, found, presence, strict=True)
         }
 

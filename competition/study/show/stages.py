@@ -22,7 +22,7 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
     prediction = blending.out_of_fold(run, scan)
     traced = []
     for index, rule in enumerate(rules.read(run.files.decision, run.classes)):
-        probability, presence = prediction.plane(index, rule.weights)
+        probability, presence = prediction.of_class(index, rule.weights)
         steps: Steps = {"probability": probability}
         steps["threshold"] = probability >= rule.threshold * 255
         mask = rules.threshold(probability, rule, presence)

@@ -48,8 +48,8 @@ def test_slices_are_chosen_among_those_with_a_mask(scored):
 def test_without_any_mask_slices_are_chosen_among_all(scored):
     dataset, run = scored
     np.save(dataset.masks("case1_day0"), np.zeros(by_hand.SHAPE, np.uint8))
-    nothing = probabilities.seen(np.zeros((*by_hand.SHAPE, 2), np.uint8))
-    probabilities.write(run.files.oof("case1_day0"), nothing, made_by="hand")
+    nothing = probabilities.prediction(np.zeros((*by_hand.SHAPE, 2), np.uint8))
+    probabilities.write(run.files.oof("case1_day0"), nothing, digest="hand")
     chosen = pictures.choose(dataset, run, "case1_day0")
     assert [one.number for one in chosen] == [2, 3, 4]
 
