@@ -1,6 +1,5 @@
 """Step 8: one self-contained HTML page about a run."""
 
-import hashlib
 import pathlib
 from typing import Any, Literal
 
@@ -37,7 +36,7 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
     parts += [run.files.history(fold) for fold in run.config.folds]
     parts += [pathlib.Path(__file__), *sorted(html_page.TEMPLATES.iterdir())]
     contents = [path.read_bytes() if path.is_file() else b"" for path in parts]
-    return hashlib.sha256(repr(contents).encode()).hexdigest()
+    return files.digest(repr(contents), 64)
 
 
 def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from competition.kernel import session
+from competition.core import files
 from competition.kernel.build import wheel
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -74,15 +74,15 @@ def recorder(folder):
             archive.writestr(f"competition/{name}", text)
 
 
-def bundle(folder, what, files):
-    """Make a bundle of the wheel that is there and of `files`."""
-    for name, text in files.items():
+def bundle(folder, what, texts):
+    """Make a bundle of the wheel that is there and of `texts`."""
+    for name, text in texts.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     (folder / "manifest.json").unlink(missing_ok=True)
     listed = {
-        path.relative_to(folder).as_posix(): {"sha256": session.digest(path)}
+        path.relative_to(folder).as_posix(): {"sha256": files.file_digest(path)}
         for path in folder.rglob("*")
         if path.is_file()
     }

@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import pathlib
@@ -89,6 +90,18 @@ def _is_alive(process: int) -> bool:
         # Somebody else's.
         return True
     return True
+
+
+def digest(content: bytes | str, digits: int = 16) -> str:
+    """Return the first `digits` of the SHA-256 of bytes, or of a text as UTF-8."""
+    data = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(data).hexdigest()[:digits]
+
+
+def file_digest(path: pathlib.Path) -> str:
+    """Return the SHA-256 of a file of any size; it is read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path: pathlib.Path, data: bytes) -> None:

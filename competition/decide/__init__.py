@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import os
 from concurrent import futures
 from typing import Any
@@ -205,4 +204,4 @@ def _key(run: runs.Run, scans: list[str]) -> str:
     digests = [blending.digests(run, scan) for scan in scans]
     names = [each.name for each in runs.sources(run)]
     parts = (VERSION, scans, digests, names, run.config.decide.model_dump())
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return files.digest(repr(parts))

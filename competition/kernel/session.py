@@ -3,7 +3,6 @@
 Inputs are found by their contents, since Kaggle has moved its mounts before.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -17,7 +16,6 @@ _HEADERS = {
     "train.csv": "id,class,segmentation",
     "sample_submission.csv": "id,class,predicted",
 }
-_CHUNK = 2**20
 
 
 def check(bundle: pathlib.Path) -> None:
@@ -25,21 +23,12 @@ def check(bundle: pathlib.Path) -> None:
     listed = files.read_json(bundle / "manifest.json")["files"]
     for name, about in listed.items():
         path = bundle / name
-        received = digest(path) if path.is_file() else "nothing"
+        received = files.file_digest(path) if path.is_file() else "nothing"
         if received != about["sha256"]:
             raise ValueError(
                 f"{path}: expected the file of checksum {about['sha256'][:12]}, "
                 f"received {received[:12]}. The upload is incomplete; push it again."
             )
-
-
-def digest(path: pathlib.Path) -> str:
-    """Return a file's SHA-256, read in pieces."""
-    checksum = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            checksum.update(piece)
-    return checksum.hexdigest()
 
 
 def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:

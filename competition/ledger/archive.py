@@ -1,7 +1,6 @@
 """The archive: for each kept experiment a folder in `submissions/`, and its entry."""
 
 import datetime
-import hashlib
 import pathlib
 import shutil
 import subprocess
@@ -56,7 +55,7 @@ def entry(run: runs.Run) -> table.Entry:
         nested=(decision.get("nested") or {}).get("score"),
         public=None,
         private=None,
-        submission=hashlib.sha256(repr(content).encode()).hexdigest()[:16],
+        submission=files.digest(repr(content)),
     )
 
 

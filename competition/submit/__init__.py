@@ -5,13 +5,12 @@ of a slice or a scan, is told in submit.log, and a valid file comes out in time.
 """
 
 import errno
-import hashlib
 import os
 import pathlib
 import time
 from typing import Any
 
-from competition.core import console, rules
+from competition.core import console, files, rules
 from competition.core.data import mask_csv
 from competition.core.experiment import runs
 from competition.machine import deadline
@@ -154,7 +153,7 @@ def _write(
 
 
 def _digest(out: pathlib.Path) -> str:
-    return hashlib.sha256(out.read_bytes()).hexdigest()[:16]
+    return files.file_digest(out)[:16]
 
 
 def _key(run: runs.Run, test: test_folder.TestFolder, data: pathlib.Path) -> str:
@@ -171,4 +170,4 @@ def _key(run: runs.Run, test: test_folder.TestFolder, data: pathlib.Path) -> str
         test.wanted,
         test_folder.state(data, test),
     )
-    return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
+    return files.digest(repr(made))

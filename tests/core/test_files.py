@@ -91,3 +91,11 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
     with files.alone(tmp_path, doing="training"):
         with files.alone(tmp_path, doing="training"):
             assert tmp_path.with_name(f".{tmp_path.name}.lock").is_file()
+
+
+def test_a_digest_is_of_bytes_a_text_or_a_whole_file(tmp_path):
+    # The SHA-256 of "abc", as its standard gives it.
+    whole = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert files.digest("abc") == files.digest(b"abc") == whole[:16]
+    assert files.digest("abc", 64) == files.file_digest(tmp_path / "abc") == whole

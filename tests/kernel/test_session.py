@@ -123,7 +123,7 @@ def test_data_that_is_not_attached_or_attached_twice_is_named(mounted):
 
 def bundle(folder):
     files.write_text(folder / "a.txt", "a")
-    listed = {"a.txt": {"bytes": 1, "sha256": session.digest(folder / "a.txt")}}
+    listed = {"a.txt": {"bytes": 1, "sha256": files.file_digest(folder / "a.txt")}}
     files.write_json(folder / "manifest.json", {"files": listed})
     return folder
 

@@ -1,7 +1,6 @@
 """A run: an experiment on a data set, and the config it was made with."""
 
 import dataclasses
-import hashlib
 import pathlib
 from typing import Any
 
@@ -161,7 +160,7 @@ def _open(root: pathlib.Path, *, wanted_by: str) -> Run:
 
 def digest(run: Run, fold: int) -> str:
     """The digest of a fold's own weights: what was made by them is kept under it."""
-    return hashlib.sha256(run.files.weights(fold).read_bytes()).hexdigest()
+    return files.file_digest(run.files.weights(fold))
 
 
 def _within(

@@ -11,7 +11,7 @@ from typing import Any
 
 from competition.core import files
 from competition.core.experiment import configs
-from competition.kernel import bundles, names, session
+from competition.kernel import bundles, names
 from competition.kernel.build import contents, leaks, notebook, wheel
 from competition.machine import deadline
 
@@ -88,7 +88,7 @@ def _write_dataset(
     listed = {
         name: {
             "bytes": (folder / name).stat().st_size,
-            "sha256": session.digest(folder / name),
+            "sha256": files.file_digest(folder / name),
         }
         for name in sorted([*contents_by_name, package.name])
     }
@@ -124,7 +124,7 @@ def _write_kernel(
         "kernel_id": f"{user}/{names.slug(title)}",
     }
     constants: dict[str, Any] = {
-        "BUNDLE": session.digest(dataset / "manifest.json")[:16]
+        "BUNDLE": files.file_digest(dataset / "manifest.json")[:16]
     }
     if options.budget is not None:
         constants["BUDGET"] = options.budget

@@ -1,7 +1,6 @@
 """A Python environment with the versions of Kaggle's image."""
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 import shutil
@@ -45,7 +44,7 @@ def make(image: pathlib.Path, folder: pathlib.Path) -> Environment:
     """
     wanted = requirements(image.read_text(encoding="utf-8"))
     base = find_python()
-    key = hashlib.sha256(repr((wanted, base)).encode()).hexdigest()[:16]
+    key = files.digest(repr((wanted, base)))
     place = folder / f"image-{key}"
     if not (place / "ready").is_file():
         console.note(f"installing Kaggle's versions into {place} (minutes)")

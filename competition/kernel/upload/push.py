@@ -5,7 +5,6 @@ The run's kernel.json records each step, so a second call continues.
 
 import contextlib
 import functools
-import hashlib
 import json
 import pathlib
 import shutil
@@ -218,6 +217,6 @@ def _digest(folder: pathlib.Path) -> str:
     """Return a digest of the names and contents of all files in a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     parts = [
-        (path.relative_to(folder).as_posix(), session.digest(path)) for path in paths
+        (path.relative_to(folder).as_posix(), files.file_digest(path)) for path in paths
     ]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return files.digest(repr(parts))

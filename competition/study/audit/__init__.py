@@ -1,7 +1,6 @@
 """Audit a prepared data set: its fingerprint, and annotations that look wrong."""
 
 import csv
-import hashlib
 import io
 import pathlib
 import shutil
@@ -73,7 +72,7 @@ def _key(dataset: layout.DatasetFiles) -> str:
     parts = [dataset.manifest, dataset.slices, *sorted(html_page.TEMPLATES.iterdir())]
     parts += sorted(dataset.root.glob("scans/*.json")) + sorted(here.glob("*.py"))
     contents = [path.read_bytes() for path in parts if path.is_file()]
-    return hashlib.sha256(b"\0".join(contents)).hexdigest()
+    return files.digest(b"\0".join(contents), 64)
 
 
 def _examine(

@@ -5,14 +5,13 @@ time and only the rows are kept, so memory does not grow with the images.
 """
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from competition.core import masks
+from competition.core import files, masks
 from competition.study.audit import appearance, edges
 
 # A run that goes on after this many empty slices is still the same run.
@@ -103,7 +102,7 @@ def _shape(mask: np.ndarray) -> dict[str, Any]:
         "area": len(rows),
         "y": float(rows.mean()),
         "x": float(columns.mean()),
-        "digest": hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()[:16],
+        "digest": files.digest(np.packbits(mask).tobytes()),
     }
 
 
