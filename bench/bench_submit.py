@@ -116,11 +116,11 @@ def per_scan(run: runs.Run, data: pathlib.Path, out: pathlib.Path) -> float:
 
 def passes(run: runs.Run, folds: list[int]) -> Callable[[], float]:
     """What measures the seconds for one scan's batches, which are in memory."""
-    from competition.net.inference import ensemble, scan_predictor
+    from competition.net.inference import ensemble, trained_network
 
     settings, classes = run.config, len(run.classes)
     networks = [
-        scan_predictor.load(run.files.weights(fold), settings, classes)
+        trained_network.load(run.files.weights(fold), settings, classes)
         for fold in folds
     ]
     bare = ensemble.Ensemble([networks])

@@ -47,9 +47,11 @@ def _predict_fold(
     ]
     if not wanted:
         return 0
-    from competition.net.inference import scan_predictor
+    from competition.net.inference import scan_predictor, trained_network
 
-    network = scan_predictor.load(run.files.weights(fold), run.config, len(run.classes))
+    network = trained_network.load(
+        run.files.weights(fold), run.config, len(run.classes)
+    )
     predictor = scan_predictor.ScanPredictor(
         [scan_predictor.Member(run.name, run.config, (network,))]
     )

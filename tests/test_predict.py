@@ -6,7 +6,7 @@ import pytest
 from competition import predict
 from competition.core import files, probabilities
 from competition.core.experiment import configs, runs
-from competition.net.inference import scan_predictor
+from competition.net.inference import scan_predictor, trained_network
 from tests import by_hand
 
 
@@ -28,7 +28,7 @@ def said(tmp_path, monkeypatch):
             heads = np.full((len(volume), 2), 200, np.uint8)
             return {self.name: probabilities.prediction(blank, heads)}
 
-    monkeypatch.setattr(scan_predictor, "load", lambda *_: None)
+    monkeypatch.setattr(trained_network, "load", lambda *_: None)
     monkeypatch.setattr(scan_predictor, "ScanPredictor", Predictor)
     return dataset, run
 

@@ -4,18 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from competition.core import rules
-from competition.core.experiment import schema
-
-# Whether the slices are flipped left to right, and how much they are enlarged.
-View = tuple[bool, float]
-PLAIN: View = (False, 1.0)
-
-
-def views(submit: schema.Submit) -> tuple[View, ...]:
-    """All combinations of flip and scale, the plain view first."""
-    flips = (False, True) if "flip" in submit.tta else (False,)
-    scales = (1.0, *(scale for scale in submit.scales if scale != 1.0))
-    return tuple((flip, scale) for scale in scales for flip in flips)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

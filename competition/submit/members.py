@@ -9,7 +9,7 @@ import numpy as np
 from competition.core import blending, rules
 from competition.core.data import intensities
 from competition.core.experiment import runs
-from competition.net.inference import scan_predictor
+from competition.net.inference import scan_predictor, trained_network, views
 from competition.submit import effort, event_log
 
 Loaded = dict[str, dict[int, keras.Model]]
@@ -42,7 +42,7 @@ class LoadedMembers:
             gates=tuple(name for name in gates if self._loaded.get(name)),
             folds={name: tuple(each) for name, each in self._loaded.items()},
             views={
-                name: len(effort.views(each.config.submit))
+                name: len(views.combinations(each.config.submit))
                 for name, each in self.sources.items()
             },
         )
@@ -69,7 +69,7 @@ class LoadedMembers:
     def measure(self, shape: tuple[int, ...], wanted: effort.Effort) -> float:
         """Compile on an empty batch, and return the seconds that a slice then takes."""
         self._use(wanted)
-        empty = np.zeros((self._predictor.slices(), *shape), np.uint16)
+        empty = np.zeros((self._predictor.typical_slices(), *shape), np.uint16)
         self._predictor.predict(empty, _windows(empty))
         began = time.monotonic()
         self._predictor.predict(empty, _windows(empty))
@@ -89,7 +89,7 @@ class LoadedMembers:
         self._predictor = scan_predictor.ScanPredictor(
             members,
             tta=wanted.tta,
-            say=lambda text: self.journal.warn("out of memory", text),
+            warn=lambda text: self.journal.warn("out of memory", text),
         )
         self._effort = wanted
 
@@ -101,7 +101,7 @@ def _load(run: runs.Run, said: event_log.EventLog) -> Loaded:
         networks = {}
         for fold in source.config.folds:
             try:
-                networks[fold] = scan_predictor.load(
+                networks[fold] = trained_network.load(
                     source.files.weights(fold), source.config, len(run.classes)
                 )
             except Exception as error:

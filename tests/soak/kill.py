@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from competition import pipeline, train
 from competition.core.experiment import history
-from competition.net.inference import scan_predictor  # noqa: F401  loaded before a fork
+from competition.net.inference import trained_network  # noqa: F401  loaded before a fork
 from competition.net.training import fitting, setup  # noqa: F401
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from competition import pipeline
 from competition.core.experiment import history
-from competition.net.inference import scan_predictor
+from competition.net.inference import trained_network
 from competition.sources import phantom
 from tests import conftest
 
@@ -81,4 +81,6 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(job):
 
 def weights(job):
     path = job.run.files.weights(0)
-    return scan_predictor.load(path, job.run.config, len(job.run.classes)).get_weights()
+    return trained_network.load(
+        path, job.run.config, len(job.run.classes)
+    ).get_weights()

@@ -1,9 +1,6 @@
 """What is left out first where time is short."""
 
-import pytest
-
 from competition.core import rules
-from competition.core.experiment import schema
 from competition.submit import effort
 
 FULL = effort.Effort(
@@ -12,19 +9,6 @@ FULL = effort.Effort(
     folds={"strong": (0, 1), "weak": (0, 1, 2), "gate": (0,)},
     views={"strong": 2, "weak": 1, "gate": 1},
 )
-
-
-@pytest.mark.parametrize(
-    ("tta", "scales", "expected"),
-    [
-        ((), (1.0,), [(False, 1.0)]),
-        (("flip",), (), [(False, 1.0), (True, 1.0)]),
-        ((), (1.2, 1.0), [(False, 1.0), (False, 1.2)]),
-        (("flip",), (0.8,), [(False, 1.0), (True, 1.0), (False, 0.8), (True, 0.8)]),
-    ],
-)
-def test_views_are_all_flips_at_all_scales_the_plain_one_first(tta, scales, expected):
-    assert list(effort.views(schema.Submit(tta=tta, scales=scales))) == expected
 
 
 def test_the_cost_counts_forward_passes():

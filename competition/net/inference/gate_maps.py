@@ -8,7 +8,7 @@ from keras import ops
 
 from competition.core import geometry
 from competition.core.experiment import configs
-from competition.net.inference import scan_predictor
+from competition.net.inference import trained_network
 from competition.net.input import scan_batches
 from competition.net.networks import attention_unet
 from competition.net.training import step
@@ -30,7 +30,7 @@ def compute(
     """
     import cv2
 
-    network = attention_unet.gates(scan_predictor.load(weights, config, classes))
+    network = attention_unet.gates(trained_network.load(weights, config, classes))
     size = config.geometry.width, config.geometry.height
     _, height, width = volume.shape
     inside = np.ones(size[::-1], np.float32)

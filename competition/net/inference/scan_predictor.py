@@ -1,8 +1,7 @@
-"""From a scan to the probabilities of its voxels."""
+"""Predict the probabilities of a scan with the networks of one or several runs."""
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -12,52 +11,28 @@ import numpy as np
 from competition.core import console, geometry, probabilities
 from competition.core.experiment import configs
 from competition.net import devices
-from competition.net.inference import ensemble
+from competition.net.inference import ensemble, views
 from competition.net.input import scan_batches
-from competition.net.networks import build
 from competition.net.volumetric import sliding_window
-from competition.submit import effort
 
-Windows = Mapping[str, np.ndarray]
+Outputs = dict[str, np.ndarray]
 Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Member:
-    """A run's networks, which are averaged, and the config that they were made with."""
+    """A run's networks, whose probabilities are averaged, and their config."""
 
     name: str
     config: configs.Config
     networks: tuple[keras.Model, ...]
 
 
-def load(weights: pathlib.Path, config: configs.Config, classes: int) -> keras.Model:
-    """Build the network of a config and load the weights of a fold into it.
-
-    It computes in the precision that the config asks for on this device.
-    """
-    before = keras.config.dtype_policy()
-    setting = config.training.precision
-    keras.config.set_dtype_policy(devices.precision(setting, devices.find()))
-    try:
-        network = build.build(config, classes)
-        network.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{weights}: not weights of a {config.model.architecture} with widths "
-            f"{list(config.model.widths)}, {_depth(config)} slices and {classes} "
-            f"classes ({error}). Delete the fold's folder and train it again."
-        ) from error
-    finally:
-        keras.config.set_dtype_policy(before)
-    return network
-
-
 class ScanPredictor:
-    """Predicts scans with all members in as few passes over a scan as their inputs.
+    """Predicts scans with all members; members of the same input share their batches.
 
-    Members of the same input share a compiled call. Where the device's memory is too
-    small, the batch halves and stays so; `say` hears of it.
+    Where the device's memory is too small, the batch is halved for all later scans as
+    well, and `warn` receives a message.
     """
 
     def __init__(
@@ -65,83 +40,89 @@ class ScanPredictor:
         members: Sequence[Member],
         *,
         tta: bool = True,
-        say: Callable[[str], None] = console.warn,
+        warn: Callable[[str], None] = console.warn,
     ) -> None:
         groups: dict[tuple, list[Member]] = {}
         for member in members:
-            groups.setdefault(_input(member.config, tta=tta), []).append(member)
-        self._groups = [_CompiledGroup(group, tta=tta) for group in groups.values()]
-        self._say = say
+            groups.setdefault(_input_of(member.config, tta=tta), []).append(member)
+        self._groups = [_Group(group, tta=tta, warn=warn) for group in groups.values()]
 
     def predict(
-        self, volume: np.ndarray, windows: Windows
+        self, volume: np.ndarray, windows: Mapping[str, np.ndarray]
     ) -> dict[str, probabilities.Prediction]:
-        """Return what each member sees in a scan (D, H, W).
+        """Return each member's prediction of a scan (D, H, W).
 
-        `windows` has the (D, 2) of each kind of intensity, as `prepare` takes them.
+        `windows` holds the (D, 2) of each kind of intensity, "slice" and "scan".
         """
-        seen: dict[str, probabilities.Prediction] = {}
+        predictions: dict[str, probabilities.Prediction] = {}
         for group in self._groups:
-            seen |= group.predict(volume, windows[group.config.intensity], self._say)
-        return seen
+            predictions |= group.predict(volume, windows[group.config.intensity])
+        return predictions
 
-    def slices(self) -> int:
-        """The slices that show what a long scan takes for each of its own."""
-        return max(group.slices for group in self._groups)
+    def typical_slices(self) -> int:
+        """Return the slices that take as long as as many slices of a long scan do."""
+        return max(group.typical_slices for group in self._groups)
 
 
-class _CompiledGroup:
-    """Members whose networks take the same batches."""
+class _Group:
+    """Members whose networks take the same batches, compiled as one ensemble."""
 
-    def __init__(self, members: Sequence[Member], *, tta: bool) -> None:
+    def __init__(
+        self, members: Sequence[Member], *, tta: bool, warn: Callable[[str], None]
+    ) -> None:
         self.names = [member.name for member in members]
         self.config = members[0].config
         self.batch = self.config.training.batch
-        self._views = effort.views(self.config.submit) if tta else (effort.PLAIN,)
-        self._networks = [member.networks for member in members]
-        self._compiled = _compile(self._networks, self._views, self.config)
+        self._warn = warn
+        plain = (views.PLAIN,)
+        self._ensemble = _compile(
+            [member.networks for member in members],
+            views.combinations(self.config.submit) if tta else plain,
+            self.config,
+        )
 
     @property
-    def slices(self) -> int:
-        """The slices that show how long one takes; patches overlap in depth too."""
+    def typical_slices(self) -> int:
         model = self.config.model
+        # Patches overlap in depth, so that one patch alone would look too slow.
         return 4 * model.patch[0] if model.volumetric else self.batch
 
     def predict(
-        self, volume: np.ndarray, windows: np.ndarray, say: Callable[[str], None]
+        self, volume: np.ndarray, windows: np.ndarray
     ) -> dict[str, probabilities.Prediction]:
-        """Predict a scan, with ever smaller batches where that is needed."""
+        return _halving_batches(
+            lambda batch: self._predict(volume, windows, batch),
+            self.batch,
+            self._use_smaller,
+        )
 
-        def smaller(batch: int) -> None:
-            self.batch = batch
-            say(
-                "The device's memory is too small for the batch; from now on it "
-                f"has {batch} slices."
-            )
-
-        return _halving(
-            lambda batch: self._predict(volume, windows, batch), self.batch, smaller
+    def _use_smaller(self, batch: int) -> None:
+        self.batch = batch
+        self._warn(
+            "The device's memory is too small for the batch; from now on it "
+            f"has {batch} slices."
         )
 
     def _predict(
         self, volume: np.ndarray, windows: np.ndarray, batch: int
     ) -> dict[str, probabilities.Prediction]:
-        found: list[np.ndarray] = []
+        """Predict a scan (D, H, W); a byte a voxel is held, not a float."""
+        arrays: list[np.ndarray] = []
         presence: list[list[np.ndarray]] = [[] for _ in self.names]
-        stream = _restored(
-            self._compiled, volume, windows, config=self.config, batch=batch
+        slices = _predict_slices(
+            self._ensemble, volume, windows, config=self.config, batch=batch
         )
-        for position, slices in enumerate(stream):
-            if not found:
-                shapes = [(len(volume), *each["probability"].shape) for each in slices]
-                found = [np.empty(shape, np.uint8) for shape in shapes]
-            for whole, said, each in zip(found, presence, slices, strict=True):
-                whole[position] = probabilities.quantise(each["probability"])
-                if "presence" in each:
-                    said.append(probabilities.quantise(each["presence"]))
+        for index, members in enumerate(slices):
+            if not arrays:
+                shapes = [(len(volume), *m["probability"].shape) for m in members]
+                arrays = [np.empty(shape, np.uint8) for shape in shapes]
+            for array, heads, outputs in zip(arrays, presence, members, strict=True):
+                array[index] = probabilities.quantise(outputs["probability"])
+                if "presence" in outputs:
+                    heads.append(probabilities.quantise(outputs["presence"]))
         return {
-            name: probabilities.prediction(whole, np.stack(said) if said else None)
-            for name, whole, said in zip(self.names, found, presence, strict=True)
+            name: probabilities.prediction(array, np.stack(heads) if heads else None)
+            for name, array, heads in zip(self.names, arrays, presence, strict=True)
         }
 
 
@@ -153,42 +134,43 @@ def predict_scan(
 ) -> np.ndarray:
     """Return the mean probabilities float32 (D, H, W, C) of a uint16 scan (D, H, W).
 
-    Each network looks once, with ever smaller batches where memory asks for it.
-    `windows` (D, 2) holds the low and high of each slice; 0 where `fit` cropped.
+    `windows` (D, 2) holds the low and high of each slice. There is no test-time
+    augmentation, and the probability is 0 where `fit` cropped.
     """
-    compiled = _once(tuple(networks), config)
+    compiled = _compile_once(tuple(networks), config)
 
-    def look(batch: int) -> np.ndarray:
-        stream = _restored(compiled, volume, windows, config=config, batch=batch)
-        return np.stack([seen["probability"] for (seen,) in stream])
+    def predict(batch: int) -> np.ndarray:
+        slices = _predict_slices(compiled, volume, windows, config=config, batch=batch)
+        return np.stack([outputs["probability"] for (outputs,) in slices])
 
-    # Raised, a lack of memory would be taken for the training's, which cannot help it.
-    return _halving(look, config.training.batch, lambda batch: None)
+    # This serves the score of an epoch. If a lack of memory were raised here, training
+    # would make its own batches smaller, which does not help.
+    return _halving_batches(predict, config.training.batch, lambda batch: None)
 
 
-def _halving(
-    look: Callable[[int], Result], batch: int, smaller: Callable[[int], None]
+def _halving_batches(
+    predict: Callable[[int], Result], batch: int, on_halved: Callable[[int], None]
 ) -> Result:
-    """Look by so many slices at a time, by half as many where memory is too small."""
+    """Return `predict(batch)`, with half the batch as often as memory is too small."""
     while True:
         try:
-            return look(batch)
+            return predict(batch)
         except Exception as error:
             if not devices.is_out_of_memory(error) or batch == 1:
                 raise
             batch //= 2
-            smaller(batch)
+            on_halved(batch)
 
 
-def _restored(
+def _predict_slices(
     compiled: ensemble.Ensemble,
     volume: np.ndarray,
     windows: np.ndarray,
     *,
     config: configs.Config,
     batch: int,
-) -> Iterator[list[sliding_window.Seen]]:
-    """Yield the probabilities (H, W, C) of each slice by each member, and presence."""
+) -> Iterator[list[Outputs]]:
+    """Yield each slice's "probability" (H, W, C), and "presence" (C,), by member."""
     if windows.shape != (len(volume), 2):
         raise ValueError(
             "`windows` needs a low and a high for each slice. Expected shape "
@@ -196,41 +178,40 @@ def _restored(
             "of this scan alone."
         )
     _, height, width = volume.shape
-    look = compiled.predict_on_batch
-    see = sliding_window.slices if config.model.volumetric else _slices
-    for seen in see(look, volume, windows, config=config, batch=batch):
-        for each in seen:
-            plane = each["probability"]
-            restored = geometry.restore(plane, (height, width), config.geometry)
-            each["probability"] = restored
-        yield seen
+    predict = compiled.predict_on_batch
+    slices = sliding_window.slices if config.model.volumetric else _stack_by_stack
+    for members in slices(predict, volume, windows, config=config, batch=batch):
+        for outputs in members:
+            outputs["probability"] = geometry.restore(
+                outputs["probability"], (height, width), config.geometry
+            )
+        yield members
 
 
-def _slices(
-    look: sliding_window.Look,
+def _stack_by_stack(
+    predict: Callable[[dict[str, np.ndarray]], list[Outputs]],
     volume: np.ndarray,
     windows: np.ndarray,
     *,
     config: configs.Config,
     batch: int,
-) -> Iterator[list[sliding_window.Seen]]:
-    """Yield what is seen of each slice in the stack about it."""
-    left = len(volume)
-    batches = scan_batches.stack_batches(volume, windows, config, batch=batch)
-    for each in batches:
-        by_member = look(each)
-        # The last batch repeats its last slice; the surplus is left.
-        for index in range(min(left, batch)):
-            yield [{k: v[index] for k, v in seen.items()} for seen in by_member]
-        left -= batch
+) -> Iterator[list[Outputs]]:
+    """Yield the outputs of a 2D network for each slice with its neighbours."""
+    remaining = len(volume)
+    for stacks in scan_batches.stack_batches(volume, windows, config, batch=batch):
+        members = predict(stacks)
+        # The last batch is filled up with copies of the last slice.
+        for index in range(min(remaining, batch)):
+            yield [{k: v[index] for k, v in outputs.items()} for outputs in members]
+        remaining -= batch
 
 
 def _compile(
-    networks: Sequence[Sequence[keras.Model]],
-    views: Sequence[effort.View],
+    members: Sequence[Sequence[keras.Model]],
+    tta_views: Sequence[views.View],
     config: configs.Config,
 ) -> ensemble.Ensemble:
-    compiled = ensemble.Ensemble(networks, views)
+    compiled = ensemble.Ensemble(members, tta_views)
     xla = devices.xla(
         config.training.xla, devices.find(), backend=keras.backend.backend()
     )
@@ -240,21 +221,16 @@ def _compile(
 
 # Compiling takes longer than a scan, and the networks are the same scan after scan.
 @functools.lru_cache(maxsize=2)
-def _once(
+def _compile_once(
     networks: tuple[keras.Model, ...], config: configs.Config
 ) -> ensemble.Ensemble:
-    return _compile([networks], (effort.PLAIN,), config)
+    return _compile([networks], (views.PLAIN,), config)
 
 
-def _depth(config: configs.Config) -> int:
-    """How many slices the network sees at once."""
-    return config.model.patch[0] if config.model.volumetric else len(config.slices)
-
-
-def _input(config: configs.Config, *, tta: bool) -> tuple:
-    """What members must have in common to be shown the same batches."""
-    views = effort.views(config.submit) if tta else ()
+def _input_of(config: configs.Config, *, tta: bool) -> tuple:
+    """Return the settings that members must share to be given the same batches."""
     training = config.training.batch, config.training.xla
-    sees = config.model.patch if config.model.volumetric else config.slices
-    kind = config.model.volumetric, sees
-    return kind, config.intensity, config.geometry, *training, views
+    depth = config.model.patch if config.model.volumetric else config.slices
+    tta_views = views.combinations(config.submit) if tta else ()
+    kind = config.model.volumetric, depth
+    return kind, config.intensity, config.geometry, *training, tta_views

@@ -224,11 +224,11 @@ def test_too_few_widths_are_refused(architecture, widths, message):
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path):
-    from competition.net.inference import scan_predictor
+    from competition.net.inference import trained_network
 
     network = build.build(make("unet"), CLASSES)
     network.save_weights(tmp_path / "best.weights.h5")
     with pytest.raises(ValueError, match=r"best\.weights\.h5: not weights of a unet"):
-        scan_predictor.load(
+        trained_network.load(
             tmp_path / "best.weights.h5", make("unet", "model.widths=[4, 6]"), CLASSES
         )

@@ -9,7 +9,7 @@ import pytest
 
 from competition.core.experiment import configs, history
 from competition.machine import deadline
-from competition.net.inference import scan_predictor
+from competition.net.inference import trained_network
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
 from competition.net.training import callbacks, fitting, step
@@ -93,7 +93,7 @@ def equal(one, other):
 
 def weights(path, *overrides):
     wanted = configs.load("smoke", (*WANTED, *overrides))
-    return scan_predictor.load(path / "best.weights.h5", wanted, CLASSES).get_weights()
+    return trained_network.load(path / "best.weights.h5", wanted, CLASSES).get_weights()
 
 
 def test_the_loss_falls_and_the_files_are_there(fold, tmp_path):

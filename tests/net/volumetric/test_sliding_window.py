@@ -137,4 +137,4 @@ def test_members_in_2d_and_3d_are_predicted_side_by_side(store):
         expected = probabilities.quantise(predict(chosen, net, volume))
         np.testing.assert_array_equal(seen[name].probability, expected)
     # Enough of them for a rate: patches overlap.
-    assert predictor.slices() == 4 * 4
+    assert predictor.typical_slices() == 4 * 4
