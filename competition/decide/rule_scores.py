@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from competition.core import blending, metric, rules
-from competition.core.regions import components, cropped_masks
+from competition.core.regions import cropped_masks
 
 
 def measure(
@@ -56,7 +56,8 @@ class _Trial:
     ) -> None:
         least = min(rule.threshold for rule in tried)
         gates = [rule.gate[1] for rule in tried if rule.gate and rule.gate[0]]
-        inside = components.box(probability >= min([least, *gates]) * 255)
+        likely = probability >= min([least, *gates]) * 255
+        inside = cropped_masks.bounding_box(likely)
         # Presence is along z, so all slices stay.
         self.inside = (slice(None), *inside[1:])
         self.probability = np.ascontiguousarray(probability[self.inside])
@@ -78,21 +79,8 @@ class _Trial:
             rules.CLEANING[len(self.done) - 1 :], values[len(self.done) :], strict=True
         ):
             self.done.append((value, change(self.done[-1][1], rule)))
-        return self._organ(self.done[-1][1])
-
-    def _organ(self, mask: np.ndarray) -> cropped_masks.CroppedMask:
-        inside = components.box(mask)
         corner = np.array([part.start or 0 for part in self.inside])
-        low = np.array([part.start for part in inside])
-        high = np.array([part.stop for part in inside])
-        cut = mask[inside]
-        counts = np.zeros(self.shape[0], int)
-        counts[inside[0]] = [np.count_nonzero(each) for each in cut]
-        if not cut.size:
-            corner = low
-        return cropped_masks.CroppedMask(
-            cut, low + corner, high + corner, self.shape, counts
-        )
+        return cropped_masks.crop(self.done[-1][1], corner=corner, shape=self.shape)
 
 
 def _order(rule: rules.Rule) -> tuple[object, ...]:

@@ -10,16 +10,6 @@ import numpy as np
 from competition.core.regions import cropped_masks
 
 
-def box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box of a mask (D, H, W) that holds all of it; nothing is empty."""
-    face = mask.any(axis=0)
-    sides = mask.any(axis=(1, 2)), face.any(axis=1), face.any(axis=0)
-    covered = [np.flatnonzero(side) for side in sides]
-    low = np.array([side[0] if side.size else 0 for side in covered])
-    high = np.array([side[-1] + 1 if side.size else 0 for side in covered])
-    return cropped_masks.box(low, high)
-
-
 def drop_small(mask: np.ndarray, size: int, *, flat: bool = False) -> np.ndarray:
     """Drop the components of fewer than `size` voxels; `flat`: those of each slice."""
     if size <= 1:
@@ -57,7 +47,7 @@ def _within_box(
     mask: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Change a mask within its box, where anything is set."""
-    inside = box(mask)
+    inside = cropped_masks.bounding_box(mask)
     changed = np.zeros_like(mask)
     if inside[0].stop:
         changed[inside] = change(mask[inside])

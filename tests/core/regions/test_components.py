@@ -64,17 +64,6 @@ def test_filling_keeps_the_mask_and_twice_is_once(mask):
     assert (components.fill_holes(filled) == filled).all()
 
 
-@hypothesis.settings(deadline=None)
-@hypothesis.given(volumes)
-def test_the_box_holds_all_and_no_more(mask):
-    inside = components.box(mask)
-    assert mask[inside].sum() == mask.sum()
-    for axis, part in enumerate(inside):
-        sides = np.moveaxis(mask[inside], axis, 0)
-        assert not mask.any() or (sides[0].any() and sides[-1].any())
-        assert part.stop - part.start == mask[inside].shape[axis]
-
-
 def ring(height, width):
     mask = np.zeros((1, height + 2, width + 2), bool)
     mask[0, 1:-1, 1:-1] = True

@@ -1,11 +1,16 @@
 """Organs cut out of a scan by hand: boxes, counts, borders."""
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis.extra import numpy as arrays
 
 from competition.core.regions import cropped_masks
 
 SHAPE = (4, 6, 8)
+volumes = arrays.arrays(
+    bool, arrays.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=5)
+)
 
 
 def bits(*boxes):
@@ -84,9 +89,34 @@ def test_spread_adds_six_neighbours():
     mask = bits(((1, 1, 1), (2, 2, 2), 1)) > 0
     assert cropped_masks.spread(mask).sum() == 7
     corner = bits(((0, 0, 0), (1, 1, 1), 1)) > 0
-    assert cropped_masks.places(cropped_masks.spread(corner)).tolist() == [
+    assert cropped_masks.coordinates(cropped_masks.spread(corner)).tolist() == [
         [0, 0, 0],
         [0, 0, 1],
         [0, 1, 0],
         [1, 0, 0],
     ]
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(volumes)
+def test_the_box_holds_all_and_no_more(mask):
+    inside = cropped_masks.bounding_box(mask)
+    assert mask[inside].sum() == mask.sum()
+    for axis, part in enumerate(inside):
+        sides = np.moveaxis(mask[inside], axis, 0)
+        assert not mask.any() or (sides[0].any() and sides[-1].any())
+        assert part.stop - part.start == mask[inside].shape[axis]
+
+
+@hypothesis.given(volumes)
+def test_a_mask_at_a_corner_is_cropped_as_the_whole_volume_is(mask):
+    corner = np.array([2, 0, 3])
+    volume = np.zeros((8, 6, 9), bool)
+    volume[cropped_masks.box(corner, corner + mask.shape)] = mask
+    expected = cropped_masks.cut(volume.astype(np.uint8), 1)[1]
+    received = cropped_masks.crop(mask, corner=corner, shape=volume.shape)
+    assert received.shape == expected.shape
+    for name in ("mask", "low", "high", "counts"):
+        np.testing.assert_array_equal(
+            getattr(received, name), getattr(expected, name), strict=True
+        )

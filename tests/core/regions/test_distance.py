@@ -63,16 +63,15 @@ def test_a_neighbour_counts_where_it_is_the_farthest():
     assert distance.hausdorff(organ(mask), organ(more), spacing) == 7
 
 
-def test_many_voxels_are_asked_by_all_processors(monkeypatch):
+def test_a_tree_is_asked_by_all_processors(monkeypatch):
     asked = []
     one, other = organ(box((0, 0, 0), (20, 40, 2))), organ(box((0, 0, 0), SHAPE))
 
     class Tree:
-        def query(self, centres, workers):
+        def query(self, points, workers):
             asked.append(workers)
-            return np.zeros(len(centres)), None
+            return np.zeros(len(points)), None
 
-    monkeypatch.setattr(distance, "_MANY", 10)
     monkeypatch.setattr(cropped_masks.CroppedMask, "tree", lambda *_: Tree())
     distance.hausdorff(one, other, distance.VOXELS)
     assert asked[0] == -1
