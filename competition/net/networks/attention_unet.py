@@ -1,4 +1,4 @@
-"""Attention U-Net (Oktay et al., 2018): coarse features gate what the skips let by."""
+"""Attention U-Net (Oktay et al., 2018): coarse features gate the skips."""
 
 import keras
 from keras import layers
@@ -21,24 +21,18 @@ def build(config: configs.Config, classes: int) -> keras.Model:
         )
     stack = blocks.stack_input(config)
     skips, bottom = encoders.encode(stack, config)
-    decoded = [bottom]
-    for level, skip in reversed(list(enumerate(skips))):
-        gated = gate(skip, decoded[0], level=level) if level else skip
-        decoded.insert(0, blocks.decode(decoded[0], gated, config.model, level=level))
-    return heads.network(
-        config,
-        stack,
-        logits=heads.logits(decoded[0], classes),
-        deep=heads.deep(decoded[1:-1], classes, config.model),
-        bottom=bottom,
-    )
+    decoded = blocks.decode(skips, bottom, config.model, gate=gate)
+    return heads.network_of_decoder(config, stack, decoded, classes)
 
 
 def gate(skip: blocks.Tensor, coarse: blocks.Tensor, *, level: int) -> blocks.Tensor:
-    """Multiply a skip (B, H, W, C) by a map in 0..1 that `coarse` helps to decide.
+    """Multiply a skip (B, H, W, C) by a map in 0..1 that depends on `coarse` too.
 
-    `coarse` has half the skip's size, rounded up.
+    `coarse` has half the skip's size, rounded up. The finest skip, level 0, is returned
+    as it is.
     """
+    if level == 0:
+        return skip
     name = f"gate{level}"
     width = max(1, skip.shape[-1] // 2)
     theta = layers.Conv2D(
@@ -56,7 +50,7 @@ def gate(skip: blocks.Tensor, coarse: blocks.Tensor, *, level: int) -> blocks.Te
 def gates(network: keras.Model) -> keras.Model:
     """Return a model of the gate maps: stack to {"gate1": (H / 2, W / 2, 1), ...}.
 
-    A map has its skip's size; 1 lets a pixel by, 0 holds it back.
+    A map has its skip's size; 1 lets a pixel through, 0 holds it back.
     """
     gated = [layer for layer in network.layers if layer.name.endswith("_gated")]
     if not gated:

@@ -1,9 +1,12 @@
-"""The parts that the networks are made of, as functions on Keras tensors (B, H, W, C).
+"""The parts that the networks are made of, as functions on Keras tensors.
 
-Pooling rounds sizes up and upsampling crops to the skip, so any input size works.
+Features of images are (B, H, W, C), those of volumes (B, H, W, D, C). Pooling rounds
+sizes up and upsampling crops to the skip, so any input size works.
 """
 
+import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,20 +18,57 @@ Tensor = Any
 
 # A group of channels that are normalised together holds an eighth of them.
 GROUPS = 8
+# A volume is flatter than it is wide, so its depth is halved down to half of this only.
+SHALLOWEST = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerKinds:
+    """The layers for features of one rank."""
+
+    conv: type
+    transposed_conv: type
+    pooling: type
+    dropout: type
+    cropping: type
+    # TensorFlow on a CPU cannot pool volumes of float16.
+    pooling_dtype: str | None = None
+
+
+IMAGES = LayerKinds(
+    conv=layers.Conv2D,
+    transposed_conv=layers.Conv2DTranspose,
+    pooling=layers.MaxPooling2D,
+    dropout=layers.SpatialDropout2D,
+    cropping=layers.Cropping2D,
+)
+VOLUMES = LayerKinds(
+    conv=layers.Conv3D,
+    transposed_conv=layers.Conv3DTranspose,
+    pooling=layers.MaxPooling3D,
+    dropout=layers.SpatialDropout3D,
+    cropping=layers.Cropping3D,
+    pooling_dtype="float32",
+)
+
+
+def kinds(x: Tensor) -> LayerKinds:
+    """Return the layers for features like `x`."""
+    return VOLUMES if len(x.shape) == 5 else IMAGES
 
 
 def stack_input(config: configs.Config) -> Tensor:
-    """The input of a network: a normalised stack (H, W, K)."""
+    """Return the input of a network: a normalised stack (H, W, K)."""
     geometry = config.geometry
     shape = geometry.height, geometry.width, len(config.slices)
     return keras.Input(shape, name="stack")
 
 
 def conv_block(x: Tensor, width: int, model: schema.Model, *, name: str) -> Tensor:
-    """Convolution, normalisation, ReLU, twice; the size stays, channels = `width`."""
+    """Apply convolution, normalisation and ReLU twice; the size stays."""
     x = conv(x, width, model, name=f"{name}_1")
     if model.dropout:
-        x = layers.SpatialDropout2D(model.dropout, name=f"{name}_dropout")(x)
+        x = kinds(x).dropout(model.dropout, name=f"{name}_dropout")(x)
     return conv(x, width, model, name=f"{name}_2")
 
 
@@ -41,13 +81,13 @@ def conv(
     size: int = 3,
     dilation: int = 1,
 ) -> Tensor:
-    """Convolution, normalisation and ReLU; the size stays, channels = `width`."""
-    # The normalisation's beta takes the place of the bias.
-    x = layers.Conv2D(
+    """Apply convolution to `width` channels, normalisation and ReLU; the size stays."""
+    x = kinds(x).conv(
         width,
         size,
         padding="same",
         dilation_rate=dilation,
+        # The normalisation's beta takes its place.
         use_bias=False,
         kernel_initializer="he_normal",
         name=f"{name}_conv",
@@ -74,26 +114,49 @@ def encode(x: Tensor, model: schema.Model) -> tuple[list[Tensor], Tensor]:
     for level, width in enumerate(model.widths[:-1]):
         x = conv_block(x, width, model, name=f"encoder{level}")
         skips.append(x)
-        x = layers.MaxPooling2D(2, padding="same", name=f"pool{level}")(x)
+        kind = kinds(x)
+        pool = kind.pooling(
+            strides(x), padding="same", dtype=kind.pooling_dtype, name=f"pool{level}"
+        )
+        x = pool(x)
     return skips, conv_block(x, model.widths[-1], model, name="bottom")
 
 
-def decode(x: Tensor, skip: Tensor, model: schema.Model, *, level: int) -> Tensor:
-    """Bring `x` to the size of the skip at `level`, join the two and convolve."""
-    width = model.widths[level]
-    x = double(x, skip, width=width, name=f"up{level}")
-    x = layers.Concatenate(name=f"join{level}")([skip, x])
-    return conv_block(x, width, model, name=f"decoder{level}")
+def decode(
+    skips: list[Tensor],
+    bottom: Tensor,
+    model: schema.Model,
+    *,
+    gate: Callable[..., Tensor] | None = None,
+) -> list[Tensor]:
+    """Return the decoded features of every level, finest first, `bottom` last.
 
-
-def double(x: Tensor, like: Tensor, *, width: int, name: str) -> Tensor:
-    """Bring `x` to `width` channels and to the size of `like`, which is twice its own.
-
-    Or twice its own less one.
+    At each level the features are brought to the size of the skip and joined with it.
+    `gate(skip, features, level=level)` may replace the skip.
     """
+    decoded = [bottom]
+    for level, skip in reversed(list(enumerate(skips))):
+        skip = gate(skip, decoded[0], level=level) if gate else skip
+        width = model.widths[level]
+        x = double(decoded[0], skip, width=width, name=f"up{level}")
+        x = layers.Concatenate(name=f"join{level}")([skip, x])
+        decoded.insert(0, conv_block(x, width, model, name=f"decoder{level}"))
+    return decoded
+
+
+def strides(x: Tensor) -> tuple[int, ...]:
+    """Return how many times smaller pooling makes each side of features like `x`."""
+    if len(x.shape) == 4:
+        return 2, 2
+    return 2, 2, 2 if x.shape[3] >= SHALLOWEST else 1
+
+
+def double(x: Tensor, skip: Tensor, *, width: int, name: str) -> Tensor:
+    """Bring `x` to `width` channels and to the size of the skip, twice its own."""
     # As fast as a 1 x 1 convolution before nearest upsampling, and in one layer.
-    x = layers.Conv2DTranspose(width, 2, strides=2, name=name)(x)
-    return crop(x, like, name=f"{name}_crop")
+    steps = strides(skip)
+    x = kinds(x).transposed_conv(width, steps, strides=steps, name=name)(x)
+    return crop(x, skip, name=f"{name}_crop")
 
 
 def enlarge(x: Tensor, like: Tensor, *, name: str) -> Tensor:
@@ -114,10 +177,9 @@ def factor(large: tuple[int, int], small: tuple[int, int]) -> int:
 
 
 def crop(x: Tensor, like: Tensor, *, name: str) -> Tensor:
-    """Cut the last rows and columns that doubling odd sizes has added."""
-    rows = x.shape[1] - like.shape[1]
-    columns = x.shape[2] - like.shape[2]
-    if not rows and not columns:
+    """Remove what doubling an odd size has added at the end of each side."""
+    sides = range(1, len(x.shape) - 1)
+    margins = tuple((0, x.shape[side] - like.shape[side]) for side in sides)
+    if not any(surplus for _, surplus in margins):
         return x
-    margins = (0, rows), (0, columns)
-    return layers.Cropping2D(margins, dtype=x.dtype, name=name)(x)
+    return kinds(x).cropping(margins, dtype=x.dtype, name=name)(x)

@@ -1,4 +1,4 @@
-"""From a config to a bare network; weights travel by save_weights and load_weights."""
+"""Building a network from its config; weights are saved and loaded by Keras."""
 
 import keras
 
@@ -27,10 +27,9 @@ ARCHITECTURES = {
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build the network: stack float32 (H, W, K) to logits float32 (H, W, classes).
 
-    Height and width are the geometry's, odd ones too; those of a 3D network are its
-    patch's, and it tells depth from channels: (h, w, D) to (h, w, D, classes).
-    Seed before, for equal weights.
-    An encoder's weights are random: `pretrained.load` is called where training
-    begins, since a trained network has its own. More outputs: see `heads`.
+    Height and width, odd ones too, are those of the geometry. A 3D network takes its
+    patch: (h, w, D) to (h, w, D, classes). `heads` describes further outputs. All
+    weights are random, those of an encoder too: `pretrained.load` is called only where
+    training begins.
     """
     return ARCHITECTURES[config.model.architecture](config, classes)

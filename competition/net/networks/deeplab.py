@@ -1,4 +1,4 @@
-"""DeepLabV3+ (Chen et al., 2018): dilated convolutions see wide at a sixteenth."""
+"""DeepLabV3+ (Chen et al., 2018): dilated convolutions with a wide view at a 16th."""
 
 import keras
 from keras import layers
@@ -8,10 +8,11 @@ from competition.net.networks import blocks, encoders, heads
 
 Tensor = blocks.Tensor
 
-# Half the paper's, as are its images: a wider one would see mostly padding.
+# Half the paper's dilation rates: ours are smaller images, where a wider convolution
+# would see mostly padding.
 RATES = (3, 6, 9)
-# The features that outlines are drawn from have a fourth of the input's size.
-OUTLINE = 2
+# The level whose features give the outlines: they have a fourth of the input's size.
+OUTLINE_LEVEL = 2
 
 
 def build(config: configs.Config, classes: int) -> keras.Model:
@@ -28,10 +29,10 @@ def build(config: configs.Config, classes: int) -> keras.Model:
         )
     stack = blocks.stack_input(config)
     skips, bottom = encoders.encode(stack, config, halvings=4)
-    level = min(OUTLINE, len(skips) - 1)
+    level = min(OUTLINE_LEVEL, len(skips) - 1)
     width = model.widths[-1] // 2 or 1
-    seen = pyramid(bottom, width, model)
-    x = blocks.enlarge(seen, skips[level], name="up")
+    context = pyramid(bottom, width, model)
+    x = blocks.enlarge(context, skips[level], name="up")
     outline = blocks.conv(skips[level], width // 4 or 1, model, name="outline", size=1)
     x = layers.Concatenate(name="join")([outline, x])
     x = blocks.conv_block(x, width, model, name="decoder")
@@ -40,22 +41,22 @@ def build(config: configs.Config, classes: int) -> keras.Model:
         config,
         stack,
         logits=blocks.enlarge(small, stack, name="logits"),
-        deep=heads.deep([seen], classes, model),
+        deep=heads.deep([context], classes, model),
         bottom=bottom,
     )
 
 
 def pyramid(x: Tensor, width: int, model: schema.Model) -> Tensor:
-    """Look at (B, H, W, C) near by, at three distances and as a whole; join these."""
-    seen = [blocks.conv(x, width, model, name="near", size=1)]
+    """Join features (B, H, W, C) of each pixel, of three distances and of the whole."""
+    branches = [blocks.conv(x, width, model, name="near", size=1)]
     for rate in RATES:
         far = blocks.conv(x, width, model, name=f"far{rate}", dilation=rate)
-        seen.append(far)
+        branches.append(far)
     whole = layers.GlobalAveragePooling2D(keepdims=True, name="whole_mean")(x)
     whole = layers.Conv2D(width, 1, activation="relu", name="whole")(whole)
     size = x.shape[1], x.shape[2]
-    seen.append(layers.UpSampling2D(size, name="whole_up")(whole))
-    joined = layers.Concatenate(name="pyramid_join")(seen)
+    branches.append(layers.UpSampling2D(size, name="whole_up")(whole))
+    joined = layers.Concatenate(name="pyramid_join")(branches)
     joined = blocks.conv(joined, width, model, name="pyramid", size=1)
     if model.dropout:
         joined = layers.SpatialDropout2D(model.dropout, name="pyramid_dropout")(joined)

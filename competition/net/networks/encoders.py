@@ -1,8 +1,8 @@
 """Encoders of keras.applications in the place of a network's own.
 
-Their own preprocessing is left out. They see a stack of K slices in 0..1 and, as the
-last channel, a plane of ones: what takes a mean away multiplies that plane, so that
-padding with zeros stays padding with the mean.
+Their preprocessing is left out. They see a stack of K slices in 0..1 and, as the last
+channel, a plane of ones. The weights of that plane subtract the mean of ImageNet, so
+that padding with zeros stays padding with the mean.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from competition.core.experiment import configs
 from competition.net.networks import blocks
 
 Tensor = Any
-# Of RGB in 0..1, as ImageNet has it.
+# Mean and standard deviation of ImageNet's images, RGB in 0..1.
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DEPTH = 5
 SMALLEST = 32
@@ -24,19 +24,22 @@ SMALLEST = 32
 
 @dataclasses.dataclass(frozen=True)
 class EncoderFamily:
-    """What the encoders of one kind have in common.
+    """The encoders of one kind: their layers, by the ends of names, and their input.
 
-    `halving` ends the names of the layers that receive the features of each size, the
-    finest first; `stem` that of the first convolution.
+    `halving` are the layers that receive the features of each size, the finest first;
+    `stem` is the first convolution. `mean` and `deviation` are of the images that the
+    published weights were trained on, in 0..1.
     """
 
     halving: tuple[str, ...]
     stem: str
     mean: tuple[float, float, float] = IMAGENET[0]
     deviation: tuple[float, float, float] = IMAGENET[1]
-    # With these it has no preprocessing layers, or they come before `first`.
+    # Built with these options an application has no preprocessing layers; where there
+    # is no such option, they come before the layer `first`.
     options: tuple[tuple[str, bool], ...] = (("include_preprocessing", False),)
     first: str | None = None
+    # Height and width of the images must be multiples of it.
     multiple: int = 1
 
 
@@ -55,15 +58,15 @@ V2 = EncoderFamily(
     ),
     stem="stem_conv",
 )
-# Trained on -1..1.
+# Their weights were trained on pixels in -1..1.
 V2_LARGE = dataclasses.replace(V2, mean=(128 / 255,) * 3, deviation=(128 / 255,) * 3)
-# It halves twice at once, and drops what does not fill a patch.
+# The first layer halves twice, and drops pixels that do not fill a patch of 4 x 4.
 CONVNEXT = EncoderFamily(
     halving=tuple(f"downsampling_block_{number}" for number in range(3)),
     stem="stem",
     multiple=32,
 )
-# Trained on BGR in 0..255 less its mean.
+# Their weights were trained on BGR in 0..255 less its mean.
 RESNET = EncoderFamily(
     halving=("pool1_pad", *(f"conv{number}_block1_1_conv" for number in (3, 4, 5))),
     stem="conv1_conv",
@@ -104,8 +107,9 @@ def encode(
 ) -> tuple[list[Tensor], Tensor]:
     """Return skips, finest first, and the deepest features, halved `halvings` times.
 
-    The network's own encoder halves once less than it has widths. Over another the
-    stack is the finest skip, made smaller where the encoder has no features.
+    The network's own encoder halves once less than it has widths. Over an encoder of
+    keras.applications the stack itself is the finest skip, and where the encoder has no
+    features of a size, the stack shrunk to it.
     """
     model = config.model
     if model.encoder == "none":
@@ -113,49 +117,53 @@ def encode(
     _check(config)
     ones = ops.ones_like(stack[..., :1])
     joined = layers.Concatenate(name="stack_and_ones")([stack, ones])
-    encoder = bare(model.encoder, joined.shape[1:], halvings=halvings)
+    encoder = build(model.encoder, joined.shape[1:], halvings=halvings)
     for layer in encoder.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = model.norm_momentum
-    found = encoder(joined)
+    features = encoder(joined)
     skips = [stack]
-    while len(skips) + len(found) <= halvings:
+    while len(skips) + len(features) <= halvings:
         name = f"stack_{2 ** len(skips)}"
         skips.append(layers.AveragePooling2D(2, padding="same", name=name)(skips[-1]))
-    return [*skips, *found[:-1]], found[-1]
+    return [*skips, *features[:-1]], features[-1]
 
 
-def bare(name: str, shape: tuple[int, int, int], *, halvings: int) -> keras.Model:
-    """Build an encoder without preprocessing, weights random: its features by size."""
+def build(name: str, shape: tuple[int, int, int], *, halvings: int) -> keras.Model:
+    """Build an encoder of random weights: images (H, W, K) to its features by size."""
     whole = application(name, shape, weights=None)
-    return cut(whole, APPLICATIONS[name][1], halvings=halvings)
+    return extract(whole, APPLICATIONS[name][1], halvings=halvings)
 
 
 def application(
     name: str, shape: tuple[int | None, int | None, int], *, weights: str | None
 ) -> keras.Model:
     """Build one of keras.applications without top on images of any channels."""
-    make, family = APPLICATIONS[name]
-    # An input shape of other than three channels would be warned of.
-    source = keras.Input(shape)
-    options = dict(family.options)
-    return make(include_top=False, weights=weights, input_tensor=source, **options)
+    application_class, family = APPLICATIONS[name]
+    # Keras warns of an input shape of other than three channels, not of a tensor.
+    image = keras.Input(shape)
+    return application_class(
+        include_top=False, weights=weights, input_tensor=image, **dict(family.options)
+    )
 
 
-def cut(whole: keras.Model, family: EncoderFamily, *, halvings: int) -> keras.Model:
-    """Take from an application what lies between preprocessing and the last features.
+def extract(whole: keras.Model, family: EncoderFamily, *, halvings: int) -> keras.Model:
+    """Extract the layers of an application from its stem to the last features.
 
-    `whole` ends at a 32nd of the input's size.
+    `whole` ends at a 32nd of the input's size, the result after `halvings` halvings.
     """
-    features = [layer(whole, ending).input for ending in family.halving]
+    features = [find_layer(whole, ending).input for ending in family.halving]
     features.append(whole.output)
-    first = layer(whole, family.first).input if family.first else whole.inputs[0]
-    kept = features[: len(features) - (DEPTH - halvings)]
-    return keras.Model(first, kept, name="encoder")
+    image = find_layer(whole, family.first).input if family.first else whole.inputs[0]
+    last = len(features) - (DEPTH - halvings)
+    return keras.Model(image, features[:last], name="encoder")
 
 
-def layer(whole: keras.Model, ending: str) -> keras.layers.Layer:
-    """Return the first layer whose name ends so; some names begin with the model's."""
+def find_layer(whole: keras.Model, ending: str) -> keras.layers.Layer:
+    """Return the first layer whose name has this ending.
+
+    In some applications names begin with that of the model.
+    """
     return next(layer for layer in whole.layers if layer.name.endswith(ending))
 
 

@@ -1,4 +1,4 @@
-"""FCN-8s (Long et al., 2015): the scores of the three coarsest sizes are added up."""
+"""FCN-8s (Long et al., 2015): the scores of the three coarsest sizes are added."""
 
 import keras
 from keras import layers
@@ -22,10 +22,10 @@ def build(config: configs.Config, classes: int) -> keras.Model:
     stack = blocks.stack_input(config)
     skips, bottom = blocks.encode(stack, config.model)
     scores = [_score(bottom, classes, name="score_bottom")]
-    # The last alone begins with the prior, or the sum would have it three times.
+    # Only the finest scores begin with the prior, or the sum would have it three times.
     for level, score in ((len(skips) - 1, _score), (len(skips) - 2, heads.logits)):
-        own = score(skips[level], classes, name=f"score{level}")
-        scores.insert(0, _fuse(scores[0], own, level=level))
+        finer = score(skips[level], classes, name=f"score{level}")
+        scores.insert(0, _add(scores[0], finer, level=level))
     return heads.network(
         config,
         stack,
@@ -40,7 +40,8 @@ def _score(x: blocks.Tensor, classes: int, *, name: str) -> blocks.Tensor:
     return layers.Conv2D(classes, 1, dtype="float32", name=name)(x)
 
 
-def _fuse(score: blocks.Tensor, own: blocks.Tensor, *, level: int) -> blocks.Tensor:
+def _add(score: blocks.Tensor, finer: blocks.Tensor, *, level: int) -> blocks.Tensor:
+    """Enlarge scores to the size of the finer ones, and add these."""
     up = layers.Conv2DTranspose(
         score.shape[-1],
         4,
@@ -50,5 +51,5 @@ def _fuse(score: blocks.Tensor, own: blocks.Tensor, *, level: int) -> blocks.Ten
         dtype="float32",
         name=f"up{level}",
     )(score)
-    up = blocks.crop(up, own, name=f"up{level}_crop")
-    return layers.Add(dtype="float32", name=f"fuse{level}")([own, up])
+    up = blocks.crop(up, finer, name=f"up{level}_crop")
+    return layers.Add(dtype="float32", name=f"fuse{level}")([finer, up])

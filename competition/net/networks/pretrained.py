@@ -1,6 +1,6 @@
-"""An encoder's published weights: read once, where training begins.
+"""The published weights of an encoder, which are loaded where training begins.
 
-They are of three channels; ours has K slices and a plane of ones (see `encoders`).
+They are for three channels; our encoder has K slices and a plane of ones (`encoders`).
 """
 
 import pathlib
@@ -17,8 +17,8 @@ CHANNELS = 3
 def load(network: keras.Model, config: configs.Config) -> None:
     """Load `model.encoder_weights` into a new network; "none" leaves it random.
 
-    "imagenet" is downloaded by Keras; else it is the path of a file that
-    keras.applications offers (without top) or that `save_weights` wrote.
+    Keras downloads "imagenet"; any other value is the path of a file without top that
+    keras.applications offers or that `save_weights` wrote.
     """
     name, source = config.model.encoder, config.model.encoder_weights
     if source == "none":
@@ -27,27 +27,28 @@ def load(network: keras.Model, config: configs.Config) -> None:
     ours = network.get_layer("encoder")
     theirs = _download(name) if source == "imagenet" else _read(name, source)
     halvings = encoders.DEPTH - len(family.halving) - 1 + len(ours.outputs)
-    published = encoders.cut(theirs, family, halvings=halvings)
-    for own, other in zip(ours.layers, published.layers, strict=True):
-        values = other.get_weights()
-        if own.name.endswith(family.stem):
-            values[0] = spread(values[0], own.weights[0].shape[2] - 1, family)
-        own.set_weights(values)
+    published = encoders.extract(theirs, family, halvings=halvings)
+    for our_layer, their_layer in zip(ours.layers, published.layers, strict=True):
+        values = their_layer.get_weights()
+        if our_layer.name.endswith(family.stem):
+            slices = our_layer.weights[0].shape[2] - 1
+            values[0] = spread_kernel(values[0], slices, family)
+        our_layer.set_weights(values)
 
 
-def spread(
+def spread_kernel(
     kernel: np.ndarray, slices: int, family: encoders.EncoderFamily
 ) -> np.ndarray:
     """Turn a kernel (h, w, 3, out) into (h, w, slices + 1, out), the last for ones.
 
-    On equal slices it gives what the kernel gives on a grey image that was
+    On equal slices the result is that of the kernel on a grey image which was
     preprocessed as the encoder expects it.
     """
     scaled = kernel / np.reshape(family.deviation, (CHANNELS, 1))
     shift = scaled * np.reshape(family.mean, (CHANNELS, 1))
-    each = scaled.sum(axis=2, keepdims=True) / slices
-    constant = -shift.sum(axis=2, keepdims=True)
-    return np.concatenate([np.repeat(each, slices, axis=2), constant], axis=2)
+    of_slice = scaled.sum(axis=2, keepdims=True) / slices
+    of_ones = -shift.sum(axis=2, keepdims=True)
+    return np.concatenate([np.repeat(of_slice, slices, axis=2), of_ones], axis=2)
 
 
 def _read(name: str, path: str) -> keras.Model:
@@ -72,7 +73,7 @@ def _download(name: str) -> keras.Model:
     shape = None, None, CHANNELS
     try:
         return encoders.application(name, shape, weights="imagenet")
-    # Keras raises no narrower one when a download fails.
+    # Keras raises a plain Exception when a download fails.
     except Exception as error:
         raise ValueError(
             f"The imagenet weights of {name} could not be downloaded ({error}). "

@@ -1,4 +1,4 @@
-"""SegNet (Badrinarayanan et al., 2017): no skips, but the places of the maxima."""
+"""SegNet (Badrinarayanan et al., 2017): the places of the maxima instead of skips."""
 
 import keras
 from keras import layers, ops
@@ -18,33 +18,29 @@ def build(config: configs.Config, classes: int) -> keras.Model:
         features = blocks.conv_block(x, width, model, name=f"encoder{level}")
         x, places = MaxPoolWithPlaces(name=f"pool{level}")(features)
         pooled.append((features, places))
-    x = bottom = blocks.conv_block(x, model.widths[-1], model, name="bottom")
-    decoded = [bottom]
+    x = blocks.conv_block(x, model.widths[-1], model, name="bottom")
+    decoded = [x]
     for level, (features, places) in reversed(list(enumerate(pooled))):
         x = blocks.conv(x, model.widths[level], model, name=f"narrow{level}")
         x = MaxUnpool(name=f"unpool{level}")([x, places])
         x = blocks.crop(x, features, name=f"unpool{level}_crop")
         x = blocks.conv_block(x, model.widths[level], model, name=f"decoder{level}")
         decoded.insert(0, x)
-    return heads.network(
-        config,
-        stack,
-        logits=heads.logits(x, classes),
-        deep=heads.deep(decoded[1:-1], classes, model),
-        bottom=bottom,
-    )
+    return heads.network_of_decoder(config, stack, decoded, classes)
 
 
 class MaxPoolWithPlaces(layers.Layer):
-    """Maxima of 2 x 2 pixels, and which of the four each was: 0..3, row by row.
+    """Takes the maxima of 2 x 2 pixels and their places among the four, 0..3.
 
-    An odd size is rounded up. Of equal values the first is taken.
+    Places are counted row by row. An odd size is rounded up; of equal values the first
+    is taken.
     """
 
     def call(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both (B, H / 2, W / 2, C) of features (B, H, W, C) of 0 or more."""
+        """Return maxima and places (B, H / 2, W / 2, C) of features (B, H, W, C)."""
         rows, columns = x.shape[1] % 2, x.shape[2] % 2
-        # Features are never below 0 and the first of equals wins: no 0 of this does.
+        # Features are never below 0 and the first of equal values is taken, so that no
+        # 0 of the padding is.
         x = ops.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0)))
         quarters = [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
         largest = quarters[0]
@@ -56,7 +52,7 @@ class MaxPoolWithPlaces(layers.Layer):
 
 
 class MaxUnpool(layers.Layer):
-    """Puts each value where its maximum was, and 0 beside it."""
+    """Puts each value where its maximum was, and 0 into the other three pixels."""
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Return (B, 2H, 2W, C) from values and places (B, H, W, C)."""

@@ -10,12 +10,12 @@ from competition.net.networks import blocks, heads
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build a U-Net++: stack (H, W, K) to logits (H, W, classes).
 
-    Deep supervision is on the shallower decoders' outputs, all of the full size.
+    Deep supervision is on the outputs of the shallower decoders, all of the full size.
     """
     model = config.model
     stack = blocks.stack_input(config)
     skips, bottom = blocks.encode(stack, model)
-    # grid[level] holds all features of that size, from the encoder's to the last.
+    # grid[level] holds all features of that size, those of the encoder first.
     grid = [[x] for x in (*skips, bottom)]
     for column in range(1, len(grid)):
         for level in range(len(grid) - column):
@@ -40,6 +40,7 @@ def _join(
     *,
     level: int,
 ) -> blocks.Tensor:
+    """Join all features of a level with the enlarged ones from `below`."""
     name = f"up{level}_{len(row)}"
     up = blocks.double(below, row[0], width=model.widths[level], name=name)
     return layers.Concatenate(name=f"join{level}_{len(row)}")([*row, up])

@@ -96,7 +96,7 @@ def test_equal_slices_give_what_the_three_channel_network_gives(
     grey = np.random.default_rng(0).random((1, *case.size, 1), np.float32)
     _, family = encoders.APPLICATIONS[case.encoder]
     names = family.halving[0], family.halving[-1]
-    ends = [encoders.layer(published, name).input for name in names]
+    ends = [encoders.find_layer(published, name).input for name in names]
     theirs = keras.Model(published.input, ends)(case.prepare(np.repeat(grey, 3, -1)))
     ones = np.ones_like(grey)
     ours = network.get_layer("encoder")(
@@ -129,7 +129,7 @@ def test_the_encoder_takes_the_momentum_of_the_config(case, network, wanted):
 
 def test_a_deeplab_ends_at_a_sixteenth_of_the_size():
     shape = (64, 64, 6)
-    encoder = encoders.bare("ResNet50", shape, halvings=4)
+    encoder = encoders.build("ResNet50", shape, halvings=4)
     assert [each.shape[1] for each in encoder.outputs] == [32, 16, 8, 4]
     assert not any(layer.name.startswith("conv5") for layer in encoder.layers)
 
@@ -160,7 +160,7 @@ def test_a_kernel_is_spread_over_slices_and_its_mean_over_the_ones():
     )
     kernel = np.float32([1, 2, 4]).reshape(1, 1, 3, 1)
     # 1 / 0.5 + 2 / 1 + 4 / 2 = 6 over four slices; 2 * 0.5 + 2 * 0 + 2 * 1 = 3.
-    spread = pretrained.spread(kernel, 4, family)
+    spread = pretrained.spread_kernel(kernel, 4, family)
     assert spread.ravel().tolist() == [1.5, 1.5, 1.5, 1.5, -3]
 
 
