@@ -17,7 +17,6 @@ from competition.core import console, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
-from competition.study.search import space
 
 WORK = pathlib.Path("work")
 # The share of a budget that predicting and deciding after training may need.
@@ -140,13 +139,13 @@ def search(
     budget: str | None = None,
 ) -> dict[str, Any]:
     """Search better values for an experiment on prepared data; see `search.run`."""
-    limit = deadline.start(budget)
-    plan = space.load(experiment, overrides)
-    dataset = layout.dataset(data, work)
-    prepare_step.check_source(data, dataset)
     # Only here, since it loads Optuna.
     from competition.study import search as study
 
+    limit = deadline.start(budget)
+    plan = study.load(experiment, overrides)
+    dataset = layout.dataset(data, work)
+    prepare_step.check_source(data, dataset)
     return study.run(
         dataset,
         name or configs.find(experiment).stem,

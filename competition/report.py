@@ -1,4 +1,4 @@
-"""Step 8: one self-contained HTML page about a run."""
+"""Step 8: write one self-contained HTML page about a run."""
 
 import pathlib
 from typing import Any, Literal
@@ -18,7 +18,7 @@ Histories = dict[int, list[history.Epoch]]
 
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
-    """Write the page of a scored run; a page of the same results is kept."""
+    """Write the page of a scored run; a page of the same results is left as it is."""
     for path, step in ((run.files.decision, "decide"), (run.files.score, "score")):
         if not path.is_file():
             raise ValueError(
@@ -31,7 +31,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
 
 def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
-    """A digest of all that the page is made of."""
+    """Return a digest of all files that the page is made from."""
     parts = [run.files.config, run.files.decision, run.files.score, dataset.slices]
     parts += [run.files.history(fold) for fold in run.config.folds]
     parts += [pathlib.Path(__file__), *sorted(html_page.TEMPLATES.iterdir())]
@@ -75,19 +75,13 @@ def _pictures(
     ]
 
 
-def _points(
-    rows: list[history.Epoch], column: Literal["loss", "score"]
-) -> list[tuple[float, float]]:
-    """The (epoch, value) of a column where it has one; epochs count from 1."""
-    values = [(row["epoch"] + 1, row[column]) for row in rows]
-    return [(epoch, value) for epoch, value in values if value is not None]
-
-
 def _curves(histories: Histories) -> list[dict[str, str]]:
-    """The curves of all folds, each for a light and a dark page."""
+    """Draw the curves of all folds, each for a light and for a dark page."""
     drawn = []
     for column, title in CURVES.items():
-        lines = {f"fold {k}": _points(rows, column) for k, rows in histories.items()}
+        lines = {
+            f"fold {k}": history.points(rows, column) for k, rows in histories.items()
+        }
         lines = {name: points for name, points in lines.items() if points}
         if lines:
             looks = {
@@ -99,7 +93,7 @@ def _curves(histories: Histories) -> list[dict[str, str]]:
 
 
 def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:
-    """What each fold of the data holds out, and how its training went."""
+    """Return a row for each fold: the data that it holds out, and its training."""
     rows = []
     for fold in sorted(table["fold"].unique()):
         held_out = slices.held_out(table, fold)
@@ -119,7 +113,7 @@ def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:
 
 
 def _settings(run: runs.Run) -> dict[str, dict[str, Any]]:
-    """The config as tables of keys, in its own order."""
+    """Return the config as tables of keys, in its own order."""
     values = run.config.model_dump(mode="json")
     tables = {key: part for key, part in values.items() if isinstance(part, dict)}
     plain = {key: value for key, value in values.items() if key not in tables}

@@ -3,7 +3,7 @@
 import csv
 import io
 import pathlib
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from competition.core import files
 
@@ -76,6 +76,14 @@ def is_over(history: list[Epoch], *, epochs: int, patience: int) -> bool:
     return bool(
         patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience
     )
+
+
+def points(
+    history: list[Epoch], column: Literal["loss", "score"]
+) -> list[tuple[float, float]]:
+    """Return (epoch, value) of a column where it has one; epochs count from 1."""
+    values = [(row["epoch"] + 1.0, row[column]) for row in history]
+    return [(epoch, value) for epoch, value in values if value is not None]
 
 
 def _number(text: str | None) -> float | None:

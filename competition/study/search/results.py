@@ -1,8 +1,6 @@
-"""What a search has found: its trials as a line, a table, a picture, and the best."""
+"""The results of a search: the best experiment, and a table and a picture of trials."""
 
-import csv
 import dataclasses
-import io
 import shutil
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,16 +10,16 @@ from competition.core.experiment import history, layout
 from competition.core.pages import pictures
 from competition.study.search import space
 
+# Legible on a light and on a dark page.
 INK = "#6b7280"
-# Curves in the picture.
-SHOWN = 6
+CURVES = 6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrialResult:
-    """A trial: its values by key, and what it came to.
+    """A trial: its values by key, its state, score, time and error.
 
-    score: of a pruned one the best until then; None without any.
+    The score of a trial that is not complete is its best one so far, None without any.
     """
 
     number: int
@@ -34,13 +32,13 @@ class TrialResult:
 
 
 def best(trials: Sequence[TrialResult]) -> TrialResult | None:
-    """The complete trial with the best score, the first of equals."""
-    whole = [each for each in trials if each.state == "complete"]
-    return max(whole, key=lambda each: each.score or 0.0, default=None)
+    """Return the complete trial with the best score, the first of equals."""
+    complete = [trial for trial in trials if trial.state == "complete"]
+    return max(complete, key=lambda trial: trial.score or 0.0, default=None)
 
 
 def line(trials: Sequence[TrialResult]) -> str:
-    """What the last trial came to, beside the best."""
+    """Describe the last trial in a line, beside the best one."""
     last, top = trials[-1], best(trials)
     score = "" if last.score is None else f", score {last.score:.4f}"
     text = f"trial {last.number} {last.state}{score}: {space.show(last.values)}"
@@ -49,22 +47,25 @@ def line(trials: Sequence[TrialResult]) -> str:
     return text + (f"  (best {top.score:.4f}, trial {top.number})" if top else "")
 
 
-def keep(
+def write(
     trials: Sequence[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
 ) -> dict[str, Any]:
-    """Write the best experiment and the table; weights stay of the best alone."""
+    """Write the best experiment and the table; only the best trial keeps its weights.
+
+    Returns the summary of the search.
+    """
     top = best(trials)
-    over = [each for each in trials if each.state != "unfinished"]
-    for each in over:
-        if top is None or each.folder != top.folder:
-            _lighten(place.trial(each.folder))
+    ended = [trial for trial in trials if trial.state != "unfinished"]
+    for trial in ended:
+        if top is None or trial.folder != top.folder:
+            _remove_weights(place.trial(trial.folder))
     if top:
         about = f"# Trial {top.number} of {place.root}, score {top.score:.4f}.\n\n"
-        wanted = space.change(plan, top.values, source=str(place.root))
-        files.write_text(place.best, about + space.as_toml(wanted) + "\n")
-    if over:
-        files.write_text(place.table, _table(over, place, plan))
-    states = [each.state for each in trials]
+        config = space.change(plan, top.values, source=str(place.root))
+        files.write_text(place.best, about + space.as_toml(config) + "\n")
+    if ended:
+        files.write_text(place.table, _table(ended, place, plan))
+    states = [trial.state for trial in trials]
     return {
         "search": str(place.root),
         "best": str(place.best) if top else None,
@@ -81,26 +82,23 @@ def keep(
 def draw(
     trials: Sequence[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
 ) -> None:
-    """Draw the scores by epoch of the best trials; nothing where there is not one."""
+    """Draw the first fold's scores by epoch of the best trials, if there are any."""
     first = plan.search.folds[0]
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for each in sorted(trials, key=lambda trial: -(trial.score or 0.0)):
-        rows = history.read(place.trial(each.folder).history(first))
-        points = [
-            (row["epoch"] + 1.0, row["score"])
-            for row in rows
-            if row["score"] is not None
-        ]
-        if points and points not in lines.values():
-            lines[f"trial {each.number}"] = points
-    shown = dict(list(lines.items())[:SHOWN])
-    if shown:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for trial in sorted(trials, key=lambda trial: -(trial.score or 0.0)):
+        rows = history.read(place.trial(trial.folder).history(first))
+        points = history.points(rows, "score")
+        # A trial with the values of another one shares its folder, and so its curve.
+        if points and points not in curves.values():
+            curves[f"trial {trial.number}"] = points
+    if curves:
+        shown = dict(list(curves.items())[:CURVES])
         picture = pictures.curves(shown, xlabel="epoch", ink=INK)
         files.write_bytes(place.picture, picture)
 
 
-def _lighten(run: layout.RunFiles) -> None:
-    """Keep the config and the histories of a run alone."""
+def _remove_weights(run: layout.RunFiles) -> None:
+    """Keep only the config and the histories of a run."""
     for path in run.root.glob("fold*/*"):
         if path.is_dir():
             shutil.rmtree(path)
@@ -109,16 +107,22 @@ def _lighten(run: layout.RunFiles) -> None:
 
 
 def _table(
-    over: list[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
+    trials: Sequence[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
 ) -> str:
-    names = ["trial", "state", "score", "epochs", "seconds", *plan.search.space]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "fault"])
-    for each in over:
-        rows = place.trial(each.folder).root.glob("fold*/history.csv")
-        epochs = sum(len(history.read(path)) for path in rows)
-        about = [each.number, each.state, each.score, epochs, round(each.seconds, 1)]
-        values = [each.values.get(key) for key in plan.search.space]
-        writer.writerow([*about, *values, each.fault])
-    return text.getvalue()
+    """Return the trials as CSV, a row each: outcome, time, values by key, error."""
+    import pandas as pd
+
+    rows = []
+    for trial in trials:
+        histories = place.trial(trial.folder).root.glob("fold*/history.csv")
+        about = {
+            "trial": trial.number,
+            "state": trial.state,
+            "score": trial.score,
+            "epochs": sum(len(history.read(path)) for path in histories),
+            "seconds": round(trial.seconds, 1),
+        }
+        values = {key: trial.values.get(key) for key in plan.search.space}
+        rows.append({**about, **values, "fault": trial.fault})
+    # As objects, or whole numbers would become fractions where one of them is missing.
+    return pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""What a search may change in an experiment: the [search] table of its TOML."""
+"""The values that a search may try: the [search] table of an experiment's TOML."""
 
 import dataclasses
 import itertools
@@ -13,9 +13,9 @@ import pydantic
 from competition.core.experiment import configs, schema
 
 Number = int | float
-# Of what is no part of a fold's training the search would see nothing.
+# A trial trains a fold, so the search would see no effect of these keys.
 _NOT_TRAINED = {"decide", "submit", "folds", "members", "gate"}
-# More combinations than this are checked by a sample of so many.
+# The most combinations that are checked; of more a random sample is.
 _CHECKED = 2000
 
 
@@ -29,7 +29,7 @@ class Parameter(schema.Table):
     choices: Annotated[tuple[Any, ...], schema.OPTIONAL] = ()
 
     @pydantic.model_validator(mode="after")
-    def _one_of_both(self) -> "Parameter":
+    def _check(self) -> "Parameter":
         ends = [end for end in (self.low, self.high) if end is not None]
         if self.choices and not (ends or self.step or self.log):
             return self
@@ -48,19 +48,19 @@ class Parameter(schema.Table):
 
     @property
     def ends(self) -> tuple[Number, Number]:
-        """The range, 0 to 0 where there are choices instead."""
+        """Return the range; 0 to 0 where there are choices instead."""
         return self.low or 0, self.high or 0
 
     @property
     def values(self) -> dict[str, Any]:
-        """All choices, or both ends of the range, by how they are written."""
-        return {_label(each): each for each in self.choices or self.ends}
+        """Return all choices, or both ends of the range, by their labels."""
+        return {_label(value): value for value in self.choices or self.ends}
 
 
 class SearchTable(schema.Table):
-    """How to search, and where: `space` has a parameter for each key of the config.
+    """The settings of a search: `space` has a parameter for each key to change.
 
-    A trial is ended where its best score is below the median of the earlier trials'
+    A trial is pruned where its best score is below the median of the earlier trials'
     at the same epoch; the first `startup` trials and `warmup` epochs are spared.
     """
 
@@ -77,7 +77,7 @@ class _File(schema.Table):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """An experiment, and what may change in it."""
+    """An experiment, and the keys that may change in it."""
 
     base: configs.Config
     search: SearchTable
@@ -94,8 +94,8 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> SearchPlan:
             f"{source}: nothing to search. Add a table such as [search.space] with "
             '"training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }.'
         )
-    strange = set(plan.search.folds) - set(base.folds)
-    if strange or base.members:
+    unknown = set(plan.search.folds) - set(base.folds)
+    if unknown or base.members:
         raise ValueError(
             f"{source}: `search.folds` must be of the experiment's folds "
             f"{list(base.folds)}, and a blend has none of its own. "
@@ -110,7 +110,7 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> SearchPlan:
 def change(
     plan: SearchPlan, values: Mapping[str, Any], *, source: str
 ) -> configs.Config:
-    """The experiment with other values, by key; an error names `source`."""
+    """Return the experiment with other values, by key; an error names `source`."""
     changed = plan.base.model_dump()
     for key, value in values.items():
         *names, last = key.split(".")
@@ -122,29 +122,29 @@ def change(
 
 
 def show(values: Mapping[str, Any]) -> str:
-    """The values of a trial in a line."""
+    """Describe the values of a trial in a line."""
     return ", ".join(f"{key} = {_write(value)}" for key, value in values.items())
 
 
-def as_toml(wanted: configs.Config) -> str:
-    """The lines of an experiment that is exactly this config, on top of base."""
+def as_toml(config: configs.Config) -> str:
+    """Return this config as the TOML of an experiment, without the values of base."""
     base = configs.flat(configs.load("base").model_dump(mode="json"))
-    written: dict[str, list[str]] = {"": []}
-    for key, value in configs.flat(wanted.model_dump(mode="json")).items():
+    tables: dict[str, list[str]] = {"": []}
+    for key, value in configs.flat(config.model_dump(mode="json")).items():
         if base[key] != value:
             table, _, name = key.rpartition(".")
-            # JSON's strings, numbers and lists are TOML's.
+            # Strings, numbers and lists are written alike in JSON and TOML.
             line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-            written.setdefault(table, []).append(line)
+            tables.setdefault(table, []).append(line)
     return "\n\n".join(
         "\n".join([f"[{table}]", *lines] if table else lines)
-        for table, lines in written.items()
+        for table, lines in tables.items()
         if lines
     )
 
 
 def is_whole(plan: SearchPlan, key: str) -> bool:
-    """Whether the key's value is a whole number."""
+    """Return whether the value of the key is a whole number."""
     value = configs.flat(plan.base.model_dump())[key]
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -155,9 +155,9 @@ def _check_key(
     known = configs.flat(base.model_dump())
     names = [name for name in known if name.split(".")[0] not in _NOT_TRAINED]
     if key not in names:
-        why = "is no part of a fold's training" if key in known else "is no key"
+        reason = "is no part of a fold's training" if key in known else "is no key"
         raise ValueError(
-            f"{source}: `search.space`: `{key}` {why}.{configs.nearest(key, names)} "
+            f"{source}: `search.space`: `{key}` {reason}.{configs.nearest(key, names)} "
             f"Keys: {', '.join(names)}."
         )
     if parameter.choices:
@@ -178,16 +178,18 @@ def _check_key(
 
 
 def _check_combinations(plan: SearchPlan, source: str) -> None:
-    """Every choice with every other, and the ends of the ranges; a sample of many."""
-    space = plan.search.space
-    lists = [list(parameter.values.values()) for parameter in space.values()]
-    tried: Any = itertools.product(*lists)
+    """Check every combination of choices and ends of ranges, or a sample of many."""
+    parameters = plan.search.space
+    lists = [list(parameter.values.values()) for parameter in parameters.values()]
+    combinations: Any = itertools.product(*lists)
     if math.prod(map(len, lists)) > _CHECKED:
         draw = random.Random(0)
-        tried = ([draw.choice(each) for each in lists] for _ in range(_CHECKED))
-    for values in tried:
-        named = dict(zip(space, values, strict=True))
-        change(plan, named, source=f"{source}: `search.space`, {show(named)}")
+        combinations = (
+            [draw.choice(values) for values in lists] for _ in range(_CHECKED)
+        )
+    for combination in combinations:
+        values = dict(zip(parameters, combination, strict=True))
+        change(plan, values, source=f"{source}: `search.space`, {show(values)}")
 
 
 def _write(value: Any) -> str:
@@ -195,5 +197,5 @@ def _write(value: Any) -> str:
 
 
 def _label(value: Any) -> str:
-    # TOML's dates are no JSON; that no key takes one is said later.
+    # `default`: JSON has no dates, TOML has; no key takes one, which is checked later.
     return value if isinstance(value, str) else json.dumps(value, default=str)

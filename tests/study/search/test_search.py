@@ -1,6 +1,7 @@
 """The search: most of it on a stand-in for training, the rest on tiny networks."""
 
 import csv
+import functools
 import json
 import math
 import signal
@@ -10,6 +11,7 @@ import time
 
 import optuna
 import pytest
+import sqlalchemy
 
 from competition import pipeline
 from competition.core import files
@@ -23,27 +25,52 @@ RATE = '"training.learning_rate" = { low = 1e-5, high = 1.0, log = true }'
 BEST = 1e-3
 
 
+def load(folder, *lines, settings="startup = 2\nwarmup = 0", epochs=3):
+    """Load a plan with a rate, best at 1e-3, and more lines in its search space."""
+    path = folder / "mine.toml"
+    table = "\n".join(("[search]", settings, "[search.space]", RATE, *lines))
+    path.write_text(table)
+    overrides = f"training.epochs={epochs}", "training.score_every=1"
+    return search.load(str(path), overrides)
+
+
+def manifest(folder):
+    """Write the manifest of a prepared data set, and no data."""
+    dataset = layout.DatasetFiles(folder / "work" / "set")
+    about = {"fingerprint": "f00d", "folds": 2, "classes": ["one", "other"]}
+    files.write_json(dataset.manifest, about)
+    return dataset
+
+
 @pytest.fixture
 def plan(tmp_path):
-    """Load a plan: a rate of 1e-3 is best; plan(*more lines, settings, epochs)."""
-
-    def load(*lines, settings="startup = 2\nwarmup = 0", epochs=3):
-        path = tmp_path / "mine.toml"
-        table = "\n".join(("[search]", settings, "[search.space]", RATE, *lines))
-        path.write_text(table)
-        overrides = f"training.epochs={epochs}", "training.score_every=1"
-        return space.load(str(path), overrides)
-
-    return load
+    return functools.partial(load, tmp_path)
 
 
 @pytest.fixture
 def dataset(tmp_path):
-    """What `prepare` says of a data set, and no data."""
-    dataset = layout.DatasetFiles(tmp_path / "work" / "set")
-    about = {"fingerprint": "f00d", "folds": 2, "classes": ["one", "other"]}
-    files.write_json(dataset.manifest, about)
-    return dataset
+    return manifest(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_commits():
+    """SQLite does not wait for the disk; a process that is killed loses nothing."""
+
+    def quicken(connection, _):
+        connection.execute("PRAGMA synchronous=OFF")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", quicken)
+    yield
+    sqlalchemy.event.remove(sqlalchemy.Engine, "connect", quicken)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A search of twelve trials: (dataset, plan, result)."""
+    folder = tmp_path_factory.mktemp("searched")
+    dataset = manifest(folder)
+    plan = load(folder, '"model.widths" = { choices = [[4, 8], [8, 16]] }')
+    return dataset, plan, search.run(dataset, "mine", plan, train=Learner(), count=12)
 
 
 class Learner:
@@ -83,10 +110,8 @@ def table(dataset, name="mine"):
         return list(csv.DictReader(file))
 
 
-def test_the_best_values_are_found_and_bad_trials_are_ended_early(dataset, plan):
-    widths = '"model.widths" = { choices = [[4, 8], [8, 16]] }'
-    wanted, learner = plan(widths), Learner()
-    result = search.run(dataset, "mine", wanted, train=learner, count=12)
+def test_the_best_values_are_found_and_bad_trials_are_ended_early(searched):
+    dataset, _, result = searched
     assert result["complete"] + result["pruned"] == 12
     assert result["pruned"] >= 2
     rows = table(dataset)
@@ -109,9 +134,8 @@ def test_the_first_epochs_are_spared(dataset, plan):
     assert pruned and set(pruned) == {"3"}
 
 
-def test_the_best_experiment_loads_and_has_its_values(dataset, plan):
-    wanted = plan()
-    result = search.run(dataset, "mine", wanted, train=Learner(), count=4)
+def test_the_best_experiment_loads_and_has_its_values(searched):
+    dataset, wanted, result = searched
     best = configs.load(result["best"])
     assert best == space.change(wanted, result["params"], source="here")
     assert best.folds == wanted.base.folds, "as the experiment's, not the trial's"
@@ -122,12 +146,12 @@ def test_the_best_experiment_loads_and_has_its_values(dataset, plan):
     assert configs.differences(best, kept) == ["folds: (0, 1, 2, 3, 4) -> (0,)"]
 
 
-def test_weights_stay_of_the_best_trial_alone(dataset, plan):
-    result = search.run(dataset, "mine", plan(), train=Learner(), count=5)
+def test_weights_stay_of_the_best_trial_alone(searched):
+    dataset, _, result = searched
     place = dataset.search("mine")
     kept = [path.parents[1].name for path in place.root.rglob("best.weights.h5")]
     assert kept == [f"trial-{result['trial']}"]
-    for number in range(5):
+    for number in range(12):
         trial = place.trial(f"trial-{number}")
         assert trial.config.is_file() and trial.history(0).is_file()
         heavy = (trial.fold(0) / "tensorboard").is_dir()
@@ -253,7 +277,7 @@ def test_values_that_were_tried_are_not_trained_again(dataset, tmp_path, capsys)
         '[search.space]\n"training.learning_rate" = { choices = [1e-2, 1e-3] }'
     )
     learner = Learner()
-    result = search.run(dataset, "mine", space.load(str(path)), train=learner, count=6)
+    result = search.run(dataset, "mine", search.load(str(path)), train=learner, count=6)
     assert result["complete"] == 6
     assert len({name for name, _, _ in learner.epochs}) == 2
     assert result["params"] == {"training.learning_rate": BEST}

@@ -1,0 +1,57 @@
+"""The gate maps of the slices of a scan, at the size of the slices."""
+
+import keras
+import numpy as np
+import pytest
+
+from competition.core.experiment import configs
+from competition.net.inference import gate_maps
+from competition.net.networks import build
+
+TINY = (
+    "geometry.height=32", "geometry.width=32", 'geometry.fit="pad"',
+    "model.widths=[4, 8, 8]",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """A config, and weights whose gate 1 lets half of everything through."""
+    config = configs.load("attention_unet", TINY)
+    keras.utils.set_random_seed(0)
+    network = build.build(config, 2)
+    layer = network.get_layer("gate1_psi")
+    layer.set_weights([np.zeros_like(values) for values in layer.get_weights()])
+    weights = tmp_path_factory.mktemp("gated") / "best.weights.h5"
+    network.save_weights(weights)
+    return config, weights
+
+
+def maps_of(gated, shape, chosen):
+    config, weights = gated
+    volume = np.random.default_rng(0).integers(0, 100, shape).astype(np.uint16)
+    windows = np.tile(np.float32([0, 100]), (shape[0], 1))
+    return gate_maps.compute(
+        weights, config, classes=2, volume=volume, windows=windows, chosen=chosen
+    )
+
+
+def test_chosen_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated):
+    maps = maps_of(gated, (4, 20, 24), [1, 3])
+    assert list(maps) == ["gate2", "gate1"]
+    assert {values.shape for values in maps.values()} == {(2, 20, 24)}
+    assert (maps["gate1"] == 0.5).all()
+    assert ((maps["gate2"] > 0) & (maps["gate2"] < 1)).all()
+    assert np.ptp(maps["gate2"]) > 0
+    assert (maps["gate2"][0] != maps["gate2"][1]).any()
+
+
+def test_a_slice_alone_has_the_map_that_it_has_among_others(gated):
+    both, alone = maps_of(gated, (4, 20, 24), [1, 3]), maps_of(gated, (4, 20, 24), [3])
+    np.testing.assert_array_equal(both["gate2"][1], alone["gate2"][0])
+
+
+def test_pixels_outside_the_frame_have_no_value(gated):
+    gate = maps_of(gated, (1, 40, 24), [0])["gate1"][0]
+    assert np.isnan(gate[:4]).all() and np.isnan(gate[36:]).all()
+    assert (gate[4:36] == 0.5).all()
