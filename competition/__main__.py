@@ -4,12 +4,15 @@ import sys
 
 import typer
 
-from competition.commands import kernel, ledger, sources, steps, study
+from competition.commands import kernel, ledger, options, sources, steps, study
 from competition.core import console
 from competition.machine import process
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog=options.example(f"run {options.PHANTOM} --experiment smoke"),
 )
 for part in (sources, steps, study):
     app.add_typer(part.app)

@@ -1,9 +1,11 @@
 """The command line: exit codes, messages, JSON."""
 
 import json
+import shlex
 import sys
 
 import pytest
+import typer
 
 from competition import __main__ as command
 
@@ -39,6 +41,37 @@ def test_help_lists_every_command(call):
     code, out, _ = call("--help")
     assert code == 0
     assert all(name in out for name in COMMANDS)
+
+
+def commands(command, names=()):
+    """Yield the names that lead to each command and group, and the thing itself."""
+    yield names, command
+    for name, part in getattr(command, "commands", {}).items():
+        yield from commands(part, (*names, name))
+
+
+WHOLE = typer.main.get_command(command.app)
+
+
+@pytest.mark.parametrize("names", [" ".join(names) for names, _ in commands(WHOLE)])
+def test_the_help_ends_with_an_example_that_the_command_takes(call, names, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(*names.split(), "--help")
+    assert code == 0
+    head, shown = (line.strip() for line in out.split("Example:"))
+    assert head
+    words = shlex.split(shown)
+    assert words[:3] == ["python", "-m", "competition"]
+    # Wrapped where the shell goes on with the next line, and nowhere else.
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert all(line.endswith("\\") for line in lines[:-1])
+    words = words[3:]
+    assert words[: len(names.split())] == names.split()
+    part = WHOLE
+    while words and words[0] in getattr(part, "commands", {}):
+        part = part.commands[words.pop(0)]
+    # Unknown options and missing ones are errors; nothing is run.
+    part.make_context("example", words)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ import typer
 
 from competition.commands import options, output
 
-app = typer.Typer(no_args_is_help=True, help="To Kaggle and back.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="To Kaggle and back.",
+    epilog=options.example("kernel build --experiment smoke --user yourname"),
+)
 
 
 def _what(value: str) -> str:
@@ -22,7 +26,9 @@ RunData = Annotated[
 ]
 
 
-@app.command("build")
+@app.command(
+    "build", epilog=options.example("kernel build --experiment smoke --user yourname")
+)
 def kernel_build(
     experiment: options.Experiment,
     user: Annotated[str, typer.Option("--user", help="Your user name on Kaggle.")],
@@ -65,7 +71,13 @@ def kernel_build(
     output.result(made, as_json)
 
 
-@app.command("rehearse")
+@app.command(
+    "rehearse",
+    epilog=options.example(
+        f"kernel rehearse {options.PHANTOM}",
+        "--experiment smoke --truth work/phantom/solution.csv",
+    ),
+)
 def kernel_rehearse(
     experiment: options.Experiment,
     data: Annotated[
@@ -110,7 +122,7 @@ def kernel_rehearse(
         raise typer.Exit(1)
 
 
-@app.command("push")
+@app.command("push", epilog=options.example("kernel push --experiment smoke"))
 def kernel_push(
     experiment: options.Experiment,
     what: What = "submit",
@@ -127,7 +139,7 @@ def kernel_push(
     output.result(push.run(bundle, what=what), as_json)
 
 
-@app.command("submit")
+@app.command("submit", epilog=options.example("kernel submit --experiment smoke"))
 def kernel_submit(
     experiment: options.Experiment,
     data: RunData = None,

@@ -54,7 +54,14 @@ Quarantine = Annotated[
     bool, typer.Option("--quarantine", help="Set scans with problems aside, go on.")
 ]
 WORK = Path("work")
+# The data of the examples, which `phantom` makes.
+PHANTOM = "--data work/phantom/competition"
 Submissions = Annotated[
     Path, typer.Option("--submissions", help="Where the ledger is kept.")
 ]
 SUBMISSIONS = Path("submissions")
+
+
+def example(*parts: str) -> str:
+    """Return the end of a command's help: a call, each part on its own line."""
+    return "Example:\npython -m competition " + " \\\n  ".join(parts)

@@ -17,17 +17,17 @@ def result(result: dict[str, Any], as_json: bool) -> None:
 
 
 def faults(result: dict[str, Any]) -> None:
-    """What validate found or repaired: the first ones, and how many there are."""
+    """Print the first faults and repairs of a submission, and their numbers."""
     for kind in ("fault", "repair"):
         listed = result.get(f"{kind}s", [])
-        for each in listed[:20]:
-            print(f"row {each['row']}: {each[kind]}")
+        for entry in listed[:20]:
+            print(f"row {entry['row']}: {entry[kind]}")
         print(f"{kind}s: {len(listed)}")
     print(f"rows: {result['rows']}")
 
 
 def folds(rows: list[dict[str, Any]]) -> None:
-    """One row a fold: what it holds out, voxels by class."""
+    """Print the table of the folds: what each holds out, with the voxels by class."""
     title = "what each fold holds out (classes in voxels)"
     counts = ["fold", "cases", "scans", "slices"]
     shown = table.Table(*counts, *map(escape, rows[0]["voxels"]), title=title)
@@ -38,7 +38,7 @@ def folds(rows: list[dict[str, Any]]) -> None:
 
 
 def scores(scores: dict[str, Any]) -> None:
-    """One table: a row a set and class, a column a number."""
+    """Print one table of scores: a row for each set and class."""
     columns = ["score_per_class", "score_merged", "dice", "hausdorff_per_class"]
     shown = table.Table(*["", "class", *columns, "hausdorff_merged"])
     for name, result in scores.items():
@@ -50,7 +50,7 @@ def scores(scores: dict[str, Any]) -> None:
 
 
 def ledger(shown: dict[str, Any]) -> None:
-    """The experiments, then how each reading relates to each leaderboard."""
+    """Print the experiments, then how each reading relates to each leaderboard."""
     if not shown["experiments"]:
         print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
         return

@@ -10,7 +10,7 @@ from competition.commands import options, output
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog=options.example("phantom work/phantom --small"))
 def phantom(
     out: Annotated[pathlib.Path, typer.Argument(help="The folder to make.")],
     cases: Annotated[int, typer.Option(help="How many cases.")] = 10,
@@ -42,7 +42,11 @@ def phantom(
     output.result(made, as_json)
 
 
-@app.command()
+@app.command(
+    epilog=options.example(
+        "convert --images volumes --labels labels --test unlabelled", "--out work/mine"
+    )
+)
 def convert(
     out: Annotated[pathlib.Path, typer.Option("--out", help="The folder to make.")],
     images: Annotated[

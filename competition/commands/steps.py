@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog=options.example(f"prepare {options.PHANTOM}"))
 def prepare(
     data: options.Data,
     work: options.Work = options.WORK,
@@ -43,7 +43,9 @@ def prepare(
     output.result({key: manifest[key] for key in shown}, as_json)
 
 
-@app.command()
+@app.command(
+    epilog=options.example(f"train {options.PHANTOM}", "--experiment smoke --fold 0")
+)
 def train(
     data: options.DataOfExperiment = None,
     experiment: options.ExperimentOrRun = None,
@@ -73,7 +75,7 @@ def train(
     output.result(trained, as_json)
 
 
-@app.command()
+@app.command(epilog=options.example(f"predict {options.PHANTOM} --experiment smoke"))
 def predict(
     data: options.Data,
     experiment: options.Experiment,
@@ -89,7 +91,7 @@ def predict(
     output.result(step.run(job.dataset, job.run), as_json)
 
 
-@app.command()
+@app.command(epilog=options.example(f"decide {options.PHANTOM} --experiment smoke"))
 def decide(
     data: options.Data,
     experiment: options.Experiment,
@@ -105,7 +107,7 @@ def decide(
     output.result(step.run(job.dataset, job.run), as_json)
 
 
-@app.command()
+@app.command(epilog=options.example(f"submit {options.PHANTOM} --experiment smoke"))
 def submit(
     data: options.Data,
     experiment: options.ExperimentOrRun = None,
@@ -132,7 +134,12 @@ def submit(
     output.result(result, as_json)
 
 
-@app.command()
+@app.command(
+    epilog=options.example(
+        f"validate {options.PHANTOM}",
+        "--submission work/competition/runs/smoke/submission.csv",
+    )
+)
 def validate(
     data: options.Data,
     submission: Annotated[pathlib.Path, typer.Option("--submission", help="The file.")],
@@ -153,7 +160,13 @@ def validate(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(
+    epilog=options.example(
+        f"score {options.PHANTOM}",
+        "--truth work/phantom/solution.csv",
+        "--submission work/competition/runs/smoke/submission.csv",
+    )
+)
 def score(
     data: options.Data,
     truth: Annotated[
@@ -172,7 +185,7 @@ def score(
         output.scores({"submission": result})
 
 
-@app.command()
+@app.command(epilog=options.example(f"report {options.PHANTOM} --experiment smoke"))
 def report(
     data: options.Data,
     experiment: options.Experiment,
@@ -188,7 +201,12 @@ def report(
     output.result(step.run(job.dataset, job.run), as_json)
 
 
-@app.command()
+@app.command(
+    epilog=options.example(
+        f"run {options.PHANTOM} --experiment smoke",
+        "--truth work/phantom/solution.csv",
+    )
+)
 def run(
     data: options.Data,
     experiment: options.Experiment,
