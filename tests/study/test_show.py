@@ -1,13 +1,19 @@
 """The pictures of one scan."""
 
+import pathlib
+import shutil
+
+import cv2
 import numpy as np
 import pytest
 
 from competition.core import files, masks, rules
 from competition.core.data import arrays, slices
+from competition.core.experiment import configs, layout, runs
+from competition.net.networks import build
 from competition.study import show
 from competition.study.show import stages
-from tests import by_hand
+from tests import by_hand, conftest
 
 
 @pytest.fixture
@@ -66,3 +72,59 @@ def test_a_scan_that_no_trained_fold_held_out_is_an_error(finished):
     scan = slices.scans(table[table["fold"] > 1])[0]
     with pytest.raises(ValueError, match=r"held out by no fold of smoke\. Expected"):
         show.run(job.dataset, job.run, scan=scan)
+
+
+@pytest.fixture
+def gated(finished, tmp_path):
+    """An Attention U-Net on the tiny phantom, untrained, with another run's masks."""
+    job, _ = finished
+    dataset = layout.DatasetFiles(
+        pathlib.Path(shutil.copytree(job.dataset.root, tmp_path / "set"))
+    )
+    settings = (*conftest.TINY, "model.widths=[4, 8, 8]")
+    run = runs.start(dataset, "gated", configs.load("attention_unet", settings))
+    network = build.build(run.config, len(run.classes))
+    for fold in run.config.folds:
+        run.files.fold(fold).mkdir()
+        network.save_weights(run.files.weights(fold))
+    shutil.copytree(job.run.files.root / "oof", run.files.root / "oof")
+    shutil.copyfile(job.run.files.decision, run.files.decision)
+    return dataset, run
+
+
+def held_out(dataset, fold):
+    return slices.scans(slices.held_out(slices.read(dataset.slices), fold))[0]
+
+
+def test_gate_maps_are_drawn_over_the_slices_that_show_chooses(gated):
+    dataset, run = gated
+    scan = held_out(dataset, 1)
+    result = show.gates(dataset, run, scan=scan)
+    path = run.files.root / "show" / f"{scan}_gates.png"
+    assert (result["picture"], result["fold"]) == (str(path), 1)
+    assert result["slices"] == show.run(dataset, run, scan=scan)["slices"]
+    assert list(result["gates"]) == ["gate2", "gate1"]
+    for values in result["gates"].values():
+        assert 0 < values["low"] < values["high"] < 1
+    picture = cv2.imread(str(path))
+    # A row a slice; the grey slice and the two gates side by side, in colours.
+    assert picture.shape[0] > 250 * len(result["slices"]) and picture.shape[1] > 900
+    assert np.ptp(picture[:, 350:].astype(int), axis=-1).max() > 100
+
+
+def test_the_fold_that_held_the_scan_out_must_be_trained(gated):
+    dataset, run = gated
+    run.files.weights(0).unlink()
+    with pytest.raises(ValueError, match=r"fold0.best\.weights\.h5: not found.*train"):
+        show.gates(dataset, run, scan=held_out(dataset, 0))
+
+
+def test_a_run_without_gates_names_those_that_have_some(gated, finished):
+    dataset, _ = gated
+    smoke = runs.read(dataset.run("smoke"))
+    message = r"smoke is a unet, which has no gates.* have gates: gated\."
+    with pytest.raises(ValueError, match=message):
+        show.gates(dataset, smoke, scan=held_out(dataset, 0))
+    job, _ = finished
+    with pytest.raises(ValueError, match=r"have gates: none, train one first\."):
+        show.gates(job.dataset, job.run, scan=held_out(dataset, 0))
