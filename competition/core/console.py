@@ -1,4 +1,4 @@
-"""What is said to a person: on standard error, so that output stays for results."""
+"""Messages to a person, on standard error: standard output is for results alone."""
 
 from rich import console
 
@@ -6,10 +6,10 @@ ERR = console.Console(stderr=True)
 
 
 def note(text: str) -> None:
-    """Say something about the work in hand."""
+    """Print a message about the work in hand."""
     ERR.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """Say that something is not as expected, but the work goes on."""
+    """Print a warning: something is not as expected, but the work goes on."""
     note(f"warning: {text}")

@@ -9,9 +9,24 @@ import pytest
 
 from competition import ledger
 from competition.core import files
-from competition.core.pages import examples
+from competition.core.pages import examples, pictures
 from competition.ledger import archive, table
 from tests import by_hand
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_once():
+    """The runs of all tests look the same: each choice of scans is drawn once."""
+    draw, sheets = pictures.contact_sheet, {}
+
+    def contact_sheet(dataset, run, scans):
+        if tuple(scans) not in sheets:
+            sheets[tuple(scans)] = draw(dataset, run, scans)
+        return sheets[tuple(scans)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "contact_sheet", contact_sheet)
+        yield
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Pages: one self-contained HTML file each, everything in it escaped."""
+"""HTML pages: each is one self-contained file in which every value is escaped."""
 
 import base64
 import pathlib
@@ -22,5 +22,5 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 
 def embed(data: bytes, kind: str = "png") -> str:
-    """An image as an address that holds the image itself."""
+    """Return an image as a data URL, an address that holds the image itself."""
     return f"data:image/{kind};base64," + base64.b64encode(data).decode()
