@@ -1,7 +1,7 @@
-"""To Kaggle and back."""
+"""Commands that build, rehearse, push and submit a Kaggle kernel."""
 
 import pathlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,15 +14,13 @@ app = typer.Typer(
 )
 
 
-def _what(value: str) -> str:
-    if value not in ("train", "submit"):
-        raise typer.BadParameter("it is train or submit")
-    return value
-
-
-What = Annotated[str, typer.Option("--what", callback=_what, help="train or submit.")]
+What = Annotated[
+    Literal["train", "submit"],
+    typer.Option("--what", help="The kernel that trains or the one that submits."),
+]
 RunData = Annotated[
-    pathlib.Path | None, typer.Option("--data", help="Chooses among several data sets.")
+    pathlib.Path | None,
+    typer.Option("--data", help="The data set, where several have such a run."),
 ]
 
 
@@ -37,10 +35,8 @@ def kernel_build(
     work: options.Work = options.WORK,
     name: options.Name = None,
     override: options.Set = None,
-    fold: Annotated[int | None, typer.Option(help="Train only this fold.")] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="When to stop, such as 8h30m.")
-    ] = None,
+    fold: options.Fold = None,
+    budget: options.Budget = None,
     earlier: Annotated[
         list[str] | None,
         typer.Option("--from", help="A kernel (user/slug) to go on training from."),
@@ -56,8 +52,8 @@ def kernel_build(
     """Write the dataset and the kernel that Kaggle gets."""
     from competition.kernel import build
 
-    options = build.BundleOptions(
-        what="train" if what == "train" else "submit",
+    settings = build.BundleOptions(
+        what=what,
         fold=fold,
         budget=budget,
         overrides=tuple(override or ()),
@@ -66,7 +62,7 @@ def kernel_build(
         machine=machine,
     )
     made = build.run(
-        experiment, user=user, work=work, data=data, name=name, options=options
+        experiment, user=user, work=work, data=data, name=name, options=settings
     )
     output.result(made, as_json)
 
@@ -110,11 +106,9 @@ def kernel_rehearse(
     if as_json:
         output.result(result, as_json)
     else:
-        for stage, each in result["rehearsals"].items():
-            shown = {key: each[key] for key in ("verdict", "why", "seconds", "rows")}
-            output.result(
-                {f"{stage}: {key}": value for key, value in shown.items()}, False
-            )
+        for stage, outcome in result["rehearsals"].items():
+            keys = ("verdict", "why", "seconds", "rows")
+            output.result({f"{stage}: {key}": outcome[key] for key in keys}, False)
         scored = result["rehearsals"]["hidden"]["score"]
         if scored:
             output.scores({"rehearsal": scored})
@@ -146,9 +140,7 @@ def kernel_submit(
     work: options.Work = options.WORK,
     name: options.Name = None,
     wait: Annotated[bool, typer.Option(help="Wait for the score.")] = True,
-    submissions: Annotated[
-        pathlib.Path, typer.Option("--submissions", help="Where the ledger is.")
-    ] = options.SUBMISSIONS,
+    submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
     """Submit the pushed version, and enter its score into the ledger."""

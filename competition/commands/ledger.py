@@ -1,4 +1,4 @@
-"""The experiments worth keeping, and what the leaderboard said of them."""
+"""Commands of the ledger: list the kept experiments, add one, set its scores."""
 
 import pathlib
 from typing import Annotated

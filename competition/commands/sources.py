@@ -1,4 +1,4 @@
-"""Where a competition folder comes from."""
+"""Commands that make a competition folder: phantom and convert."""
 
 import pathlib
 from typing import Annotated

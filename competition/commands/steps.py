@@ -31,10 +31,10 @@ def prepare(
     from competition import pipeline
     from competition import prepare as step
 
-    options = step.PrepareOptions(
+    settings = step.PrepareOptions(
         folds, fold_seed, fold_file, faulty, verify, quarantine
     )
-    manifest = pipeline.prepare(data, work=work, options=options)
+    manifest = pipeline.prepare(data, work=work, options=settings)
     if as_json:
         output.result(manifest, as_json)
         return

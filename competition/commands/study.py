@@ -1,4 +1,4 @@
-"""To understand rather than to submit."""
+"""Commands to study data and experiments: audit, baseline, search and show."""
 
 import pathlib
 from typing import Annotated
@@ -26,12 +26,15 @@ def baseline(
     method: Annotated[str, typer.Argument(help="kmeans, hierarchical, em or svm.")],
     data: options.Data,
     experiment: Annotated[
-        str, typer.Option("--experiment", help="Whose folds and sizes to take.")
+        str,
+        typer.Option(
+            "--experiment", help="The experiment whose folds and sizes count."
+        ),
     ] = "smoke",
     work: options.Work = options.WORK,
     as_json: options.Json = False,
 ) -> None:
-    """Score one of the simple ways out of fold, beside which networks show."""
+    """Score a method without a network out of fold, to compare networks with."""
     from competition.core.experiment import configs, layout
     from competition.study import baseline as study
 
@@ -60,8 +63,8 @@ def search(
 ) -> None:
     """Search better values for the keys under `search.space` in the experiment's TOML.
 
-    Trials that do worse than the others at the same epoch are ended. Killed or out of
-    time, the next call goes on. best.toml, an experiment, has the best values.
+    A trial that is worse than the others at the same epoch is pruned. After a kill, or
+    out of time, the next call goes on. The best values are in best.toml, an experiment.
     """
     from competition import pipeline
 
@@ -95,11 +98,14 @@ def show_scan(
     count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
     gates: Annotated[
         bool,
-        typer.Option("--gates", help="Draw the gate maps of an Attention U-Net."),
+        typer.Option(
+            "--gates",
+            help="Draw what the gates of an Attention U-Net let through, instead.",
+        ),
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Draw a scan: input, probabilities, what each part of the rule does, masks."""
+    """Draw slices of a scan: input, probabilities, each part of the rule, masks."""
     from competition.core.experiment import layout, runs
     from competition.study import show as study
 
