@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from competition.commands import kernel, ledger, options, sources, steps, study
+from competition.commands import kernel, ledger, sources, steps, study
 from competition.core import console
 from competition.machine import process
 
@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog=options.example(f"run {options.PHANTOM} --experiment smoke"),
+    epilog="Example:\npython -m competition phantom work/phantom --small",
 )
 for part in (sources, steps, study):
     app.add_typer(part.app)

@@ -63,8 +63,7 @@ def test_the_help_ends_with_an_example_that_the_command_takes(call, names, monke
     words = shlex.split(shown)
     assert words[:3] == ["python", "-m", "competition"]
     # Wrapped where the shell goes on with the next line, and nowhere else.
-    lines = [line.rstrip() for line in shown.splitlines()]
-    assert all(line.endswith("\\") for line in lines[:-1])
+    assert all(line.endswith("\\") for line in shown.splitlines()[:-1])
     words = words[3:]
     assert words[: len(names.split())] == names.split()
     part = WHOLE

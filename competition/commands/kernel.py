@@ -10,7 +10,7 @@ from competition.commands import options, output
 app = typer.Typer(
     no_args_is_help=True,
     help="To Kaggle and back.",
-    epilog=options.example("kernel build --experiment smoke --user yourname"),
+    epilog="Example:\npython -m competition kernel push --experiment smoke",
 )
 
 
@@ -25,7 +25,7 @@ RunData = Annotated[
 
 
 @app.command(
-    "build", epilog=options.example("kernel build --experiment smoke --user yourname")
+    "build", **options.example("kernel build --experiment smoke --user yourname")
 )
 def kernel_build(
     experiment: options.Experiment,
@@ -69,7 +69,7 @@ def kernel_build(
 
 @app.command(
     "rehearse",
-    epilog=options.example(
+    **options.example(
         f"kernel rehearse {options.PHANTOM}",
         "--experiment smoke --truth work/phantom/solution.csv",
     ),
@@ -116,7 +116,7 @@ def kernel_rehearse(
         raise typer.Exit(1)
 
 
-@app.command("push", epilog=options.example("kernel push --experiment smoke"))
+@app.command("push", **options.example("kernel push --experiment smoke"))
 def kernel_push(
     experiment: options.Experiment,
     what: What = "submit",
@@ -133,7 +133,7 @@ def kernel_push(
     output.result(push.run(bundle, what=what), as_json)
 
 
-@app.command("submit", epilog=options.example("kernel submit --experiment smoke"))
+@app.command("submit", **options.example("kernel submit --experiment smoke"))
 def kernel_submit(
     experiment: options.Experiment,
     data: RunData = None,

@@ -9,7 +9,7 @@ from competition.commands import options, output
 
 app = typer.Typer(
     help="The experiments worth keeping, and the leaderboard's scores.",
-    epilog=options.example("ledger"),
+    epilog="Example:\npython -m competition ledger",
 )
 
 
@@ -31,7 +31,7 @@ def show(
         output.ledger(shown)
 
 
-@app.command(epilog=options.example("ledger add smoke"))
+@app.command(**options.example("ledger add smoke"))
 def add(
     experiment: Annotated[str, typer.Argument(help="The name of a run.")],
     data: Annotated[
@@ -49,9 +49,7 @@ def add(
     output.result(entry, as_json)
 
 
-@app.command(
-    "set", epilog=options.example("ledger set smoke --public 0.87 --private 0.86")
-)
+@app.command("set", **options.example("ledger set smoke --public 0.87 --private 0.86"))
 def set_scores(
     experiment: Annotated[str, typer.Argument(help="A kept experiment.")],
     public: Annotated[float | None, typer.Option(help="The public score.")] = None,

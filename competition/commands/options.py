@@ -1,9 +1,10 @@
 """Options that several commands share."""
 
 import pathlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer import core
 
 Path = pathlib.Path
 
@@ -62,6 +63,20 @@ Submissions = Annotated[
 SUBMISSIONS = Path("submissions")
 
 
-def example(*parts: str) -> str:
-    """Return the end of a command's help: a call, each part on its own line."""
-    return "Example:\npython -m competition " + " \\\n  ".join(parts)
+class Command(core.TyperCommand):
+    """A command whose help ends with its epilog as it stands, to be copied."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, and the epilog after it."""
+        # Typer fills up the lines of an epilog with blanks, and a backslash before a
+        # blank does not continue a line.
+        epilog, self.epilog = self.epilog, None
+        super().format_help(ctx, formatter)
+        self.epilog = epilog
+        formatter.write(epilog or "")
+
+
+def example(*parts: str) -> dict[str, Any]:
+    """Return arguments of `command` for an example of a call, each part on a line."""
+    call = " \\\n  ".join(parts)
+    return {"cls": Command, "epilog": f"Example:\npython -m competition {call}\n"}

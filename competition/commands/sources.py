@@ -10,7 +10,7 @@ from competition.commands import options, output
 app = typer.Typer()
 
 
-@app.command(epilog=options.example("phantom work/phantom --small"))
+@app.command(**options.example("phantom work/phantom --small"))
 def phantom(
     out: Annotated[pathlib.Path, typer.Argument(help="The folder to make.")],
     cases: Annotated[int, typer.Option(help="How many cases.")] = 10,
@@ -43,7 +43,7 @@ def phantom(
 
 
 @app.command(
-    epilog=options.example(
+    **options.example(
         "convert --images volumes --labels labels --test unlabelled", "--out work/mine"
     )
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(epilog=options.example(f"prepare {options.PHANTOM}"))
+@app.command(**options.example(f"prepare {options.PHANTOM}"))
 def prepare(
     data: options.Data,
     work: options.Work = options.WORK,
@@ -44,7 +44,7 @@ def prepare(
 
 
 @app.command(
-    epilog=options.example(f"train {options.PHANTOM}", "--experiment smoke --fold 0")
+    **options.example(f"train {options.PHANTOM}", "--experiment smoke --fold 0")
 )
 def train(
     data: options.DataOfExperiment = None,
@@ -75,7 +75,7 @@ def train(
     output.result(trained, as_json)
 
 
-@app.command(epilog=options.example(f"predict {options.PHANTOM} --experiment smoke"))
+@app.command(**options.example(f"predict {options.PHANTOM} --experiment smoke"))
 def predict(
     data: options.Data,
     experiment: options.Experiment,
@@ -91,7 +91,7 @@ def predict(
     output.result(step.run(job.dataset, job.run), as_json)
 
 
-@app.command(epilog=options.example(f"decide {options.PHANTOM} --experiment smoke"))
+@app.command(**options.example(f"decide {options.PHANTOM} --experiment smoke"))
 def decide(
     data: options.Data,
     experiment: options.Experiment,
@@ -107,7 +107,7 @@ def decide(
     output.result(step.run(job.dataset, job.run), as_json)
 
 
-@app.command(epilog=options.example(f"submit {options.PHANTOM} --experiment smoke"))
+@app.command(**options.example(f"submit {options.PHANTOM} --experiment smoke"))
 def submit(
     data: options.Data,
     experiment: options.ExperimentOrRun = None,
@@ -135,7 +135,7 @@ def submit(
 
 
 @app.command(
-    epilog=options.example(
+    **options.example(
         f"validate {options.PHANTOM}",
         "--submission work/competition/runs/smoke/submission.csv",
     )
@@ -161,7 +161,7 @@ def validate(
 
 
 @app.command(
-    epilog=options.example(
+    **options.example(
         f"score {options.PHANTOM}",
         "--truth work/phantom/solution.csv",
         "--submission work/competition/runs/smoke/submission.csv",
@@ -185,7 +185,7 @@ def score(
         output.scores({"submission": result})
 
 
-@app.command(epilog=options.example(f"report {options.PHANTOM} --experiment smoke"))
+@app.command(**options.example(f"report {options.PHANTOM} --experiment smoke"))
 def report(
     data: options.Data,
     experiment: options.Experiment,
@@ -202,7 +202,7 @@ def report(
 
 
 @app.command(
-    epilog=options.example(
+    **options.example(
         f"run {options.PHANTOM} --experiment smoke",
         "--truth work/phantom/solution.csv",
     )

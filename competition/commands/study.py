@@ -10,7 +10,7 @@ from competition.commands import options, output
 app = typer.Typer()
 
 
-@app.command(epilog=options.example(f"audit {options.PHANTOM}"))
+@app.command(**options.example(f"audit {options.PHANTOM}"))
 def audit(
     data: options.Data, work: options.Work = options.WORK, as_json: options.Json = False
 ) -> None:
@@ -21,7 +21,7 @@ def audit(
     output.result(study.run(layout.dataset(data, work)), as_json)
 
 
-@app.command(epilog=options.example(f"baseline kmeans {options.PHANTOM}"))
+@app.command(**options.example(f"baseline kmeans {options.PHANTOM}"))
 def baseline(
     method: Annotated[str, typer.Argument(help="kmeans, hierarchical, em or svm.")],
     data: options.Data,
@@ -47,7 +47,7 @@ def baseline(
 
 
 @app.command(
-    epilog=options.example(f"search {options.PHANTOM}", "--experiment smoke --trials 8")
+    **options.example(f"search {options.PHANTOM}", "--experiment smoke --trials 8")
 )
 def search(
     data: options.Data,
@@ -82,7 +82,7 @@ def search(
 
 @app.command(
     "show",
-    epilog=options.example(f"show case1_day0 {options.PHANTOM}", "--experiment smoke"),
+    **options.example(f"show case1_day0 {options.PHANTOM}", "--experiment smoke"),
 )
 def show_scan(
     scan: Annotated[str, typer.Argument(help="A training scan, such as case16_day0.")],

@@ -19,7 +19,10 @@ SLICES = 3
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class SlicePicture:
-    """A slice to draw: grey 0..1 (H, W), truth and prediction as mask bits (H, W)."""
+    """A slice to draw: grey 0..1 (H, W), truth and prediction as mask bits (H, W).
+
+    `aspect` is the height of a pixel divided by its width.
+    """
 
     scan: str
     number: int
@@ -40,8 +43,8 @@ def choose(
     table = slices.read(dataset.slices)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     truth = store.masks(scan)
-    rule = rules.read(run.files.decision, run.classes)
-    predicted = blending.decide(blending.out_of_fold(run, scan), rule)
+    decision = rules.read(run.files.decision, run.classes)
+    predicted = blending.decide(blending.out_of_fold(run, scan), decision)
     chosen = spread((truth | predicted).any(axis=(1, 2)), count)
     windows = slices.windows(rows, run.config.intensity)
     return [

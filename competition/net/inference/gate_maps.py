@@ -1,5 +1,6 @@
 """The gate maps of an Attention U-Net for slices of a scan."""
 
+import collections
 import pathlib
 from collections.abc import Collection
 
@@ -35,7 +36,7 @@ def compute(
     _, height, width = volume.shape
     inside = np.ones(size[::-1], np.float32)
     inside = geometry.restore(inside, (height, width), config.geometry)
-    maps: dict[str, list[np.ndarray]] = {name: [] for name in network.output_names}
+    maps: dict[str, list[np.ndarray]] = collections.defaultdict(list)
     # One slice a batch, so that only the chosen slices pass through the network.
     batches = scan_batches.stack_batches(volume, windows, config, batch=1)
     for index, batch in enumerate(batches):
