@@ -5,7 +5,7 @@ All trials are in the study, an SQLite file; a killed trial goes on where it sto
 
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from competition.core import console, files
 from competition.core.experiment import history, layout, runs
@@ -16,18 +16,9 @@ from competition.study.search import results, space, trials
 _FAILURES = 3
 
 
-class TrainTrial(Protocol):
-    """A function that trains a fold of a trial: `train.watched`."""
-
-    def __call__(
-        self,
-        run: runs.Run,
-        *,
-        fold: int,
-        limit: deadline.Deadline | None,
-        go_on: Callable[[], bool],
-    ) -> None:
-        """Train a fold to its end, to `limit`, or until `go_on` returns False."""
+# Trains a fold to its end, to `limit`, or until `go_on` returns False; called as
+# train(run, fold=0, limit=limit, go_on=go_on), as `train.watched` is.
+Train = Callable[..., None]
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> space.SearchPlan:
@@ -40,7 +31,7 @@ def run(
     name: str,
     plan: space.SearchPlan,
     *,
-    train: TrainTrial,
+    train: Train,
     count: int | None = None,
     limit: deadline.Deadline | None = None,
 ) -> dict[str, Any]:
@@ -67,7 +58,7 @@ def run(
             if twin:
                 # Training repeats to the bit, so the same values need no second one.
                 console.note(f"trial {trial.number}: the values of trial {twin.number}")
-                trial.copy(twin)
+                trial.end(twin.score, folder=twin.folder)
             else:
                 console.note(f"trial {trial.number}: {space.show(trial.values)}")
                 _train(
@@ -112,7 +103,7 @@ def _train(
     *,
     dataset: layout.DatasetFiles,
     name: str,
-    train: TrainTrial,
+    train: Train,
     limit: deadline.Deadline | None,
 ) -> None:
     """Train the folds of a trial and end it; where `limit` comes first it stays open.
@@ -132,16 +123,16 @@ def _train(
         for fold in run.config.folds:
             train(run, fold=fold, limit=limit, go_on=watch)
             if not watch():
-                trial.prune()
+                trial.end(state="pruned")
                 return
             score = _final_score(run, fold)
             if score is None:
                 return
             scores.append(score)
     except ValueError as error:
-        trial.fail(str(error))
+        trial.end(state="failed", fault=str(error))
     else:
-        trial.complete(statistics.fmean(scores))
+        trial.end(statistics.fmean(scores))
 
 
 def _final_score(run: runs.Run, fold: int) -> float | None:

@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from competition.core import files
 from competition.core.experiment import history, layout
@@ -15,6 +15,9 @@ INK = "#6b7280"
 CURVES = 6
 
 
+State = Literal["complete", "pruned", "failed", "unfinished"]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrialResult:
     """A trial: its values by key, its state, score, time and error.
@@ -24,7 +27,7 @@ class TrialResult:
 
     number: int
     folder: str
-    state: Literal["complete", "pruned", "failed", "unfinished"]
+    state: State
     values: dict[str, Any]
     score: float | None = None
     seconds: float = 0.0
@@ -72,10 +75,7 @@ def write(
         "score": top.score if top else None,
         "trial": top.number if top else None,
         "params": top.values if top else None,
-        **{
-            state: states.count(state)
-            for state in ("complete", "pruned", "failed", "unfinished")
-        },
+        **{state: states.count(state) for state in get_args(State)},
     }
 
 

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from competition.core.experiment import configs, history, layout, runs
 from competition.study.search import results, space
 
-_STATES: dict[TrialState, Any] = {
+_STATES: dict[TrialState, results.State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
@@ -106,23 +106,23 @@ class Trial:
         self._trial.report(score, epoch)
         return self._trial.should_prune()
 
-    def complete(self, score: float) -> None:
-        """End the trial with its score."""
-        self._study.tell(self._trial, score)
+    def end(
+        self,
+        score: float | None = None,
+        *,
+        state: results.State = "complete",
+        folder: str = "",
+        fault: str = "",
+    ) -> None:
+        """End the trial: complete with its score, pruned, or failed with an error.
 
-    def copy(self, twin: results.TrialResult) -> None:
-        """End the trial with the score and the folder of one with the same values."""
-        self._trial.set_user_attr(_FOLDER, twin.folder)
-        self._study.tell(self._trial, twin.score)
-
-    def prune(self) -> None:
-        """End the trial early, for worse scores than those of the others."""
-        self._study.tell(self._trial, state=TrialState.PRUNED)
-
-    def fail(self, fault: str) -> None:
-        """End the trial with an error."""
-        self._trial.set_user_attr(_FAULT, fault)
-        self._study.tell(self._trial, state=TrialState.FAIL)
+        `folder` is that of another trial whose training stands for this one.
+        """
+        for name, text in ((_FOLDER, folder), (_FAULT, fault)):
+            if text:
+                self._trial.set_user_attr(name, text)
+        states = {name: state for state, name in _STATES.items()}
+        self._study.tell(self._trial, score, state=states[state])
 
 
 def _open(search_files: layout.SearchFiles, plan: space.SearchPlan) -> optuna.Study:
