@@ -4,7 +4,10 @@ The scan of case 1 is predicted exactly, case 2's 1 pixel and case 3's 3 pixels 
 """
 
 import functools
+import pathlib
 import pickle
+import shutil
+import tempfile
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,15 @@ OFF = {"case1_day0": 0, "case2_day0": 1, "case3_day0": 3}
 def scored_run(root, classes=("bowel", "stomach")):
     """Write data set and run of `classes` below `root`: (dataset, run)."""
     dataset = layout.DatasetFiles(root / "boxes")
+    shutil.copytree(_made(classes).name, dataset.root)
+    return dataset, runs.read(dataset.run("by-hand"))
+
+
+@functools.cache
+def _made(classes):
+    """The folder that all runs of these classes are copies of; it goes at the end."""
+    folder = tempfile.TemporaryDirectory(prefix="boxes-")
+    dataset = layout.DatasetFiles(pathlib.Path(folder.name))
     slices.write(dataset.slices, pd.concat(rows_of(scan) for scan in OFF))
     about = {"folds": 2, "classes": list(classes), "fingerprint": "0123"}
     files.write_json(dataset.manifest, about)
@@ -34,7 +46,7 @@ def scored_run(root, classes=("bowel", "stomach")):
     measured = {scan: write_scan(dataset, run, scan) for scan in OFF}
     scores = {"oof": metric.summarise(measured, classes), "submission": None}
     files.write_json(run.files.score, scores)
-    return dataset, run
+    return folder
 
 
 def rows_of(scan):
