@@ -1,1 +1,1 @@
-"""The commands: what they take, what they call, what they print."""
+"""The commands: they read arguments, call a step or a study, and print its result."""

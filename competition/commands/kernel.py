@@ -61,10 +61,10 @@ def kernel_build(
         as_notebook=notebook,
         machine=machine,
     )
-    made = build.run(
+    summary = build.run(
         experiment, user=user, work=work, data=data, name=name, options=settings
     )
-    output.result(made, as_json)
+    output.result(summary, as_json)
 
 
 @app.command(
@@ -78,7 +78,7 @@ def kernel_rehearse(
     experiment: options.Experiment,
     data: Annotated[
         pathlib.Path | None,
-        typer.Option("--data", help="Default: a phantom, made now."),
+        typer.Option("--data", help="Default: a new phantom."),
     ] = None,
     truth: options.Truth = None,
     work: options.Work = options.WORK,

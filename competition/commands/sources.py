@@ -29,7 +29,7 @@ def phantom(
     """Make a synthetic competition: OUT/competition and OUT/solution.csv."""
     from competition.sources import phantom as source
 
-    made = source.write(
+    summary = source.write(
         out,
         cases=cases,
         days=days,
@@ -39,7 +39,7 @@ def phantom(
         faults=faults,
         seed=seed,
     )
-    output.result(made, as_json)
+    output.result(summary, as_json)
 
 
 @app.command(
@@ -69,7 +69,7 @@ def convert(
     ] = None,
     data: Annotated[
         pathlib.Path | None,
-        typer.Option("--data", help="With --restore: what was converted."),
+        typer.Option("--data", help="With --restore: the converted folder."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -77,13 +77,13 @@ def convert(
     if images and labels and not (restore or data):
         from competition.sources import convert as source
 
-        made = source.write(images, labels, out=out, test=test, axis=axis)
+        summary = source.write(images, labels, out=out, test=test, axis=axis)
     elif restore and data and not (images or labels or test):
         from competition.sources.convert import restore as target
 
-        made = target.write(restore, data=data, out=out)
+        summary = target.write(restore, data=data, out=out)
     else:
         raise typer.BadParameter(
             "give --images and --labels, or --restore and --data, not both"
         )
-    output.result(made, as_json)
+    output.result(summary, as_json)

@@ -41,14 +41,14 @@ def run(
     before `limit`; a trial that `limit` stops goes on with the next call.
     """
     runs.prepared(dataset)
-    place, count = dataset.search(name), count or plan.search.trials
+    search_files, count = dataset.search(name), count or plan.search.trials
     # A second search would take the trials of this one for killed ones.
-    with files.alone(place.root, doing="searching"):
-        study = trials.Study(dataset, place, plan)
-        taken = study.trial_results()
-        results.write(taken, place, plan)
+    with files.alone(search_files.root, doing="searching"):
+        study = trials.Study(dataset, search_files, plan)
+        known = study.trial_results()
+        results.write(known, search_files, plan)
         failures = 0
-        while len(ended := [t for t in taken if t.state != "unfinished"]) < count:
+        while len(ended := [t for t in known if t.state != "unfinished"]) < count:
             if limit and not (limit.left() > 0 and limit.allows(_longest(ended))):
                 done = f"{len(ended)} of {count} trials"
                 console.note(f"{done}, no time for the next one")
@@ -64,23 +64,23 @@ def run(
                 _train(
                     trial, plan, dataset=dataset, name=name, train=train, limit=limit
                 )
-            taken = study.trial_results()
-            last = next(result for result in taken if result.number == trial.number)
+            known = study.trial_results()
+            last = next(result for result in known if result.number == trial.number)
             if last.state == "unfinished":
                 console.note(
                     f"trial {trial.number} stopped in time. Run the same: it goes on."
                 )
                 break
             console.note(results.line([*ended, last]))
-            results.write(taken, place, plan)
+            results.write(known, search_files, plan)
             failures = failures + 1 if last.state == "failed" else 0
             if failures == _FAILURES:
                 raise ValueError(
-                    f"{place.root}: {failures} trials failed one after the other, "
-                    f"the last with: {last.fault}"
+                    f"{search_files.root}: {failures} trials failed one after the "
+                    f"other, the last with: {last.fault}"
                 )
-        results.draw(taken, place, plan)
-        return results.write(taken, place, plan)
+        results.draw(known, search_files, plan)
+        return results.write(known, search_files, plan)
 
 
 def _longest(ended: Sequence[results.TrialResult]) -> float:

@@ -51,7 +51,9 @@ def line(trials: Sequence[TrialResult]) -> str:
 
 
 def write(
-    trials: Sequence[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
+    trials: Sequence[TrialResult],
+    search_files: layout.SearchFiles,
+    plan: space.SearchPlan,
 ) -> dict[str, Any]:
     """Write the best experiment and the table; only the best trial keeps its weights.
 
@@ -61,17 +63,19 @@ def write(
     ended = [trial for trial in trials if trial.state != "unfinished"]
     for trial in ended:
         if top is None or trial.folder != top.folder:
-            _remove_weights(place.trial(trial.folder))
+            _remove_weights(search_files.trial(trial.folder))
     if top:
-        about = f"# Trial {top.number} of {place.root}, score {top.score:.4f}.\n\n"
-        config = space.change(plan, top.values, source=str(place.root))
-        files.write_text(place.best, about + space.as_toml(config) + "\n")
+        about = (
+            f"# Trial {top.number} of {search_files.root}, score {top.score:.4f}.\n\n"
+        )
+        config = space.change(plan, top.values, source=str(search_files.root))
+        files.write_text(search_files.best, about + space.as_toml(config) + "\n")
     if ended:
-        files.write_text(place.table, _table(ended, place, plan))
+        files.write_text(search_files.table, _table(ended, search_files, plan))
     states = [trial.state for trial in trials]
     return {
-        "search": str(place.root),
-        "best": str(place.best) if top else None,
+        "search": str(search_files.root),
+        "best": str(search_files.best) if top else None,
         "score": top.score if top else None,
         "trial": top.number if top else None,
         "params": top.values if top else None,
@@ -80,13 +84,15 @@ def write(
 
 
 def draw(
-    trials: Sequence[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
+    trials: Sequence[TrialResult],
+    search_files: layout.SearchFiles,
+    plan: space.SearchPlan,
 ) -> None:
     """Draw the first fold's scores by epoch of the best trials, if there are any."""
     first = plan.search.folds[0]
     curves: dict[str, list[tuple[float, float]]] = {}
     for trial in sorted(trials, key=lambda trial: -(trial.score or 0.0)):
-        rows = history.read(place.trial(trial.folder).history(first))
+        rows = history.read(search_files.trial(trial.folder).history(first))
         points = history.points(rows, "score")
         # A trial with the values of another one shares its folder, and so its curve.
         if points and points not in curves.values():
@@ -94,7 +100,7 @@ def draw(
     if curves:
         shown = dict(list(curves.items())[:CURVES])
         picture = pictures.curves(shown, xlabel="epoch", ink=INK)
-        files.write_bytes(place.picture, picture)
+        files.write_bytes(search_files.picture, picture)
 
 
 def _remove_weights(run: layout.RunFiles) -> None:
@@ -107,14 +113,16 @@ def _remove_weights(run: layout.RunFiles) -> None:
 
 
 def _table(
-    trials: Sequence[TrialResult], place: layout.SearchFiles, plan: space.SearchPlan
+    trials: Sequence[TrialResult],
+    search_files: layout.SearchFiles,
+    plan: space.SearchPlan,
 ) -> str:
     """Return the trials as CSV, a row each: outcome, time, values by key, error."""
     import pandas as pd
 
     rows = []
     for trial in trials:
-        histories = place.trial(trial.folder).root.glob("fold*/history.csv")
+        histories = search_files.trial(trial.folder).root.glob("fold*/history.csv")
         about = {
             "trial": trial.number,
             "state": trial.state,
