@@ -82,10 +82,10 @@ def search(
 
 @app.command(
     "show",
-    **options.example(f"show case1_day0 {options.PHANTOM}", "--experiment smoke"),
+    **options.example(f"show case61_day1 {options.PHANTOM}", "--experiment smoke"),
 )
 def show_scan(
-    scan: Annotated[str, typer.Argument(help="A training scan, such as case16_day0.")],
+    scan: Annotated[str, typer.Argument(help="A training scan, such as case61_day1.")],
     data: options.Data,
     experiment: options.Experiment,
     work: options.Work = options.WORK,

@@ -81,7 +81,7 @@ def gated(finished, tmp_path):
     dataset = layout.DatasetFiles(
         pathlib.Path(shutil.copytree(job.dataset.root, tmp_path / "set"))
     )
-    settings = (*conftest.TINY, "model.widths=[4, 8, 8]")
+    settings = (*conftest.TINY, "model.widths=[4, 8, 8, 8]")
     run = runs.start(dataset, "gated", configs.load("attention_unet", settings))
     network = build.build(run.config, len(run.classes))
     for fold in run.config.folds:

@@ -113,7 +113,7 @@ def contact_sheet(
     picture.subplots_adjust(
         0.01, 0.4 / height, 0.99, 1 - 0.25 / height, wspace=0.03, hspace=0.1
     )
-    _legend(picture, run.classes)
+    legend(picture, run.classes, ink="#d7dbe2", loc="lower center")
     return png(picture, dpi=130)
 
 
@@ -195,7 +195,8 @@ def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:
     axes.set(xlim=(-0.5, columns[-1] - 0.5), ylim=(rows[-1] - 0.5, -0.5))
 
 
-def _legend(picture: Any, classes: Sequence[str]) -> None:
+def legend(picture: Any, classes: Sequence[str], *, ink: str, loc: str) -> None:
+    """Name the colours of the classes, and the lines of truth and prediction."""
     from matplotlib import lines
 
     handles = [
@@ -204,17 +205,17 @@ def _legend(picture: Any, classes: Sequence[str]) -> None:
     ]
     handles += [lines.Line2D([], [], color="#aab1bd", linestyle=s) for s in ("-", "--")]
     names = [*classes, "truth", "prediction"]
-    legend = picture.legend(
+    box = picture.legend(
         handles,
         ["-"] * len(names),
-        loc="lower center",
+        loc=loc,
         ncols=len(names),
         fontsize=9,
         frameon=False,
     )
     # Set afterwards: a class may begin with "_" or hold a "$", and is no formula.
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set(text=name, color="#d7dbe2", parse_math=False)
+    for text, name in zip(box.get_texts(), names, strict=True):
+        text.set(text=name, color=ink, parse_math=False)
 
 
 def _pale(colour: tuple[int, int, int]) -> tuple[float, ...]:

@@ -25,6 +25,7 @@ def draw(
     columns = 1 + len(maps)
     picture = figure.Figure((3 * columns, 2.9 * len(shown)), layout="constrained")
     grid = picture.subplots(len(shown), columns, squeeze=False)
+    pictures.legend(picture, classes, ink="black", loc="outside lower center")
     for axes, one in zip(grid[:, 0], shown, strict=True):
         pictures.draw(axes, one, len(classes))
         axes.set_title(f"{one.scan}, slice {one.number}", fontsize=9)
@@ -40,5 +41,6 @@ def draw(
         title = f"{name}: decoder level {level}\nvalues {low:.3f} to {high:.3f}"
         column[0].set_title(title, fontsize=9)
         bar = picture.colorbar(overlay, ax=list(column), location="bottom", shrink=0.8)
+        bar.solids.set_alpha(1)
         bar.ax.tick_params(labelsize=8)
     return pictures.png(picture, dpi=110)

@@ -10,7 +10,7 @@ from competition.net.networks import build
 
 TINY = (
     "geometry.height=32", "geometry.width=32", 'geometry.fit="pad"',
-    "model.widths=[4, 8, 8]",
+    "model.widths=[4, 8, 8, 8]",
 )  # fmt: skip
 
 
