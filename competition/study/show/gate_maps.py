@@ -20,7 +20,7 @@ def draw(
     `maps` has for each gate its map of each slice (N, H, W), coarsest level first. A
     level's colours reach from its lowest to its highest value, which its title says.
     """
-    from matplotlib import figure
+    from matplotlib import cm, colors, figure
 
     columns = 1 + len(maps)
     picture = figure.Figure((3 * columns, 2.9 * len(shown)), layout="constrained")
@@ -34,13 +34,15 @@ def draw(
         for axes, one, plane in zip(column, shown, values, strict=True):
             axes.axis("off")
             axes.imshow(one.grey, "gray", vmin=0, vmax=1, aspect=one.aspect)
-            overlay = axes.imshow(
+            axes.imshow(
                 plane, _COLOURS, vmin=low, vmax=high, alpha=_OPACITY, aspect=one.aspect
             )
         level = name.removeprefix("gate")
         title = f"{name}: decoder level {level}\nvalues {low:.3f} to {high:.3f}"
         column[0].set_title(title, fontsize=9)
-        bar = picture.colorbar(overlay, ax=list(column), location="bottom", shrink=0.8)
-        bar.solids.set_alpha(1)
+        # The bar has the colours as they are, without the slice that shines through.
+        scale = colors.Normalize(low, high)
+        colours = cm.ScalarMappable(scale, _COLOURS)
+        bar = picture.colorbar(colours, ax=list(column), location="bottom", shrink=0.8)
         bar.ax.tick_params(labelsize=8)
     return pictures.png(picture, dpi=110)
