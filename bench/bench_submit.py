@@ -101,7 +101,7 @@ def per_scan(run: runs.Run, data: pathlib.Path, out: pathlib.Path) -> float:
     add = partial.PartialSubmission.add
 
     def timed(
-        self: partial.PartialSubmission, scan: str, rows: partial.Encoded
+        self: partial.PartialSubmission, scan: str, rows: partial.EncodedMasks
     ) -> None:
         add(self, scan, rows)
         finished.append(time.perf_counter())

@@ -1,22 +1,34 @@
 """Step 5: the test folder becomes submission.csv, scan by scan, all folds averaged.
 
-It is made for a single blind run: what the data or the machine do to it costs the masks
-of a slice or a scan, is told in submit.log, and a valid file comes out in time.
+The step is made for a single blind run: damaged data or a failing machine costs the
+masks of a slice or a scan and is told in submit.log, and a valid file is written in
+time.
 """
 
+import contextlib
 import errno
 import os
 import pathlib
 import time
 from typing import Any
 
-from competition.core import console, files, rules
+from rich import progress
+
+from competition.core import blending, console, files, rules
 from competition.core.data import mask_csv
 from competition.core.experiment import runs
 from competition.machine import deadline
-from competition.submit import event_log, partial, test_folder
+from competition.submit import (
+    event_log,
+    members,
+    partial,
+    prefetch,
+    stages,
+    test_folder,
+    time_budget,
+)
 
-# Of the budget, for what comes after the last scan.
+# The part of the budget that is kept for the work after the last scan.
 RESERVE = 0.02
 
 
@@ -28,55 +40,102 @@ def run(
     budget: str | None = None,
     clock: deadline.Clock = time.monotonic,
 ) -> dict[str, Any]:
-    """Write the submission of a run for `data`; the same one is not written twice.
+    """Write the submission of a run for `data`, unless the same one lies there already.
 
-    Within the `budget`, such as "8h30m". Where no model can be loaded, or no scan be
-    predicted, the file is written all the same, with empty masks, before the error.
+    `budget` limits the time, such as "8h30m". Where no model can be loaded, or no scan
+    can be predicted, the file is written with empty masks before the error is raised.
     """
     seconds = deadline.parse(budget) * (1 - RESERVE) if budget else None
-    end = deadline.Deadline(seconds, clock) if seconds is not None else None
+    limit = deadline.Deadline(seconds, clock) if seconds is not None else None
     out = out or run.files.submission
-    if not data.is_dir():
-        raise ValueError(f"{data}: no such folder. Check --data.")
-    _check_out(out)
+    _check_paths(data, out)
     folds = _folds(run)
-    test = test_folder.look(data, run.classes)
+    class_rules = rules.read(run.files.decision, run.classes)
+    test = test_folder.find(data, run.classes)
     key = _key(run, test, data)
-    # Beside the submission, for a run's folder on Kaggle cannot be written.
-    log = out.with_name("submit.log")
-    done = event_log.summary(log)
-    if done.get("key") == key and done.get("complete"):
-        if out.is_file() and done.get("digest") == _digest(out):
-            return done
-    kept = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
-    said = event_log.EventLog(log, go_on=bool(kept.done))
-    said.warn_all(test.faults)
-    if not test.wanted:
+    # Beside the submission, for on Kaggle the folder of the run cannot be written.
+    log_path = out.with_name("submit.log")
+    if summary := _earlier_summary(log_path, key, out):
+        return summary
+    part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
+    log = event_log.EventLog(log_path, resume=bool(part.scans))
+    log.warn_all(test.faults)
+    if not test.rows:
         console.note(f"{data} has no test: the submission is its header alone.")
-    fault = _predict(run, data, test=test, kept=kept, said=said, end=end)
-    rows = _fill(test.wanted, kept)
-    _write(out, rows, kept)
+    failure = None
+    if test.scans.keys() - part.scans.keys():
+        try:
+            loaded = members.LoadedMembers(run, class_rules, log)
+        except ValueError as error:
+            failure = str(error)
+        else:
+            _predict_scans(loaded, data, test=test, part=part, log=log, limit=limit)
+            if not part.scans:
+                failure = "no scan could be predicted; see submit.log."
+    _write(out, test, part)
     summary = {
         "submission": str(out),
-        "rows": len(rows),
+        "rows": len(test.rows),
         "scans": len(test.scans),
         "folds": folds,
-        "events": dict(said.counts),
-        "complete": kept.done.keys() >= test.scans.keys(),
+        "events": dict(log.counts),
+        "complete": part.scans.keys() >= test.scans.keys(),
         "key": key,
         "digest": _digest(out),
     }
     if summary["complete"]:
-        kept.remove()
-    said.end(summary)
-    if fault:
-        which = "masks of this call" if kept.done else "masks"
-        raise ValueError(f"{out} is written, but its {which} are empty: {fault}")
+        part.remove()
+    log.finish(summary)
+    if failure:
+        masks = "masks of this call" if part.scans else "masks"
+        raise ValueError(f"{out} is written, but its {masks} are empty: {failure}")
     return summary
 
 
-def _check_out(out: pathlib.Path) -> None:
-    """Refuse a file that cannot be written, before hours of work, not after them."""
+def _predict_scans(
+    loaded: members.LoadedMembers,
+    data: pathlib.Path,
+    *,
+    test: test_folder.TestFolder,
+    part: partial.PartialSubmission,
+    log: event_log.EventLog,
+    limit: deadline.Deadline | None,
+) -> None:
+    """Read, predict, decide and encode scan after scan; the stages overlap."""
+    todo = {k: v for k, v in test.scans.items() if k not in part.scans}
+    budget = time_budget.TimeBudget(
+        loaded.all_models,
+        limit,
+        slices=sum(map(len, todo.values())),
+        warn=lambda text: log.warn("effort lowered", text),
+    )
+    scans = prefetch.prefetch(stages.read(data, todo.values(), log))
+    predicted = prefetch.prefetch(stages.predict(scans, loaded, budget, log))
+    with contextlib.closing(predicted):
+        for scan, prediction in progress.track(
+            predicted, "submit", total=len(todo), console=console.ERR
+        ):
+            encoded: partial.EncodedMasks = {}
+            # A scan of which nothing can be read is finished, with empty masks.
+            if scan.volume is not None:
+                if prediction is None:
+                    continue
+                try:
+                    bits = blending.decide(*prediction)
+                    encoded = stages.encode(bits, scan, loaded.classes)
+                except Exception as error:
+                    log.warn("unexpected", f"{scan.name} stays empty: {error!r}")
+                    continue
+            try:
+                part.add(scan.name, encoded)
+            except OSError as error:
+                log.warn("part not kept", f"{scan.name}: {error}")
+
+
+def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
+    """Refuse paths that cannot be read or written before hours of work, not after."""
+    if not data.is_dir():
+        raise ValueError(f"{data}: no such folder. Check --data.")
     if out.is_dir():
         raise ValueError(
             f"{out}: expected the path of a file, received a folder. Give one in it "
@@ -88,86 +147,67 @@ def _check_out(out: pathlib.Path) -> None:
 
 
 def _folds(run: runs.Run) -> list[int]:
-    """The folds of which any network is there."""
-    folds = {
-        fold
-        for source in runs.sources(run)
-        for fold in source.config.folds
-        if source.files.weights(fold).is_file()
-    }
+    """Return the folds of which any run has weights; [] if only the rules are there."""
+    folds = {fold for _, fold in _networks(run)}
     if not folds and not run.files.decision.is_file():
         runs.trained(run)
-    # Before hours of work, not after them.
-    rules.read(run.files.decision, run.classes)
     return sorted(folds)
 
 
-def _predict(
-    run: runs.Run,
-    data: pathlib.Path,
-    *,
-    test: test_folder.TestFolder,
-    kept: partial.PartialSubmission,
-    said: event_log.EventLog,
-    end: deadline.Deadline | None,
-) -> str | None:
-    """Predict the scans that are not done yet; say why none could be."""
-    todo = {k: v for k, v in test.scans.items() if k not in kept.done}
-    if not todo:
-        return None
-    from competition.submit import members, stages
-
-    try:
-        team = members.LoadedMembers(
-            run, rules.read(run.files.decision, run.classes), said
-        )
-    except ValueError as error:
-        return str(error)
-    stages.ScanStages(data, team, run.classes, kept, said).run(todo, end)
-    # Those of a killed run as well: the file has their masks.
-    return None if kept.done else "no scan could be predicted; see submit.log."
-
-
-def _fill(
-    wanted: list[test_folder.RowKey], kept: partial.PartialSubmission
-) -> list[mask_csv.Row]:
-    """The rows in the wanted order; what has no prediction stays empty."""
-    encoded = {pair: text for part in kept.done.values() for pair, text in part.items()}
+def _networks(run: runs.Run) -> list[tuple[runs.Run, int]]:
+    """Return the runs and folds that have weights."""
     return [
-        mask_csv.Row(line, id, name, encoded.get((id, name), ""))
-        for line, (id, name) in enumerate(wanted, start=2)
+        (source, fold)
+        for source in runs.sources(run)
+        for fold in source.config.folds
+        if source.files.weights(fold).is_file()
     ]
 
 
-def _write(
-    out: pathlib.Path, rows: list[mask_csv.Row], kept: partial.PartialSubmission
-) -> None:
-    try:
-        mask_csv.write(out, rows)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        # A full disk has room for one of the two, and all parts are in memory.
-        kept.remove()
-        mask_csv.write(out, rows)
+def _key(run: runs.Run, test: test_folder.TestFolder, data: pathlib.Path) -> str:
+    """Return a digest of everything that the submission depends on."""
+    weights = [
+        (source.name, fold, runs.digest(source, fold))
+        for source, fold in _networks(run)
+    ]
+    inputs = (
+        weights,
+        run.files.decision.read_bytes(),
+        test.rows,
+        test_folder.state(data, test),
+    )
+    return files.digest(repr(inputs))
+
+
+def _earlier_summary(
+    log: pathlib.Path, key: str, out: pathlib.Path
+) -> dict[str, Any] | None:
+    """Return the summary if the same submission lies there, complete and unchanged."""
+    summary = event_log.read_summary(log)
+    if summary.get("key") != key or not summary.get("complete"):
+        return None
+    unchanged = out.is_file() and summary.get("digest") == _digest(out)
+    return summary if unchanged else None
 
 
 def _digest(out: pathlib.Path) -> str:
     return files.file_digest(out)[:16]
 
 
-def _key(run: runs.Run, test: test_folder.TestFolder, data: pathlib.Path) -> str:
-    """A digest of all that the submission depends on."""
-    weights = [
-        (source.name, fold, runs.digest(source, fold))
-        for source in runs.sources(run)
-        for fold in source.config.folds
-        if source.files.weights(fold).is_file()
+def _write(
+    out: pathlib.Path, test: test_folder.TestFolder, part: partial.PartialSubmission
+) -> None:
+    """Write the rows in the order of the sample, empty where nothing was predicted."""
+    masks = {row: rle for scan in part.scans.values() for row, rle in scan.items()}
+    rows = [
+        mask_csv.Row(line, id, name, masks.get((id, name), ""))
+        for line, (id, name) in enumerate(test.rows, start=2)
     ]
-    made = (
-        weights,
-        run.files.decision.read_bytes(),
-        test.wanted,
-        test_folder.state(data, test),
-    )
-    return files.digest(repr(made))
+    try:
+        mask_csv.write(out, rows)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A full disk has room for one of the two files, and all masks are in memory.
+        part.remove()
+        mask_csv.write(out, rows)

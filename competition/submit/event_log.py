@@ -1,10 +1,11 @@
-"""What happened during a blind run: each event a warning, a line and a count."""
+"""The events of a blind run: each is a warning, a line of submit.log and a count."""
 
 import collections
+import contextlib
 import json
 import pathlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from competition.core import console, problems
@@ -13,27 +14,28 @@ _WARNING = "warning: "
 
 
 class EventLog:
-    """Writes events to `path` as they happen, the summary as the last line.
+    """Writes events to `path` as they happen, and a summary as the last line.
 
-    It goes on in the file of a killed run where it is told so: what that one met
-    counts, and is not told again.
+    With `resume` it continues the file of a killed run: the events in it count and are
+    not repeated.
     """
 
-    def __init__(self, path: pathlib.Path, *, go_on: bool = False) -> None:
+    def __init__(self, path: pathlib.Path, *, resume: bool = False) -> None:
         self.path = path
         self.counts: collections.Counter[str] = collections.Counter()
+        # The stages, which are threads, write to one file.
         self._lock = threading.Lock()
-        self._told: set[str] = set()
-        if go_on:
+        self._lines: set[str] = set()
+        if resume:
             self._read()
         else:
             path.unlink(missing_ok=True)
 
     def warn(self, kind: str, text: str) -> None:
-        """Count an event; the console shows the first of each kind only."""
+        """Count an event; the console shows only the first events of each kind."""
         line = f"{_WARNING}{kind}: {' '.join(text.split())}"
         with self._lock:
-            if line in self._told:
+            if line in self._lines:
                 return
             self.counts[kind] += 1
             if self.counts[kind] <= problems.SHOWN:
@@ -41,11 +43,19 @@ class EventLog:
             self._write(line)
 
     def warn_all(self, faults: Iterable[problems.Problem]) -> None:
-        """Count what is wrong with the data."""
+        """Count the problems of the data as events."""
         for fault in faults:
             self.warn(fault.kind, fault.text)
 
-    def end(self, summary: dict[str, Any]) -> None:
+    @contextlib.contextmanager
+    def catching(self, consequence: str) -> Iterator[None]:
+        """Turn any error within into an event, with its consequence."""
+        try:
+            yield
+        except Exception as error:
+            self.warn("unexpected", f"{consequence}: {error!r}")
+
+    def finish(self, summary: dict[str, Any]) -> None:
         """Write the counts and, in one line of JSON, the summary."""
         for kind, count in sorted(self.counts.items()):
             console.note(f"{count} x {kind}")
@@ -57,8 +67,8 @@ class EventLog:
             lines = self.path.read_text("utf-8").splitlines()
         except (OSError, ValueError):
             return
-        self._told = {line for line in lines if line.startswith(_WARNING)}
-        kinds = (line.removeprefix(_WARNING).partition(": ")[0] for line in self._told)
+        self._lines = {line for line in lines if line.startswith(_WARNING)}
+        kinds = (line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines)
         self.counts.update(kinds)
 
     def _write(self, line: str) -> None:
@@ -71,11 +81,11 @@ class EventLog:
             console.warn(f"{self.path}: {error}")
 
 
-def summary(path: pathlib.Path) -> dict[str, Any]:
-    """The summary that a journal ends with; {} where it has none."""
+def read_summary(path: pathlib.Path) -> dict[str, Any]:
+    """Return the summary at the end of a log; {} where there is none."""
     try:
         *_, last = path.read_text("utf-8").splitlines()
-        found = json.loads(last)
+        summary = json.loads(last)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return summary if isinstance(summary, dict) else {}

@@ -1,102 +1,140 @@
-"""All networks that a submission is made with, and as many of them as time allows."""
+"""The loaded networks of all runs that a submission is made with."""
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from competition.core import blending, rules
 from competition.core.data import intensities
 from competition.core.experiment import runs
-from competition.net.inference import scan_predictor, trained_network, views
-from competition.submit import effort, event_log
+from competition.submit import event_log, time_budget
 
-Loaded = dict[str, dict[int, keras.Model]]
+if TYPE_CHECKING:
+    import keras
+
+    Networks = dict[str, dict[int, keras.Model]]
+
+ScanPrediction = tuple[blending.MemberPredictions, list[rules.Rule]]
 
 
 class LoadedMembers:
     """The networks of a run's members and gates; those that do not load are left out.
 
-    Where no member has any, it is an error.
+    `all_models` are the models that loaded. Where no member has any, it is an error.
     """
 
     def __init__(
-        self, run: runs.Run, decided: Sequence[rules.Rule], said: event_log.EventLog
+        self,
+        run: runs.Run,
+        class_rules: Sequence[rules.Rule],
+        log: event_log.EventLog,
     ) -> None:
-        self.decided = list(decided)
-        self.members = [each.name for each in runs.members(run)]
-        self.journal = said
-        self.sources = {each.name: each for each in runs.sources(run)}
-        self._loaded = _load(run, said)
-        gates = [each.name for each in runs.gates(run)]
-        members = [name for name in self.members if self._loaded.get(name)]
+        from competition.net.inference import views
+
+        self.classes = run.classes
+        self.class_rules = class_rules
+        self.members = [member.name for member in runs.members(run)]
+        self.log = log
+        self.sources = {source.name: source for source in runs.sources(run)}
+        self._networks = _load(run, log)
+        members = [name for name in self.members if name in self._networks]
         if not members:
             raise ValueError(
                 f"{run.files.root}: no weights of any fold can be loaded; the warnings "
                 "say why. Train again or copy the run anew."
             )
-        strongest = effort.by_strength(self.members, decided)
-        self.full = effort.Effort(
-            members=tuple(name for name in strongest if name in members),
-            gates=tuple(name for name in gates if self._loaded.get(name)),
-            folds={name: tuple(each) for name, each in self._loaded.items()},
+        ranked = by_weight(self.members, class_rules)
+        gates = [gate.name for gate in runs.gates(run)]
+        self.all_models = time_budget.ModelSubset(
+            members=tuple(name for name in ranked if name in members),
+            gates=tuple(name for name in gates if name in self._networks),
+            folds={name: tuple(folds) for name, folds in self._networks.items()},
             views={
-                name: len(views.combinations(each.config.submit))
-                for name, each in self.sources.items()
+                name: len(views.combinations(source.config.submit))
+                for name, source in self.sources.items()
             },
         )
-        self._effort: effort.Effort | None = None
+        self._models: time_budget.ModelSubset | None = None
 
-    def look(
-        self, volume: np.ndarray, wanted: effort.Effort
-    ) -> tuple[blending.MemberPredictions, list[rules.Rule]]:
-        """What the networks say about a scan (D, H, W), and the rules that go with it.
-
-        As many networks as the `wanted` effort are asked.
-        """
-        self._use(wanted)
-        seen = self._predictor.predict(volume, _windows(volume))
-        kept = [name for name in self.members if name in wanted.members]
+    def predict(
+        self, volume: np.ndarray, models: time_budget.ModelSubset
+    ) -> ScanPrediction:
+        """Return the predictions of `models` for a scan (D, H, W), and their rules."""
+        self._use(models)
+        predictions = self._predictor.predict(volume, _windows(volume))
+        members = [name for name in self.members if name in models.members]
         return (
             blending.combine(
-                tuple(seen[name] for name in kept),
-                tuple(seen[name] for name in wanted.gates),
+                [predictions[name] for name in members],
+                [predictions[name] for name in models.gates],
             ),
-            effort.rules_of(self.decided, self.members, kept),
+            rules_for(self.class_rules, self.members, members),
         )
 
-    def measure(self, shape: tuple[int, ...], wanted: effort.Effort) -> float:
-        """Compile on an empty batch, and return the seconds that a slice then takes."""
-        self._use(wanted)
+    def measure(self, shape: tuple[int, ...], models: time_budget.ModelSubset) -> float:
+        """Compile for slices of a shape (H, W), and return the seconds of a slice."""
+        self._use(models)
         empty = np.zeros((self._predictor.typical_slices(), *shape), np.uint16)
         self._predictor.predict(empty, _windows(empty))
         began = time.monotonic()
         self._predictor.predict(empty, _windows(empty))
         return (time.monotonic() - began) / len(empty)
 
-    def _use(self, wanted: effort.Effort) -> None:
-        if wanted == self._effort:
+    def _use(self, models: time_budget.ModelSubset) -> None:
+        if models == self._models:
             return
+        from competition.net.inference import scan_predictor
+
         members = [
             scan_predictor.Member(
                 name,
                 self.sources[name].config,
-                tuple(self._loaded[name][fold] for fold in wanted.folds[name]),
+                tuple(self._networks[name][fold] for fold in models.folds[name]),
             )
-            for name in wanted.runs
+            for name in models.runs
         ]
         self._predictor = scan_predictor.ScanPredictor(
             members,
-            tta=wanted.tta,
-            warn=lambda text: self.journal.warn("out of memory", text),
+            tta=models.tta,
+            warn=lambda text: self.log.warn("out of memory", text),
         )
-        self._effort = wanted
+        self._models = models
 
 
-def _load(run: runs.Run, said: event_log.EventLog) -> Loaded:
-    """Load the networks of all folds; a run without any is left out."""
-    loaded: Loaded = {}
+def by_weight(
+    members: Sequence[str], class_rules: Sequence[rules.Rule]
+) -> tuple[str, ...]:
+    """Return the members by their weight over all classes, the heaviest first."""
+    shares = [rules.shares(rule.weights, len(members)) for rule in class_rules]
+    totals = dict(zip(members, map(sum, zip(*shares, strict=True)), strict=True))
+    return tuple(sorted(members, key=lambda name: -totals[name]))
+
+
+def rules_for(
+    class_rules: Sequence[rules.Rule], members: Sequence[str], subset: Sequence[str]
+) -> list[rules.Rule]:
+    """Return the rules where only a subset of `members` predicts, in their order.
+
+    Where all of the subset weigh nothing for a class, they weigh the same.
+    """
+    indices = [index for index, name in enumerate(members) if name in subset]
+    changed = []
+    for rule in class_rules:
+        weights = tuple(rule.weights[index] for index in indices if rule.weights)
+        changed.append(
+            dataclasses.replace(rule, weights=weights if any(weights) else ())
+        )
+    return changed
+
+
+def _load(run: runs.Run, log: event_log.EventLog) -> "Networks":
+    """Load the networks of all folds, by run and fold; a run without any is absent."""
+    from competition.net.inference import trained_network
+
+    loaded: Networks = {}
     for source in runs.sources(run):
         networks = {}
         for fold in source.config.folds:
@@ -104,17 +142,18 @@ def _load(run: runs.Run, said: event_log.EventLog) -> Loaded:
                 networks[fold] = trained_network.load(
                     source.files.weights(fold), source.config, len(run.classes)
                 )
+            # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
-                said.warn("model left out", f"{source.name}, fold {fold}: {error}")
+                log.warn("model left out", f"{source.name}, fold {fold}: {error}")
         if networks:
             loaded[source.name] = networks
     return loaded
 
 
 def _windows(volume: np.ndarray) -> Mapping[str, np.ndarray]:
-    """The (low, high) of each slice (D, 2), as `prepare` takes them."""
-    each, whole = intensities.ranges(volume)
+    """Return the (low, high) of each slice (D, 2), computed as `prepare` does."""
+    by_slice, whole = intensities.ranges(volume)
     return {
-        "slice": np.array(each, np.float32),
+        "slice": np.array(by_slice, np.float32),
         "scan": np.array([whole] * len(volume), np.float32),
     }

@@ -1,33 +1,38 @@
-"""The part file: the masks of each finished scan, so that a killed run goes on."""
+"""The part file: the masks of each finished scan, so that a killed run can resume."""
 
 import json
 import os
 import pathlib
 
-Encoded = dict[tuple[str, str], str]
+# The RLE of each mask by (id, class).
+EncodedMasks = dict[tuple[str, str], str]
 
 
 class PartialSubmission:
-    """The scans that are done, by name; what another `key` made is thrown away."""
+    """The masks of the finished scans, by scan; those of another `key` are discarded.
+
+    The file has one line of JSON for the key and one for each scan.
+    """
 
     def __init__(self, path: pathlib.Path, key: str) -> None:
         self.path = path
         self.key = key
-        self.done: dict[str, Encoded] = {}
+        self.scans: dict[str, EncodedMasks] = {}
         self._end = self._read()
 
-    def add(self, scan: str, rows: Encoded) -> None:
-        """Keep the masks of a scan by (id, class); empty ones need not be kept.
+    def add(self, scan: str, masks: EncodedMasks) -> None:
+        """Store the masks of a scan by (id, class); empty masks are left out.
 
-        On a full disk it raises, and the scan counts as done all the same.
+        On a full disk it raises an OSError, and the scan counts as finished all the
+        same.
         """
-        self.done[scan] = {pair: rle for pair, rle in rows.items() if rle}
-        line = json.dumps([scan, [[*pair, rle] for pair, rle in rows.items() if rle]])
-        head = b"" if self._end else json.dumps(self.key).encode() + b"\n"
-        data = head + line.encode() + b"\n"
+        self.scans[scan] = {row: rle for row, rle in masks.items() if rle}
+        stored = [scan, [[*row, rle] for row, rle in self.scans[scan].items()]]
+        head = b"" if self._end else self._head()
+        data = head + json.dumps(stored).encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("r+b" if self._end else "wb") as file:
-            # Over what a killed or failed write left.
+            # Overwrite the half line that a killed or failed write left.
             file.seek(self._end)
             file.truncate()
             file.write(data)
@@ -36,17 +41,20 @@ class PartialSubmission:
         self._end += len(data)
 
     def remove(self) -> None:
-        """Remove the file; what is done stays known here."""
+        """Remove the file; `scans` stays."""
         self.path.unlink(missing_ok=True)
         self._end = 0
 
+    def _head(self) -> bytes:
+        return json.dumps(self.key).encode() + b"\n"
+
     def _read(self) -> int:
-        """Read what is whole, and return where it ends."""
+        """Read the whole lines, and return the position where they end."""
         if not self.path.is_file():
             return 0
         end = 0
         with self.path.open("rb") as file:
-            if file.readline() != json.dumps(self.key).encode() + b"\n":
+            if file.readline() != self._head():
                 return 0
             end = file.tell()
             for line in file:
@@ -57,6 +65,6 @@ class PartialSubmission:
                     masks = {(id, name): rle for id, name, rle in rows}
                 except (ValueError, TypeError):
                     break
-                self.done[scan] = masks
+                self.scans[scan] = masks
                 end += len(line)
         return end

@@ -1,4 +1,4 @@
-"""The test folder as it comes: what is asked for, what is there, what can be read.
+"""The test folder in any state: the rows to write, and the slices that can be read.
 
 Nothing here is an error: a slice that cannot be read costs its own mask at most.
 """
@@ -19,7 +19,7 @@ Faults = list[problems.Problem]
 class TestFolder:
     """The (id, class) of every row to write, and the slices of the scans to predict."""
 
-    wanted: list[RowKey]
+    rows: list[RowKey]
     scans: dict[str, list[images.Image]]
     faults: Faults
 
@@ -28,7 +28,8 @@ class TestFolder:
 class TestScan:
     """One scan as read: uint16 (D, H, W), None where no slice could be read.
 
-    `sizes` are those of the masks to write: None where the mask has to stay empty.
+    `sizes` holds the (height, width) of each mask to write; a mask whose size is None
+    stays empty.
     """
 
     images: list[images.Image]
@@ -38,76 +39,81 @@ class TestScan:
 
     @property
     def name(self) -> str:
-        """Such as case16_day0."""
+        """The name of the scan, such as case16_day0."""
         return self.images[0].scan
 
 
-def look(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
-    """List what the sample asks for and what the test folder holds.
+def unread(slices: list[images.Image], faults: Faults) -> TestScan:
+    """Return a scan of which nothing could be read, so that its masks stay empty."""
+    return TestScan(slices, None, [None] * len(slices), faults)
 
-    Without a sample, or with an empty one beside images, it is each class of each.
+
+def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
+    """List the rows of the sample submission and the scans of the test folder.
+
+    Without a sample, or with an empty one beside images, every slice gets a row for
+    each class.
     """
     try:
-        found, faults = images.look(data, "test")
+        slices, faults = images.look(data, "test")
     except OSError as error:
-        found, faults = [], [problems.Problem("unreadable folder", str(error))]
-    wanted, more = _sample(data / "sample_submission.csv")
-    if not wanted:
-        wanted = [(image.id, name) for image in found for name in classes]
-    faults += [*more, *_differences(wanted, found, classes)]
-    ids = {id for id, _ in wanted}
+        slices, faults = [], [problems.Problem("unreadable folder", str(error))]
+    rows, sample_faults = _sample(data / "sample_submission.csv")
+    if not rows:
+        rows = [(image.id, name) for image in slices for name in classes]
+    faults += [*sample_faults, *_differences(rows, slices, classes)]
+    ids = {id for id, _ in rows}
     scans: dict[str, list[images.Image]] = {}
-    for image in found:
+    for image in slices:
         scans.setdefault(image.scan, []).append(image)
-    # A scan stays whole: its slices are each other's neighbours.
+    # A scan stays whole, for its slices are each other's neighbours.
     asked = {k: v for k, v in scans.items() if any(image.id in ids for image in v)}
-    return TestFolder(wanted, asked, faults)
+    return TestFolder(rows, asked, faults)
 
 
 def _sample(path: pathlib.Path) -> tuple[list[RowKey], Faults]:
-    """The pairs of the sample's rows, in their order, whatever else is in them."""
+    """Return the (id, class) of the sample's rows, in their order and each once."""
     if not path.is_file():
         return [], []
     try:
         (_, names), *table = mask_csv.lines(path)
-        place = names.index("id"), names.index("class")
+        columns = names.index("id"), names.index("class")
     except (ValueError, OSError) as error:
         text = f"{path} cannot be read ({error}); every slice gets its rows."
         return [], [problems.Problem("sample", text)]
-    rows = [fields for _, fields in table if len(fields) > max(place)]
+    rows = [fields for _, fields in table if len(fields) > max(columns)]
     faults = []
     if len(rows) < len(table):
         text = f"{path}: {len(table) - len(rows)} rows without id or class, left out."
         faults.append(problems.Problem("sample", text))
-    pairs = [(fields[place[0]], fields[place[1]]) for fields in rows]
+    pairs = [(fields[columns[0]], fields[columns[1]]) for fields in rows]
     return list(dict.fromkeys(pairs)), faults
 
 
 def _differences(
-    wanted: list[RowKey], found: list[images.Image], classes: tuple[str, ...]
+    rows: list[RowKey], slices: list[images.Image], classes: tuple[str, ...]
 ) -> Faults:
-    """Rows without an image or of another class, and images without a row."""
-    there, ids = {image.id for image in found}, {id for id, _ in wanted}
-    unknown = sorted({name for _, name in wanted} - set(classes))
+    """List rows without an image or of an unknown class, and images without a row."""
+    slice_ids, row_ids = {image.id for image in slices}, {id for id, _ in rows}
     faults = [
         problems.Problem("unknown class", f"no model knows the class {name!r}; its "
                          "rows stay empty.")
-        for name in unknown
+        for name in sorted({name for _, name in rows} - set(classes))
     ]  # fmt: skip
-    for kind, odd, what in (
-        ("id without image", ids - there, "ids of the sample have no image; they stay "
-         "empty."),
-        ("image without id", there - ids, "test slices have no row in the sample; they "
-         "are ignored."),
+    for kind, ids, text in (
+        ("id without image", row_ids - slice_ids, "ids of the sample have no image; "
+         "they stay empty."),
+        ("image without id", slice_ids - row_ids, "test slices have no row in the "
+         "sample; they are ignored."),
     ):  # fmt: skip
-        if odd:
-            text = f"{len(odd)} {what} The first: {min(odd)}."
+        if ids:
+            text = f"{len(ids)} {text} The first: {min(ids)}."
             faults.append(problems.Problem(kind, text))
     return faults
 
 
 def state(data: pathlib.Path, test: TestFolder) -> tuple[str, list[tuple[int, int]]]:
-    """Where the slices lie, and each file's size and time; (0, 0) without a file."""
+    """Return the folder, and the size and time of each slice; (0, 0) without a file."""
     states = []
     for image in (image for scan in test.scans.values() for image in scan):
         try:
@@ -118,40 +124,42 @@ def state(data: pathlib.Path, test: TestFolder) -> tuple[str, list[tuple[int, in
     return str(data.resolve()), states
 
 
-def read(data: pathlib.Path, found: list[images.Image]) -> TestScan:
-    """Read the slices of one scan; one that cannot be read looks like its neighbour.
+def read(data: pathlib.Path, slices: list[images.Image]) -> TestScan:
+    """Read the slices of one scan; an unreadable slice takes its neighbour's pixels.
 
-    A slice of another size than most is cut or padded to theirs.
+    A slice whose size is not that of most slices is cropped or padded to it.
     """
     pixels: dict[int, np.ndarray] = {}
     faults = []
-    for index, image in enumerate(found):
+    for index, image in enumerate(slices):
         try:
             pixels[index] = images.read(data / image.path, image.shape)
         except (ValueError, OSError) as error:
             faults.append(problems.Problem("unreadable slice", str(error), image.scan))
     shapes = [plane.shape for plane in pixels.values()]
     if not shapes:
-        text = f"{found[0].scan}: no slice can be read; its masks stay empty."
-        faults.append(problems.Problem("unreadable scan", text, found[0].scan))
-        return TestScan(found, None, [None] * len(found), faults)
+        scan = slices[0].scan
+        text = f"{scan}: no slice can be read; its masks stay empty."
+        return unread(
+            slices, [*faults, problems.Problem("unreadable scan", text, scan)]
+        )
     common = max(shapes, key=shapes.count)
-    volume = np.empty((len(found), *common), np.uint16)
+    volume = np.empty((len(slices), *common), np.uint16)
     sizes: list[tuple[int, int] | None] = []
-    for index, image in enumerate(found):
+    for index, image in enumerate(slices):
         _, nearest = min((abs(other - index), other) for other in pixels)
         geometry.place(pixels[nearest], volume[index])
         size = _size(data / image.path, image, is_read=nearest == index)
         if nearest == index and size != common:
             text = f"{data / image.path}: {size} pixels (H, W) in a scan of {common}."
             faults.append(problems.Problem("odd slice", text, image.scan))
-        # What of an unreadable slice is known is its neighbour's mask, in its size.
+        # An unreadable slice gets its neighbour's mask, which fits the common size.
         sizes.append(size if nearest == index or size == common else None)
-    return TestScan(found, volume, sizes, faults)
+    return TestScan(slices, volume, sizes, faults)
 
 
 def _size(path: pathlib.Path, image: images.Image, *, is_read: bool) -> tuple[int, int]:
-    """The (height, width) that the slice's mask must have."""
+    """Return the (height, width) that the slice's mask must have."""
     try:
         return image.shape if is_read else images.shape(path)
     except (ValueError, OSError):

@@ -12,7 +12,7 @@ import sys
 import time
 
 from competition import pipeline
-from competition.submit import members  # noqa: F401  loaded before a fork
+from competition.net.inference import scan_predictor  # noqa: F401  loaded before a fork
 
 
 def main(run: str, data: str, out: str, kills: str) -> None:

@@ -5,44 +5,44 @@ from competition.submit import event_log
 
 
 def test_every_event_is_a_line_and_the_last_are_counts_and_summary(tmp_path, capsys):
-    said = event_log.EventLog(tmp_path / "submit.log")
-    said.warn("odd slice", "slice 1\nis odd")
-    said.warn_all([problems.Problem("odd slice", "slice 2 is odd")])
-    said.end({"rows": 3})
-    assert said.path.read_text("utf-8").splitlines() == [
+    log = event_log.EventLog(tmp_path / "submit.log")
+    log.warn("odd slice", "slice 1\nis odd")
+    log.warn_all([problems.Problem("odd slice", "slice 2 is odd")])
+    log.finish({"rows": 3})
+    assert log.path.read_text("utf-8").splitlines() == [
         "warning: odd slice: slice 1 is odd",
         "warning: odd slice: slice 2 is odd",
         "2 x odd slice",
         '{"rows": 3}',
     ]
-    assert event_log.summary(said.path) == {"rows": 3}
+    assert event_log.read_summary(log.path) == {"rows": 3}
     assert "warning: slice 2 is odd" in capsys.readouterr().err
 
 
 def test_the_console_shows_the_first_of_a_kind_and_the_file_all(tmp_path, capsys):
-    said = event_log.EventLog(tmp_path / "submit.log")
+    log = event_log.EventLog(tmp_path / "submit.log")
     for number in range(problems.SHOWN + 5):
-        said.warn("kind", f"number {number}")
+        log.warn("kind", f"number {number}")
     assert capsys.readouterr().err.count("number") == problems.SHOWN
-    assert said.path.read_text("utf-8").count("number") == problems.SHOWN + 5
+    assert log.path.read_text("utf-8").count("number") == problems.SHOWN + 5
 
 
 def test_a_killed_run_goes_on_in_its_file_and_has_no_summary(tmp_path):
     path = tmp_path / "submit.log"
     event_log.EventLog(path).warn("kind", "before")
-    assert event_log.summary(path) == {}
-    said = event_log.EventLog(path, go_on=True)
-    said.warn("kind", "before")
-    said.warn("kind", "after")
+    assert event_log.read_summary(path) == {}
+    log = event_log.EventLog(path, resume=True)
+    log.warn("kind", "before")
+    log.warn("kind", "after")
     assert path.read_text("utf-8").count("warning") == 2
-    assert said.counts == {"kind": 2}
+    assert log.counts == {"kind": 2}
     event_log.EventLog(path)
     assert not path.exists()
 
 
 def test_a_log_that_cannot_be_written_costs_nothing(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    event_log.EventLog(tmp_path / "file" / "submit.log", go_on=True).warn(
+    event_log.EventLog(tmp_path / "file" / "submit.log", resume=True).warn(
         "kind", "text"
     )
     assert "submit.log: " in capsys.readouterr().err

@@ -34,51 +34,51 @@ def start(run, tmp_path, *, weights=()):
 
 
 def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp_path):
-    team = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
-    effort, counts, said = team.full, [], []
-    while effort:
-        seen, decided = team.look(volume, effort)
-        counts.append((len(seen.probability), effort.cost))
-        said.append(blending.decide(seen, decided))
-        effort = effort.lower()
+    loaded = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
+    models, counts, decisions = loaded.all_models, [], []
+    while models:
+        predictions, class_rules = loaded.predict(volume, models)
+        counts.append((len(predictions.probability), models.passes))
+        decisions.append(blending.decide(predictions, class_rules))
+        models = models.smaller()
     assert counts == [(3, 6), (2, 4), (1, 2), (1, 1)]
-    for bits in said[1:3]:
-        np.testing.assert_array_equal(bits, said[0])
+    for bits in decisions[1:3]:
+        np.testing.assert_array_equal(bits, decisions[0])
 
 
 def test_the_weakest_member_goes_first_and_weights_follow(blend, volume, tmp_path):
-    team = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
-    assert team.full.members == ("second", "third", "first")
-    _, decided = team.look(volume, team.full.lower())
-    assert decided[0].weights == (0.5, 0.3), "in the order of the config"
+    loaded = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
+    assert loaded.all_models.members == ("second", "third", "first")
+    _, class_rules = loaded.predict(volume, loaded.all_models.smaller())
+    assert class_rules[0].weights == (0.5, 0.3), "in the order of the config"
 
 
 def test_a_member_without_any_network_is_left_to_the_others(blend, tmp_path):
     for fold in (0, 1):
         runs.members(blend)[1].files.weights(fold).write_bytes(b"none")
     runs.members(blend)[2].files.weights(1).unlink()
-    team = start(blend, tmp_path)
-    assert team.full.members == ("first", "third")
-    assert dict(team.full.folds) == {"first": (0, 1), "third": (0,)}
-    assert team.journal.counts == {"model left out": 3}
+    loaded = start(blend, tmp_path)
+    assert loaded.all_models.members == ("first", "third")
+    assert dict(loaded.all_models.folds) == {"first": (0, 1), "third": (0,)}
+    assert loaded.log.counts == {"model left out": 3}
 
 
 def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
     about = files.read_json(blend.files.config)
     about["config"] |= {"members": ["first", "second"], "gate": ["third"]}
     files.write_json(blend.files.config, about)
-    team = start(runs.read(blend.files), tmp_path)
-    effort = team.full
-    while effort:
-        seen, _ = team.look(volume, effort)
-        assert seen.gate is not None
-        assert effort.runs[-1] == "third"
-        effort = effort.lower()
+    loaded = start(runs.read(blend.files), tmp_path)
+    models = loaded.all_models
+    while models:
+        predictions, _ = loaded.predict(volume, models)
+        assert predictions.gate is not None
+        assert models.runs[-1] == "third"
+        models = models.smaller()
 
 
 def test_the_rate_is_measured_after_compiling(blend, tmp_path):
-    team = start(blend, tmp_path)
-    assert 0 < team.measure((40, 40), team.full) < 5
+    loaded = start(blend, tmp_path)
+    assert 0 < loaded.measure((40, 40), loaded.all_models) < 5
 
 
 def test_without_any_member_it_is_an_error(blend, tmp_path):
@@ -87,3 +87,16 @@ def test_without_any_member_it_is_an_error(blend, tmp_path):
             member.files.weights(fold).unlink()
     with pytest.raises(ValueError, match="no weights of any fold can be loaded"):
         start(blend, tmp_path)
+
+
+def test_members_are_ordered_by_what_they_weigh_over_all_classes():
+    decided = [rules.Rule(weights=(1.0, 3.0)), rules.Rule(weights=(1.0, 1.0))]
+    assert members.by_weight(["a", "b"], decided) == ("b", "a")
+    assert members.by_weight(["a", "b"], [rules.Rule()]) == ("a", "b")
+
+
+def test_the_rules_of_some_members_keep_their_weights():
+    decided = [rules.Rule(weights=(1.0, 3.0, 0.0)), rules.Rule()]
+    changed = members.rules_for(decided, ["a", "b", "c"], ["c", "a"])
+    assert [rule.weights for rule in changed] == [(1.0, 0.0), ()]
+    assert members.rules_for(decided, ["a", "b", "c"], ["c"])[0].weights == ()

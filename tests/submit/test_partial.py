@@ -16,7 +16,7 @@ def test_what_was_added_is_there_again(path):
     partial.PartialSubmission(path, "k").add("case1_day0", ONE)
     again = partial.PartialSubmission(path, "k")
     again.add("case2_day0", {("x", "bowel"): ""})
-    assert partial.PartialSubmission(path, "k").done == {
+    assert partial.PartialSubmission(path, "k").scans == {
         "case1_day0": ONE,
         "case2_day0": {},
     }
@@ -25,29 +25,29 @@ def test_what_was_added_is_there_again(path):
 def test_another_key_begins_anew(path):
     partial.PartialSubmission(path, "k").add("case1_day0", ONE)
     other = partial.PartialSubmission(path, "other")
-    assert other.done == {}
+    assert other.scans == {}
     other.add("case2_day0", {})
-    assert partial.PartialSubmission(path, "other").done == {"case2_day0": {}}
+    assert partial.PartialSubmission(path, "other").scans == {"case2_day0": {}}
 
 
 @pytest.mark.parametrize("cut", [1, 9])
 def test_a_half_written_last_line_is_ignored_and_written_over(path, cut):
-    kept = partial.PartialSubmission(path, "k")
-    kept.add("case1_day0", ONE)
-    kept.add("case2_day0", ONE)
+    part = partial.PartialSubmission(path, "k")
+    part.add("case1_day0", ONE)
+    part.add("case2_day0", ONE)
     path.write_bytes(path.read_bytes()[:-cut])
     broken = partial.PartialSubmission(path, "k")
-    assert list(broken.done) == ["case1_day0"]
+    assert list(broken.scans) == ["case1_day0"]
     broken.add("case2_day0", ONE)
-    assert list(partial.PartialSubmission(path, "k").done) == [
+    assert list(partial.PartialSubmission(path, "k").scans) == [
         "case1_day0",
         "case2_day0",
     ]
 
 
 def test_removed_it_is_gone_and_what_is_done_is_known(path):
-    kept = partial.PartialSubmission(path, "k")
-    kept.add("case1_day0", ONE)
-    kept.remove()
-    assert kept.done == {"case1_day0": ONE}
+    part = partial.PartialSubmission(path, "k")
+    part.add("case1_day0", ONE)
+    part.remove()
+    assert part.scans == {"case1_day0": ONE}
     assert not path.exists()

@@ -39,18 +39,18 @@ def kinds(faults):
     return [fault.kind for fault in faults]
 
 
-def test_without_a_sample_every_class_of_every_slice_is_wanted(folder):
-    test = test_folder.look(folder, CLASSES)
-    assert len(test.wanted) == 6
-    assert test.wanted[1] == ("case1_day0_slice_0001", "stomach")
+def test_without_a_sample_every_class_of_every_slice_has_a_row(folder):
+    test = test_folder.find(folder, CLASSES)
+    assert len(test.rows) == 6
+    assert test.rows[1] == ("case1_day0_slice_0001", "stomach")
     assert list(test.scans) == ["case1_day0"]
     assert not test.faults
 
 
 def test_rows_and_images_that_do_not_match_are_told(folder):
     ask(folder, ("case1_day0_slice_0002", "bowel"), ("case9_day9_slice_0001", "liver"))
-    test = test_folder.look(folder, CLASSES)
-    assert len(test.wanted) == 2
+    test = test_folder.find(folder, CLASSES)
+    assert len(test.rows) == 2
     assert len(test.scans["case1_day0"]) == 3, "its slices are each other's neighbours"
     assert kinds(test.faults) == [
         "unknown class", "id without image", "image without id",
@@ -60,13 +60,13 @@ def test_rows_and_images_that_do_not_match_are_told(folder):
 
 def test_an_id_of_any_form_is_answered(folder):
     ask(folder, ("what is this", "bowel"), ("case1_day0_slice_0001", "bowel"))
-    assert test_folder.look(folder, CLASSES).wanted[0] == ("what is this", "bowel")
+    assert test_folder.find(folder, CLASSES).rows[0] == ("what is this", "bowel")
 
 
 def test_a_sample_that_is_no_table_is_passed_over(folder):
     (folder / "sample_submission.csv").write_bytes(b"\xff\xfe\x00")
-    test = test_folder.look(folder, CLASSES)
-    assert len(test.wanted) == 6
+    test = test_folder.find(folder, CLASSES)
+    assert len(test.rows) == 6
     assert "cannot be read" in test.faults[0].text
 
 
@@ -104,7 +104,7 @@ def test_a_scan_without_any_readable_slice_has_no_volume(folder):
 
 
 def test_the_state_changes_with_a_file_and_bears_its_loss(folder):
-    test = test_folder.look(folder, CLASSES)
+    test = test_folder.find(folder, CLASSES)
     before = test_folder.state(folder, test)
     (folder / test.scans["case1_day0"][1].path).unlink()
     after = test_folder.state(folder, test)

@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from competition.submit import ahead
+from competition.submit import prefetch
 
 
 def test_items_come_in_order():
-    assert list(ahead.ahead(iter(range(20)))) == list(range(20))
-    assert list(ahead.ahead([])) == []
+    assert list(prefetch.prefetch(number for number in range(20))) == list(range(20))
+    assert list(prefetch.prefetch(number for number in ())) == []
 
 
 def test_the_next_item_is_made_meanwhile_and_not_many_more():
@@ -22,7 +22,7 @@ def test_the_next_item_is_made_meanwhile_and_not_many_more():
                 second.set()
             yield number
 
-    stage = ahead.ahead(numbers())
+    stage = prefetch.prefetch(numbers())
     assert next(stage) == 0
     assert second.wait(10), "the second is made while the first is used"
     assert len(made) <= 3
@@ -34,7 +34,7 @@ def test_an_error_arrives_after_what_was_made_before_it():
         yield 1
         raise ValueError("the disk is gone")
 
-    stage = ahead.ahead(broken())
+    stage = prefetch.prefetch(broken())
     assert next(stage) == 1
     with pytest.raises(ValueError, match="the disk is gone"):
         next(stage)
@@ -50,7 +50,7 @@ def test_closed_early_all_stages_end():
         finally:
             ended.set()
 
-    stage = ahead.ahead(ahead.ahead(endless()))
+    stage = prefetch.prefetch(prefetch.prefetch(endless()))
     next(stage)
     stage.close()
     assert ended.wait(10)

@@ -1,0 +1,114 @@
+"""The models that there is time for: fewer of them where a submission would be late."""
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping
+
+from competition.machine import deadline
+
+# Few rates, so that they follow a machine that becomes slower; their median, so that
+# one slow scan, as the first one is, changes nothing.
+_RATES = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelSubset:
+    """The models that predict a scan: members, strongest first, gates and their folds.
+
+    `folds` holds by run the folds whose networks are averaged, `views` by run the
+    number of views of test-time augmentation, which `tta` switches on.
+    """
+
+    members: tuple[str, ...]
+    gates: tuple[str, ...]
+    folds: Mapping[str, tuple[int, ...]]
+    views: Mapping[str, int]
+    tta: bool = True
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that predict, each once."""
+        return tuple(dict.fromkeys(self.members + self.gates))
+
+    @property
+    def passes(self) -> int:
+        """The number of forward passes that a slice takes."""
+        return sum(
+            len(self.folds[name]) * (self.views[name] if self.tta else 1)
+            for name in self.runs
+        )
+
+    def smaller(self) -> "ModelSubset | None":
+        """Return the next smaller subset; None below one network of one member.
+
+        TTA goes first, then members, the weakest first, then folds.
+        """
+        if self.tta and any(self.views[name] > 1 for name in self.runs):
+            return dataclasses.replace(self, tta=False)
+        if len(self.members) > 1:
+            return dataclasses.replace(self, members=self.members[:-1])
+        most = max(len(self.folds[name]) for name in self.runs)
+        if most == 1:
+            return None
+        folds = {name: numbers[: most - 1] for name, numbers in self.folds.items()}
+        return dataclasses.replace(self, folds=folds)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{name} with {len(self.folds[name])} folds"
+                           for name in self.runs)  # fmt: skip
+        return f"{'TTA' if self.tta else 'no TTA'}, {counts}"
+
+
+class TimeBudget:
+    """Measures the rate of prediction and chooses the models that will end in time.
+
+    `slices` counts the slices that remain, `limit` is None where there is no end.
+    """
+
+    def __init__(
+        self,
+        models: ModelSubset,
+        limit: deadline.Deadline | None,
+        *,
+        slices: int,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.models = models
+        self.limit = limit
+        self.slices = slices
+        self.warn = warn
+        self._rates: list[float] = []
+
+    def record(self, slices: int, seconds: float) -> None:
+        """Record the seconds that the present models took for some slices."""
+        self._rates.append(seconds / slices / self.models.passes)
+        del self._rates[:-_RATES]
+
+    def finish(self, slices: int) -> None:
+        """Count slices as finished, predicted or not."""
+        self.slices -= slices
+
+    def seconds(self, slices: int) -> float:
+        """Return the seconds that the present models would take for some slices."""
+        rate = statistics.median(self._rates) if self._rates else 0.0
+        return rate * slices * self.models.passes
+
+    def allows(self, slices: int) -> bool:
+        """Return whether the next scan, of so many slices, can be predicted in time.
+
+        The models become fewer until all remaining slices fit. Where even the smallest
+        subset is too slow, scans are predicted as long as each fits.
+        """
+        if self.limit is None:
+            return True
+        while not self.limit.allows(self.seconds(self.slices)):
+            smaller = self.models.smaller()
+            if smaller is None:
+                break
+            self.warn(
+                f"{self.slices} slices would take "
+                f"{deadline.show(self.seconds(self.slices))} with {self.models}, "
+                f"{deadline.show(self.limit.left())} are left: now with {smaller}."
+            )
+            self.models = smaller
+        return self.limit.left() > 0 and self.limit.allows(self.seconds(slices))

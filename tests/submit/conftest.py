@@ -1,0 +1,33 @@
+"""Networks that the tests of this folder load and compile once."""
+
+import functools
+
+import pytest
+
+from competition.net.inference import scan_predictor, trained_network
+
+LOAD, SCAN_PREDICTOR = trained_network.load, scan_predictor.ScanPredictor
+NETWORKS, PREDICTORS = {}, {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_networks():
+    """Load the same weights, and compile the same members, once for all tests."""
+
+    def load(path, config, classes):
+        key = path.read_bytes() if path.is_file() else None, config, classes
+        if key not in NETWORKS:
+            NETWORKS[key] = LOAD(path, config, classes)
+        return NETWORKS[key]
+
+    @functools.wraps(SCAN_PREDICTOR)
+    def predictor(members, *, tta, warn):
+        key = tuple((m.name, m.config, m.networks) for m in members), tta
+        if key not in PREDICTORS:
+            PREDICTORS[key] = SCAN_PREDICTOR(members, tta=tta, warn=warn)
+        return PREDICTORS[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trained_network, "load", load)
+        patch.setattr(scan_predictor, "ScanPredictor", predictor)
+        yield
