@@ -24,11 +24,7 @@ def show(
 
     if context.invoked_subcommand:
         return
-    shown = ledger.show(submissions)
-    if as_json:
-        output.result(shown, as_json)
-    else:
-        output.ledger(shown)
+    output.result(ledger.show(submissions), as_json, output.ledger)
 
 
 @app.command(**options.example("ledger add smoke"))

@@ -1,6 +1,7 @@
 """Results on standard output: JSON, lines or tables."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from rich import table
@@ -8,12 +9,19 @@ from rich.console import Console
 from rich.markup import escape
 
 
-def result(result: dict[str, Any], as_json: bool) -> None:
+def result(
+    result: dict[str, Any],
+    as_json: bool,
+    show: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
+    """Print a result as JSON, else by `show`, or a line for each key without it."""
     if as_json:
         print(json.dumps(result, allow_nan=False))
-        return
-    for key, value in result.items():
-        print(f"{key}: {value}")
+    elif show:
+        show(result)
+    else:
+        for key, value in result.items():
+            print(f"{key}: {value}")
 
 
 def faults(result: dict[str, Any]) -> None:

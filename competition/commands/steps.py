@@ -152,10 +152,7 @@ def validate(
     from competition import validate as step
 
     result = step.run(submission, data=data, fix=fix)
-    if as_json:
-        output.result(result, as_json)
-    else:
-        output.faults(result)
+    output.result(result, as_json, output.faults)
     if not result["ok"]:
         raise typer.Exit(1)
 
@@ -179,10 +176,7 @@ def score(
     from competition import score as step
 
     result = step.run(truth, submission, data=data)
-    if as_json:
-        output.result(result, as_json)
-    else:
-        output.scores({"submission": result})
+    output.result(result, as_json, lambda result: output.scores({"submission": result}))
 
 
 @app.command(**options.example(f"report {options.PHANTOM} --experiment smoke"))

@@ -40,10 +40,7 @@ def baseline(
 
     dataset = layout.dataset(data, work)
     result = study.run(dataset, method, experiment=configs.load(experiment))
-    if as_json:
-        output.result(result, as_json)
-    else:
-        output.scores({method: result})
+    output.result(result, as_json, lambda result: output.scores({method: result}))
 
 
 @app.command(
