@@ -1,6 +1,6 @@
 """Step 3: out-of-fold probabilities, each scan by the fold that held it out."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import progress
 
@@ -8,58 +8,62 @@ from competition.core import console, probabilities
 from competition.core.data import arrays, slices
 from competition.core.experiment import layout, runs
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
-    """Predict the held-out scans of all trained folds; done ones are left.
+    """Predict the held-out scans of all trained folds, unless the weights did before.
 
-    A blend keeps no probabilities of its own: those of its runs are what is made.
+    A blend has no probabilities of its own: its members and gates predict theirs.
     """
     folds = runs.trained(run)
     table = slices.read(dataset.slices)
-    made = sum(
+    predicted = sum(
         _predict_fold(dataset, source, table, fold=fold)
         for source in runs.sources(run)
         for fold in folds
     )
     return {
         "folds": folds,
-        "predicted": made,
+        "predicted": predicted,
         "scans": len(slices.held_out_scans(table, folds)),
     }
 
 
-def _made_by(run: runs.Run, fold: int) -> str:
-    """What probabilities are kept under: the weights, and whose word on presence."""
-    digest = runs.digest(run, fold)
-    # Without this mark a file is of before the heads were asked, as submit asks them.
-    return f"{digest}-presence" if run.config.model.presence else digest
-
-
 def _predict_fold(
-    dataset: layout.DatasetFiles, run: runs.Run, table: Any, *, fold: int
+    dataset: layout.DatasetFiles, run: runs.Run, table: "pd.DataFrame", *, fold: int
 ) -> int:
-    weights = _made_by(run, fold)
+    """Predict the scans that a fold held out, and return their number."""
+    digest = _digest(run, fold)
     rows = slices.held_out(table, fold)
-    wanted = [
+    scans = [
         scan
         for scan in slices.scans(rows)
-        if probabilities.digest(run.files.oof(scan)) != weights
+        if probabilities.digest(run.files.oof(scan)) != digest
     ]
-    if not wanted:
+    if not scans:
         return 0
     from competition.net.inference import scan_predictor, trained_network
 
-    network = trained_network.load(
-        run.files.weights(fold), run.config, len(run.classes)
-    )
-    predictor = scan_predictor.ScanPredictor(
-        [scan_predictor.Member(run.name, run.config, (network,))]
-    )
+    weights = run.files.weights(fold)
+    network = trained_network.load(weights, run.config, len(run.classes))
+    member = scan_predictor.Member(run.name, run.config, (network,))
+    predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
+    intensity = run.config.intensity
     title = f"predict {run.name} fold {fold}"
-    for scan in progress.track(wanted, title, console=console.ERR):
-        intensity = run.config.intensity
+    for scan in progress.track(scans, title, console=console.ERR):
         windows = slices.windows(rows[rows["scan"] == scan], intensity)
-        seen = predictor.predict(store.scan(scan), {intensity: windows})
-        probabilities.write(run.files.oof(scan), seen[run.name], digest=weights)
-    return len(wanted)
+        predictions = predictor.predict(store.scan(scan), {intensity: windows})
+        path = run.files.oof(scan)
+        probabilities.write(path, predictions[run.name], digest=digest)
+    return len(scans)
+
+
+def _digest(run: runs.Run, fold: int) -> str:
+    """Return the digest of a fold's weights, marked if it has presence heads."""
+    digest = runs.digest(run, fold)
+    # Older versions stored probabilities without what the presence heads predict; the
+    # mark makes such files count as predicted by other weights.
+    return f"{digest}-presence" if run.config.model.presence else digest

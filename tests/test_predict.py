@@ -1,4 +1,4 @@
-"""Out-of-fold prediction: what is there is left, unless it is of other makers."""
+"""Out-of-fold prediction: scans are predicted again only by other weights."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from tests import by_hand
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch):
-    """A data set and a trained run with presence heads, which all say 200."""
+def heads(tmp_path, monkeypatch):
+    """A data set and a trained run whose presence heads always predict 200."""
     dataset, _ = by_hand.scored_run(tmp_path)
     run = runs.start(dataset, "heads", configs.load("smoke", ("model.presence=true",)))
     for fold in (0, 1):
@@ -25,16 +25,16 @@ def said(tmp_path, monkeypatch):
 
         def predict(self, volume, windows):
             blank = np.zeros((*volume.shape, 2), np.uint8)
-            heads = np.full((len(volume), 2), 200, np.uint8)
-            return {self.name: probabilities.prediction(blank, heads)}
+            presence = np.full((len(volume), 2), 200, np.uint8)
+            return {self.name: probabilities.prediction(blank, presence)}
 
     monkeypatch.setattr(trained_network, "load", lambda *_: None)
     monkeypatch.setattr(scan_predictor, "ScanPredictor", Predictor)
     return dataset, run
 
 
-def test_predicted_before_the_heads_were_asked_it_is_predicted_again(said):
-    dataset, run = said
+def test_predicted_before_the_heads_were_asked_it_is_predicted_again(heads):
+    dataset, run = heads
     path = run.files.oof("case1_day0")
     blank = probabilities.prediction(np.zeros((*by_hand.SHAPE, 2), np.uint8))
     probabilities.write(path, blank, digest=runs.digest(run, 0))

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,8 @@ from competition.core.data import intensities
 from competition.core.experiment import runs
 from competition.submit import event_log, time_budget
 
-if TYPE_CHECKING:
-    import keras
-
-    Networks = dict[str, dict[int, keras.Model]]
-
+# The networks by run and fold; Keras is imported in `net` alone.
+Networks = dict[str, dict[int, Any]]
 ScanPrediction = tuple[blending.MemberPredictions, list[rules.Rule]]
 
 
@@ -130,7 +127,7 @@ def rules_for(
     return changed
 
 
-def _load(run: runs.Run, log: event_log.EventLog) -> "Networks":
+def _load(run: runs.Run, log: event_log.EventLog) -> Networks:
     """Load the networks of all folds, by run and fold; a run without any is absent."""
     from competition.net.inference import trained_network
 

@@ -1,5 +1,7 @@
 """From a scan to its probabilities."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -14,17 +16,23 @@ from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
 
 
-def network(wanted: configs.Config, seed: int):
+@functools.cache
+def network(config: configs.Config, seed: int):
+    """Build a network once for all tests that do not change it."""
+    return new_network(config, seed)
+
+
+def new_network(config: configs.Config, seed: int):
     fitting.seed(seed)
-    return build.build(wanted, CLASSES)
+    return build.build(config, CLASSES)
 
 
 @pytest.mark.parametrize("fit", ["pad", "resize"])
 def test_probabilities_have_the_size_of_the_scan(store, fit):
-    wanted = configs.load("smoke", (*TINY, f"geometry.fit={fit}"))
+    config = configs.load("smoke", (*TINY, f"geometry.fit={fit}"))
     volume = store.scan("case0_day0")
     received = scan_predictor.predict_scan(
-        [network(wanted, 0)], volume, WINDOWS, wanted
+        [network(config, 0)], volume, WINDOWS, config
     )
     assert received.shape == (DEPTH, HEIGHT, WIDTH, CLASSES)
     assert received.dtype == np.float32
@@ -60,7 +68,7 @@ def test_the_batch_size_does_not_matter(store, tiny):
 
 
 def test_weights_changed_between_scans_are_used(store, tiny):
-    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    volume, same = store.scan("case0_day0"), new_network(tiny, 0)
     before = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
     same.set_weights([weight * 2 for weight in same.get_weights()])
     after = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
@@ -73,8 +81,8 @@ def test_windows_of_another_scan_are_refused(store, tiny):
         scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS[:5], tiny)
 
 
-def member(name: str, wanted: configs.Config, *networks):
-    return scan_predictor.Member(name, wanted, networks)
+def member(name: str, config: configs.Config, *networks):
+    return scan_predictor.Member(name, config, networks)
 
 
 def predict(volume, *members, **options):
@@ -141,7 +149,7 @@ def test_a_presence_head_says_in_which_slices_a_class_is(store, tiny):
 
 
 def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
-    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    volume, same = store.scan("case0_day0"), new_network(tiny, 0)
     # From even odds on, so that what is seen makes a difference.
     same.get_layer("logits").bias.assign([0.0] * CLASSES)
     large = configs.load("smoke", (*TINY, "submit.scales=[1.0, 2.0]"))
