@@ -1,4 +1,4 @@
-"""2.5D: a slice together with its neighbours."""
+"""Stacks: a slice together with its neighbours as channels, for 2.5D networks."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ def gather(
 ) -> np.ndarray:
     """Stack the slices of `volume` (D, H, W) around `index` into (H, W, K).
 
-    A neighbour beyond the first or last slice is that slice. `out` (H, W, K),
-    contiguous and of the volume's type, is filled where it is given.
+    Beyond the first or last slice that slice is repeated. The stack is written into
+    `out` (H, W, K) where it is given, contiguous and of the volume's type.
     """
     import cv2
 

@@ -1,1 +1,1 @@
-"""Augmentation: drawn parameters, and the engines that apply them."""
+"""Augmentation: the changes that are drawn, and the engines that make them."""

@@ -1,7 +1,7 @@
 """Engine "device": augmentation inside the training step, on TensorFlow and JAX.
 
-Does what stands in the batch and nothing else, so that the other engines leave here
-only what cannot be packed into mask bits: mixup.
+It makes the changes that the batch carries and no others. After the other engines that
+is mixup alone, whose masks cannot be packed into bits.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ def apply(
 ) -> tuple[Tensor, Tensor]:
     """Change normalised stacks (B, H, W, K) and planes (B, H, W, C) together.
 
-    `batch` may hold any of the arrays that `draw` names; both are float32 0..1.
+    `batch` may hold any of the changes of `augment_params`. Both are float32 in 0..1.
     """
     if "warp" in batch:
         stack, truth = _warp(stack, truth, batch["warp"])
     stack = _intensities(stack, batch)
     if "holes" in batch:
-        kept = 1 - _inside(batch["holes"], stack)
-        stack, truth = stack * kept, truth * kept
+        outside = 1 - _inside(batch["holes"], stack)
+        stack, truth = stack * outside, truth * outside
     if "cutmix" in batch:
         partner, box = batch["cutmix"][:, 0], batch["cutmix"][:, None, 1:]
         share = _inside(box, stack)
@@ -38,7 +38,7 @@ def apply(
 
 
 def _intensities(stack: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Gamma, gain, bias field, blur, noise; back into 0..1 at the end."""
+    """Change gamma, gain, bias field, blur and noise, then clip to 0..1."""
     if not {"tone", "bias", "blur", "noise"} & batch.keys():
         return stack
     if "tone" in batch:
@@ -63,14 +63,14 @@ def _warp(stack: Tensor, truth: Tensor, control: Tensor) -> tuple[Tensor, Tensor
     left = ops.clip(ops.floor(x), -1.0, width - 1.0)
     top = ops.clip(ops.floor(y), -1.0, height - 1.0)
     right, below = (ops.expand_dims(each, -1) for each in (x - left, y - top))
-    rows = _Rows(stack)
-    upper = rows.at(top, left) * (1 - right) + rows.at(top, left + 1) * right
-    lower = rows.at(top + 1, left) * (1 - right) + rows.at(top + 1, left + 1) * right
-    nearest = _Rows(truth).at(ops.floor(y + 0.5), ops.floor(x + 0.5))
+    at = _Pixels(stack).at
+    upper = at(top, left) * (1 - right) + at(top, left + 1) * right
+    lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
+    nearest = _Pixels(truth).at(ops.floor(y + 0.5), ops.floor(x + 0.5))
     return upper * (1 - below) + lower * below, nearest
 
 
-class _Rows:
+class _Pixels:
     """The pixels of a batch, framed by zeros, as one long list to take from."""
 
     def __init__(self, image: Tensor) -> None:
@@ -80,7 +80,7 @@ class _Rows:
         self.size = ops.shape(image)[0]
 
     def at(self, y: Tensor, x: Tensor) -> Tensor:
-        """The pixels at whole rows and columns (B, H, W), from -1 to the size."""
+        """Return the pixels at whole rows and columns (B, H, W), -1 to the size."""
         first = ops.reshape(ops.arange(self.size, dtype="int32"), (-1, 1, 1))
         row = first * (self.height + 2) + ops.cast(y, "int32") + 1
         index = row * (self.width + 2) + ops.cast(x, "int32") + 1
@@ -88,11 +88,8 @@ class _Rows:
 
 
 def _upsample(grid: Tensor, like: Tensor) -> Tensor:
-    """Draw the B-spline of control points (B, P, P, C) at all pixels (B, H, W, C).
-
-    Multiplied and added one by one: GPUs and TPUs shorten the numbers of a matrix
-    product, which would move pixels.
-    """
+    """Draw the B-spline of control points (B, P, P, C) at all pixels (B, H, W, C)."""
+    # Not as a matrix product: GPUs and TPUs round its factors, which would move pixels.
     points = grid.shape[1]
     for axis, size in ((1, like.shape[1]), (2, like.shape[2])):
         matrix = augment_params.spline_matrix(size, points)
@@ -109,12 +106,15 @@ def _blur(stack: Tensor, sigma: Tensor) -> Tensor:
     blurred = stack
     for axis, side in (("bhwk,bih->biwk", 1), ("bhwk,biw->bhik", 2)):
         blurred = ops.einsum(axis, blurred, _gaussian(sigma, stack.shape[side]))
-    # Not rounded by the product where nothing is to be blurred.
+    # Where sigma is 0 the product would still round the pixels.
     return ops.where(ops.reshape(sigma, (-1, 1, 1, 1)) > 0, blurred, stack)
 
 
 def _gaussian(sigma: Tensor, size: int) -> Tensor:
-    """Weights (B, size, size) of each pixel for each; those beyond the border miss."""
+    """Return the weights (B, size, size) of each pixel for each.
+
+    Pixels beyond the border count as 0: their weights are in the total alone.
+    """
     sigma = ops.reshape(ops.maximum(sigma, 0.05), (-1, 1, 1))
     place = ops.arange(size, dtype="float32")
     apart = ops.expand_dims(place, 0) - ops.expand_dims(place, 1)
@@ -127,10 +127,10 @@ def _bell(distance: Tensor, sigma: Tensor) -> Tensor:
     return ops.exp(-0.5 * ops.square(distance / sigma))
 
 
-def _noise(stack: Tensor, drawn: Tensor) -> Tensor:
-    """Cut each slice's noise out of the tile; its edges meet."""
+def _noise(stack: Tensor, change: Tensor) -> Tensor:
+    """Take each slice's noise out of the tile, whose edges meet."""
     sigma, row, column = (
-        ops.reshape(drawn[:, number], (-1, 1, 1, 1)) for number in range(3)
+        ops.reshape(change[:, number], (-1, 1, 1, 1)) for number in range(3)
     )
     height, width, slices = stack.shape[1:]
     offsets = augment_params.tile_offsets(slices).astype("int32")
@@ -143,7 +143,7 @@ def _noise(stack: Tensor, drawn: Tensor) -> Tensor:
 
 
 def _inside(boxes: Tensor, like: Tensor) -> Tensor:
-    """1 where a pixel lies in any of the boxes (B, N, 4), else 0: (B, H, W, 1)."""
+    """Return 1 in pixels inside any of the boxes (B, N, 4), else 0: (B, H, W, 1)."""
     top, bottom, left, right = (
         ops.reshape(boxes[..., side], (-1, 1, 1, boxes.shape[1])) for side in range(4)
     )
@@ -155,6 +155,6 @@ def _inside(boxes: Tensor, like: Tensor) -> Tensor:
 
 def _blend(image: Tensor, partner: Tensor, share: Tensor) -> Tensor:
     """Give each sample's partner the share (B, H or 1, W or 1, 1) of its pixels."""
-    # Over several devices a batch is cut, and its partners with it.
+    # Where several devices share a batch, a partner may lie in another's part.
     partner = ops.mod(ops.cast(partner, "int32"), ops.shape(image)[0])
     return image * (1 - share) + ops.take(image, partner, axis=0) * share

@@ -1,4 +1,4 @@
-"""Which slices an epoch shows, and in which order: a function of (seed, epoch)."""
+"""The slices of an epoch in their order, a function of (seed, epoch) alone."""
 
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def presence(table: "pd.DataFrame", store: arrays.Arrays) -> np.ndarray:
-    """The mask bits that each slice of the table has anywhere (N,); reads all masks."""
+    """Return the mask bits that each slice has in any pixel (N,); reads all masks."""
     present = np.empty(len(table), np.int64)
     for scan, rows in table.groupby("scan", sort=False).indices.items():
         masks = store.masks(scan)
-        each = np.bitwise_or.reduce(masks.reshape(len(masks), -1), axis=1)
-        present[rows] = each[table["index"].to_numpy()[rows]]
+        of_slices = np.bitwise_or.reduce(masks.reshape(len(masks), -1), axis=1)
+        present[rows] = of_slices[table["index"].to_numpy()[rows]]
     return present
 
 
 def size(present: np.ndarray, sampling: schema.Sampling) -> int:
-    """How many samples an epoch has."""
+    """Return the number of slices in an epoch; without organs there may be none."""
     if sampling.slices == "all":
         return len(present)
     positives = int(np.count_nonzero(present))
@@ -32,16 +32,16 @@ def size(present: np.ndarray, sampling: schema.Sampling) -> int:
             f"Received: {len(present)} slices to train on, all empty. "
             'Use sampling.slices="all", or look at the masks.'
         )
-    return positives + _kept(present, sampling)
+    return positives + _empties(present, sampling)
 
 
 def order(
     present: np.ndarray, sampling: schema.Sampling, *, seed: int, epoch: int
 ) -> np.ndarray:
-    """The rows of an epoch, shuffled: `size` of them.
+    """Return the rows of an epoch, shuffled: `size` of them.
 
-    "balanced" draws equally many for each class; of a class with few slices it takes
-    all before it takes one again.
+    "balanced" draws as many slices of each class; all those of a class are drawn
+    before one is drawn again.
     """
     random = np.random.default_rng((seed, epoch))
     if sampling.slices == "all":
@@ -50,17 +50,18 @@ def order(
     if sampling.slices == "balanced":
         rows = _balanced(present, random)
     empty = random.permutation(np.flatnonzero(present == 0))
-    kept = empty[: _kept(present, sampling)]
-    return random.permutation(np.concatenate([rows, kept]))
+    chosen = empty[: _empties(present, sampling)]
+    return random.permutation(np.concatenate([rows, chosen]))
 
 
-def _kept(present: np.ndarray, sampling: schema.Sampling) -> int:
+def _empties(present: np.ndarray, sampling: schema.Sampling) -> int:
     return round(sampling.empties * np.count_nonzero(present == 0))
 
 
 def _balanced(present: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    every = int(np.bitwise_or.reduce(present))
-    bits = [1 << bit for bit in range(every.bit_length()) if every >> bit & 1]
+    """Draw from the slices of each class in turn as many rows as have an organ."""
+    classes = int(np.bitwise_or.reduce(present))
+    bits = [1 << bit for bit in range(classes.bit_length()) if classes >> bit & 1]
     quotas = np.array_split(np.flatnonzero(present), len(bits))
     return np.concatenate(
         [
@@ -71,5 +72,6 @@ def _balanced(present: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _cycle(rows: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Draw `count` rows, all of them before one again; none where there are none."""
     rounds = [random.permutation(rows) for _ in range(-(-count // len(rows)))]
     return np.concatenate([rows[:0], *rounds])[:count]

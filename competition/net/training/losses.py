@@ -1,6 +1,8 @@
-"""Losses on logits (B, H, W, C) against truth 0 or 1, a value a sample, in float32.
+"""Losses of single pixels, and the weighted sum that a config names.
 
-About two in three slices hold no organ: a false positive must cost there as well.
+All losses compare logits (B, H, W, C) with a truth of 0 and 1 and return a float32 for
+each sample. About two in three slices hold no organ, where a false positive must cost
+as well.
 """
 
 from collections.abc import Sequence
@@ -14,8 +16,6 @@ from competition.net.networks import blocks, heads
 from competition.net.training import region_losses
 
 Tensor = Any
-# Below 1 a power has no slope at 0.
-LEAST = 1e-6
 
 
 class BinaryCrossentropy(keras.losses.Loss):
@@ -29,12 +29,12 @@ class BinaryCrossentropy(keras.losses.Loss):
         return _mean(_crossentropy(y_true, y_pred))
 
     def get_config(self) -> dict[str, Any]:
-        """No arguments; name and dtype are fixed."""
+        """Return no arguments; name and dtype are fixed."""
         return {}
 
 
 class Focal(keras.losses.Loss):
-    """Cross-entropy times (1 - probability of the truth) to the power of gamma."""
+    """Cross-entropy, weighted by the probability of the wrong answer to the gamma."""
 
     def __init__(self, gamma: float = 2.0) -> None:
         super().__init__(name="focal", dtype="float32")
@@ -43,20 +43,20 @@ class Focal(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return (B,) from truth and logits (B, H, W, C)."""
         wrong = y_true * ops.sigmoid(-y_pred) + (1 - y_true) * ops.sigmoid(y_pred)
-        weight = ops.power(ops.maximum(wrong, LEAST), self.gamma)
+        weight = ops.power(ops.maximum(wrong, region_losses.LEAST), self.gamma)
         return _mean(weight * _crossentropy(y_true, y_pred))
 
     def get_config(self) -> dict[str, Any]:
-        """The one argument; name and dtype are fixed."""
+        """Return the one argument; name and dtype are fixed."""
         return {"gamma": self.gamma}
 
 
 class WeightedSum(keras.losses.Loss):
-    """The weighted sum of other losses, over all that a network gives back.
+    """The weighted sum of other losses over all outputs of a network.
 
-    Deep outputs are held against the truth at their size, each with `deep` times the
-    weight of the one before; the weights add up to 1. The presence head's
-    cross-entropy is added with the weight `presence`.
+    Deep outputs are compared with the truth at their size, each with `deep` times the
+    weight of the one before; the weights add up to 1. The cross-entropy of the presence
+    head is added with the weight `presence`.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class WeightedSum(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor | heads.Outputs) -> Tensor:
         """Return (B,) from truth (B, H, W, C) and a network's outputs."""
         outputs = heads.named(y_pred)
-        each = [outputs["logits"], *outputs.get("deep", ())]
-        weights = [self.deep**number for number in range(len(each))]
+        sizes = [outputs["logits"], *outputs.get("deep", ())]
+        weights = [self.deep**number for number in range(len(sizes))]
         value = 0.0
-        for weight, logits in zip(weights, each, strict=True):
+        for weight, logits in zip(weights, sizes, strict=True):
             value += weight / sum(weights) * self._pixels(y_true, logits)
         if "presence" in outputs:
             present = ops.max(y_true, axis=(1, 2))
@@ -87,14 +87,14 @@ class WeightedSum(keras.losses.Loss):
 
     def _pixels(self, truth: Tensor, logits: Tensor) -> Tensor:
         smaller = shrink(truth, logits.shape[1:3])
-        # `call`, not the term itself: that would reduce, and scale, a second time.
+        # Not by calling the term, which would reduce, and scale, a second time.
         return sum(weight * term.call(smaller, logits) for weight, term in self.terms)
 
 
 def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring truth (B, H, W, C) to a size that was halved, rounding up, some times.
+    """Shrink truth (B, H, W, C) to a size that was halved, rounding up, some times.
 
-    A pixel of the result is 1 where half or more of what it stands for is.
+    A pixel of the result is 1 where half or more of its pixels in the truth are.
     """
     factor = blocks.factor(truth.shape[1:3], size)
     if factor == 1:
@@ -104,7 +104,7 @@ def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def build(loss: schema.Loss) -> WeightedSum:
-    """Build the weighted sum that the config names; terms of weight 0 are left out."""
+    """Build the loss that the config describes; terms of weight 0 are left out."""
     alpha, beta = loss.tversky_alpha, loss.tversky_beta
     terms = [
         (loss.bce, BinaryCrossentropy()),
@@ -118,12 +118,12 @@ def build(loss: schema.Loss) -> WeightedSum:
         (loss.lovasz, region_losses.Lovasz()),
         (loss.boundary, region_losses.Boundary(loss.boundary_pixels)),
     ]
-    kept = [(weight, term) for weight, term in terms if weight]
-    return WeightedSum(kept, deep=loss.deep, presence=loss.presence)
+    used = [(weight, term) for weight, term in terms if weight]
+    return WeightedSum(used, deep=loss.deep, presence=loss.presence)
 
 
 def _crossentropy(truth: Tensor, logits: Tensor) -> Tensor:
-    # Keras' own clips probabilities on JAX, and large errors lose their gradient.
+    # On JAX the one of Keras clips probabilities, so large errors have no gradient.
     return ops.softplus(logits) - truth * logits
 
 

@@ -1,10 +1,10 @@
-"""Losses that see a mask as a whole: overlap and outlines, for each class.
+"""Losses of whole masks: their overlap and their outlines, for each class.
 
-Overlap is that of all samples of a batch together. Sample by sample, the many without
-an organ would ask for a prediction of nothing more strongly than the few others could
-answer, and a network on little data would never leave it.
+Overlap is that of all samples of a batch together. Were it taken sample by sample, the
+many samples without an organ would outweigh the few with one, and a network on little
+data would never predict any organ.
 
-`smooth` is a share of the image's pixels, added above and below the fraction: a class
+`smooth` is a share of the image's pixels, added to numerator and denominator: a class
 that the batch lacks costs about P / (P + smoothing) where the probabilities sum to P,
 so that its gradient does not vanish as it would with a smoothing of one pixel or less.
 """
@@ -16,14 +16,14 @@ from keras import ops
 
 Tensor = Any
 SMOOTH = 0.002
-# Below 1 a power has no slope at 0.
+# A power below 1 has an infinite slope at 0, so its base is at least this.
 LEAST = 1e-6
 
 
 class Tversky(keras.losses.Loss):
     """1 - TP / (TP + alpha FP + beta FN) of a batch, averaged over its classes.
 
-    The smoothing counts half, as it does in Dice, which this is at 0.5 and 0.5.
+    With alpha = beta = 0.5 it is Dice, in which the smoothing counts half as here.
     """
 
     def __init__(
@@ -42,20 +42,20 @@ class Tversky(keras.losses.Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return (B,), all alike, from truth and logits (B, H, W, C)."""
-        return _for_each(1 - self.index(y_true, y_pred), y_pred)
+        return _per_sample(1 - self.index(y_true, y_pred), y_pred)
 
     def index(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the similarity (C,), above 0 and at most 1."""
         probability = ops.sigmoid(y_pred)
         smoothing = self.smooth * y_pred.shape[1] * y_pred.shape[2] / 2
-        hit = ops.sum(y_true * probability, axis=(0, 1, 2))
-        false = ops.sum((1 - y_true) * probability, axis=(0, 1, 2))
-        missed = ops.sum(y_true * (1 - probability), axis=(0, 1, 2))
-        wrong = self.alpha * false + self.beta * missed
-        return (hit + smoothing) / (hit + wrong + smoothing)
+        true_positive = ops.sum(y_true * probability, axis=(0, 1, 2))
+        false_positive = ops.sum((1 - y_true) * probability, axis=(0, 1, 2))
+        false_negative = ops.sum(y_true * (1 - probability), axis=(0, 1, 2))
+        wrong = self.alpha * false_positive + self.beta * false_negative
+        return (true_positive + smoothing) / (true_positive + wrong + smoothing)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments; name and dtype are fixed."""
+        """Return the arguments; name and dtype are fixed."""
         return {"alpha": self.alpha, "beta": self.beta, "smooth": self.smooth}
 
 
@@ -66,12 +66,12 @@ class Dice(Tversky):
         super().__init__(0.5, 0.5, smooth=smooth, name="dice")
 
     def get_config(self) -> dict[str, Any]:
-        """The one argument; name and dtype are fixed."""
+        """Return the one argument; name and dtype are fixed."""
         return {"smooth": self.smooth}
 
 
 class FocalTversky(Tversky):
-    """Tversky's loss of a class to the power of gamma; below 1, small ones count."""
+    """Tversky's loss to the power of gamma, which below 1 makes small errors cost more."""
 
     def __init__(
         self,
@@ -87,18 +87,18 @@ class FocalTversky(Tversky):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return (B,), all alike, from truth and logits (B, H, W, C)."""
         loss = ops.maximum(1 - self.index(y_true, y_pred), LEAST)
-        return _for_each(ops.power(loss, self.gamma), y_pred)
+        return _per_sample(ops.power(loss, self.gamma), y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments; name and dtype are fixed."""
+        """Return the arguments; name and dtype are fixed."""
         return super().get_config() | {"gamma": self.gamma}
 
 
 class Lovasz(keras.losses.Loss):
     """The Lovász extension of 1 - Jaccard over the errors of the probabilities.
 
-    Where these are 0 or 1 it is 1 - Jaccard itself. The smoothing counts as pixels
-    found right: without it an empty mask would move its worst pixel alone.
+    Of probabilities 0 and 1 it is 1 - Jaccard itself. The smoothing counts as true
+    positives: without it an empty mask would change its worst pixel alone.
     """
 
     def __init__(self, *, smooth: float = SMOOTH) -> None:
@@ -116,7 +116,7 @@ class Lovasz(keras.losses.Loss):
         order = ops.argsort(-error, axis=1)
         error = ops.take_along_axis(error, order, axis=1)
         truth = ops.take_along_axis(truth, order, axis=1)
-        # What is left of overlap and union once the worst 1, 2, ... pixels are wrong.
+        # Intersection and union once the worst 1, 2, ... pixels are wrong.
         organ = ops.sum(truth, axis=1, keepdims=True)
         both = organ - ops.cumsum(truth, axis=1)
         either = organ + ops.cumsum(1 - truth, axis=1)
@@ -125,16 +125,16 @@ class Lovasz(keras.losses.Loss):
         return ops.mean(ops.sum(error * (jaccard - before), axis=1), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """The one argument; name and dtype are fixed."""
+        """Return the one argument; name and dtype are fixed."""
         return {"smooth": self.smooth}
 
 
 class Boundary(keras.losses.Loss):
     """The mean error of a pixel times its distance from the truth's outline.
 
-    Distances are counted in steps to a neighbour, diagonal ones too, by growing the
-    truth and its background a pixel at a time, so they end at `pixels`, which is a
-    weight of 1. An absent class has no outline: all weights are 1.
+    Distances are steps to a neighbour, diagonal ones too, counted by growing the truth
+    and its background a pixel at a time. They end at `pixels`, which is a weight of 1.
+    An absent class has no outline, so all weights are 1.
     """
 
     def __init__(self, pixels: int = 8) -> None:
@@ -150,18 +150,18 @@ class Boundary(keras.losses.Loss):
     def _steps(self, planes: Tensor) -> Tensor:
         steps = ops.ones_like(planes)
         for _ in range(self.pixels - 1):
-            # JAX needs the strides.
+            # Without strides the window would move by its own size.
             planes = ops.max_pool(planes, 3, strides=1, padding="same")
             steps = steps + 1 - planes
         return steps
 
     def get_config(self) -> dict[str, Any]:
-        """The one argument; name and dtype are fixed."""
+        """Return the one argument; name and dtype are fixed."""
         return {"pixels": self.pixels}
 
 
-def _for_each(losses: Tensor, logits: Tensor) -> Tensor:
-    """The mean of a batch's losses (C,), for each of its samples."""
+def _per_sample(losses: Tensor, logits: Tensor) -> Tensor:
+    """Return the mean of a batch's losses (C,) for each of its samples (B,)."""
     return ops.broadcast_to(ops.mean(losses), ops.shape(logits)[:1])
 
 

@@ -1,7 +1,8 @@
-"""A patch's depth, taken as part of the batch or of the channels.
+"""The depth of patches as part of the batch or of the channels.
 
-What works on images serves patches so: losses see each slice as a sample, warps and
-views move all slices of a patch alike. What has no depth stays as it is.
+In these forms patches pass through code for images: losses take each slice for a
+sample, warps and views move all slices of a patch alike. Arrays without depth stay as
+they are.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ Tensor = Any
 def as_samples(outputs: dict[str, Any]) -> dict[str, Any]:
     """Turn each (B, H, W, D, C) into (B * D, H, W, C), (B, D, C) into (B * D, C)."""
     return {
-        name: [_slices(each) for each in value]
+        name: [_slices(array) for array in value]
         if isinstance(value, (list, tuple))
         else _slices(value)
         for name, value in outputs.items()

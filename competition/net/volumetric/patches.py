@@ -1,6 +1,6 @@
-"""Patches of a scan: where they lie along each axis, and how much each counts there.
+"""The patches that cover a scan: their places along each axis, and their weights.
 
-An axis shorter than the patch has one patch, from 0; what sticks out is left.
+An axis shorter than the patch has one patch, from 0, which ends beyond the axis.
 """
 
 import itertools
@@ -8,26 +8,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Of the patch: a Gaussian this wide is nearly 0 at the border, where a network sees
-# only half of what lies around.
+# As a share of the patch. A Gaussian of this width is nearly 0 at the border, where a
+# network sees only half of the surroundings.
 SIGMA = 1 / 8
-Place = tuple[int, int, int]
-Shares = tuple[np.ndarray, np.ndarray, np.ndarray]
+Corner = tuple[int, int, int]
+Weights = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def starts(size: int, patch: int) -> list[int]:
-    """Where patches begin that cover `size` evenly, neighbours sharing half or more."""
-    left = size - patch
-    if left <= 0:
+    """Return the starts of patches that cover `size` evenly, sharing half or more."""
+    last = size - patch
+    if last <= 0:
         return [0]
-    count = -(-left // max(1, patch // 2)) + 1
-    return [left * number // (count - 1) for number in range(count)]
+    count = -(-last // max(1, patch // 2)) + 1
+    return [last * number // (count - 1) for number in range(count)]
 
 
 def weights(size: int, patch: int) -> np.ndarray:
-    """The share that each patch has in each of its places: float32 (patches, patch).
+    """Return the weight of each patch at each of its places: float32 (patches, patch).
 
-    A Gaussian about the patch's centre, over the sum of all patches' at that place.
+    It is a Gaussian around the patch's centre, divided by the sum of those of all
+    patches at that place.
     """
     offsets = np.arange(patch) - (patch - 1) / 2
     bell = np.exp(-0.5 * np.square(offsets / (SIGMA * patch)))
@@ -39,15 +40,15 @@ def weights(size: int, patch: int) -> np.ndarray:
     return np.array(shares, np.float32)
 
 
-def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Place, Shares]]:
-    """Each patch's first voxel in a volume (D, H, W), and its weights along each axis.
+def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Corner, Weights]]:
+    """Return the first voxel of each patch in (D, H, W), and its weights by axis.
 
-    Their outer products, of all patches together, sum to 1 at every voxel. In the order
-    of the slices.
+    Patches come in the order of the slices. At every voxel the outer products of the
+    weights of all patches sum to 1.
     """
     axes = [
-        list(zip(starts(*each), weights(*each), strict=True))
-        for each in zip(shape, patch, strict=True)
+        list(zip(starts(size, side), weights(size, side), strict=True))
+        for size, side in zip(shape, patch, strict=True)
     ]
     return [
         ((z, y, x), (deep, high, wide))
@@ -56,5 +57,5 @@ def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Place, Share
 
 
 def start_around(place: int, size: int, patch: int) -> int:
-    """Where a patch begins that has `place` in its middle, or as nearly as it fits."""
+    """Return the start of a patch with `place` in its middle, or as near as it fits."""
     return max(0, min(place - patch // 2, size - patch))

@@ -34,9 +34,9 @@ def test_deep_outputs_are_coarser_in_height_and_width_alone():
     net = network("model.deep_supervision=true", patch="[7, 24, 20]")
     sizes = [each.shape[1:4] for each in net.output["deep"]]
     assert sizes == [(12, 10, 7), (6, 5, 7)]
-    coarse = net.predict_on_batch(np.random.default_rng(0).random((1, 24, 20, 7)))
+    coarse = net(np.random.default_rng(0).random((1, 24, 20, 7)), training=False)
     # 7 slices became 4, and 2 in the second: each stands for those it was made of.
-    first, second = coarse["deep"]
+    first, second = (np.array(each) for each in coarse["deep"])
     for pair in ((0, 1), (2, 3), (4, 5)):
         np.testing.assert_array_equal(*(first[0, :, :, n] for n in pair))
     np.testing.assert_array_equal(second[0, :, :, 0], second[0, :, :, 3])
@@ -53,7 +53,7 @@ def test_depth_is_seen():
     before = np.random.default_rng(0).random((1, 24, 20, 6), np.float32)
     after = before.copy()
     after[..., 3] = 0
-    changed = np.abs(net.predict_on_batch(after) - net.predict_on_batch(before))
+    changed = np.abs(np.array(net(after)) - np.array(net(before)))
     assert (changed.max(axis=(0, 1, 2, 4))[[2, 3, 4]] > 1e-4).all()
 
 
