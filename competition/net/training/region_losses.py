@@ -71,7 +71,7 @@ class Dice(Tversky):
 
 
 class FocalTversky(Tversky):
-    """Tversky's loss to the power of gamma, which below 1 makes small errors cost more."""
+    """Tversky's loss to the power of gamma, which below 1 raises small errors."""
 
     def __init__(
         self,

@@ -7,8 +7,8 @@ from competition.core import geometry, stacks
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.augment import engines
-from competition.net.input import scan_batches, tensorflow_dataset, training_samples
-from tests.net.conftest import DEPTH, TINY
+from competition.net.input import tensorflow_dataset, training_samples
+from tests.net.conftest import TINY
 
 EVERYTHING = [
     f"augment.{name}=0.9"
@@ -120,21 +120,6 @@ def test_the_window_may_be_that_of_the_scan(table, store):
 def test_fewer_slices_than_a_batch_are_refused(table, store, tiny):
     with pytest.raises(ValueError, match=r"`training.batch` is 4.*3 slices"):
         training_samples.TrainingSamples(table.head(3), store, tiny)
-
-
-def test_inference_gives_every_slice_in_order_and_fills_the_last_batch(store):
-    volume = store.scan("case0_day0")
-    windows = np.arange(2 * DEPTH).reshape(DEPTH, 2)
-    stream = list(scan_batches.stack_batches(volume, windows, plain(), batch=4))
-    assert [batch["stack"].shape for batch in stream] == [(4, 32, 32, 3)] * 2
-    stack = np.concatenate([batch["stack"] for batch in stream])
-    order = [0, 1, 2, 3, 4, 5, 5, 5]
-    for position, index in enumerate(order):
-        expected = stacks.gather(volume, index, (-1, 0, 1))
-        fitted = geometry.fit(expected, plain().geometry)
-        np.testing.assert_array_equal(stack[position], fitted)
-    window = np.concatenate([batch["window"] for batch in stream])
-    np.testing.assert_array_equal(window, windows[order])
 
 
 def test_five_slices_can_be_shrunk(table, store):

@@ -90,8 +90,9 @@ class Killed(Exception):
 
 
 def train(folder, table, store, *, until: int = 99):
-    """Train four epochs, or be killed after `until`; the state's arrays."""
+    """Train three epochs, or be killed after `until`; the state's arrays."""
     more = "model.dropout=0.2", "augment.engine=host", "training.batch=2"
+    more = (*more, "training.epochs=3")
     wanted = configs.load("smoke", (*CHOSEN, *more))
     fitting.seed(0)
     net, scored = build.build(wanted, CLASSES), []
