@@ -4,7 +4,6 @@ Features of images are (B, H, W, C), those of volumes (B, H, W, D, C). Pooling r
 sizes up and upsampling crops to the skip, so any input size works.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,39 +21,9 @@ GROUPS = 8
 SHALLOWEST = 4
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerKinds:
-    """The layers for features of one rank."""
-
-    conv: type
-    transposed_conv: type
-    pooling: type
-    dropout: type
-    cropping: type
-    # TensorFlow on a CPU cannot pool volumes of float16.
-    pooling_dtype: str | None = None
-
-
-IMAGES = LayerKinds(
-    conv=layers.Conv2D,
-    transposed_conv=layers.Conv2DTranspose,
-    pooling=layers.MaxPooling2D,
-    dropout=layers.SpatialDropout2D,
-    cropping=layers.Cropping2D,
-)
-VOLUMES = LayerKinds(
-    conv=layers.Conv3D,
-    transposed_conv=layers.Conv3DTranspose,
-    pooling=layers.MaxPooling3D,
-    dropout=layers.SpatialDropout3D,
-    cropping=layers.Cropping3D,
-    pooling_dtype="float32",
-)
-
-
-def kinds(x: Tensor) -> LayerKinds:
-    """Return the layers for features like `x`."""
-    return VOLUMES if len(x.shape) == 5 else IMAGES
+def layer_for(x: Tensor, name: str) -> Any:
+    """Return the Keras layer for features like `x`: "Conv" is Conv2D or Conv3D."""
+    return getattr(layers, f"{name}{len(x.shape) - 2}D")
 
 
 def stack_input(config: configs.Config) -> Tensor:
@@ -68,7 +37,7 @@ def conv_block(x: Tensor, width: int, model: schema.Model, *, name: str) -> Tens
     """Apply convolution, normalisation and ReLU twice; the size stays."""
     x = conv(x, width, model, name=f"{name}_1")
     if model.dropout:
-        x = kinds(x).dropout(model.dropout, name=f"{name}_dropout")(x)
+        x = layer_for(x, "SpatialDropout")(model.dropout, name=f"{name}_dropout")(x)
     return conv(x, width, model, name=f"{name}_2")
 
 
@@ -82,7 +51,7 @@ def conv(
     dilation: int = 1,
 ) -> Tensor:
     """Apply convolution to `width` channels, normalisation and ReLU; the size stays."""
-    x = kinds(x).conv(
+    x = layer_for(x, "Conv")(
         width,
         size,
         padding="same",
@@ -114,9 +83,10 @@ def encode(x: Tensor, model: schema.Model) -> tuple[list[Tensor], Tensor]:
     for level, width in enumerate(model.widths[:-1]):
         x = conv_block(x, width, model, name=f"encoder{level}")
         skips.append(x)
-        kind = kinds(x)
-        pool = kind.pooling(
-            strides(x), padding="same", dtype=kind.pooling_dtype, name=f"pool{level}"
+        # TensorFlow on a CPU cannot pool volumes of float16.
+        dtype = "float32" if len(x.shape) == 5 else None
+        pool = layer_for(x, "MaxPooling")(
+            strides(x), padding="same", dtype=dtype, name=f"pool{level}"
         )
         x = pool(x)
     return skips, conv_block(x, model.widths[-1], model, name="bottom")
@@ -154,8 +124,9 @@ def strides(x: Tensor) -> tuple[int, ...]:
 def double(x: Tensor, skip: Tensor, *, width: int, name: str) -> Tensor:
     """Bring `x` to `width` channels and to the size of the skip, twice its own."""
     # As fast as a 1 x 1 convolution before nearest upsampling, and in one layer.
-    steps = strides(skip)
-    x = kinds(x).transposed_conv(width, steps, strides=steps, name=name)(x)
+    factors = strides(skip)
+    transposed = layers.Conv2DTranspose if len(factors) == 2 else layers.Conv3DTranspose
+    x = transposed(width, factors, strides=factors, name=name)(x)
     return crop(x, skip, name=f"{name}_crop")
 
 
@@ -182,4 +153,4 @@ def crop(x: Tensor, like: Tensor, *, name: str) -> Tensor:
     margins = tuple((0, x.shape[side] - like.shape[side]) for side in sides)
     if not any(surplus for _, surplus in margins):
         return x
-    return kinds(x).cropping(margins, dtype=x.dtype, name=name)(x)
+    return layer_for(x, "Cropping")(margins, dtype=x.dtype, name=name)(x)

@@ -29,7 +29,7 @@ def logits(x: Tensor, classes: int, *, name: str = "logits") -> Tensor:
     """
     # Organs are rare from the first step, so the network need not learn that they are.
     prior = keras.initializers.Constant(math.log(PRIOR / (1 - PRIOR)))
-    return blocks.kinds(x).conv(
+    return blocks.layer_for(x, "Conv")(
         classes, 1, dtype="float32", bias_initializer=prior, name=name
     )(x)
 
