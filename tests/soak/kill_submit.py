@@ -1,6 +1,6 @@
-"""Submits while killing it: `-m tests.soak.kill_submit RUN DATA OUT KILLS`.
+"""Submit and be killed: `-m tests.soak.kill_submit RUN DATA OUT KILLS`.
 
-Each time after one to three more scans. Prints how many scans were done at each kill.
+Each kill comes one to three scans after the last; the scans finished then are printed.
 """
 
 import json
@@ -16,22 +16,22 @@ from competition.net.inference import scan_predictor  # noqa: F401  loaded befor
 
 
 def main(run: str, data: str, out: str, kills: str) -> None:
-    """Kill as often as asked, then let it end."""
+    """Kill the submission `kills` times, then let it end."""
     draw = random.Random(0)
-    done: list[int] = []
+    finished: list[int] = []
     part = pathlib.Path(out).with_name(f".{pathlib.Path(out).name}.part")
-    while len(done) < int(kills):
+    while len(finished) < int(kills):
         child = start(run, data, out)
-        wanted = lines(part) + draw.randint(1, 3)
-        while lines(part) < wanted:
+        target = lines(part) + draw.randint(1, 3)
+        while lines(part) < target:
             if os.waitpid(child, os.WNOHANG)[0]:
-                sys.exit(f"it ended by itself after {done}")
+                sys.exit(f"it ended by itself after {finished}")
             time.sleep(0.0005)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        done.append(lines(part))
+        finished.append(lines(part))
     _, status = os.waitpid(start(run, data, out), 0)
-    sys.stdout.write(json.dumps({"killed_after_scans": done}) + "\n")
+    sys.stdout.write(json.dumps({"killed_after_scans": finished}) + "\n")
     sys.exit(bool(status))
 
 

@@ -1,6 +1,6 @@
 """A submission of three members, killed five times, of a test set full of damage.
 
-One slice in ten is damaged, in every way there is; behind `make soak` of 60 scans.
+One slice in ten is damaged, each in one of WAYS; `make soak` takes 60 scans.
 """
 
 import json
@@ -55,8 +55,9 @@ def damaged(clean, tmp_path):
     """A copy with one slice in ten damaged, and the scans that are."""
     data = tmp_path / "damaged" / "competition"
     shutil.copytree(clean, data)
-    found = images.find(data, "test")
-    hit = found[:: len(found) // (len(found) // 10)][: len(found) // 10]
+    slices = images.find(data, "test")
+    count = len(slices) // 10
+    hit = slices[:: len(slices) // count][:count]
     for number, image in enumerate(hit):
         stage = tmp_path / "stage" / str(number) / "folder"
         scans = (stage / image.path.replace("test/", "train/", 1)).parent
