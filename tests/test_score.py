@@ -61,6 +61,7 @@ def test_a_perfect_submission_scores_one_from_either_column(table, data):
     truth = table("train.csv", draw(1), "segmentation")
     result = score.run(truth, table("submission.csv", draw(1)), data=data)
     assert result["score_per_class"] == result["score_merged"] == 1
+    assert result["dice"] == result["iou"] == result["iou_3d"] == 1
     assert set(result["by_scan"]) == set(SCANS)
     assert set(result["by_class"]) == set(CLASSES)
 

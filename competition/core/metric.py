@@ -1,4 +1,8 @@
-"""The competition's score: Dice by slice, Hausdorff by scan in both readings, exact."""
+"""The competition's score: Dice by slice, Hausdorff by scan in both readings, exact.
+
+Two readings of the competition's Hausdorff distance are in use: per class in voxels,
+and of all classes merged in parts of the volume. IoU is reported beside Dice.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,53 +10,55 @@ from typing import Any
 
 import numpy as np
 
-from competition.core.regions import distance
-from competition.core.regions.cropped_masks import CroppedMask, common, cut
+from competition.core.regions import cropped_masks, distance
+from competition.core.regions.cropped_masks import CroppedMask
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class PreparedTruth:
-    """The organs of a scan's truth by class, and all of them as one."""
+    """The organs of a scan's truth by class, and the union of all of them."""
 
     organs: tuple[CroppedMask, ...]
     merged: CroppedMask
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class ScanComparison:
-    """One class of one scan: Dice by slice (D,), in 3D, and normalised distances.
+class ClassComparison:
+    """One class of one scan: overlaps by slice (D,) and in 3D, normalised distances.
 
-    NaN says that truth and prediction are both empty, and that the value is skipped.
+    NaN stands where truth and prediction are both empty; a mean skips this value.
     """
 
     dice: np.ndarray
     dice_3d: float
+    iou: np.ndarray
+    iou_3d: float
     hausdorff_per_class: float
     hausdorff_merged: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ScanMeasurement:
-    """One scan: its classes, and the distance between all classes merged."""
+    """One scan: the comparison of each class, and the distance of all classes merged."""
 
-    pairs: tuple[ScanComparison, ...]
+    by_class: tuple[ClassComparison, ...]
     hausdorff_merged: float
 
 
 def dice(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Dice of two boolean masks of one shape; NaN where both are empty."""
-    _check_shapes(truth, predicted)
+    """Return the Dice of two boolean masks of one shape; NaN where both are empty."""
+    _check_shapes(truth.shape, predicted.shape)
     both = np.count_nonzero(truth & predicted)
     total = np.count_nonzero(truth) + np.count_nonzero(predicted)
     return 2 * both / total if total else float("nan")
 
 
 def hausdorff(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Symmetric Hausdorff distance in voxels of two boolean volumes (D, H, W).
+    """Return the symmetric Hausdorff distance in voxels of two boolean volumes (D, H, W).
 
-    0.0 where both are empty, infinite where one is.
+    It is 0.0 where both are empty and infinite where one is.
     """
-    _check_shapes(truth, predicted)
+    _check_shapes(truth.shape, predicted.shape)
     one = prepare(truth.view(np.uint8), classes=1).merged
     other = prepare(predicted.view(np.uint8), classes=1).merged
     if one.empty or other.empty:
@@ -61,9 +67,9 @@ def hausdorff(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def prepare(bits: np.ndarray, *, classes: int) -> PreparedTruth:
-    """Cut the classes out of mask bits (D, H, W); trees are built when first needed."""
-    by_class, merged = cut(bits, classes)
-    return PreparedTruth(tuple(by_class), merged)
+    """Crop the classes out of mask bits (D, H, W), to be compared more than once."""
+    organs, union = cropped_masks.cut(bits, classes)
+    return PreparedTruth(tuple(organs), union)
 
 
 def measure(
@@ -72,37 +78,40 @@ def measure(
     *,
     classes: int | None = None,
 ) -> ScanMeasurement:
-    """Compare the mask bits (D, H, W) of a scan; `truth` may be prepared once."""
+    """Compare two masks of a scan, bits (D, H, W); `truth` may be a prepared one."""
     if not isinstance(truth, PreparedTruth):
         if classes is None:
             raise ValueError("`classes` must be given where the truth is not prepared.")
         truth = prepare(truth, classes=classes)
-    if truth.merged.shape != predicted.shape:
-        raise ValueError(_shapes_differ(truth.merged.shape, predicted.shape))
+    _check_shapes(truth.merged.shape, predicted.shape)
     other = prepare(predicted, classes=len(truth.organs))
-    pairs = tuple(map(compare, truth.organs, other.organs))
-    if len(pairs) == 1:
-        return ScanMeasurement(pairs, pairs[0].hausdorff_merged)
-    return ScanMeasurement(pairs, merged(truth.merged, other.merged))
+    by_class = tuple(map(compare, truth.organs, other.organs))
+    if len(by_class) == 1:
+        return ScanMeasurement(by_class, by_class[0].hausdorff_merged)
+    return ScanMeasurement(by_class, merged(truth.merged, other.merged))
 
 
-def compare(truth: CroppedMask, predicted: CroppedMask) -> ScanComparison:
+def compare(truth: CroppedMask, predicted: CroppedMask) -> ClassComparison:
     """Compare one class of one scan."""
-    both = common(truth, predicted)
+    both = cropped_masks.common(truth, predicted)
     total = truth.counts + predicted.counts
+    # 0 / 0 is the NaN of what is empty in both.
     with np.errstate(invalid="ignore"):
-        by_slice = 2 * both / total
-    whole = 2 * both.sum() / total.sum() if total.any() else float("nan")
-    return ScanComparison(
-        dice=by_slice,
-        dice_3d=float(whole),
-        hausdorff_per_class=per_class(truth, predicted),
-        hausdorff_merged=merged(truth, predicted),
-    )
+        return ClassComparison(
+            dice=2 * both / total,
+            dice_3d=float(2 * both.sum() / total.sum()),
+            iou=both / (total - both),
+            iou_3d=float(both.sum() / (total - both).sum()),
+            hausdorff_per_class=per_class(truth, predicted),
+            hausdorff_merged=merged(truth, predicted),
+        )
 
 
 def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
-    """Hausdorff in voxels by the volume's diagonal: NaN both empty, 1 one empty."""
+    """Return the Hausdorff distance in voxels as a part of the volume's diagonal.
+
+    It is NaN where both are empty and 1 where one is.
+    """
     if truth.empty or predicted.empty:
         return float("nan") if truth.empty and predicted.empty else 1.0
     diagonal = np.linalg.norm(truth.shape)
@@ -110,9 +119,10 @@ def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
 
 
 def merged(truth: CroppedMask, predicted: CroppedMask) -> float:
-    """Hausdorff in parts of the volume by the unit cube's diagonal.
+    """Return the Hausdorff distance in a unit cube as a part of the cube's diagonal.
 
-    NaN both empty; 1 where one is, or where the prediction is over 10 times as large.
+    It is NaN where both are empty, and 1 where one is or where the prediction has more
+    than ten times the voxels of the truth.
     """
     if truth.empty or predicted.empty:
         return float("nan") if truth.empty and predicted.empty else 1.0
@@ -125,67 +135,67 @@ def merged(truth: CroppedMask, predicted: CroppedMask) -> float:
 def summarise(
     measured: Mapping[str, ScanMeasurement], class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """The scores of all scans: pooled, by class, and by scan and class.
+    """Return the scores of all scans: pooled, by class, and by scan and class.
 
-    Skipped values count nowhere; a mean of nothing is None.
+    Values that are skipped count nowhere; the mean of no values is None.
     """
-    pairs = {
-        scan: dict(zip(class_names, result.pairs, strict=True))
-        for scan, result in measured.items()
+    by_scan = {
+        scan: dict(zip(class_names, measurement.by_class, strict=True))
+        for scan, measurement in measured.items()
     }
-    everything = [pair for by_class in pairs.values() for pair in by_class.values()]
-    distances = [result.hausdorff_merged for result in measured.values()]
-    scores: dict[str, Any] = _scores(everything, distances)
+    pooled = [one for by_class in by_scan.values() for one in by_class.values()]
+    distances = [measurement.hausdorff_merged for measurement in measured.values()]
+    scores: dict[str, Any] = _scores(pooled, distances)
     scores["by_class"] = {
-        name: _alone([by_class[name] for by_class in pairs.values()])
+        name: _alone([by_class[name] for by_class in by_scan.values()])
         for name in class_names
     }
     scores["by_scan"] = {
-        scan: {name: _alone([pair]) for name, pair in by_class.items()}
-        for scan, by_class in pairs.items()
+        scan: {name: _alone([one]) for name, one in by_class.items()}
+        for scan, by_class in by_scan.items()
     }
     return scores
 
 
-def _alone(pairs: list[ScanComparison]) -> dict[str, float | None]:
-    return _scores(pairs, [pair.hausdorff_merged for pair in pairs])
+def _alone(comparisons: list[ClassComparison]) -> dict[str, float | None]:
+    """Return the scores of one class, whose merged distance is its own."""
+    return _scores(comparisons, [one.hausdorff_merged for one in comparisons])
 
 
 def _scores(
-    pairs: list[ScanComparison], distances: list[float]
+    comparisons: list[ClassComparison], merged_distances: list[float]
 ) -> dict[str, float | None]:
-    dice = _mean(np.concatenate([pair.dice for pair in pairs]) if pairs else [])
-    per_class = _mean([pair.hausdorff_per_class for pair in pairs])
-    merged = _mean(distances)
+    # Slices count alike whichever scan or class they are of.
+    dice = _mean(value for one in comparisons for value in one.dice)
+    hausdorff_per_class = _mean(one.hausdorff_per_class for one in comparisons)
+    hausdorff_merged = _mean(merged_distances)
     return {
         "dice": dice,
-        "dice_3d": _mean([pair.dice_3d for pair in pairs]),
-        "hausdorff_per_class": per_class,
-        "hausdorff_merged": merged,
-        "score_per_class": _combine(dice, per_class),
-        "score_merged": _combine(dice, merged),
+        "dice_3d": _mean(one.dice_3d for one in comparisons),
+        "iou": _mean(value for one in comparisons for value in one.iou),
+        "iou_3d": _mean(one.iou_3d for one in comparisons),
+        "hausdorff_per_class": hausdorff_per_class,
+        "hausdorff_merged": hausdorff_merged,
+        "score_per_class": _combine(dice, hausdorff_per_class),
+        "score_merged": _combine(dice, hausdorff_merged),
     }
 
 
-def _combine(dice: float | None, distance: float | None) -> float | None:
-    if dice is None or distance is None:
+def _combine(dice: float | None, hausdorff: float | None) -> float | None:
+    if dice is None or hausdorff is None:
         return None
-    return 0.4 * dice + 0.6 * (1 - distance)
+    return 0.4 * dice + 0.6 * (1 - hausdorff)
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    array = np.asarray(values, float)
+    array = np.fromiter(values, float)
     array = array[~np.isnan(array)]
     return float(array.mean()) if array.size else None
 
 
-def _check_shapes(truth: np.ndarray, predicted: np.ndarray) -> None:
-    if truth.shape != predicted.shape:
-        raise ValueError(_shapes_differ(truth.shape, predicted.shape))
-
-
-def _shapes_differ(truth: tuple[int, ...], predicted: tuple[int, ...]) -> str:
-    return (
-        "Truth and prediction must have one shape. "
-        f"Received: truth {truth}, prediction {predicted}. Restore the native size."
-    )
+def _check_shapes(truth: tuple[int, ...], predicted: tuple[int, ...]) -> None:
+    if truth != predicted:
+        raise ValueError(
+            "Truth and prediction must have one shape. Received: "
+            f"truth {truth}, prediction {predicted}. Restore the native size."
+        )

@@ -132,7 +132,7 @@ def test_the_whole_score_is_the_naive_one(volumes):
 def test_both_readings_are_exact_where_the_farthest_voxel_is_searched(one, other):
     received = metric.measure(
         one.astype(np.uint8), other.astype(np.uint8), classes=1
-    ).pairs[0]
+    ).by_class[0]
     for reading in ("per_class", "merged"):
         expected = naive_distance(one, other, reading)
         found = getattr(received, f"hausdorff_{reading}")
@@ -175,11 +175,65 @@ def test_a_slice_empty_in_both_is_skipped_and_a_false_one_is_zero():
     predicted = truth | volume(((2, 3), (0, 2), (0, 2)))
     pair = metric.measure(
         truth.astype(np.uint8), predicted.astype(np.uint8), classes=1
-    ).pairs[0]
+    ).by_class[0]
     np.testing.assert_array_equal(pair.dice, [1, np.nan, 0, np.nan])
     assert pair.dice_3d == pytest.approx(2 * 4 / 12)
     assert pair.hausdorff_per_class == pytest.approx(2 / math.sqrt(16 + 36 + 64))
     assert pair.hausdorff_merged == pytest.approx(2 / 4 / math.sqrt(3))
+
+
+def row(*columns):
+    """One slice of one row of 8 pixels, of which these columns are set."""
+    mask = np.zeros((1, 1, 8), np.uint8)
+    mask[..., list(columns)] = 1
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "dice", "iou"),
+    [
+        (row(), row(), math.nan, math.nan),
+        (row(0, 1), row(), 0, 0),
+        (row(), row(0, 1), 0, 0),
+        (row(0, 1, 2), row(0, 1, 2), 1, 1),
+        (row(0, 1, 2, 3), row(0, 1), 4 / 6, 1 / 2),
+        (row(0, 1), row(1, 2), 1 / 2, 1 / 3),
+    ],
+    ids=["both empty", "none predicted", "no truth", "equal", "half", "overlap"],
+)
+def test_iou_is_the_common_part_of_the_union(truth, predicted, dice, iou):
+    pair = metric.measure(truth, predicted, classes=1).by_class[0]
+    np.testing.assert_allclose([pair.dice[0], pair.iou[0]], [dice, iou])
+    np.testing.assert_allclose([pair.dice_3d, pair.iou_3d], [dice, iou])
+
+
+@settings(max_examples=200, deadline=None)
+@given(pairs())
+def test_iou_follows_from_dice_in_every_row(pair):
+    truth, predicted = (mask.astype(np.uint8) for mask in pair)
+    one = metric.measure(truth, predicted, classes=1).by_class[0]
+    np.testing.assert_allclose(one.iou, one.dice / (2 - one.dice))
+    np.testing.assert_allclose(one.iou_3d, one.dice_3d / (2 - one.dice_3d))
+
+
+def test_iou_is_pooled_as_dice_is_and_skips_what_is_empty_in_both():
+    # Slice 0 is predicted by half, slice 1 wrongly; slices 2 and 3 are empty.
+    truth = volume(((0, 1), (0, 2), (0, 2)))
+    predicted = volume(((0, 1), (0, 1), (0, 2)), ((1, 2), (0, 1), (0, 2)))
+    nothing = np.zeros(SHAPE, bool)
+    half = (
+        np.stack([truth, nothing, nothing], axis=-1),
+        np.stack([predicted, nothing, nothing], axis=-1),
+    )
+    scores = summary({"a": half, "b": (half[0], half[0])})
+    assert scores["by_scan"]["a"]["large_bowel"]["iou"] == (1 / 2 + 0) / 2
+    assert scores["by_scan"]["a"]["large_bowel"]["iou_3d"] == pytest.approx(2 / 6)
+    assert scores["by_scan"]["b"]["large_bowel"]["iou"] == 1
+    assert scores["by_scan"]["a"]["stomach"]["iou"] is None
+    assert scores["by_class"]["stomach"]["iou_3d"] is None
+    for result in (scores, scores["by_class"]["large_bowel"]):
+        assert result["iou"] == pytest.approx((1 / 2 + 0 + 1) / 3)
+        assert result["iou_3d"] == pytest.approx((2 / 6 + 1) / 2)
 
 
 def test_merged_is_one_beyond_ten_times_the_truth():
@@ -208,6 +262,7 @@ def test_scores_come_pooled_by_class_and_by_scan():
     assert scores["hausdorff_merged"] == 0
     assert scores["score_per_class"] == pytest.approx(0.4 * 0.75 + 0.6 * 0.75)
     assert scores["score_merged"] == pytest.approx(0.4 * 0.75 + 0.6)
+    assert scores["iou"] == scores["iou_3d"] == pytest.approx(3 / 4)
     assert scores["by_class"]["small_bowel"]["dice"] == 0.5
     assert scores["by_class"]["small_bowel"]["hausdorff_merged"] == 0.5
     assert scores["by_scan"]["a"]["small_bowel"]["score_per_class"] == 0

@@ -40,7 +40,7 @@ def alone(truth, seen, index, rule):
     probability, presence = seen.of_class(index, rule.weights)
     mask = rules.decide(probability, rule, presence=presence)
     pair = metric.measure(truth.astype(np.uint8), mask.astype(np.uint8), classes=1)
-    pair = pair.pairs[0]
+    pair = pair.by_class[0]
     rows = ~np.isnan(pair.dice)
     distance = pair.hausdorff_per_class
     return [

@@ -98,7 +98,7 @@ def test_the_score_is_the_metrics_own():
             truth.astype(np.uint8), predicted.astype(np.uint8), classes=1
         )
         measured[str(scan)] = one
-        dice, distance = one.pairs[0].dice, one.pairs[0].hausdorff_per_class
+        dice, distance = one.by_class[0].dice, one.by_class[0].hausdorff_per_class
         numbers.append(
             [
                 np.nansum(dice),
