@@ -124,9 +124,10 @@ def test_a_perfect_submission_scores_one(call, tiny_phantom):
     arguments = ["score", "--truth", truth, "--submission", truth, "--data", data]
     code, out, _ = call(*arguments, "--json")
     assert code == 0
-    assert json.loads(out)["score_per_class"] == 1
+    assert json.loads(out)["score_per_class"] == json.loads(out)["iou"] == 1
     _, out, _ = call(*arguments)
     assert "score_per_class" in out and "large_bowel" in out and "1.0000" in out
+    assert " iou " in out
 
 
 def test_an_invalid_submission_is_exit_code_1(call, tiny_phantom, tmp_path):

@@ -88,6 +88,9 @@ def test_the_scores_of_all_and_of_each_class(page):
     assert [row[0] for row in rows] == ["all", "bowel", "stomach"]
     # Boxes of 6 rows that are 0, 1 and 3 rows off: Dice 1, 5/6 and 1/2.
     assert [row[3] for row in rows] == ["0.7778"] * 3
+    # IoU is 1, 5/7 and 1/3 of the same boxes.
+    assert header[5:7] == ["IoU", "IoU 3D"]
+    assert [row[5:7] for row in rows] == [["0.6825"] * 2] * 3
 
 
 def test_the_decision_rule(page):

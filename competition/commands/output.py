@@ -47,14 +47,17 @@ def folds(rows: list[dict[str, Any]]) -> None:
 
 def scores(scores: dict[str, Any]) -> None:
     """Print one table of scores: a row for each set and class."""
-    columns = ["score_per_class", "score_merged", "dice", "hausdorff_per_class"]
-    shown = table.Table(*["", "class", *columns, "hausdorff_merged"])
+    columns = [
+        "score_per_class", "score_merged", "dice", "iou", "hausdorff_per_class",
+        "hausdorff_merged",
+    ]  # fmt: skip
+    shown = table.Table("", "class", *columns)
     for name, result in scores.items():
         for class_name, values in {"all": result, **result["by_class"]}.items():
-            numbers = [values[key] for key in [*columns, "hausdorff_merged"]]
+            numbers = [values[key] for key in columns]
             cells = ["-" if n is None else f"{n:.4f}" for n in numbers]
             shown.add_row(name if class_name == "all" else "", class_name, *cells)
-    Console(width=110).print(shown)
+    Console(width=130).print(shown)
 
 
 def ledger(shown: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class ClassComparison:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ScanMeasurement:
-    """One scan: the comparison of each class, and the distance of all classes merged."""
+    """One scan: the comparison of each class, and the distance of all merged."""
 
     by_class: tuple[ClassComparison, ...]
     hausdorff_merged: float
@@ -54,7 +54,7 @@ def dice(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def hausdorff(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the symmetric Hausdorff distance in voxels of two boolean volumes (D, H, W).
+    """Return the symmetric Hausdorff distance in voxels of two masks (D, H, W).
 
     It is 0.0 where both are empty and infinite where one is.
     """
