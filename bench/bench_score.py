@@ -116,7 +116,6 @@ def a_fold() -> None:
 
 def seconds_a_slice(batch: int = 4) -> float:
     """The time of a training step of `unet`, by the slices of its batch."""
-    import keras
 
     from competition.net import devices
     from competition.net.networks import build
@@ -132,7 +131,7 @@ def seconds_a_slice(batch: int = 4) -> float:
     model = step.TrainingStep(
         build.build(settings, classes=3), losses.build(settings.loss)
     )
-    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    xla = devices.jit_compile("auto")
     model.compile(optimizer="adamw", jit_compile=xla)
     model.train_on_batch(inputs)
     return clock.seconds(lambda: model.train_on_batch(inputs), repeats=3) / batch

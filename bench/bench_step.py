@@ -19,7 +19,7 @@ from competition.core.experiment import configs, layout
 from competition.net import devices
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
-from competition.net.training import callbacks, losses, schedules, step
+from competition.net.training import callbacks, losses, progress, schedules, step
 
 STEPS = 4
 
@@ -54,7 +54,6 @@ def _busy(work: Callable[[], None]) -> float:
 
 def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     """The bare step and `fit`, as often, on slices of 266 x 266."""
-    import keras
     import tensorflow as tf
 
     size = "geometry.fit=pad", "geometry.height=272", "geometry.width=272"
@@ -63,10 +62,10 @@ def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     stream = tensorflow_dataset.TrainingData(table, store).batches(wanted)
     model = step.TrainingStep(build.build(wanted, 3), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
-    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    xla = devices.jit_compile("auto")
     model.compile(optimizer=optimizer, jit_compile=xla)
-    guard = callbacks.FiniteGuard()
-    watch = callbacks.BudgetWatch(guard, None, pulse=lambda text: None)
+    guard = callbacks.StopOnNonFinite()
+    watch = callbacks.PrintWithinEpoch(guard, progress.FoldProgress(0, 1))
     held = iter(tf.data.Dataset.from_tensors(next(iter(stream))).repeat())
 
     def fit() -> None:

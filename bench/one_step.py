@@ -45,7 +45,7 @@ def keras_step(dtype: str) -> Callable[[], object]:
     keras.config.set_dtype_policy(policy)
     model = step.TrainingStep(build.build(wanted, CLASSES), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=100)
-    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    xla = devices.jit_compile("auto")
     model.compile(optimizer=optimizer, jit_compile=xla)
     random = np.random.default_rng(0)
     shape = BATCH, SIZE, SIZE

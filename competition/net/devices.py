@@ -47,6 +47,13 @@ def xla(setting: bool | str, device: Device, *, backend: str) -> bool:
     return backend == "jax" or (device.kind != "cpu" and device.count == 1)
 
 
+def jit_compile(setting: bool | str) -> bool:
+    """Return whether to compile with XLA on the devices that there are."""
+    import keras
+
+    return xla(setting, find(), backend=keras.backend.backend())
+
+
 def deterministic(setting: bool | str, device: Device) -> bool:
     """Whether every result must repeat to the bit, which costs a GPU time."""
     return setting if isinstance(setting, bool) else device.kind == "cpu"

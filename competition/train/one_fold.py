@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from competition.core import files
+from competition.core import console, files
 from competition.core.data import arrays, slices
 from competition.core.experiment import history, layout, runs
 from competition.machine import deadline
-from competition.train import progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,41 +18,35 @@ def train(
     limit: deadline.Deadline | None,
 ) -> None:
     """Train a fold to its end, or until `limit`; the next call goes on from there."""
-    lines = progress.FoldProgress(fold, run.config.training.epochs)
     if limit and not limit.allows(0):
-        lines.line("no time left")
+        console.note(f"fold {fold}: no time left")
         return
     # Loading the framework takes seconds: not where there is nothing to train.
     from competition.net.input import tensorflow_dataset
-    from competition.net.training import callbacks, fitting, setup
-    from competition.train import validation
+    from competition.net.training import fitting, progress, setup, validation
 
     table = slices.read(dataset.slices)
     store = arrays.Arrays(dataset)
     chosen = slices.training(table, fold)
     _check(chosen, store, fold)
-    data = tensorflow_dataset.TrainingData(chosen, store)
-    scans = validation.HeldOutScans(slices.held_out(table, fold), store, run)
+    lines = progress.FoldProgress(fold, run.config.training.epochs)
     folder = run.files.fold(fold)
     with (
         files.alone(folder, doing=f"training fold {fold}"),
         setup.network(run, fold) as network,
     ):
         epochs = fitting.fit(
-            network,
-            run.config,
-            train=data.batches,
-            folder=folder,
-            hooks=callbacks.Hooks(
-                score=scans.score,
-                progress=lines.epoch,
-                pulse=lines.line,
-                sample=lambda network, epoch: scans.draw(
-                    network, folder / "samples" / f"epoch{epoch + 1:03d}.png"
+            fitting.FoldTraining(
+                network=network,
+                config=run.config,
+                data=tensorflow_dataset.TrainingData(chosen, store),
+                held_out=validation.HeldOutScans(
+                    slices.held_out(table, fold), store, run
                 ),
-                ids=lambda config, number: data.ids(number),
-            ),
-            limit=limit,
+                lines=lines,
+                folder=folder,
+                limit=limit,
+            )
         )
     if not _is_over(run, epochs):
         lines.stopped(len(epochs))

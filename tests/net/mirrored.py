@@ -13,7 +13,8 @@ import tensorflow as tf
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.networks import build
-from competition.net.training import callbacks, fitting
+from competition.net.training import fitting
+from tests.net import training_parts
 
 
 def main(folder: str, *overrides: str) -> None:
@@ -27,29 +28,32 @@ def main(folder: str, *overrides: str) -> None:
     for setting in ("one", "mirror"):
         fitting.seed(0)
         with devices.mirrored(setting, devices.find()):
-            epochs = fitting.fit(
+            fold = training_parts.fold_of(
                 build.build(config, 2),
                 config,
-                train=batches,
+                data=Slices(),
                 folder=pathlib.Path(folder, setting),
-                hooks=callbacks.Hooks(score=lambda network: 0.5),
             )
+            epochs = fitting.fit(fold)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
         ends.append((replicas, [row["loss"] for row in epochs]))
     sys.stdout.write(json.dumps(ends) + "\n")
 
 
-def batches(config: configs.Config, *, first_epoch: int) -> tf.data.Dataset:
-    """Return the batches of 16 random slices, whose bright pixels are the organ."""
-    random = np.random.default_rng(0)
-    stack = random.integers(0, 1000, (16, 32, 32, 5)).astype(np.uint16)
-    bits = (stack[..., 2] > 500).astype(np.uint8)
-    window = np.tile(np.array([0, 1000], np.float32), (16, 1))
-    whole = tf.data.Dataset.from_tensor_slices(
-        {"stack": stack, "bits": bits, "window": window}
-    )
-    epochs = config.training.epochs - first_epoch
-    return whole.batch(config.training.batch, drop_remainder=True).repeat(epochs)
+class Slices:
+    """Stands in for `TrainingData`: 16 random slices, whose bright pixels are organ."""
+
+    def batches(self, config: configs.Config, *, first_epoch: int) -> tf.data.Dataset:
+        """Return the batches of all epochs that are left."""
+        random = np.random.default_rng(0)
+        stack = random.integers(0, 1000, (16, 32, 32, 5)).astype(np.uint16)
+        bits = (stack[..., 2] > 500).astype(np.uint8)
+        window = np.tile(np.array([0, 1000], np.float32), (16, 1))
+        whole = tf.data.Dataset.from_tensor_slices(
+            {"stack": stack, "bits": bits, "window": window}
+        )
+        epochs = config.training.epochs - first_epoch
+        return whole.batch(config.training.batch, drop_remainder=True).repeat(epochs)
 
 
 if __name__ == "__main__":

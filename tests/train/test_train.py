@@ -13,7 +13,8 @@ from competition.core.data import arrays, slices
 from competition.core.experiment import history
 from competition.machine import deadline
 from competition.net.input import tensorflow_dataset
-from competition.train import one_fold, processes, progress
+from competition.net.training import progress
+from competition.train import one_fold, processes
 from tests import conftest
 
 ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)

@@ -212,10 +212,7 @@ def _compile(
     config: configs.Config,
 ) -> ensemble.Ensemble:
     compiled = ensemble.Ensemble(members, tta_views)
-    xla = devices.xla(
-        config.training.xla, devices.find(), backend=keras.backend.backend()
-    )
-    compiled.compile(jit_compile=xla)
+    compiled.compile(jit_compile=devices.jit_compile(config.training.xla))
     return compiled
 
 

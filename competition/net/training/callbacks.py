@@ -1,41 +1,27 @@
-"""What happens at the ends of steps and epochs while `fit` owns the loop."""
+"""Keras callbacks of a fold: each watches one thing while `fit` runs the loop."""
 
-import contextlib
-import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from competition.core.experiment import configs, history, schema
+from competition.core.experiment import history, schema
 from competition.machine import deadline
-from competition.net.training import checkpoint
+from competition.net.training import averaging, checkpoint, progress, validation
+from competition.net.training import tensorboard_curves as tensorboard
 
-# Between two words about an epoch that is still running.
-PULSE_SECONDS = 60
+# Between two lines about an epoch that is still running.
+LINE_SECONDS = 60
 
 
-@dataclasses.dataclass(frozen=True)
-class Hooks:
-    """What a fold calls: a score of the network, and who is told of what.
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops at the first loss or weights that are not finite, and keeps the step.
 
-    `score` may be None, where nothing was there to score. `ids` names the slices of a
-    batch, counted from the first of epoch 0, if the config of the run is its own.
+    `step` is None while all is finite; `loss` is the mean of the epoch so far.
     """
-
-    score: Callable[[keras.Model], float | None]
-    progress: Callable[[history.Epoch], None] = lambda row: None
-    pulse: Callable[[str], None] = lambda text: None
-    sample: Callable[[keras.Model, int], None] = lambda network, epoch: None
-    ids: Callable[[configs.Config, int], list[str]] = lambda config, batch: []
-
-
-class FiniteGuard(keras.callbacks.Callback):
-    """Stops at the first loss or weights not finite and remembers where that was."""
 
     # `fit` need not wait for the device before it prepares the next step; JAX reuses
     # the memory of a loss that has not been looked at.
@@ -52,7 +38,7 @@ class FiniteGuard(keras.callbacks.Callback):
         self.epoch, self.last = epoch, 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Look at the loss, the mean of the epoch so far."""
+        """Stop where the loss is not finite."""
         self.loss = logs["loss"]
         self.last = max(self.last, batch)
         if not math.isfinite(self.loss):
@@ -63,62 +49,79 @@ class FiniteGuard(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look at the weights: the last step's show in no loss of the epoch."""
-        weights = self.model.network.weights
-        if self.step is None and not all(map(_is_finite, weights)):
+        weights = map(keras.ops.convert_to_numpy, self.model.network.weights)
+        if self.step is None and not all(np.isfinite(w).all() for w in weights):
             self.step = self.last
             self.model.stop_training = True
 
 
-class BudgetWatch(keras.callbacks.Callback):
-    """Says how far an epoch is once a minute, and stops when the time is over."""
+class StopAtDeadline(keras.callbacks.Callback):
+    """Stops before the step at which the time is over."""
+
+    def __init__(self, limit: deadline.Deadline) -> None:
+        super().__init__()
+        self.limit = limit
+        self.is_over = False
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Stop where no time is left."""
+        if not self.limit.allows(0):
+            self.is_over = self.model.stop_training = True
+
+
+class PrintWithinEpoch(keras.callbacks.Callback):
+    """Prints a line once a minute about an epoch that is still running."""
 
     def __init__(
         self,
-        guard: FiniteGuard,
-        limit: deadline.Deadline | None,
+        guard: StopOnNonFinite,
+        lines: progress.FoldProgress,
         *,
-        pulse: Callable[[str], None],
         clock: deadline.Clock = time.monotonic,
     ) -> None:
         super().__init__()
-        self.guard, self.limit, self.pulse, self.clock = guard, limit, pulse, clock
-        self.is_over = False
-        self.began = self.said = 0.0
+        self.guard, self.lines, self.clock = guard, lines, clock
+        self.began = self.printed = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock."""
-        self.began = self.said = self.clock()
+        self.began = self.printed = self.clock()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Stop, speak or do nothing."""
-        if self.limit and not self.limit.allows(0):
-            self.is_over = self.model.stop_training = True
+        """Print a line where a minute has passed."""
         now = self.clock()
-        if now - self.said >= PULSE_SECONDS and batch:
-            self.said = now
+        if now - self.printed >= LINE_SECONDS and batch:
+            self.printed = now
             steps = self.params["steps"]
             left = deadline.show((now - self.began) / batch * (steps - batch))
-            self.pulse(
+            self.lines.line(
                 f"epoch {self.guard.epoch + 1}  step {batch}/{steps}  "
                 f"loss {self.guard.loss:.4f}  epoch ends in {left}"
             )
 
 
-class StateKeeper(keras.callbacks.Callback):
-    """Scores a fold at epoch ends and keeps the best weights and the state."""
+class ScoreAndCheckpoint(keras.callbacks.Callback):
+    """Scores the held-out scans after an epoch, and keeps best weights and state.
+
+    Stops after the last epoch, where scores have not risen for `training.patience`, or
+    where `limit` would come within the next epoch (`is_late`).
+    """
 
     def __init__(
         self,
         folder: pathlib.Path,
         training: schema.Training,
-        *,
-        hooks: Hooks,
         state: checkpoint.TrainingState,
-        limit: deadline.Deadline | None,
+        *,
+        held_out: validation.HeldOutScans,
+        lines: progress.FoldProgress,
+        curves: tensorboard.TensorBoardCurves | None = None,
+        limit: deadline.Deadline | None = None,
     ) -> None:
         super().__init__()
-        self.folder, self.training, self.hooks = folder, training, hooks
-        self.state, self.limit = state, limit
+        self.folder, self.training, self.state = folder, training, state
+        self.held_out, self.lines, self.curves = held_out, lines, curves
+        self.limit = limit
         self.is_late = False
         self.began = 0.0
 
@@ -128,121 +131,76 @@ class StateKeeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Score, keep the best weights, then commit the epoch with its state."""
+        # The epoch was not finished, or its weights are not finite.
         if self.model.stop_training:
             return
-        network, optimizer = self.model.network, inner(self.model.optimizer)
+        network, optimizer = self.model.network, self.model.optimizer
         scoring = time.monotonic()
-        with averaged(network, optimizer):
-            score = self._score(network) if self._is_scored(epoch) else None
-            if self._is_due(epoch, self.training.samples_every):
-                self.hooks.sample(network, epoch)
-        mean_score = self._score_mean(network, epoch)
+        with averaging.moving_average(network, optimizer):
+            score = self._score() if self._is_scored(epoch) else None
+            if _is_due(epoch, self.training.samples_every):
+                path = self.folder / "samples" / f"epoch{epoch + 1:03d}.png"
+                self.held_out.draw(network, path)
+        mean_score = self._score_mean(epoch)
         now = time.monotonic()
+        rate = averaging.inner(optimizer).learning_rate
         row = history.Epoch(
             epoch=epoch,
             loss=float(logs["loss"]),
             score=score,
             seconds=round(now - self.began, 3),
             mean_score=mean_score,
-            rate=float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            rate=float(keras.ops.convert_to_numpy(rate)),
             scoring=round(now - scoring, 3),
         )
         self._commit(row)
 
     def _commit(self, row: history.Epoch) -> None:
         state = self.state
-        # Only now: a state that fails to be written leaves the epoch unmade.
+        # Only now: a state that cannot be written leaves the epoch undone.
         state.epochs.append(row)
-        # The commit point: killed before it, the epoch is made again.
+        # The commit point: killed before it, the epoch is trained again.
         checkpoint.save(
             self.folder, state, network=self.model.network,
             optimizer=self.model.optimizer,
         )  # fmt: skip
         history.write(self.folder / "history.csv", state.epochs)
-        self.hooks.progress(row)
-        total = self.training.epochs
-        if history.is_over(state.epochs, epochs=total, patience=self.training.patience):
+        if self.curves:
+            self.curves.write(row)
+        self.lines.epoch(row)
+        if state.is_over(self.training):
             self.model.stop_training = True
-        elif self.limit and not self.limit.allows(longest(state.epochs)):
+        elif self.limit and not self.limit.allows(state.next_epoch_seconds()):
             self.is_late = self.model.stop_training = True
-
-    def _is_due(self, epoch: int, every: int) -> bool:
-        return bool(every) and (epoch + 1) % every == 0
 
     def _is_scored(self, epoch: int) -> bool:
         last = epoch + 1 == self.training.epochs
-        return last or self._is_due(epoch, self.training.score_every)
+        return last or _is_due(epoch, self.training.score_every)
 
-    def _score(self, network: keras.Model) -> float | None:
-        score = self.hooks.score(network)
+    def _score(self) -> float | None:
+        """Score the network, and keep its weights where none were better."""
+        score = self.held_out.score(self.model.network)
         # Where there is nothing to score, the latest weights count as the best.
         if score is None or self.state.best is None or score > self.state.best:
-            self.state.best_crc = checkpoint.keep_best(self.folder, network)
+            network = self.model.network
+            self.state.best_crc = checkpoint.save_best_weights(self.folder, network)
             self.state.best = score
         return score
 
-    def _score_mean(self, network: keras.Model, epoch: int) -> float | None:
-        """Take the epoch into the mean of the last ones; score it after the last."""
+    def _score_mean(self, epoch: int) -> float | None:
+        """Add the epoch to the mean of the last ones; score the mean at the end."""
         state, training = self.state, self.training
         if epoch < training.epochs - training.swa_epochs:
             return None
-        now = checkpoint.values(network.weights)
+        weights = self.model.network.weights
         state.averaged += 1
-        before = state.mean or now
-        state.mean = [
-            (one + (other - one) / state.averaged).astype(one.dtype)
-            for one, other in zip(before, now, strict=True)
-        ]
+        now = checkpoint.to_arrays(weights)
+        state.mean = averaging.add_to_mean(state.mean, now, state.averaged)
         if epoch + 1 < training.epochs:
             return None
-        with swapped(network.weights, state.mean):
-            return self._score(network)
+        with averaging.swapped(weights, state.mean):
+            return self._score()
 
 
-def keep_something(model: keras.Model, folder: pathlib.Path, *, further: bool) -> None:
-    """Where time ends before the first score, keep the weights as they are."""
-    # Within one epoch an earlier call may have come further.
-    if further or not (folder / checkpoint.BEST).is_file():
-        with averaged(model.network, inner(model.optimizer)):
-            checkpoint.keep_best(folder, model.network)
-
-
-def longest(epochs: list[history.Epoch]) -> float:
-    """The seconds that the next epoch may take, a tenth more than any; 0: unknown.
-
-    Of the last ones only: the machine may have been another one before.
-    """
-    return 1.1 * max((row["seconds"] for row in epochs[-3:]), default=0.0)
-
-
-def _is_finite(weight: Any) -> bool:
-    return bool(np.isfinite(keras.ops.convert_to_numpy(weight)).all())
-
-
-def inner(optimizer: keras.Optimizer) -> keras.Optimizer:
-    """The optimizer itself, where one that scales the loss stands around it."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-@contextlib.contextmanager
-def averaged(network: keras.Model, optimizer: keras.Optimizer) -> Iterator[None]:
-    """Give a network the averaged weights for a while, where there are any."""
-    if not optimizer.use_ema:
-        yield
-        return
-    averages = optimizer._model_variables_moving_average
-    with swapped(network.trainable_variables, checkpoint.values(averages)):
-        yield
-
-
-@contextlib.contextmanager
-def swapped(variables: Any, arrays: list[np.ndarray]) -> Iterator[None]:
-    """Give variables other values for a while."""
-    kept = checkpoint.values(variables)
-    try:
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
-        yield
-    finally:
-        for variable, array in zip(variables, kept, strict=True):
-            variable.assign(array)
+def _is_due(epoch: int, every: int) -> bool:
+    return bool(every) and (epoch + 1) % every == 0

@@ -1,7 +1,7 @@
-"""What an interrupted fold goes on from: two generations of state, no pickle in them.
+"""The state from which an interrupted fold goes on: two generations, without pickle.
 
-state.npz is written aside, then state.npz becomes state-before.npz and the new one
-takes its name. Every array in it carries a checksum; a damaged file is passed over.
+A new state is written aside, then state.npz becomes state-before.npz and the new one
+takes its name. Every array in a state has a checksum; a damaged file is passed over.
 """
 
 import dataclasses
@@ -17,24 +17,25 @@ import keras
 import numpy as np
 
 from competition.core import console, files
-from competition.core.experiment import history
+from competition.core.experiment import history, schema
 
-NAME, BEFORE = "state.npz", "state-before.npz"
+LATEST, PREVIOUS = "state.npz", "state-before.npz"
 BEST = "best.weights.h5"
-# How the paths of an optimizer's accumulated gradients end; its first is the iteration.
-SUMS = "gradient_accumulator"
-# What a damaged file raises; of its directory, a RuntimeError.
+# The end of the paths of the gradients that an optimizer accumulates.
+ACCUMULATOR = "gradient_accumulator"
+# The errors that a damaged file raises; RuntimeError where its directory is damaged.
 _DAMAGE = ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile
 Arrays = list[np.ndarray]
 
 
 @dataclasses.dataclass
 class TrainingState:
-    """A fold after its last finished epoch.
+    """A fold after its last finished epoch; state.npz has these names.
 
-    `best` is the score of the weights kept as the best, whose CRC-32 is `best_crc`;
-    `halvings` tells how often the batch was too large, `slowed` whether the rate was
-    halved, `resting` whether the encoder rests; `mean` is of `averaged` epochs.
+    `best` is the score of the weights in best.weights.h5, whose CRC-32 is `best_crc`;
+    `halvings` counts how often the batch was too large for the memory, `slowed` tells
+    whether the learning rate was halved, `resting` whether the encoder is frozen;
+    `mean` is the mean of the weights after the last `averaged` epochs.
     """
 
     epochs: list[history.Epoch] = dataclasses.field(default_factory=list)
@@ -46,9 +47,23 @@ class TrainingState:
     averaged: int = 0
     mean: Arrays = dataclasses.field(default_factory=list)
 
+    def is_over(self, training: schema.Training) -> bool:
+        """Return whether the last epoch is done, or no score is expected to rise."""
+        return history.is_over(
+            self.epochs, epochs=training.epochs, patience=training.patience
+        )
+
+    def next_epoch_seconds(self) -> float:
+        """Return the seconds that the next epoch may take; 0 where that is unknown.
+
+        A tenth more than any of the last three: before, it may have been another
+        machine.
+        """
+        return 1.1 * max((row["seconds"] for row in self.epochs[-3:]), default=0.0)
+
 
 @dataclasses.dataclass(frozen=True)
-class StoredState:
+class Checkpoint:
     """A state as it was read: the fold, and the variables in their order."""
 
     state: TrainingState
@@ -64,10 +79,10 @@ def save(
     network: keras.Model,
     optimizer: keras.Optimizer,
 ) -> None:
-    """Make this the state of the fold, and the last one the one before."""
+    """Write the state of a fold to state.npz, and keep the one before."""
     groups = {
-        "network": values(network.variables),
-        "optimizer": values(optimizer.variables),
+        "network": to_arrays(network.variables),
+        "optimizer": to_arrays(optimizer.variables),
         "mean": state.mean,
     }
     about = {
@@ -82,21 +97,24 @@ def save(
         for number, array in enumerate(group)
     }
     about["arrays"] = sorted(arrays)
-    with files.replacing(folder / NAME) as temporary:
+    with files.replacing(folder / LATEST) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
-        if (folder / NAME).is_file():
-            os.replace(folder / NAME, folder / BEFORE)
+        if (folder / LATEST).is_file():
+            os.replace(folder / LATEST, folder / PREVIOUS)
 
 
-def is_in(folder: pathlib.Path) -> bool:
-    """Whether a fold has a state, sound or not."""
-    return any((folder / name).is_file() for name in (NAME, BEFORE))
+def exists(folder: pathlib.Path) -> bool:
+    """Return whether a fold has a state, sound or not."""
+    return any((folder / name).is_file() for name in (LATEST, PREVIOUS))
 
 
-def load(folder: pathlib.Path) -> StoredState | None:
-    """Read the state of a fold, the one before where it is damaged; None: no state."""
+def load(folder: pathlib.Path) -> Checkpoint | None:
+    """Read the state of a fold, or the one before where it is damaged.
+
+    Returns None where there is no state; that all are damaged is an error.
+    """
     faults = []
-    for path in (folder / NAME, folder / BEFORE):
+    for path in (folder / LATEST, folder / PREVIOUS):
         if not path.is_file():
             continue
         try:
@@ -106,70 +124,74 @@ def load(folder: pathlib.Path) -> StoredState | None:
             continue
         if faults:
             done = len(stored.state.epochs)
-            console.warn(f"{_name(faults)}. Going on after epoch {done}.")
-            # Or it would be made the one before.
+            console.warn(f"{_describe(faults)}. Going on after epoch {done}.")
+            # The next `save` would make it the one before, and remove the sound one.
             faults[0][0].unlink()
         return _with_best(folder, stored)
     if faults:
         raise ValueError(
-            f"{_name(faults)}, and there is no sound one. Delete the folder to train "
-            "the fold again from its beginning."
+            f"{_describe(faults)}, and there is no sound one. Delete the folder to "
+            "train the fold again from its beginning."
         )
     return None
 
 
 def restore(
-    stored: StoredState,
+    stored: Checkpoint,
     *,
     network: keras.Model,
     optimizer: keras.Optimizer,
     now: TrainingState,
 ) -> None:
-    """Assign the variables of a state; the optimizer must be built.
+    """Assign the stored variables; the optimizer must be built.
 
-    An optimizer that moves other weights than the stored one begins afresh, one that
-    moves them after more batches each counts on in these. `now` is what to go on with.
+    Where `now`, the state to go on with, has another encoder frozen than the stored
+    one, the optimizer begins afresh. Where it has a smaller batch, more batches make a
+    step: the optimizer's count of batches grows by as much.
     """
-    _assign(network.variables, stored.network)
+    assign(network.variables, stored.network)
     if stored.state.resting != now.resting:
         return
     if stored.state.halvings == now.halvings:
-        _assign(optimizer.variables, stored.optimizer)
+        assign(optimizer.variables, stored.optimizer)
         return
-    # What sums gradients up is not there before the first halving, and empty after it.
-    kept = [path.endswith(SUMS) for path in stored.paths]
-    before = [
-        each for each, sums in zip(stored.optimizer, kept, strict=True) if not sums
+    # Accumulators do not exist before the first halving, and are empty at an epoch's
+    # end: they are left as they are.
+    values = [
+        array
+        for path, array in zip(stored.paths, stored.optimizer, strict=True)
+        if not path.endswith(ACCUMULATOR)
     ]
-    before[0] = before[0] * 2 ** (now.halvings - stored.state.halvings)
-    _assign(
-        [each for each in optimizer.variables if not each.path.endswith(SUMS)], before
-    )
+    # An optimizer's first variable counts its batches.
+    values[0] = values[0] * 2 ** (now.halvings - stored.state.halvings)
+    variables = [v for v in optimizer.variables if not v.path.endswith(ACCUMULATOR)]
+    assign(variables, values)
 
 
-def finish(folder: pathlib.Path) -> None:
-    """Remove the state before the last, which a finished fold has no use for."""
-    (folder / BEFORE).unlink(missing_ok=True)
+def remove_previous(folder: pathlib.Path) -> None:
+    """Remove the state before the last, which a finished fold does not need."""
+    (folder / PREVIOUS).unlink(missing_ok=True)
 
 
-def keep_best(folder: pathlib.Path, network: keras.Model) -> int:
+def save_best_weights(folder: pathlib.Path, network: keras.Model) -> int:
     """Write the best weights in one step and return their CRC-32."""
     with files.replacing(folder / BEST) as temporary:
         network.save_weights(temporary)
     return _crc(folder / BEST)
 
 
-def values(variables: Any) -> Arrays:
-    """The values of Keras variables, copied."""
+def to_arrays(variables: Any) -> Arrays:
+    """Return copies of the values of Keras variables."""
     return [np.array(keras.ops.convert_to_numpy(each)) for each in variables]
 
 
-def _assign(variables: Any, arrays: Arrays) -> None:
+def assign(variables: Any, arrays: Arrays) -> None:
+    """Give Keras variables the values of arrays; other shapes are an error."""
     expected = [tuple(variable.shape) for variable in variables]
     received = [value.shape for value in arrays]
     if expected != received:
         raise ValueError(
-            f"{NAME}: the state is of another network: expected {len(expected)} "
+            f"{LATEST}: the state is of another network: expected {len(expected)} "
             f"variables, received {len(received)}, or their shapes differ. "
             "Train under another name, or delete the folder to begin again."
         )
@@ -177,25 +199,26 @@ def _assign(variables: Any, arrays: Arrays) -> None:
         variable.assign(value)
 
 
-def _read(path: pathlib.Path) -> StoredState:
+def _read(path: pathlib.Path) -> Checkpoint:
     with np.load(path) as stored:
         about = json.loads(str(stored["about"]))
         groups: dict[str, Arrays] = {"network": [], "optimizer": [], "mean": []}
         names = sorted(set(stored.files) - {"about"})
-        # A damaged directory hides arrays; a state of before this has no list of them.
+        # A damaged directory hides arrays; states of older versions do not list them.
         if about.pop("arrays", names) != names:
             raise ValueError("arrays are missing")
         for name in names:
             groups[name.rstrip("0123456789")].append(stored[name])
     paths = about.pop("paths")
     state = TrainingState(**about, mean=groups["mean"])
-    return StoredState(state, groups["network"], groups["optimizer"], paths)
+    return Checkpoint(state, groups["network"], groups["optimizer"], paths)
 
 
-def _with_best(folder: pathlib.Path, stored: StoredState) -> StoredState:
-    """Forget a best score whose weights are not there; the next score is kept then.
+def _with_best(folder: pathlib.Path, stored: Checkpoint) -> Checkpoint:
+    """Forget a best score whose weights are not there: the next score is the best then.
 
-    Killed between the two, the best weights are of the epoch that is now repeated.
+    They are missing where a fold was killed after the best weights of an epoch were
+    written and before its state: that epoch is trained again.
     """
     path = folder / BEST
     if not path.is_file() or _crc(path) != stored.state.best_crc:
@@ -207,5 +230,7 @@ def _crc(path: pathlib.Path) -> int:
     return zlib.crc32(path.read_bytes())
 
 
-def _name(faults: Sequence[tuple[pathlib.Path, Exception]]) -> str:
-    return "; ".join(f"{path}: the state is damaged ({why})" for path, why in faults)
+def _describe(faults: Sequence[tuple[pathlib.Path, Exception]]) -> str:
+    return "; ".join(
+        f"{path}: the state is damaged ({error})" for path, error in faults
+    )

@@ -1,7 +1,7 @@
-"""The learning rate: how it rises in the warm-up and falls to nothing after it."""
+"""The optimizer of a fold and its learning rate, which warms up and then falls."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -9,25 +9,34 @@ from keras import ops
 from competition.core.experiment import schema
 
 Tensor = Any
-# Where one cycle begins and ends, as shares of its peak.
+Kind = Literal["cosine", "polynomial", "one_cycle"]
+# The rates at which "one_cycle" begins and ends, as shares of its peak.
 FROM, TO = 1 / 25, 1e-4
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate of every step of a fold.
+@keras.saving.register_keras_serializable(package="competition")
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of every step of a fold: up to the peak, then down.
 
     "cosine" and "polynomial" rise evenly and fall to 0 as their name says; "one_cycle"
     rises from a 25th of the peak and falls to a 10,000th, both as a cosine.
     """
 
     def __init__(
-        self, training: schema.Training, *, steps: int, first: int = 0
+        self,
+        kind: Kind,
+        *,
+        peak: float,
+        total: int,
+        warmup: int,
+        power: float = 1.0,
+        first: int = 0,
     ) -> None:
-        self.kind = training.schedule
-        self.peak = training.learning_rate
-        self.power = training.power
-        self.total = steps * training.epochs
-        self.warmup = max(1, round(training.warmup * self.total))
+        self.kind: Kind = kind
+        self.peak = peak
+        self.total = total
+        self.warmup = warmup
+        self.power = power
         # A new optimizer counts its steps from 0, whichever step it begins with.
         self.first = first
 
@@ -52,8 +61,30 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return end + (1 - end) * (1 - _cosine(share))
 
     def get_config(self) -> dict[str, Any]:
-        """What the rate depends on."""
-        return {"kind": self.kind, "peak": self.peak, "total": self.total}
+        """Return the constructor's arguments."""
+        return {
+            "kind": self.kind,
+            "peak": self.peak,
+            "total": self.total,
+            "warmup": self.warmup,
+            "power": self.power,
+            "first": self.first,
+        }
+
+
+def build_schedule(
+    training: schema.Training, *, steps: int, first: int = 0
+) -> WarmupSchedule:
+    """Build the schedule of a fold of `steps` batches an epoch, from batch `first`."""
+    total = steps * training.epochs
+    return WarmupSchedule(
+        training.schedule,
+        peak=training.learning_rate,
+        total=total,
+        warmup=max(1, round(training.warmup * total)),
+        power=training.power,
+        first=first,
+    )
 
 
 def build_optimizer(
@@ -61,10 +92,10 @@ def build_optimizer(
 ) -> keras.Optimizer:
     """Build the optimizer of a fold of `steps` batches an epoch, from batch `first`.
 
-    It may keep an average of the weights; `fit` leaves that where it is.
+    It may keep a moving average of the weights, which `fit` leaves where it is.
     """
     shared = {
-        "learning_rate": Schedule(training, steps=steps, first=first),
+        "learning_rate": build_schedule(training, steps=steps, first=first),
         "global_clipnorm": training.clip_norm or None,
         "use_ema": training.ema > 0,
         # The average is taken at every batch, the weights move at every step.
@@ -72,37 +103,24 @@ def build_optimizer(
         "gradient_accumulation_steps": (
             training.accumulate if training.accumulate > 1 else None
         ),
-        # Fixed, as the names of the variables follow from it.
+        # Fixed, since the paths of the variables in state.npz begin with it.
         "name": "optimizer",
     }
     if training.optimizer == "sgd":
-        return _SGD(momentum=training.momentum, nesterov=True, **shared)
-    if training.optimizer == "adam":
-        return _Adam(**shared)
-    optimizer = _AdamW(weight_decay=training.weight_decay, **shared)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        optimizer = keras.optimizers.SGD(
+            momentum=training.momentum, nesterov=True, **shared
+        )
+    elif training.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(**shared)
+    else:
+        optimizer = keras.optimizers.AdamW(weight_decay=training.weight_decay, **shared)
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    # Keras calls this at the end of `fit` to write the average over the weights, but
+    # training may go on from the weights.
+    optimizer.finalize_variable_values = lambda var_list: None
     return optimizer
 
 
-class _Kept:
-    """An optimizer whose average `fit` does not write over the weights at its end."""
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        """Leave the weights: training may go on from them."""
-
-
-class _AdamW(_Kept, keras.optimizers.AdamW):
-    """AdamW."""
-
-
-class _Adam(_Kept, keras.optimizers.Adam):
-    """Adam."""
-
-
-class _SGD(_Kept, keras.optimizers.SGD):
-    """SGD with Nesterov's momentum."""
-
-
 def _cosine(share: Tensor) -> Tensor:
-    """From 0 to 1 as a half wave."""
+    """Return half a wave: 0 at a share of 0, 1 at 1."""
     return (1 - ops.cos(math.pi * share)) / 2

@@ -28,7 +28,7 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
     try:
         with devices.mirrored(settings.gpus, device):
             built = build.build(run.config, len(run.classes))
-            if not checkpoint.is_in(run.files.fold(fold)):
+            if not checkpoint.exists(run.files.fold(fold)):
                 pretrained.load(built, run.config)
             yield built
     finally:

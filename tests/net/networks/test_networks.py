@@ -37,7 +37,7 @@ def losses_of_steps(wanted: configs.Config, batches: list[dict]) -> list[float]:
     keras.utils.set_random_seed(0)
     model = step.TrainingStep(build.build(wanted, CLASSES), losses.build(wanted.loss))
     # Without momentum a step follows its own batch, not the one before.
-    xla = devices.xla("auto", devices.find(), backend=keras.backend.backend())
+    xla = devices.jit_compile("auto")
     model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=xla)
     values = []
     for batch in batches:

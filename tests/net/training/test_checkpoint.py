@@ -45,14 +45,14 @@ def restored(folder, **now):
 
 def test_without_a_state_there_is_none(tmp_path):
     assert checkpoint.load(tmp_path) is None
-    assert not checkpoint.is_in(tmp_path)
+    assert not checkpoint.exists(tmp_path)
 
 
 def test_a_state_comes_back_with_all_it_knows(tmp_path):
     mean = [np.array([1.5, 2.5], np.float32)]
     save(tmp_path, 3.0, epochs=2, slowed=True, averaged=1, mean=mean)
     stored, network, _ = restored(tmp_path)
-    assert checkpoint.is_in(tmp_path)
+    assert checkpoint.exists(tmp_path)
     assert [row["epoch"] for row in stored.state.epochs] == [0, 1]
     assert (stored.state.halvings, stored.state.slowed) == (0, True)
     np.testing.assert_array_equal(stored.state.mean[0], mean[0])
@@ -68,7 +68,7 @@ def test_the_state_before_the_last_is_there_until_the_fold_is_finished(tmp_path)
         "state.npz",
         "state-before.npz",
     }
-    checkpoint.finish(tmp_path)
+    checkpoint.remove_previous(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
 
 
@@ -151,11 +151,11 @@ def test_two_damaged_states_are_an_error_that_names_both(tmp_path):
 
 
 def test_the_best_score_counts_only_with_its_weights(tmp_path):
-    crc = checkpoint.keep_best(tmp_path, parts(1.0)[0])
+    crc = checkpoint.save_best_weights(tmp_path, parts(1.0)[0])
     save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
     assert checkpoint.load(tmp_path).state.best == 0.25
     # Killed after the weights of a better epoch, before its state.
-    checkpoint.keep_best(tmp_path, parts(2.0)[0])
+    checkpoint.save_best_weights(tmp_path, parts(2.0)[0])
     assert checkpoint.load(tmp_path).state.best is None
     (tmp_path / "best.weights.h5").unlink()
     assert checkpoint.load(tmp_path).state.best is None

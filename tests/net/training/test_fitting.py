@@ -12,7 +12,8 @@ from competition.machine import deadline
 from competition.net.inference import trained_network
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
-from competition.net.training import callbacks, fitting, step
+from competition.net.training import averaging, callbacks, fitting, progress, step
+from tests.net import training_parts
 from tests.net.conftest import CLASSES, TINY
 
 WANTED = (*TINY, "model.dropout=0.2", "augment.engine=none")
@@ -26,18 +27,19 @@ class Killed(Exception):
 def fold(table, store, tmp_path):
     """Train into a folder of tmp_path: fold(name, score, *overrides)."""
 
-    def train(name, score, *overrides, limit=None, ids=None):
+    def train(name, score, *overrides, limit=None, data=None):
         wanted = configs.load("smoke", (*WANTED, *overrides))
         fitting.seed(0)
         network = build.build(wanted, CLASSES)
-        hooks = callbacks.Hooks(score=score, **({"ids": ids} if ids else {}))
         history = fitting.fit(
-            network,
-            wanted,
-            train=tensorflow_dataset.TrainingData(table, store).batches,
-            folder=tmp_path / name,
-            hooks=hooks,
-            limit=limit,
+            training_parts.fold_of(
+                network,
+                wanted,
+                data=data or tensorflow_dataset.TrainingData(table, store),
+                folder=tmp_path / name,
+                score=score,
+                limit=limit,
+            )
         )
         return network, history
 
@@ -232,31 +234,32 @@ def test_it_is_scored_every_so_often_and_at_the_end(fold):
 def test_a_loss_that_stays_not_finite_stops_with_its_slices(fold, tmp_path, capsys):
     with pytest.raises(
         ValueError,
-        match=r"The loss is (nan|inf) at step \d of epoch 1, in the slices a, b\. Low",
+        match=r"The loss is (nan|inf) at step \d of epoch 1, in the slices "
+        r"(case\d_day0_\d, ){3}case\d_day0_\d\. Low",
     ):
-        fold(
-            "run",
-            half,
-            "training.learning_rate=1e36",
-            ids=lambda config, batch: ["a", "b"],
-        )
+        fold("run", half, "training.learning_rate=1e36")
     assert "Trying once more from there at half the rate." in capsys.readouterr().err
     assert not (tmp_path / "run" / "state.npz").exists()
 
 
-def test_weights_that_the_last_step_broke_are_no_state(fold, tmp_path, monkeypatch):
+def test_weights_that_the_last_step_broke_are_no_state(
+    fold, table, store, tmp_path, monkeypatch
+):
     def on_epoch_end(guard, epoch, logs=None):
         if epoch == 1:
             guard.model.network.weights[0].assign(guard.model.network.weights[0] / 0)
         look(guard, epoch, logs)
 
-    look = callbacks.FiniteGuard.on_epoch_end
-    monkeypatch.setattr(callbacks.FiniteGuard, "on_epoch_end", on_epoch_end)
+    look = callbacks.StopOnNonFinite.on_epoch_end
+    monkeypatch.setattr(callbacks.StopOnNonFinite, "on_epoch_end", on_epoch_end)
+    data = tensorflow_dataset.TrainingData(table, store)
     with pytest.raises(
         ValueError,
-        match=r"The weights are not finite at step 3 of epoch 2, in the slices a, b\.",
-    ):
-        fold("run", half, ids=lambda config, batch: ["a", "b"])
+        match=r"The weights are not finite at step 3 of epoch 2, in the slices case",
+    ) as raised:
+        fold("run", half, data=data)
+    # Three batches an epoch: the last one of the second.
+    assert f"in the slices {', '.join(data.ids(5))}. Lower" in str(raised.value)
     kept = [value for value in state(tmp_path / "run").values() if value.ndim]
     assert all(np.isfinite(value).all() for value in kept)
 
@@ -273,7 +276,9 @@ def test_a_loss_that_is_not_finite_once_is_tried_at_half_the_rate(
             guard.step, guard.loss = batch, float("nan")
             guard.model.stop_training = True
 
-    monkeypatch.setattr(callbacks.FiniteGuard, "on_train_batch_end", on_train_batch_end)
+    monkeypatch.setattr(
+        callbacks.StopOnNonFinite, "on_train_batch_end", on_train_batch_end
+    )
     wanted = "training.schedule=polynomial", "training.warmup=0.0"
     _, history = fold("slowed", half, *wanted)
     assert "of epoch 3" in capsys.readouterr().err
@@ -321,20 +326,21 @@ def test_without_a_score_yet_each_call_keeps_what_it_has_come_to(fold, tmp_path)
     assert kept[0] != kept[1]
 
 
-def test_memory_that_runs_out_later_keeps_the_optimizer(fold, monkeypatch, tmp_path):
+def test_memory_that_runs_out_later_keeps_the_optimizer(fold, table, store, tmp_path):
     with pytest.raises(Killed):
         fold("run", scores(0.1, 0.2, Killed()))
     before = state(tmp_path / "run")
-    attempt, failed = fitting._attempt, []
 
-    def scarce(fold, stored, state):
-        if not failed:
-            failed.append(1)
-            raise MemoryError("RESOURCE_EXHAUSTED: out of memory")
-        attempt(fold, stored, state)
+    class Scarce(tensorflow_dataset.TrainingData):
+        """Has no memory for the first batches that it is asked for."""
 
-    monkeypatch.setattr(fitting, "_attempt", scarce)
-    _, history = fold("run", half, "training.epochs=4")
+        def batches(self, config, *, first_epoch=0):
+            if config.training.batch == 4:
+                raise MemoryError("RESOURCE_EXHAUSTED: out of memory")
+            return super().batches(config, first_epoch=first_epoch)
+
+    data = Scarce(table, store)
+    _, history = fold("run", half, "training.epochs=4", data=data)
     after = state(tmp_path / "run")
     assert len(history) == 4
     assert int(before["optimizer00000"]) == 2 * 3
@@ -376,17 +382,17 @@ def test_a_budget_that_ends_within_an_epoch_leaves_usable_weights(fold, tmp_path
 
 def test_an_epoch_tells_how_far_it_is(capsys):
     now = iter([0.0, 30.0, 61.0, 62.0])
-    said = []
-    guard = callbacks.FiniteGuard()
+    guard = callbacks.StopOnNonFinite()
     guard.loss = 0.5
-    watch = callbacks.BudgetWatch(
-        guard, None, pulse=said.append, clock=lambda: next(now)
-    )
-    watch.set_params({"steps": 10})
-    watch.on_epoch_begin(0)
+    lines = progress.FoldProgress(3, epochs=10)
+    printer = callbacks.PrintWithinEpoch(guard, lines, clock=lambda: next(now))
+    printer.set_params({"steps": 10})
+    printer.on_epoch_begin(0)
     for batch in (1, 2, 3):
-        watch.on_train_batch_begin(batch)
-    assert said == ["epoch 1  step 2/10  loss 0.5000  epoch ends in 4m04s"]
+        printer.on_train_batch_begin(batch)
+    assert capsys.readouterr().err.splitlines() == [
+        "fold 3: epoch 1  step 2/10  loss 0.5000  epoch ends in 4m04s"
+    ]
 
 
 def test_an_encoder_rests_for_the_first_epochs(fold, monkeypatch, tmp_path):
@@ -443,6 +449,6 @@ def test_it_trains_in_mixed_precision_and_resumes(fold, tmp_path, policy):
 def test_variables_get_their_own_values_back():
     held = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     held.layers[0].kernel.assign([[1.0], [2.0]])
-    with callbacks.swapped(held.variables, [np.zeros((2, 1)), np.zeros(1)]):
+    with averaging.swapped(held.variables, [np.zeros((2, 1)), np.zeros(1)]):
         assert not held.get_weights()[0].any()
     np.testing.assert_array_equal(held.get_weights()[0], [[1.0], [2.0]])

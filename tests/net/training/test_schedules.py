@@ -1,5 +1,6 @@
 """The learning rate of every step."""
 
+import keras
 import pytest
 
 from competition.core.experiment import configs
@@ -11,7 +12,7 @@ def rates(*overrides, steps=5):
         "smoke",
         ("training.epochs=4", "training.learning_rate=0.1", *overrides),
     )
-    schedule = schedules.Schedule(wanted.training, steps=steps)
+    schedule = schedules.build_schedule(wanted.training, steps=steps)
     return [float(schedule(step)) for step in range(21)]
 
 
@@ -44,9 +45,24 @@ def test_one_cycle_begins_at_a_25th_and_ends_at_a_10_000th():
 
 def test_a_later_optimizer_takes_the_rate_up_where_it_is():
     training = configs.load("smoke").training
-    whole = schedules.Schedule(training, steps=10)
-    later = schedules.Schedule(training, steps=10, first=30)
+    whole = schedules.build_schedule(training, steps=10)
+    later = schedules.build_schedule(training, steps=10, first=30)
     assert float(later(4)) == pytest.approx(float(whole(34)))
+
+
+@pytest.mark.parametrize("kind", ["cosine", "polynomial", "one_cycle"])
+def test_a_schedule_survives_being_saved_by_keras(kind):
+    wanted = f"training.schedule={kind}", "training.warmup=0.3", "training.power=2.0"
+    training = configs.load("smoke", wanted).training
+    schedule = schedules.build_schedule(training, steps=10, first=30)
+    saved = keras.saving.serialize_keras_object(schedule)
+    restored = keras.saving.deserialize_keras_object(saved)
+    assert restored.get_config() == schedule.get_config()
+    for step in (0, 5, 100, 1000):
+        assert float(restored(step)) == float(schedule(step))
+    optimizer = schedules.build_optimizer(training, steps=10, first=30)
+    rebuilt = type(optimizer).from_config(optimizer.get_config())
+    assert float(rebuilt.learning_rate) == float(optimizer.learning_rate)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])

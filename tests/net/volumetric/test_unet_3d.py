@@ -6,7 +6,8 @@ import pytest
 from competition.core.experiment import configs
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
-from competition.net.training import callbacks, fitting, losses
+from competition.net.training import fitting, losses
+from tests.net import training_parts
 from tests.net.conftest import CLASSES, TINY
 
 CHOSEN = (*TINY, "model.architecture=unet_3d", "model.patch=[6, 24, 20]")
@@ -103,12 +104,9 @@ def train(folder, table, store, *, until: int = 99):
         scored.append(0.5)
         return 0.5
 
+    data = tensorflow_dataset.TrainingData(table, store)
     rows = fitting.fit(
-        net,
-        wanted,
-        train=tensorflow_dataset.TrainingData(table, store).batches,
-        folder=folder,
-        hooks=callbacks.Hooks(score=score),
+        training_parts.fold_of(net, wanted, data=data, folder=folder, score=score)
     )
     with np.load(folder / "state.npz") as stored:
         state = {name: stored[name] for name in stored.files if name != "about"}

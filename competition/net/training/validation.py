@@ -3,15 +3,16 @@
 import pathlib
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
 from competition.core import files, masks, metric, probabilities, rules
 from competition.core.data import arrays, slices
 from competition.core.experiment import runs
 from competition.core.pages import pictures
+from competition.net.inference import scan_predictor
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
 
 
@@ -27,7 +28,7 @@ class HeldOutScans:
         }
         self.store, self.run = store, run
 
-    def score(self, network: "keras.Model") -> float | None:
+    def score(self, network: keras.Model) -> float | None:
         """The score per class; None where truth and prediction are empty."""
         classes = self.run.classes
         measured = {
@@ -41,7 +42,7 @@ class HeldOutScans:
         score: float | None = metric.summarise(measured, classes)["score_per_class"]
         return score
 
-    def draw(self, network: "keras.Model", path: pathlib.Path) -> None:
+    def draw(self, network: keras.Model, path: pathlib.Path) -> None:
         """Draw the fullest slice of the first scan, with truth and prediction."""
         for scan, rows in list(self.rows.items())[:1]:
             truth = self.store.masks(scan)
@@ -59,9 +60,7 @@ class HeldOutScans:
             )
             files.write_bytes(path, pictures.slice(shown, len(self.run.classes)))
 
-    def _predict(self, network: "keras.Model", scan: str) -> masks.Bits:
-        from competition.net.inference import scan_predictor
-
+    def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
         windows = slices.windows(self.rows[scan], self.run.config.intensity)
         probability = scan_predictor.predict_scan(
             [network], self.store.scan(scan), windows, self.run.config
