@@ -125,7 +125,7 @@ def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
             f"{folder}: no folder above holds a prepared data set (manifest.json). "
             "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
         )
-    return dataset, runs.start(dataset, run.name, run.config, place=run.files)
+    return dataset, runs.start(dataset, run.name, run.config, run_files=run.files)
 
 
 def search(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich import progress
 
 from competition.core import console, probabilities
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
     A blend has no probabilities of its own: its members and gates predict theirs.
     """
-    folds = runs.trained(run)
-    table = slices.read(dataset.slices)
+    folds = runs.trained_folds(run)
+    table = slice_table.read(dataset.slices)
     predicted = sum(
         _predict_fold(dataset, source, table, fold=fold)
-        for source in runs.sources(run)
+        for source in runs.members_and_gates(run)
         for fold in folds
     )
     return {
         "folds": folds,
         "predicted": predicted,
-        "scans": len(slices.held_out_scans(table, folds)),
+        "scans": len(slice_table.held_out_scans(table, folds)),
     }
 
 
@@ -36,10 +36,10 @@ def _predict_fold(
 ) -> int:
     """Predict the scans that a fold held out, and return their number."""
     digest = _digest(run, fold)
-    rows = slices.held_out(table, fold)
+    rows = slice_table.held_out(table, fold)
     scans = [
         scan
-        for scan in slices.scans(rows)
+        for scan in slice_table.scans(rows)
         if probabilities.digest(run.files.oof(scan)) != digest
     ]
     if not scans:
@@ -54,7 +54,7 @@ def _predict_fold(
     intensity = run.config.intensity
     title = f"predict {run.name} fold {fold}"
     for scan in progress.track(scans, title, console=console.ERR):
-        windows = slices.windows(rows[rows["scan"] == scan], intensity)
+        windows = slice_table.windows(rows[rows["scan"] == scan], intensity)
         predictions = predictor.predict(store.scan(scan), {intensity: windows})
         path = run.files.oof(scan)
         probabilities.write(path, predictions[run.name], digest=digest)
@@ -63,7 +63,7 @@ def _predict_fold(
 
 def _digest(run: runs.Run, fold: int) -> str:
     """Return the digest of a fold's weights, marked if it has presence heads."""
-    digest = runs.digest(run, fold)
+    digest = runs.weights_digest(run, fold)
     # Older versions stored probabilities without what the presence heads predict; the
     # mark makes such files count as predicted by other weights.
     return f"{digest}-presence" if run.config.model.presence else digest

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any, Literal
 
 from competition.core import files
-from competition.core.data import slices
+from competition.core.data import slice_table
 from competition.core.experiment import history, layout, runs
 from competition.core.pages import examples, html_page, pictures
 
@@ -57,7 +57,7 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
             {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
             for word, row in examples.chosen(ranked.get("oof", []))
         ],
-        "folds": _folds(slices.read(dataset.slices), histories),
+        "folds": _folds(slice_table.read(dataset.slices), histories),
         "settings": _settings(run),
     }
     return html_page.render("report.html", values)
@@ -96,7 +96,7 @@ def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:
     """Return a row for each fold: the data that it holds out, and its training."""
     rows = []
     for fold in sorted(table["fold"].unique()):
-        held_out = slices.held_out(table, fold)
+        held_out = slice_table.held_out(table, fold)
         epochs = histories.get(fold, [])
         rows.append(
             {

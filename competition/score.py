@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich import progress
 
 from competition.core import console, files, masks, metric, problems, rules
-from competition.core.data import annotations, arrays, images, mask_csv, slices
+from competition.core.data import annotations, arrays, images, mask_csv, slice_table
 
 if TYPE_CHECKING:
     from competition.core.experiment import layout, runs
@@ -59,8 +59,8 @@ def of_run(
     from competition.core import blending
     from competition.core.experiment import runs
 
-    table = slices.read(dataset.slices)
-    scans = slices.held_out_scans(table, runs.trained(scored))
+    table = slice_table.read(dataset.slices)
+    scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
     store = arrays.Arrays(dataset)
     rule = rules.read(scored.files.decision, scored.classes)
     measured = {}
@@ -139,7 +139,7 @@ def _decode(
 ) -> masks.Bits:
     """Decode one scan's rows of the table at `path` into mask bits (D, H, W)."""
     bits, faults = annotations.decode(rows, scan, names)
-    problems.stop(
+    problems.raise_if_any(
         dataclasses.replace(fault, text=f"{path}, {fault.text}") for fault in faults
     )
     return bits

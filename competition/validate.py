@@ -130,7 +130,7 @@ def _fields(names: list[str], table: list[Line]) -> Iterator[RowFault]:
 def _masks(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
     """Faults of the RLEs; without an image a run may end anywhere."""
     # What is wrong with the test folder is not the submission's fault.
-    found, _ = images.look(data, "test")
+    found, _ = images.find_with_problems(data, "test")
     by_id = {image.id: image for image in found}
 
     @functools.lru_cache(maxsize=1)

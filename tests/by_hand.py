@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from competition.core import files, masks, metric, probabilities, rules
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout, runs
 from competition.core.pages import pictures
 
@@ -33,7 +33,7 @@ def _made(classes):
     """The folder that all runs of these classes are copies of; it goes at the end."""
     folder = tempfile.TemporaryDirectory(prefix="boxes-")
     dataset = layout.DatasetFiles(pathlib.Path(folder.name))
-    slices.write(dataset.slices, pd.concat(rows_of(scan) for scan in OFF))
+    slice_table.write(dataset.slices, pd.concat(rows_of(scan) for scan in OFF))
     about = {"folds": 2, "classes": list(classes), "fingerprint": "0123"}
     files.write_json(dataset.manifest, about)
     run = runs.start(dataset, "by-hand", configs.load("smoke"))

@@ -38,7 +38,7 @@ def two(tmp_path):
 
 def write(run, scan, probability):
     """Write what the fold of `scan` would have predicted."""
-    digest = runs.digest(run, by_hand.rows_of(scan)["fold"].iloc[0])
+    digest = runs.weights_digest(run, by_hand.rows_of(scan)["fold"].iloc[0])
     seen = probabilities.prediction(probability)
     probabilities.write(run.files.oof(scan), seen, digest=digest)
 
@@ -54,7 +54,7 @@ def test_its_config_is_complete_and_its_folds_are_the_members(two):
     again = runs.read(blend.files)
     assert again.config.members == ("by-hand", "other")
     assert [each.name for each in runs.members(again)] == ["by-hand", "other"]
-    assert runs.trained(blend) == [0, 1]
+    assert runs.trained_folds(blend) == [0, 1]
 
 
 def test_every_step_takes_it_and_it_beats_both(two):
@@ -96,7 +96,10 @@ def test_another_run_may_be_the_gate(two):
     )
     shutil.copytree(run.files.fold(0).parent, gated.files.root, dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("*.json"))  # fmt: skip
-    assert [each.name for each in runs.sources(gated)] == ["by-hand-gated", "other"]
+    assert [each.name for each in runs.members_and_gates(gated)] == [
+        "by-hand-gated",
+        "other",
+    ]
     seen = blending.out_of_fold(gated, "case1_day0")
     rule = [rules.Rule(gate=(0, 0.0, 0.5))] * 2
     assert blending.decide(seen, [rules.Rule()] * 2).any()
@@ -116,7 +119,7 @@ def test_a_missing_run_is_named(two):
         )
     blend = start(dataset)
     shutil.rmtree(dataset.run("other").root)
-    with pytest.raises(ValueError, match=r"not found\. blend is made of the run other"):
+    with pytest.raises(ValueError, match=r"not found\. blend uses the run other"):
         train.run(dataset, blend)
 
 
@@ -125,11 +128,13 @@ def test_runs_of_other_data_or_classes_are_named(two):
     blend = start(dataset)
     about(other, fingerprint="4567")
     with pytest.raises(
-        ValueError, match=r"run other cannot go into blend: .*finger.*4567, not 0123"
+        ValueError, match=r"run other cannot be used in blend: .*finger.*4567, not 0123"
     ):
         predict.run(dataset, blend)
     about(other, fingerprint="0123", classes=["bowel"])
-    with pytest.raises(ValueError, match=r"run other cannot go into .* other classes"):
+    with pytest.raises(
+        ValueError, match=r"run other cannot be used in .* other classes"
+    ):
         decide.run(dataset, blend)
 
 

@@ -11,7 +11,7 @@ from competition import predict as predict_step
 from competition import prepare as prepare_step
 from competition import train as train_step
 from competition.core import files, probabilities
-from competition.core.data import mask_csv, slices
+from competition.core.data import mask_csv, slice_table
 from competition.core.experiment import configs, layout, runs
 from tests import conftest
 
@@ -35,8 +35,8 @@ def test_a_run_makes_every_file_of_the_design(finished):
 
 def test_every_held_out_scan_is_predicted_at_its_own_size(finished):
     job, _ = finished
-    table = slices.read(job.dataset.slices)
-    scans = slices.held_out_scans(table, [0, 1])
+    table = slice_table.read(job.dataset.slices)
+    scans = slice_table.held_out_scans(table, [0, 1])
     assert len(scans) == len(list(job.run.files.oof("x").parent.iterdir())) > 0
     for scan in scans:
         rows = table[table["scan"] == scan]
@@ -105,7 +105,7 @@ def test_a_run_folder_alone_is_enough_to_submit(finished, tmp_path):
 
 def test_an_unfinished_run_says_what_to_do(finished, tmp_path):
     job, _ = finished
-    with pytest.raises(ValueError, match=r"config\.json: not found\. --run expects"):
+    with pytest.raises(ValueError, match=r"config\.json: not found\. A run.s folder"):
         pipeline.submit(tmp_path, data=job.data)
     bare = layout.RunFiles(tmp_path / "bare")
     files.write_json(bare.config, files.read_json(job.run.files.config))
@@ -131,7 +131,7 @@ def test_a_run_is_opened_by_its_folder(finished, tmp_path, monkeypatch):
     files.write_json(moved / "config.json", files.read_json(job.run.files.config))
     with pytest.raises(ValueError, match=r"no folder above holds a prepared data set"):
         pipeline.open_run(moved)
-    with pytest.raises(ValueError, match=r"config\.json: not found\. --run expects"):
+    with pytest.raises(ValueError, match=r"config\.json: not found\. A run.s folder"):
         pipeline.open_run(tmp_path)
 
 

@@ -37,7 +37,7 @@ def test_predicted_before_the_heads_were_asked_it_is_predicted_again(heads):
     dataset, run = heads
     path = run.files.oof("case1_day0")
     blank = probabilities.prediction(np.zeros((*by_hand.SHAPE, 2), np.uint8))
-    probabilities.write(path, blank, digest=runs.digest(run, 0))
+    probabilities.write(path, blank, digest=runs.weights_digest(run, 0))
     assert predict.run(dataset, run)["predicted"] == 3
     assert (probabilities.read_presence(path) == 200).all()
     assert predict.run(dataset, run)["predicted"] == 0

@@ -6,7 +6,7 @@ import pytest
 
 from competition import pipeline
 from competition.core import blending, rle, rules
-from competition.core.data import mask_csv, slices
+from competition.core.data import mask_csv, slice_table
 from tests import conftest
 from tests.submit import test_submit
 
@@ -53,7 +53,7 @@ def test_out_of_fold_and_submit_give_the_same_masks(volumes, competition, tmp_pa
     decided = rules.read(run.files.decision, run.classes)
     received = {(row.id, row.class_name): row.rle for row in mask_csv.read(out, None)}
     assert any(received.values())
-    for scan in slices.scans(table):
+    for scan in slice_table.scans(table):
         ids = table[table["scan"] == scan]["id"]
         bits = blending.decide(blending.out_of_fold(job.run, scan), decided)
         for id, each in zip(ids, bits, strict=True):

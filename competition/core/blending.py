@@ -82,7 +82,9 @@ def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
 
 def digests(run: runs.Run, scan: str) -> list[str | None]:
     """Return the digests of all weights that made the predictions of `out_of_fold`."""
-    return [probabilities.digest(s.files.oof(scan)) for s in runs.sources(run)]
+    return [
+        probabilities.digest(s.files.oof(scan)) for s in runs.members_and_gates(run)
+    ]
 
 
 def decide(

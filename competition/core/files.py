@@ -44,7 +44,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def alone(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
+def locked(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
     """Hold a folder against other processes; one that still holds it is an error.
 
     It is waited for a moment: a process that was killed may be about to end. The lock
@@ -57,8 +57,8 @@ def alone(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
             while not _lock(file):
                 if time.monotonic() > end:
                     raise ValueError(
-                        f"{folder}: another process is {doing} here. Wait for its end, "
-                        "or take another name with --name OTHER."
+                        f"{folder}: another process is {doing} here. Wait for its end "
+                        "or choose another `name`."
                     )
                 time.sleep(0.1)
         yield

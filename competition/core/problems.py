@@ -33,7 +33,7 @@ def report(problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def stop(problems: Iterable[Problem]) -> None:
+def raise_if_any(problems: Iterable[Problem]) -> None:
     """Raise a ValueError that reports the problems, if there are any."""
     problems = list(problems)
     if problems:

@@ -10,7 +10,7 @@ import numpy as np
 from rich import progress
 
 from competition.core import blending, console, files, metric, rules
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs, schema
 from competition.decide import rule_scores, search
 
@@ -25,9 +25,9 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
     What was decided on the same probabilities and choices is kept.
     """
-    folds = runs.trained(run)
-    table = slices.read(dataset.slices)
-    scans = slices.held_out_scans(table, folds)
+    folds = runs.trained_folds(run)
+    table = slice_table.read(dataset.slices)
+    scans = slice_table.held_out_scans(table, folds)
     key = _key(run, scans)
     if run.files.decision.is_file():
         decision = files.read_json(run.files.decision)
@@ -202,6 +202,6 @@ def _tell(found: search.SearchResult, run: runs.Run) -> None:
 
 def _key(run: runs.Run, scans: list[str]) -> str:
     digests = [blending.digests(run, scan) for scan in scans]
-    names = [each.name for each in runs.sources(run)]
+    names = [each.name for each in runs.members_and_gates(run)]
     parts = (VERSION, scans, digests, names, run.config.decide.model_dump())
     return files.digest(repr(parts))

@@ -131,7 +131,7 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     if target.is_dir() and _epochs(source) <= _epochs(target):
         return
     with (
-        files.alone(target, doing="training"),
+        files.locked(target, doing="training"),
         files.replacing(target) as temporary,
     ):
         temporary.mkdir()

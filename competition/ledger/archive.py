@@ -49,7 +49,7 @@ def entry(run: runs.Run) -> table.Entry:
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         revision=revision(),
         fingerprint=run.fingerprint,
-        folds=" ".join(map(str, runs.trained(run))),
+        folds=" ".join(map(str, runs.trained_folds(run))),
         score_per_class=score["score_per_class"],
         score_merged=score["score_merged"],
         nested=(decision.get("nested") or {}).get("score"),

@@ -15,7 +15,7 @@ import numpy as np
 from rich import progress
 
 from competition.core import console, files, problems
-from competition.core.data import faulty, images, slices
+from competition.core.data import faulty, images, slice_table
 from competition.core.experiment import layout
 from competition.prepare import folder, folds, manifest, scan_record
 
@@ -62,7 +62,7 @@ def run(
     if not kept:
         raise ValueError(f"{data / 'train'}: no scan is left to train on.")
     table = _table(found, kept, options)
-    as_text = slices.write(dataset.slices, table)
+    as_text = slice_table.write(dataset.slices, table)
     about = {
         **made_with,
         "source": str(data.resolve()),

@@ -43,10 +43,10 @@ def read(data: pathlib.Path) -> TrainingFolder:
             f"{path}: not found. `prepare` needs the annotations. Check --data; "
             "to predict with a trained run, use `submit`."
         )
-    found, faults = images.look(data, "train")
-    rows, more = mask_csv.parse(path, "segmentation")
+    found, faults = images.find_with_problems(data, "train")
+    rows, more = mask_csv.read_with_problems(path, "segmentation")
     if not rows:
-        problems.stop(more)
+        problems.raise_if_any(more)
         raise ValueError(f"{path}: no rows below the header. Restore the download.")
     slices: dict[str, list[images.Image]] = {}
     for image in found:

@@ -150,7 +150,7 @@ def _folds(run: runs.Run) -> list[int]:
     """Return the folds of which any run has weights; [] if only the rules are there."""
     folds = {fold for _, fold in _networks(run)}
     if not folds and not run.files.decision.is_file():
-        runs.trained(run)
+        runs.trained_folds(run)
     return sorted(folds)
 
 
@@ -158,7 +158,7 @@ def _networks(run: runs.Run) -> list[tuple[runs.Run, int]]:
     """Return the runs and folds that have weights."""
     return [
         (source, fold)
-        for source in runs.sources(run)
+        for source in runs.members_and_gates(run)
         for fold in source.config.folds
         if source.files.weights(fold).is_file()
     ]
@@ -167,7 +167,7 @@ def _networks(run: runs.Run) -> list[tuple[runs.Run, int]]:
 def _key(run: runs.Run, test: test_folder.TestFolder, data: pathlib.Path) -> str:
     """Return a digest of everything that the submission depends on."""
     weights = [
-        (source.name, fold, runs.digest(source, fold))
+        (source.name, fold, runs.weights_digest(source, fold))
         for source, fold in _networks(run)
     ]
     inputs = (

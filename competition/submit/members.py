@@ -35,7 +35,7 @@ class LoadedMembers:
         self.class_rules = class_rules
         self.members = [member.name for member in runs.members(run)]
         self.log = log
-        self.sources = {source.name: source for source in runs.sources(run)}
+        self.sources = {source.name: source for source in runs.members_and_gates(run)}
         self._networks = _load(run, log)
         members = [name for name in self.members if name in self._networks]
         if not members:
@@ -132,7 +132,7 @@ def _load(run: runs.Run, log: event_log.EventLog) -> Networks:
     from competition.net.inference import trained_network
 
     loaded: Networks = {}
-    for source in runs.sources(run):
+    for source in runs.members_and_gates(run):
         networks = {}
         for fold in source.config.folds:
             try:

@@ -55,7 +55,7 @@ def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
     each class.
     """
     try:
-        slices, faults = images.look(data, "test")
+        slices, faults = images.find_with_problems(data, "test")
     except OSError as error:
         slices, faults = [], [problems.Problem("unreadable folder", str(error))]
     rows, sample_faults = _sample(data / "sample_submission.csv")

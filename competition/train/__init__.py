@@ -65,7 +65,7 @@ def _chosen(run: runs.Run, fold: int | None) -> tuple[int, ...]:
 
 def _trained_members(run: runs.Run) -> list[str]:
     """Return the names of a blend's runs; a fold that is not finished is an error."""
-    for source in runs.sources(run):
+    for source in runs.members_and_gates(run):
         missing = [
             number
             for number in source.config.folds
@@ -77,5 +77,5 @@ def _trained_members(run: runs.Run) -> list[str]:
                 f"trained to the end. Train the experiment {source.name} first."
             )
     # Members with different folds are an error as well.
-    runs.trained(run)
+    runs.trained_folds(run)
     return list(run.config.members)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from competition.core import console, files
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import history, layout, runs
 from competition.machine import deadline
 
@@ -25,14 +25,14 @@ def train(
     from competition.net.input import tensorflow_dataset
     from competition.net.training import fitting, progress, setup, validation
 
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     store = arrays.Arrays(dataset)
-    chosen = slices.training(table, fold)
+    chosen = slice_table.training(table, fold)
     _check(chosen, store, fold)
     lines = progress.FoldProgress(fold, run.config.training.epochs)
     folder = run.files.fold(fold)
     with (
-        files.alone(folder, doing=f"training fold {fold}"),
+        files.locked(folder, doing=f"training fold {fold}"),
         setup.network(run, fold) as network,
     ):
         epochs = fitting.fit(
@@ -41,7 +41,7 @@ def train(
                 config=run.config,
                 data=tensorflow_dataset.TrainingData(chosen, store),
                 held_out=validation.HeldOutScans(
-                    slices.held_out(table, fold), store, run
+                    slice_table.held_out(table, fold), store, run
                 ),
                 lines=lines,
                 folder=folder,
@@ -80,9 +80,9 @@ def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: int) -> None:
             f"Fold {fold} has no slices to train on: every other case is faulty or "
             "there is none. Prepare with more cases or fewer folds."
         )
-    if not any(store.masks(scan).any() for scan in slices.scans(table)):
+    if not any(store.masks(scan).any() for scan in slice_table.scans(table)):
         raise ValueError(
             f"Fold {fold} has no mask to learn from: in its {len(table)} slices of "
-            f"{len(slices.scans(table))} scans nothing is annotated. Expected at least "
-            "one. Prepare with more cases or fewer folds, or correct train.csv."
+            f"{len(slice_table.scans(table))} scans nothing is annotated. Expected at "
+            "least one. Prepare with more cases or fewer folds, or correct train.csv."
         )

@@ -75,11 +75,11 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
 def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
     folder = tmp_path / "fold0"
-    with files.alone(folder, doing="training"):
+    with files.locked(folder, doing="training"):
         with pytest.raises(ValueError, match=r"fold0: another process is training"):
-            with files.alone(folder, doing="training"):
+            with files.locked(folder, doing="training"):
                 pass
-    with files.alone(folder, doing="training"):
+    with files.locked(folder, doing="training"):
         assert folder.is_dir()
 
 
@@ -88,8 +88,8 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
         raise OSError("Function not implemented")
 
     monkeypatch.setattr(files.fcntl, "flock", flock)
-    with files.alone(tmp_path, doing="training"):
-        with files.alone(tmp_path, doing="training"):
+    with files.locked(tmp_path, doing="training"):
+        with files.locked(tmp_path, doing="training"):
             assert tmp_path.with_name(f".{tmp_path.name}.lock").is_file()
 
 

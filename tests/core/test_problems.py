@@ -15,9 +15,9 @@ def test_the_first_twenty_are_shown_and_the_others_counted_by_kind():
 
 
 def test_no_problem_stops_nothing():
-    problems.stop([])
+    problems.raise_if_any([])
 
 
 def test_a_problem_stops():
     with pytest.raises(ValueError, match=r"^broken$"):
-        problems.stop([problems.Problem("images", "broken")])
+        problems.raise_if_any([problems.Problem("images", "broken")])

@@ -9,7 +9,7 @@ import pytest
 
 from competition import pipeline, prepare
 from competition.core import masks, rle
-from competition.core.data import arrays, images, mask_csv, slices
+from competition.core.data import arrays, images, mask_csv, slice_table
 from competition.core.experiment import layout
 from competition.prepare import scan_record
 from tests.damage import drop_slice
@@ -30,7 +30,7 @@ def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
     dataset, manifest = prepared(competition, work)
     store = arrays.Arrays(dataset)
     found = {image.id: image for image in images.find(competition, "train")}
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     assert set(table["id"]) == set(found)
     position = table.set_index("id")
     for row in mask_csv.read(competition / "train.csv", "segmentation"):
@@ -46,8 +46,8 @@ def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
 
 
 def test_the_table_says_what_the_design_promises(competition, work):
-    table = slices.read(prepared(competition, work)[0].slices)
-    assert list(table.columns) == list(slices.COLUMNS)
+    table = slice_table.read(prepared(competition, work)[0].slices)
+    assert list(table.columns) == list(slice_table.COLUMNS)
     assert (table["high"] > table["low"]).all()
     assert (table.groupby("scan")["scan_high"].nunique() == 1).all()
     assert (table.groupby("case")["fold"].nunique() == 1).all()
@@ -109,7 +109,7 @@ def test_a_fold_file_decides(competition, work, tmp_path):
     lines = [f"{case},{int(case == cases[0])}" for case in cases]
     (tmp_path / "f.csv").write_text("\n".join(["case,fold", *lines]))
     dataset, _ = prepared(competition, work, fold_file=tmp_path / "f.csv")
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     assert set(table["case"][table["fold"] == 1]) == {cases[0]}
 
 
@@ -117,12 +117,12 @@ def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path):
     scan = images.find(competition, "train")[0].scan
     (tmp_path / "faulty.txt").write_text(f"{scan}\ncase9999_day0\n")
     dataset, manifest = prepared(competition, work, faulty=str(tmp_path / "faulty.txt"))
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     assert manifest["faulty"] == [scan]
     assert dataset.scan(scan).is_file()
     for fold in (0, 1):
-        assert scan not in set(slices.training(table, fold)["scan"])
-        assert scan not in set(slices.held_out(table, fold)["scan"])
+        assert scan not in set(slice_table.training(table, fold)["scan"])
+        assert scan not in set(slice_table.held_out(table, fold)["scan"])
 
 
 def test_another_folder_of_the_same_name_is_an_error(competition, work, tmp_path):

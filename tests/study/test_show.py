@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from competition.core import files, masks, rules
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout, runs
 from competition.net.networks import build
 from competition.study import show
@@ -68,8 +68,8 @@ def test_an_unknown_scan_names_some_that_there_are(scored):
 
 def test_a_scan_that_no_trained_fold_held_out_is_an_error(finished):
     job, _ = finished
-    table = slices.read(job.dataset.slices)
-    scan = slices.scans(table[table["fold"] > 1])[0]
+    table = slice_table.read(job.dataset.slices)
+    scan = slice_table.scans(table[table["fold"] > 1])[0]
     with pytest.raises(ValueError, match=r"held out by no fold of smoke\. Expected"):
         show.run(job.dataset, job.run, scan=scan)
 
@@ -93,7 +93,9 @@ def gated(finished, tmp_path):
 
 
 def held_out(dataset, fold):
-    return slices.scans(slices.held_out(slices.read(dataset.slices), fold))[0]
+    return slice_table.scans(
+        slice_table.held_out(slice_table.read(dataset.slices), fold)
+    )[0]
 
 
 def test_gate_maps_are_drawn_over_the_slices_that_show_chooses(gated):

@@ -12,7 +12,7 @@ import pytest
 from competition import pipeline
 from competition import submit as step
 from competition.core import blending, rle, rules
-from competition.core.data import images, mask_csv, slices
+from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 from competition.net.inference import ensemble
 from competition.submit import event_log, members, partial
@@ -84,7 +84,7 @@ def as_test(job, competition):
     """Put the scans that fold 0 held out in place of the test folder."""
     shutil.rmtree(competition / "test")
     (competition / "sample_submission.csv").unlink()
-    table = slices.held_out(slices.read(job.dataset.slices), 0)
+    table = slice_table.held_out(slice_table.read(job.dataset.slices), 0)
     for path in table["path"]:
         target = competition / path.replace("train/", "test/", 1)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def test_out_of_fold_and_submit_give_the_same_masks(finished, competition, tmp_p
     decided = rules.read(run.files.decision, run.classes)
     received = {(row.id, row.class_name): row.rle for row in mask_csv.read(out, None)}
     assert any(received.values())
-    for scan in slices.scans(table):
+    for scan in slice_table.scans(table):
         rows = table[table["scan"] == scan]
         bits = blending.decide(blending.out_of_fold(job.run, scan), decided)
         for id, each in zip(rows["id"], bits, strict=True):

@@ -32,7 +32,7 @@ def ask(folder, *pairs):
 
 
 def read(folder):
-    return test_folder.read(folder, images.look(folder, "test")[0])
+    return test_folder.read(folder, images.find_with_problems(folder, "test")[0])
 
 
 def kinds(faults):
@@ -95,7 +95,7 @@ def test_an_unreadable_slice_of_another_size_stays_empty(folder):
 
 
 def test_a_scan_without_any_readable_slice_has_no_volume(folder):
-    for image in images.look(folder, "test")[0]:
+    for image in images.find_with_problems(folder, "test")[0]:
         (folder / image.path).write_bytes(b"")
     scan = read(folder)
     assert scan.volume is None

@@ -9,7 +9,7 @@ import pytest
 
 from competition import pipeline, train
 from competition.core import files
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import history
 from competition.machine import deadline
 from competition.net.input import tensorflow_dataset
@@ -162,8 +162,8 @@ def test_a_fold_that_is_none_of_the_run_is_an_error(prepared):
 
 def test_a_fold_without_positives_says_so_before_the_first_step(prepared):
     job = prepared("folds=[0]")
-    table = slices.read(job.dataset.slices)
-    for scan in slices.scans(table):
+    table = slice_table.read(job.dataset.slices)
+    for scan in slice_table.scans(table):
         masks = np.load(job.dataset.masks(scan))
         arrays.write(job.dataset.masks(scan), np.zeros_like(masks))
     with pytest.raises(
@@ -190,7 +190,7 @@ def test_more_batches_a_step_than_an_epoch_has_say_what_fits(prepared):
 
 def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
     job = prepared()
-    table = slices.training(slices.read(job.dataset.slices), 0)
+    table = slice_table.training(slice_table.read(job.dataset.slices), 0)
     data = tensorflow_dataset.TrainingData(table, arrays.Arrays(job.dataset))
     data.batches(job.run.config)
     batches = [data.ids(number) for number in range(4)]

@@ -66,12 +66,14 @@ def find(data: pathlib.Path, part: str) -> list[Image]:
 
     `part` is "train" or "test"; a missing folder gives an empty list.
     """
-    found, faults = look(data, part)
-    problems.stop(faults)
+    found, faults = find_with_problems(data, part)
+    problems.raise_if_any(faults)
     return found
 
 
-def look(data: pathlib.Path, part: str) -> tuple[list[Image], list[problems.Problem]]:
+def find_with_problems(
+    data: pathlib.Path, part: str
+) -> tuple[list[Image], list[problems.Problem]]:
     """List the slices of `data/part`, and what lies there that is none."""
     found: dict[tuple[int, int, int], Image] = {}
     faults: list[problems.Problem] = []

@@ -46,7 +46,7 @@ class ScanReader:
                 continue
             self._counts.append(_count(pixels))
             yield pixels
-        problems.stop(faults + self.known)
+        problems.raise_if_any(faults + self.known)
 
     def ranges(self) -> tuple[list[Range], Range]:
         """The robust (low, high) of each slice that was read, and of all."""

@@ -29,12 +29,12 @@ def read(path: pathlib.Path, column: str | None) -> list[Row]:
     None takes whichever of `segmentation` and `predicted` is there; other columns
     are passed over.
     """
-    rows, faults = parse(path, column)
-    problems.stop(faults)
+    rows, faults = read_with_problems(path, column)
+    problems.raise_if_any(faults)
     return rows
 
 
-def parse(
+def read_with_problems(
     path: pathlib.Path, column: str | None
 ) -> tuple[list[Row], list[problems.Problem]]:
     """Read the rows that can be read, and say what is wrong with the others.

@@ -1,4 +1,4 @@
-"""A run: an experiment on a data set, and the config it was made with."""
+"""Runs: an experiment trained on a data set, with the config that made it."""
 
 import dataclasses
 import pathlib
@@ -10,7 +10,7 @@ from competition.core.experiment import configs, layout
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:
-    """What a run's config.json says, and where the run's files lie."""
+    """The contents of a run's config.json, and the paths of the run's files."""
 
     name: str
     files: layout.RunFiles
@@ -22,32 +22,33 @@ class Run:
 def start(
     dataset: layout.DatasetFiles,
     name: str,
-    wanted: configs.Config,
+    config: configs.Config,
     *,
-    place: layout.RunFiles | None = None,
+    run_files: layout.RunFiles | None = None,
 ) -> Run:
-    """Open the run `name`, made now if it is new; in another `place` than usual.
+    """Open the run `name` and return it; a new run is made in `run_files`.
 
-    A run keeps the config and the data that it began with; others are an error.
+    A run keeps the config and the data that it began with: calling with another
+    config or on other data is an error.
     """
     manifest = prepared(dataset)
-    wanted = _within(wanted, manifest["folds"], dataset=dataset, name=name)
-    place = place or dataset.run(name)
-    if not place.config.is_file() or not _is_begun(place):
-        about = {
+    config = _within_folds(config, manifest["folds"], dataset=dataset, name=name)
+    run_files = run_files or dataset.run(name)
+    if not run_files.config.is_file() or not _is_begun(run_files):
+        record = {
             "name": name,
             "classes": manifest["classes"],
             "fingerprint": manifest["fingerprint"],
-            "config": wanted.model_dump(mode="json"),
+            "config": config.model_dump(mode="json"),
         }
-        files.write_json(place.config, about)
-    run = read(place)
-    _same(run, wanted, manifest)
+        files.write_json(run_files.config, record)
+    run = read(run_files)
+    _check_same(run, config, manifest)
     return run
 
 
 def prepared(dataset: layout.DatasetFiles) -> dict[str, Any]:
-    """What `prepare` says about the data set; without it is an error."""
+    """Return the manifest that `prepare` wrote; a missing one is an error."""
     if not dataset.manifest.is_file():
         raise ValueError(
             f"{dataset.manifest}: not found. Run `python -m competition prepare` first."
@@ -56,68 +57,71 @@ def prepared(dataset: layout.DatasetFiles) -> dict[str, Any]:
     return manifest
 
 
-def _is_begun(place: layout.RunFiles) -> bool:
-    """Whether anything was made with the run's config yet; else it may change."""
-    made = (path for path in place.root.rglob("*") if path.is_file())
-    # A lock says that somebody wanted to, no more.
-    return any(path != place.config and path.suffix != files.LOCK for path in made)
+def _is_begun(run_files: layout.RunFiles) -> bool:
+    """Return whether the run has results, after which its config must not change."""
+    # A lock file shows only that a process once opened the folder.
+    return any(
+        path.is_file() and path != run_files.config and path.suffix != files.LOCK
+        for path in run_files.root.rglob("*")
+    )
 
 
-def read(place: layout.RunFiles) -> Run:
+def read(run_files: layout.RunFiles) -> Run:
     """Read a run from its folder alone."""
-    if not place.config.is_file():
+    path = run_files.config
+    if not path.is_file():
         raise ValueError(
-            f"{place.config}: not found. --run expects a run's folder, such as "
+            f"{path}: not found. A run's folder is expected, such as "
             "work/<dataset>/runs/<experiment>."
         )
-    about = files.read_json(place.config)
-    wanted = ("name", "classes", "fingerprint", "config")
-    if not isinstance(about, dict) or not about.keys() >= set(wanted):
+    record = files.read_json(path)
+    keys = ("name", "classes", "fingerprint", "config")
+    if not isinstance(record, dict) or not record.keys() >= set(keys):
         raise ValueError(
-            f"{place.config}: expected the keys {', '.join(wanted)}, received "
-            f"{str(about)[:60]}. Copy the run anew."
+            f"{path}: expected the keys {', '.join(keys)}, received "
+            f"{str(record)[:60]}. Copy the run again."
         )
     return Run(
-        name=about["name"],
-        files=place,
-        config=configs.restore(about["config"], source=str(place.config)),
-        classes=tuple(about["classes"]),
-        fingerprint=about["fingerprint"],
+        name=record["name"],
+        files=run_files,
+        config=configs.restore(record["config"], source=str(path)),
+        classes=tuple(record["classes"]),
+        fingerprint=record["fingerprint"],
     )
 
 
 def members(run: Run) -> list[Run]:
-    """The runs whose probabilities are averaged: a blend's members, or itself."""
-    return [_beside(run, name) for name in run.config.members] or [run]
+    """Return the runs whose probabilities are averaged: members, or the run itself."""
+    return [_sibling(run, name) for name in run.config.members] or [run]
 
 
 def gates(run: Run) -> list[Run]:
-    """The runs that say in which slices a class is; usually none."""
-    return [_beside(run, name) for name in run.config.gate]
+    """Return the runs that decide in which slices a class is; usually there is none."""
+    return [_sibling(run, name) for name in run.config.gate]
 
 
-def sources(run: Run) -> list[Run]:
-    """All runs whose networks a run predicts with, each once."""
-    return list({each.name: each for each in members(run) + gates(run)}.values())
+def members_and_gates(run: Run) -> list[Run]:
+    """Return all runs whose networks `run` predicts with, each once."""
+    return list({member.name: member for member in members(run) + gates(run)}.values())
 
 
-def trained(run: Run) -> list[int]:
-    """The folds whose weights exist; none at all is an error.
+def trained_folds(run: Run) -> list[int]:
+    """Return the folds that have weights; a run without any is an error.
 
-    Those of a blend's members and gates must be the same.
+    All members and gates of a run must have the same trained folds.
     """
-    by_name = {each.name: _trained(each) for each in sources(run)}
+    by_name = {member.name: _own_folds(member) for member in members_and_gates(run)}
     folds, *others = by_name.values()
     if any(other != folds for other in others):
-        listed = ", ".join(f"{name} {each}" for name, each in by_name.items())
+        listed = ", ".join(f"{name} {numbers}" for name, numbers in by_name.items())
         raise ValueError(
             f"{run.files.root}: its runs are trained on different folds: {listed}. "
-            "Train what is missing, so that all hold out the same scans."
+            "Train the missing folds, so that all runs hold out the same scans."
         )
     return folds
 
 
-def _trained(run: Run) -> list[int]:
+def _own_folds(run: Run) -> list[int]:
     folds = [fold for fold in run.config.folds if run.files.weights(fold).is_file()]
     if not folds:
         raise ValueError(
@@ -127,72 +131,75 @@ def _trained(run: Run) -> list[int]:
     return folds
 
 
-def _beside(run: Run, name: str) -> Run:
-    """The run `name` of the same data, whose folder lies beside that of `run`."""
-    other = _open(run.files.root.parent / name, wanted_by=run.name)
-    for what, its, ours in (
+def _sibling(run: Run, name: str) -> Run:
+    """Return the run `name` of the same data, in the folder beside that of `run`."""
+    other = _open_member(run.files.root.parent / name, user=run.name)
+    for subject, received, expected in (
         ("data or folds (fingerprint)", other.fingerprint, run.fingerprint),
         ("classes", other.classes, run.classes),
     ):
-        if its != ours:
+        if received != expected:
             raise ValueError(
-                f"The run {name} cannot go into {run.name}: it has other {what}, "
-                f"{its}, not {ours}. Train it on the data prepared as for {run.name}."
+                f"The run {name} cannot be used in {run.name}: it has other {subject}, "
+                f"{received}, not {expected}. Train it on the data prepared as for "
+                f"{run.name}."
             )
     return other
 
 
-def _open(root: pathlib.Path, *, wanted_by: str) -> Run:
-    place = layout.RunFiles(root)
-    if not place.config.is_file():
+def _open_member(root: pathlib.Path, *, user: str) -> Run:
+    """Return the run in `root`, which the run `user` needs; a blend is refused."""
+    run_files = layout.RunFiles(root)
+    if not run_files.config.is_file():
         raise ValueError(
-            f"{place.config}: not found. {wanted_by} is made of the run {root.name}, "
-            f"whose folder must lie beside it. Run the experiment {root.name} first."
+            f"{run_files.config}: not found. {user} uses the run {root.name}, whose "
+            f"folder must lie beside its own. Run the experiment {root.name} first."
         )
-    other = read(place)
-    if other.config.members:
+    member = read(run_files)
+    if member.config.members:
         raise ValueError(
-            f"{wanted_by} is made of {root.name}, which is a blend itself. Name its "
-            f"members instead: {', '.join(other.config.members)}."
+            f"{user} uses the run {root.name}, which is a blend itself. Name its "
+            f"members instead: {', '.join(member.config.members)}."
         )
-    return other
+    return member
 
 
-def digest(run: Run, fold: int) -> str:
-    """The digest of a fold's own weights: what was made by them is kept under it."""
+def weights_digest(run: Run, fold: int) -> str:
+    """Return the digest of a fold's weights, which marks all that was made by them."""
     return files.file_digest(run.files.weights(fold))
 
 
-def _within(
-    wanted: configs.Config, count: int, *, dataset: layout.DatasetFiles, name: str
+def _within_folds(
+    config: configs.Config, count: int, *, dataset: layout.DatasetFiles, name: str
 ) -> configs.Config:
-    """Keep the folds that the data has; it may have too few cases for all of them.
+    """Return the config with those of its folds that are below `count`.
 
-    A blend trains none: its folds are those of its members.
+    Data of few cases has fewer folds than an experiment asks for. A blend trains
+    nothing and takes the folds of its first member.
     """
-    if wanted.members:
-        first = _open(dataset.run(wanted.members[0]).root, wanted_by=name)
-        return wanted.model_copy(update={"folds": first.config.folds})
-    folds = tuple(fold for fold in wanted.folds if fold < count)
+    if config.members:
+        first = _open_member(dataset.run(config.members[0]).root, user=name)
+        return config.model_copy(update={"folds": first.config.folds})
+    folds = tuple(fold for fold in config.folds if fold < count)
     if not folds:
         raise ValueError(
             f"{dataset.slices} has the folds 0 to {count - 1}, the experiment trains "
-            f"{list(wanted.folds)}. Set `folds` within them."
+            f"{list(config.folds)}. Set `folds` within them."
         )
-    return wanted.model_copy(update={"folds": folds})
+    return config.model_copy(update={"folds": folds})
 
 
-def _same(run: Run, wanted: configs.Config, manifest: dict[str, Any]) -> None:
-    changed = configs.differences(run.config, wanted)
+def _check_same(run: Run, config: configs.Config, manifest: dict[str, Any]) -> None:
+    changed = configs.differences(run.config, config)
     if changed:
         raise ValueError(
             f"{run.files.config} holds another config under this name:\n  "
             + "\n  ".join(changed)
-            + "\nGo on under another one with --name OTHER."
+            + "\nContinue under another `name`."
         )
     if run.fingerprint != manifest["fingerprint"]:
         raise ValueError(
             f"{run.files.config} was made on other data or folds (fingerprint "
             f"{run.fingerprint}, now {manifest['fingerprint']}). Prepare as before, "
-            "or go on under another name with --name OTHER."
+            "or continue under another `name`."
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from competition.core import blending, masks, rules
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 
 # Bright enough for outlines on a grey slice, and distinct for the colour-blind too.
@@ -40,13 +40,13 @@ def choose(
     Where neither truth nor prediction has one, evenly among all.
     """
     store = arrays.Arrays(dataset)
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     truth = store.masks(scan)
     decision = rules.read(run.files.decision, run.classes)
     predicted = blending.decide(blending.out_of_fold(run, scan), decision)
     chosen = spread((truth | predicted).any(axis=(1, 2)), count)
-    windows = slices.windows(rows, run.config.intensity)
+    windows = slice_table.windows(rows, run.config.intensity)
     return [
         SlicePicture(
             scan=scan,

@@ -54,11 +54,11 @@ def collect(
             f"--experiment {bundle.experiment}` first, or say by --name which is meant."
         )
     run = runs.read(bundle.run)
-    folds = runs.trained(run)
-    for source in [run, *runs.sources(run)]:
+    folds = runs.trained_folds(run)
+    for source in [run, *runs.members_and_gates(run)]:
         folder = f"runs/{source.files.root.name}"
         contents[f"{folder}/config.json"] = _portable(source.files.config)
-    for source in runs.sources(run):
+    for source in runs.members_and_gates(run):
         for fold in folds:
             path = source.files.weights(fold)
             contents[path.relative_to(bundle.dataset.root).as_posix()] = path

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
 from competition.net.augment import augment_host, augment_params, engines
 from competition.net.input import sampling, stack_samples
@@ -147,7 +147,7 @@ def _windows_by_scan(table: "pd.DataFrame", intensity: str) -> dict[str, np.ndar
     for scan, rows in table.groupby("scan", sort=False):
         indices = rows["index"].to_numpy()
         of_scan = np.zeros((indices.max() + 1, 2), np.float32)
-        of_scan[indices] = slices.windows(rows, intensity)
+        of_scan[indices] = slice_table.windows(rows, intensity)
         windows[str(scan)] = of_scan
     return windows
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from competition.core import files, masks, metric, probabilities, rules
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import runs
 from competition.core.pages import pictures
 from competition.net.inference import scan_predictor
@@ -22,7 +22,7 @@ class HeldOutScans:
     def __init__(
         self, table: "pd.DataFrame", store: arrays.Arrays, run: runs.Run
     ) -> None:
-        chosen = spread(slices.scans(table), run.config.training.score_scans)
+        chosen = spread(slice_table.scans(table), run.config.training.score_scans)
         self.rows = {
             scan: table[table["scan"] == scan].sort_values("index") for scan in chosen
         }
@@ -48,7 +48,7 @@ class HeldOutScans:
             truth = self.store.masks(scan)
             index = int((truth > 0).sum(axis=(1, 2)).argmax())
             row = rows.iloc[index]
-            low, high = slices.windows(rows, self.run.config.intensity)[index]
+            low, high = slice_table.windows(rows, self.run.config.intensity)[index]
             image = self.store.scan(scan)[index].astype(np.float32)
             shown = pictures.SlicePicture(
                 scan=scan,
@@ -61,7 +61,7 @@ class HeldOutScans:
             files.write_bytes(path, pictures.slice(shown, len(self.run.classes)))
 
     def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
-        windows = slices.windows(self.rows[scan], self.run.config.intensity)
+        windows = slice_table.windows(self.rows[scan], self.run.config.intensity)
         probability = scan_predictor.predict_scan(
             [network], self.store.scan(scan), windows, self.run.config
         )

@@ -12,7 +12,7 @@ import numpy as np
 from rich import progress
 
 from competition.core import console, files
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout
 from competition.core.pages import html_page
 from competition.study.audit import (
@@ -36,7 +36,7 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
 
     Returns where the page lies, and how many suspects there are, also by reason.
     """
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     folder = dataset.root / "audit"
     record, key = folder / "audit.json", _key(dataset)
     if record.is_file() and (held := files.read_json(record))["key"] == key:
@@ -80,7 +80,7 @@ def _examine(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, mask_features.MaskFeatures]]:
     """Read every scan once and keep only what was found in it."""
     described, found = {}, {}
-    for scan in progress.track(slices.scans(table), "audit", console=console.ERR):
+    for scan in progress.track(slice_table.scans(table), "audit", console=console.ERR):
         rows = table[table["scan"] == scan]
         # Opened anew for each scan, so that its pages can go with it.
         store = arrays.Arrays(dataset)

@@ -8,7 +8,7 @@ import numpy as np
 from rich import progress
 
 from competition.core import console, files, geometry, masks, metric
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout
 from competition.core.regions import components
 from competition.study.baseline import classifiers, features, superpixels
@@ -46,16 +46,16 @@ def run(
             f"Unknown baseline {method!r}.{configs.nearest(method, known)} "
             f"Known: {', '.join(known)}."
         )
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     names = files.read_json(dataset.manifest)["classes"]
     study = BaselineStudy(
         arrays.Arrays(dataset), experiment, len(names), method == "hierarchical"
     )
     measured: dict[str, metric.ScanMeasurement] = {}
     for fold in sorted(set(experiment.folds) & set(table["fold"])):
-        inputs, truth = _sample(study, slices.training(table, fold))
+        inputs, truth = _sample(study, slice_table.training(table, fold))
         predict = classifiers.METHODS[method](inputs, truth, experiment.seed)
-        measured |= _score(study, slices.held_out(table, fold), predict)
+        measured |= _score(study, slice_table.held_out(table, fold), predict)
     result = {"method": method, **metric.summarise(measured, names)}
     files.write_json(dataset.root / "baselines" / f"{method}.json", result)
     return result
@@ -86,7 +86,7 @@ def _score(
 ) -> dict[str, metric.ScanMeasurement]:
     """Predict and measure every scan of the table."""
     measured = {}
-    scans = progress.track(slices.scans(table), "predict", console=console.ERR)
+    scans = progress.track(slice_table.scans(table), "predict", console=console.ERR)
     for scan in scans:
         rows = table[table["scan"] == scan].to_dict("records")
         planes = np.stack([_predict(study, row, predict) for row in rows])

@@ -43,7 +43,7 @@ def run(
     runs.prepared(dataset)
     search_files, count = dataset.search(name), count or plan.search.trials
     # A second search would take the trials of this one for killed ones.
-    with files.alone(search_files.root, doing="searching"):
+    with files.locked(search_files.root, doing="searching"):
         study = trials.Study(dataset, search_files, plan)
         known = study.trial_results()
         results.write(known, search_files, plan)
@@ -116,7 +116,7 @@ def _train(
             dataset,
             f"{name}/{trial.folder}",
             config.model_copy(update={"folds": plan.search.folds}),
-            place=dataset.search(name).trial(trial.folder),
+            run_files=dataset.search(name).trial(trial.folder),
         )
         watch = _PruningWatch(trial, run)
         scores = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competition.core import files
-from competition.core.data import arrays, slices
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import pictures
 from competition.study.show import gate_maps, stages
@@ -39,7 +39,7 @@ def run(
     for steps in traced:
         filled |= list(steps.values())[-1].any(axis=(1, 2))
     chosen = pictures.spread(filled, count)
-    windows = slices.windows(rows, run.config.intensity)
+    windows = slice_table.windows(rows, run.config.intensity)
     grey = {i: pictures.grey(store.scan(scan)[i], windows[i]) for i in chosen}
     files.write_bytes(out, stages.draw(grey, truth, traced, run.classes))
     return {
@@ -90,7 +90,7 @@ def gates(
         run.config,
         classes=len(run.classes),
         volume=arrays.Arrays(dataset).scan(scan),
-        windows=slices.windows(rows, run.config.intensity),
+        windows=slice_table.windows(rows, run.config.intensity),
         chosen=[int(index) for index in rows.index[rows["slice"].isin(numbers)]],
     )
     files.write_bytes(out, gate_maps.draw(shown, maps, run.classes))
@@ -108,15 +108,15 @@ def gates(
 
 def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> "pd.DataFrame":
     """Return the rows of a scan in order; one that no fold held out is an error."""
-    table = slices.read(dataset.slices)
+    table = slice_table.read(dataset.slices)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     if rows.empty:
-        known = ", ".join(slices.scans(table)[:5])
+        known = ", ".join(slice_table.scans(table)[:5])
         raise ValueError(
             f"{dataset.slices} has no scan {scan!r}. Expected one of the training "
             f"scans, such as {known}."
         )
-    held_out = slices.held_out_scans(table, list(run.config.folds))
+    held_out = slice_table.held_out_scans(table, list(run.config.folds))
     if scan not in held_out:
         raise ValueError(
             f"{scan} was held out by no fold of {run.name}. Expected a scan that was, "

@@ -114,7 +114,7 @@ def test_links_in_a_circle_are_no_folders_and_cost_one_slice(competition):
     path.unlink()
     path.symlink_to(path.name)
     (competition / "test" / "circle").symlink_to("circle")
-    assert images.look(competition, "test") == (whole, [])
+    assert images.find_with_problems(competition, "test") == (whole, [])
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
         images.read(path, whole[0].shape)
 
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_read_costs_its_scan_alone(competition, monkeypa
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", fail)
-    found, faults = images.look(competition, "test")
+    found, faults = images.find_with_problems(competition, "test")
     assert found == [image for image in whole if image.scan != whole[0].scan]
     assert [fault.scan for fault in faults] == [whole[0].scan]
     assert "the folder cannot be read (Permission denied)" in faults[0].text
@@ -140,7 +140,7 @@ def test_a_pipe_is_no_slice(competition):
     path = competition / image.path
     path.unlink()
     os.mkfifo(path)
-    found, faults = images.look(competition, "test")
+    found, faults = images.find_with_problems(competition, "test")
     assert found == others
     assert "received a pipe, socket or device. Remove it." in faults[0].text
 
@@ -149,7 +149,7 @@ def test_a_slice_has_five_digits_at_most(tmp_path):
     name = "slice_999999999_3_2_1.50_1.50.png"
     folder = tmp_path / "train" / "case1" / "case1_day0" / "scans"
     put(folder / name, np.zeros((2, 3), np.uint16))
-    found, faults = images.look(tmp_path, "train")
+    found, faults = images.find_with_problems(tmp_path, "train")
     assert found == []
     assert "a slice's name must look like" in faults[0].text
     with pytest.raises(ValueError, match="An id must look like"):

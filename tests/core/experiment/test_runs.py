@@ -17,7 +17,7 @@ def test_a_damaged_config_is_named(tmp_path, text):
 def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
     dataset, _ = by_hand.scored_run(tmp_path)
     place = runs.start(dataset, "mine", configs.load("smoke")).files
-    with files.alone(place.fold(0), doing="training"):
+    with files.locked(place.fold(0), doing="training"):
         pass
     wanted = configs.load("smoke", ("training.batch=2",))
     assert runs.start(dataset, "mine", wanted).config == wanted

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from competition.core.data import slices
+from competition.core.data import slice_table
 
 
 def table(**columns):
@@ -18,14 +18,14 @@ def table(**columns):
         "high": [10.0, 20.0, 30.0],
         "scan_high": [40.0, 40.0, 40.0],
     } | columns
-    missing = {name: 0 for name in slices.COLUMNS if name not in rows}
+    missing = {name: 0 for name in slice_table.COLUMNS if name not in rows}
     return pd.DataFrame(rows | missing)
 
 
 def test_the_table_survives_its_file(tmp_path):
-    slices.write(tmp_path / "slices.csv", table())
-    read = slices.read(tmp_path / "slices.csv")
-    assert list(read.columns) == list(slices.COLUMNS)
+    slice_table.write(tmp_path / "slices.csv", table())
+    read = slice_table.read(tmp_path / "slices.csv")
+    assert list(read.columns) == list(slice_table.COLUMNS)
     assert read["faulty"].tolist() == [False, False, True]
     assert read["low"].tolist() == [1.5, 2.0, 3.0]
 
@@ -34,21 +34,21 @@ def test_before_prepare_there_is_none(tmp_path):
     with pytest.raises(
         ValueError, match=r"slices\.csv: no slice table\. Run .* prepare"
     ):
-        slices.read(tmp_path / "slices.csv")
+        slice_table.read(tmp_path / "slices.csv")
 
 
 def test_a_case_on_both_sides_is_an_error(tmp_path):
-    slices.write(tmp_path / "slices.csv", table(case=[1, 1, 2]))
+    slice_table.write(tmp_path / "slices.csv", table(case=[1, 1, 2]))
     with pytest.raises(ValueError, match="case 1 stands in 2 folds, so that it"):
-        slices.read(tmp_path / "slices.csv")
+        slice_table.read(tmp_path / "slices.csv")
 
 
 def test_a_fold_trains_on_the_others_and_faulty_scans_are_on_no_side():
-    assert slices.training(table(), 1)["id"].tolist() == ["a"]
-    assert slices.held_out(table(), 0)["id"].tolist() == ["a"]
-    assert slices.held_out_scans(table(), [1, 0]) == ["case2_day0", "case1_day0"]
+    assert slice_table.training(table(), 1)["id"].tolist() == ["a"]
+    assert slice_table.held_out(table(), 0)["id"].tolist() == ["a"]
+    assert slice_table.held_out_scans(table(), [1, 0]) == ["case2_day0", "case1_day0"]
 
 
 def test_windows_are_the_slices_or_the_scans():
-    assert slices.windows(table(), "slice")[0].tolist() == [1.5, 10]
-    assert slices.windows(table(), "scan")[0].tolist() == [1, 40]
+    assert slice_table.windows(table(), "slice")[0].tolist() == [1.5, 10]
+    assert slice_table.windows(table(), "scan")[0].tolist() == [1, 40]
