@@ -13,11 +13,18 @@ HEAVY = {"scipy", "sklearn", "pandas", "cv2"}
 STEPS = {
     "prepare", "train", "predict", "decide", "submit", "validate", "score", "report",
 }  # fmt: skip
+# A room is a folder whose `__init__.py` is its only door: what else lies in it is
+# private to it. Commands that are made of several files are rooms as well.
+ROOMS = {
+    "prepare", "train", "decide", "submit", "ledger", "study.audit", "study.baseline",
+    "study.search", "sources.phantom", "sources.convert", "kernel.build",
+    "kernel.rehearse",
+}  # fmt: skip
 SLOW = FRAMEWORKS | HEAVY | {"optuna"}
 # A part may import the parts right of it.
 LEVELS = [
-    {"__main__"}, {"commands"}, {"pipeline"}, STEPS, {"sources", "study", "kernel"},
-    {"machine", "net"}, {"core"},
+    {"__main__"}, {"commands"}, {"pipeline"}, STEPS | {"ledger"},
+    {"sources", "study", "kernel"}, {"machine", "net"}, {"core"},
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -62,11 +69,36 @@ def test_imports_go_one_way(path):
         assert level(part) <= level(other), f"{part} must not import {other}"
 
 
+def module_of(path: pathlib.Path) -> str:
+    """The dotted name below the package: "decide", "net.input.samples"."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
+)
+def test_a_room_is_entered_by_its_door(path):
+    inside = {module_of(module) for module in MODULES}
+    for name in imported(path, top_only=False):
+        other = name.removeprefix("competition.")
+        room = next((room for room in ROOMS if other.startswith(f"{room}.")), None)
+        if room is None or f"{module_of(path)}.".startswith(f"{room}."):
+            continue
+        private = other in inside or other.rpartition(".")[0] in inside - ROOMS
+        assert not private, f"{other} is private to {room}"
+
+
+def test_every_step_with_a_folder_is_a_room():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders & STEPS <= ROOMS
+
+
 @pytest.mark.parametrize(
     "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
 )
 def test_frameworks_are_imported_in_net_alone(path):
-    if part_of(path) in {"net", "machine"}:
+    if part_of(path) == "net":
         return
     assert (
         not {name.split(".")[0] for name in imported(path, top_only=False)} & FRAMEWORKS
@@ -95,8 +127,11 @@ def test_core_imports_heavy_libraries_only_inside_functions(path):
 
 @pytest.mark.parametrize("step", sorted(STEPS))
 def test_net_is_imported_only_inside_step_functions(step):
-    path = PACKAGE / f"{step}.py"
-    assert not any("competition.net" in name for name in imported(path, top_only=True))
+    paths = [path for path in MODULES if part_of(path) == step]
+    assert paths
+    for path in paths:
+        names = imported(path, top_only=True)
+        assert not any(name.startswith("competition.net") for name in names), path
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def convert(
 
         summary = source.write(images, labels, out=out, test=test, axis=axis)
     elif restore and data and not (images or labels or test):
-        from competition.sources.convert import restore as target
+        from competition.sources import convert as source
 
-        summary = target.write(restore, data=data, out=out)
+        summary = source.restore(restore, data=data, out=out)
     else:
         raise typer.BadParameter(
             "give --images and --labels, or --restore and --data, not both"

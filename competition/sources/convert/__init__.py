@@ -59,6 +59,19 @@ def write(
     }
 
 
+def restore(
+    masks: pathlib.Path, *, data: pathlib.Path, out: pathlib.Path
+) -> dict[str, Any]:
+    """Write the masks of a submission or train.csv as label volumes into `out`.
+
+    `data` is the converted folder; see `label_volumes.write`.
+    """
+    # Only here, since that module uses this one.
+    from competition.sources.convert import label_volumes
+
+    return label_volumes.write(masks, data=data, out=out)
+
+
 def check_new(out: pathlib.Path) -> None:
     """Refuse an output folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

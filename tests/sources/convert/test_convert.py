@@ -11,7 +11,7 @@ from scipy.spatial import transform
 from competition.core import rle
 from competition.core.data import images, mask_csv
 from competition.sources import convert
-from competition.sources.convert import restore, volumes
+from competition.sources.convert import volumes
 from tests.sources import by_slices
 
 SIZE = (3, 4, 5)
@@ -79,7 +79,7 @@ def test_test_volumes_follow_and_have_empty_rows(tmp_path):
     assert len(sample) == 10
     assert set(sample.values()) == {""}
     assert {image.case for image in images.find(tmp_path / "out", "test")} == {3}
-    restore.write(
+    convert.restore(
         tmp_path / "out/sample_submission.csv",
         data=tmp_path / "out",
         out=tmp_path / "back",
@@ -120,7 +120,7 @@ def test_the_round_trip_is_exact(tmp_path_factory, axis, seed, oblique):
         (root / folder).mkdir()
         volumes.write(root / folder / "a.nii.gz", array, geometry)
     convert.write(root / "i", root / "l", out=root / "out", axis=axis)
-    done = restore.write(root / "out/train.csv", data=root / "out", out=root / "back")
+    done = convert.restore(root / "out/train.csv", data=root / "out", out=root / "back")
     assert done == {"volumes": 1, "overlaps": 0, "missing": 0}
     back, lies = volumes.read(root / "back/a.nii.gz")
     np.testing.assert_array_equal(back, label)
@@ -135,7 +135,7 @@ def test_a_dicom_series_makes_the_round_trip(tmp_path):
     (tmp_path / "l").mkdir()
     volumes.write(tmp_path / "l/a.nii.gz", LABEL, turned)
     convert.write(tmp_path / "i", tmp_path / "l", out=tmp_path / "out")
-    restore.write(
+    convert.restore(
         tmp_path / "out/train.csv", data=tmp_path / "out", out=tmp_path / "back"
     )
     back, lies = volumes.read(tmp_path / "back/a.nii.gz")
@@ -252,12 +252,12 @@ def test_what_is_there_is_never_overwritten(tmp_path):
     with pytest.raises(ValueError, match=r"imagesTr exists already\. Name a new"):
         convert.write(images_in, labels_in, out=images_in)
     with pytest.raises(ValueError, match="labelsTr exists already"):
-        restore.write(tmp_path / "s.csv", data=tmp_path, out=labels_in)
+        convert.restore(tmp_path / "s.csv", data=tmp_path, out=labels_in)
 
 
 def test_a_folder_that_was_not_converted_is_not_restored(tmp_path):
     with pytest.raises(ValueError, match=r"geometry\.json: not found\. Volumes are"):
-        restore.write(tmp_path / "s.csv", data=tmp_path, out=tmp_path / "out")
+        convert.restore(tmp_path / "s.csv", data=tmp_path, out=tmp_path / "out")
 
 
 def test_a_microscopes_spacing_stays_above_zero(tmp_path):
@@ -281,7 +281,7 @@ def restored(converted, *rows):
     table = [mask_csv.Row(0, *row) for row in rows]
     mask_csv.write(converted.parent / "s.csv", table)
     out = converted.parent / "back"
-    done = restore.write(converted.parent / "s.csv", data=converted, out=out)
+    done = convert.restore(converted.parent / "s.csv", data=converted, out=out)
     return done, volumes.read(out / "a.nii.gz")[0]
 
 
