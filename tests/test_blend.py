@@ -113,7 +113,7 @@ def about(run, **changes):
 
 def test_a_missing_run_is_named(two):
     dataset, *_ = two
-    with pytest.raises(ValueError, match=r"third.config\.json: not found\. blend is m"):
+    with pytest.raises(ValueError, match=r"third.config\.json: not found\. blend uses"):
         runs.start(
             dataset, "blend", configs.load("smoke", ('members=["third", "other"]',))
         )

@@ -76,7 +76,9 @@ def test_run_again_it_repeats_nothing(finished):
 
 def test_another_config_under_the_same_name_is_an_error(finished):
     job, _ = finished
-    with pytest.raises(ValueError, match=r"training\.epochs: 2 -> 3\nGo on .*--name"):
+    with pytest.raises(
+        ValueError, match=r"training\.epochs: 2 -> 3\nContinue under another `name`"
+    ):
         pipeline.open_job(
             "smoke",
             data=job.data,
