@@ -59,7 +59,7 @@ def test_a_config_cannot_be_changed():
         ("loss={bce=0.0, dice=0.0}", "at least one term of the loss"),
         (
             'model={architecture="unet_3d", patch=[8, 64, 160]}',
-            r"`model`: .*fit into geometry.* 128 and 128\. Use patch = \[8, 64, 128\]",
+            r"`model`: .*fit into geometry.* 112 and 112\. Use patch = \[8, 64, 112\]",
         ),
         ("seed=5000000000", "`seed`: .*less than 2147483648.*5000000000"),
         ("slices=[0, 100000]", "`slices.1`: .*less than or equal to 1000.*100000"),
