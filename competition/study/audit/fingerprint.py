@@ -1,16 +1,20 @@
-"""What a data set is like: sizes, grey values, where organs lie, how large they are."""
+"""The fingerprint of a data set: sizes, grey values, where organs lie, their areas."""
 
+import collections
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from competition.core import masks
+from competition.core.pages import pictures
 
-QUANTILES = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
+_GREY_QUANTILES = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
 _AREA_QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 _POSITIONS = 24
+_INK = "#4a5160"
+_BLUE = "#2a6fd6"
 
 
 def describe(
@@ -19,27 +23,26 @@ def describe(
     names: Sequence[str],
     spacing_mm: tuple[float, float, float],
 ) -> dict[str, Any]:
-    """Describe one scan (D, H, W) and its masks; spacings along z, y and x."""
+    """Describe one scan (D, H, W) and its masks; spacings are along z, y and x."""
     depth, height, width = volume.shape
-    areas = np.stack([masks.plane(bits, c).sum(axis=(1, 2)) for c in range(len(names))])
-    litres = np.prod(spacing_mm) / 1000
+    planes = {name: masks.plane(bits, c) for c, name in enumerate(names)}
+    areas = {name: plane.sum(axis=(1, 2)).tolist() for name, plane in planes.items()}
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
+    overlaps = {}
+    for one, other in itertools.combinations(names, 2):
+        pixels = (planes[one] & planes[other]).sum(axis=(1, 2))
+        if pixels.any():
+            counts = {"slices": np.count_nonzero(pixels), "pixels": int(pixels.sum())}
+            overlaps[f"{one} & {other}"] = counts
     return {
         "slices": depth,
         "height": height,
         "width": width,
         "spacing_mm": list(spacing_mm),
-        "intensity": dict(
-            zip(
-                map(str, QUANTILES),
-                np.quantile(volume, QUANTILES).tolist(),
-                strict=True,
-            )
-        ),
-        "areas": {name: areas[c].tolist() for c, name in enumerate(names)},
-        "volume_ml": {
-            name: float(areas[c].sum() * litres) for c, name in enumerate(names)
-        },
-        "overlaps": _overlaps(bits, names),
+        "intensity": _quantiles(volume, _GREY_QUANTILES),
+        "areas": areas,
+        "volume_ml": {name: sum(areas[name]) * voxel_ml for name in names},
+        "overlaps": overlaps,
     }
 
 
@@ -47,20 +50,17 @@ def summarise(
     scans: Mapping[str, Mapping[str, Any]], names: Sequence[str]
 ) -> dict[str, Any]:
     """Put scans together: counts of formats, and each class over all slices."""
-    formats: dict[str, int] = {}
-    overlaps: dict[str, dict[str, int]] = {}
+    formats: collections.Counter[str] = collections.Counter()
+    overlaps: dict[str, collections.Counter[str]] = {}
     for scan in scans.values():
-        size = f"{scan['slices']} x {scan['height']} x {scan['width']}"
-        spacing = " x ".join(f"{each:.2f}" for each in scan["spacing_mm"])
-        key = f"{size}, {spacing} mm"
-        formats[key] = formats.get(key, 0) + 1
+        size = " x ".join(str(scan[axis]) for axis in ("slices", "height", "width"))
+        spacing = " x ".join(f"{length:.2f}" for length in scan["spacing_mm"])
+        formats[f"{size}, {spacing} mm"] += 1
         for pair, counts in scan["overlaps"].items():
-            total = overlaps.setdefault(pair, {"slices": 0, "pixels": 0})
-            for what, count in counts.items():
-                total[what] += count
+            overlaps.setdefault(pair, collections.Counter()).update(counts)
     return {
-        "formats": dict(sorted(formats.items(), key=lambda each: -each[1])),
-        "classes": {name: _of_class(scans.values(), name) for name in names},
+        "formats": dict(formats.most_common()),
+        "classes": {name: _class_summary(scans.values(), name) for name in names},
         "overlaps": overlaps,
         "scans": {
             name: {key: value for key, value in scan.items() if key != "areas"}
@@ -69,33 +69,79 @@ def summarise(
     }
 
 
-def _of_class(scans: Any, name: str) -> dict[str, Any]:
-    """How often a class is there by relative position, and the areas of its masks."""
-    seen, slices = np.zeros(_POSITIONS), np.zeros(_POSITIONS)
-    areas: list[float] = []
+def draw(summary: Mapping[str, Any]) -> bytes:
+    """Draw the result of `summarise` as PNG, one panel for each question."""
+    from matplotlib import figure
+
+    picture = figure.Figure((10.5, 6.2), layout="constrained", facecolor="white")
+    ((grey, position), (area, volume)) = picture.subplots(2, 2)
+    scans, classes = summary["scans"].values(), summary["classes"]
+    _draw_grey_values(grey, [list(scan["intensity"].values()) for scan in scans])
+    middles = (np.arange(_POSITIONS) + 0.5) / _POSITIONS
+    random = np.random.default_rng(0)
+    for c, (name, values) in enumerate(classes.items()):
+        colour = pictures.class_colour(c)
+        position.plot(
+            middles, values["frequency"], color=colour, label=_plain(name), linewidth=2
+        )
+        levels = [float(level) for level in values["area_mm2"]]
+        area.plot(levels, list(values["area_mm2"].values()), "o-", color=colour)
+        volumes = [scan["volume_ml"][name] for scan in scans]
+        places = c + random.uniform(-0.25, 0.25, len(volumes))
+        volume.scatter(places, volumes, s=10, color=colour, alpha=0.7)
+    _label(position, "position in the scan, first to last slice", "slices with a mask")
+    _label(area, "quantile of the masks", "area of a mask, mm²")
+    _label(volume, "class", "volume in a scan, ml")
+    volume.set_xticks(range(len(classes)), map(_plain, classes))
+    position.legend(frameon=False, fontsize=8)
+    return pictures.png(picture, dpi=110)
+
+
+def _class_summary(scans: Iterable[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Count how often a class is there by relative position; and its masks' areas."""
+    filled, slices = np.zeros(_POSITIONS), np.zeros(_POSITIONS)
+    present, areas_mm2 = 0, []
     for scan in scans:
         pixels = np.array(scan["areas"][name])
-        place = np.arange(len(pixels)) * _POSITIONS // max(len(pixels), 1)
-        np.add.at(seen, place, pixels > 0)
-        np.add.at(slices, place, 1)
+        position = np.arange(len(pixels)) * _POSITIONS // max(len(pixels), 1)
+        np.add.at(filled, position, pixels > 0)
+        np.add.at(slices, position, 1)
         _, y, x = scan["spacing_mm"]
-        areas += (pixels[pixels > 0] * y * x).tolist()
-    found = np.quantile(areas, _AREA_QUANTILES).tolist() if areas else []
+        areas_mm2 += (pixels[pixels > 0] * y * x).tolist()
+        present += bool(pixels.any())
     return {
-        "slices": int(seen.sum()),
-        "scans": sum(any(scan["areas"][name]) for scan in scans),
-        "frequency": (seen / np.maximum(slices, 1)).tolist(),
-        "area_mm2": dict(zip(map(str, _AREA_QUANTILES), found, strict=False)),
+        "slices": int(filled.sum()),
+        "scans": present,
+        "frequency": (filled / np.maximum(slices, 1)).tolist(),
+        "area_mm2": _quantiles(areas_mm2, _AREA_QUANTILES) if areas_mm2 else {},
     }
 
 
-def _overlaps(bits: masks.Bits, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Slices and pixels that two classes share, for pairs that share any."""
-    found = {}
-    for one, other in itertools.combinations(range(len(names)), 2):
-        both = masks.plane(bits, one) & masks.plane(bits, other)
-        pixels = both.sum(axis=(1, 2))
-        if pixels.any():
-            counts = {"slices": int((pixels > 0).sum()), "pixels": int(pixels.sum())}
-            found[f"{names[one]} & {names[other]}"] = counts
-    return found
+def _quantiles(values: Any, levels: Sequence[float]) -> dict[str, float]:
+    found = np.quantile(values, levels).tolist()
+    return dict(zip(map(str, levels), found, strict=True))
+
+
+def _draw_grey_values(axes: Any, scans: list[list[float]]) -> None:
+    """Draw all scans, darkest first: the middle half, and nearly all grey values."""
+    levels = np.array(sorted(scans, key=lambda scan: scan[len(scan) // 2])).T
+    places = np.arange(levels.shape[1])
+    for level, alpha in ((1, 0.18), (2, 0.35)):
+        low, high = levels[level], levels[-1 - level]
+        axes.fill_between(places, low, high, color=_BLUE, alpha=alpha, step="mid")
+    axes.plot(places, levels[len(levels) // 2], color=_BLUE, drawstyle="steps-mid")
+    axes.set_yscale("symlog", linthresh=10)
+    axes.set_xticks([])
+    _label(axes, "scans, darkest first", "grey value")
+
+
+def _label(axes: Any, x: str, y: str) -> None:
+    axes.set_xlabel(x, color=_INK, fontsize=9)
+    axes.set_ylabel(y, color=_INK, fontsize=9)
+    axes.tick_params(colors=_INK, labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _plain(name: str) -> str:
+    # Matplotlib hides labels that begin with "_" and reads "$" as a formula.
+    return " " + name.replace("$", r"\$")

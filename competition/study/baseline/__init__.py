@@ -1,4 +1,4 @@
-"""What the networks are worth shows only beside the simple ways, scored alike."""
+"""Score simple methods like the networks, whose worth shows only beside them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,34 +11,34 @@ from competition.core import console, files, geometry, masks, metric
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout
 from competition.core.regions import components
-from competition.study.baseline import classifiers, features, superpixels
+from competition.study.baseline import classifiers, features
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# So many pixels or superpixels of a training slice are learned from.
-SAMPLED = 150
-SMALLEST = 200
+# A training slice gives at most this many samples: pixels or superpixels.
+_SAMPLES = 150
+_SMALLEST = 200
 
 Row = Mapping[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class BaselineStudy:
-    """What a simple way works on, and whether by pixels or by superpixels."""
+    """The data and experiment of a simple method, and whether it uses superpixels."""
 
     store: arrays.Arrays
     experiment: configs.Config
     classes: int
-    joined: bool
+    superpixels: bool
 
 
 def run(
     dataset: layout.DatasetFiles, method: str, *, experiment: configs.Config
 ) -> dict[str, Any]:
-    """Score a simple way out of fold, in the experiment's folds and at its size.
+    """Score a simple method out of fold, in the experiment's folds and at its size.
 
-    Writes `baselines/<method>.json` and returns what is in it.
+    Writes `baselines/<method>.json` and returns its contents.
     """
     if method not in classifiers.METHODS:
         known = list(classifiers.METHODS)
@@ -64,19 +64,21 @@ def run(
 def _sample(
     study: BaselineStudy, table: "pd.DataFrame"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, F) and truth (N, C) of some pixels of every slice."""
+    """Return features (N, F) and truth (N, C) of some samples of every slice."""
     random = np.random.default_rng(study.experiment.seed)
     inputs, truth = [], []
     rows = table.to_dict("records")
     for row in progress.track(rows, "sample", console=console.ERR):
-        seen, parts = _see(study, row)
+        samples, superpixels = _features(study, row)
         bits = np.asarray(study.store.masks(row["scan"])[row["index"]])
         bits = geometry.fit_mask(bits, study.experiment.geometry)
         planes = masks.unpack(bits, study.classes).reshape(-1, study.classes)
-        if parts is not None:
-            planes = superpixels.mean(planes.astype(np.float32), parts) > 0.5
-        chosen = random.permutation(len(seen))[:SAMPLED]
-        inputs.append(seen[chosen])
+        if superpixels is not None:
+            # A superpixel belongs to a class that covers more than half of it.
+            shares = features.mean_by_superpixel(planes, superpixels)
+            planes = shares > 0.5
+        chosen = random.permutation(len(samples))[:_SAMPLES]
+        inputs.append(samples[chosen])
         truth.append(planes[chosen])
     return np.concatenate(inputs), np.concatenate(truth)
 
@@ -91,7 +93,7 @@ def _score(
         rows = table[table["scan"] == scan].to_dict("records")
         planes = np.stack([_predict(study, row, predict) for row in rows])
         for c in range(study.classes):
-            planes[..., c] = components.drop_small(planes[..., c], SMALLEST)
+            planes[..., c] = components.drop_small(planes[..., c], _SMALLEST)
         measured[scan] = metric.measure(
             study.store.masks(scan), masks.pack(planes), classes=study.classes
         )
@@ -101,30 +103,31 @@ def _score(
 def _predict(
     study: BaselineStudy, row: Row, predict: classifiers.Predict
 ) -> np.ndarray:
-    """The masks (H, W, C) of one slice at its native size."""
+    """Return the masks (H, W, C) of one slice at its native size."""
     shape = study.experiment.geometry
-    seen, parts = _see(study, row)
-    planes = predict(seen)
-    if parts is not None:
-        planes = planes[parts]
+    samples, superpixels = _features(study, row)
+    planes = predict(samples)
+    if superpixels is not None:
+        planes = planes[superpixels]
     planes = planes.reshape(shape.height, shape.width, study.classes)
     native = row["height"], row["width"]
     return geometry.restore(planes.astype(np.float32), native, shape) >= 0.5
 
 
-def _see(study: BaselineStudy, row: Row) -> tuple[np.ndarray, np.ndarray | None]:
-    """The features (N, F) of a slice's pixels, or of its superpixels with their map."""
-    low, high = ("low", "high")
-    if study.experiment.intensity == "scan":
-        low, high = ("scan_low", "scan_high")
-    seen = features.of_slice(
+def _features(study: BaselineStudy, row: Row) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the features (N, F) of a slice's pixels, without superpixels.
+
+    Or else those of its superpixels, and the superpixel (h * w,) of every pixel.
+    """
+    prefix = "scan_" if study.experiment.intensity == "scan" else ""
+    pixels = features.of_slice(
         study.store.scan(row["scan"]),
         row["index"],
-        (row[low], row[high]),
+        (row[f"{prefix}low"], row[f"{prefix}high"]),
         study.experiment.geometry,
     )
-    flat = seen.reshape(-1, seen.shape[-1])
-    if not study.joined:
-        return flat, None
-    parts = superpixels.find(seen)
-    return superpixels.mean(flat, parts), parts
+    samples = pixels.reshape(-1, pixels.shape[-1])
+    if not study.superpixels:
+        return samples, None
+    superpixels = features.find_superpixels(pixels)
+    return features.mean_by_superpixel(samples, superpixels), superpixels

@@ -1,7 +1,7 @@
-"""The simple ways: three that cluster, and map clusters to classes; one that learns.
+"""Four simple methods: three cluster and map clusters to classes, one classifies.
 
-Each is fitted on features (N, F) with truth (N, C) of the training folds and then gives
-masks (N, C) for features alone.
+Each is fitted on features (N, F) and truth (N, C) of the training folds, and returns a
+function from features (N, F) to masks (N, C).
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 CLUSTERS = 40
-# Ward's linkage compares all with all.
-LINKED = 3000
-SUPPORT = 400
+# Ward's linkage compares every sample with every other: memory grows with the square.
+_LINKED = 3000
+_KERNEL_COMPONENTS = 400
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -39,24 +39,29 @@ def hierarchical(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
     from sklearn.neighbors import NearestCentroid
 
     random = np.random.default_rng(seed)
-    some = random.permutation(len(features))[:LINKED]
-    scaler = _scaler(features)
-    scaled = scaler(features)
-    labels = AgglomerativeClustering(CLUSTERS).fit_predict(scaled[some])
-    nearest = NearestCentroid().fit(scaled[some], labels)
-    chosen = _choose(nearest.predict(scaled), truth)
-    return lambda given: chosen[nearest.predict(scaler(given))]
+    linked = random.permutation(len(features))[:_LINKED]
+    scale = _scaler(features)
+    scaled = scale(features)
+    labels = AgglomerativeClustering(CLUSTERS).fit_predict(scaled[linked])
+    nearest = NearestCentroid().fit(scaled[linked], labels)
+    classes = _classes_of_clusters(nearest.predict(scaled), truth)
+    return lambda given: classes[nearest.predict(scale(given))]
 
 
 def svm(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
-    """One support vector machine a class, its radial kernel approximated."""
+    """Fit a support vector machine for each class, with an approximate radial kernel.
+
+    A class needs samples inside and outside of it.
+    """
     from sklearn.kernel_approximation import Nystroem
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
-    scaler = _scaler(features)
-    scaled = scaler(features)
-    kernel = Nystroem(n_components=SUPPORT, gamma=0.1, random_state=seed).fit(scaled)
+    scale = _scaler(features)
+    scaled = scale(features)
+    kernel = Nystroem(
+        n_components=_KERNEL_COMPONENTS, gamma=0.1, random_state=seed
+    ).fit(scaled)
     models = [
         make_pipeline(kernel, LinearSVC(random_state=seed, dual=False)).fit(scaled, c)
         for c in truth.T
@@ -67,7 +72,7 @@ def svm(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
             "A support vector machine needs pixels inside and outside of every class "
             "in the training folds. Prepare more cases, or fewer folds."
         )
-    return lambda given: np.stack([m.predict(scaler(given)) for m in models], axis=-1)
+    return lambda given: np.stack([m.predict(scale(given)) for m in models], axis=-1)
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray, int], Predict]] = {
@@ -79,10 +84,11 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray, int], Predict]] = {
 
 
 def _clustered(model: Any, features: np.ndarray, truth: np.ndarray) -> Predict:
-    scaler = _scaler(features)
-    model.fit(scaler(features))
-    chosen = _choose(model.predict(scaler(features)), truth)
-    return lambda given: chosen[model.predict(scaler(given))]
+    scale = _scaler(features)
+    scaled = scale(features)
+    model.fit(scaled)
+    classes = _classes_of_clusters(model.predict(scaled), truth)
+    return lambda given: classes[model.predict(scale(given))]
 
 
 def _scaler(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -90,12 +96,13 @@ def _scaler(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda given: (given - mean) / spread
 
 
-def _choose(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Which clusters are which classes (clusters, C): those that raise Dice together.
+def _classes_of_clusters(clusters: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return which clusters make up which classes (K, C): those with the best Dice.
 
-    For each class the clusters are taken in the order of the share that it has in them.
+    For each class, clusters are added in the order of the class's share in them. A
+    class without any sample in the truth gets no cluster.
     """
-    members = np.eye(CLUSTERS, dtype=bool)[labels]
+    members = np.eye(CLUSTERS, dtype=bool)[clusters]
     sizes = members.sum(axis=0)
     inside = members.T.astype(float) @ truth
     chosen = np.zeros((CLUSTERS, truth.shape[1]), bool)

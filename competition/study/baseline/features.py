@@ -1,9 +1,20 @@
-"""What the simple ways see of a slice: grey values around each pixel, and its place."""
+"""The features that simple methods use: of each pixel, or of each superpixel.
+
+Superpixels are neighbouring pixels of similar grey value, joined agglomeratively.
+"""
+
+import functools
+from typing import Any
 
 import numpy as np
 
 from competition.core import geometry, stacks
 from competition.core.experiment import schema
+
+SUPERPIXELS = 200
+# A slice is thinned to this many pixels a side: joining all of them takes seconds.
+_SIDE = 64
+_WINDOWS = (5, 15)
 
 
 def of_slice(
@@ -12,9 +23,10 @@ def of_slice(
     window: tuple[float, float],
     shape: schema.Geometry,
 ) -> np.ndarray:
-    """Features float32 (h, w, F) of the slice at `index` of a scan (D, H, W).
+    """Return features float32 (h, w, F) of the slice at `index` of a scan (D, H, W).
 
-    Grey values lie between the (low, high) of `window`; the place is 0 to 1 each way.
+    They are grey values around each pixel, between the (low, high) of `window`, and its
+    position from 0 to 1 along each axis.
     """
     import cv2
 
@@ -22,8 +34,9 @@ def of_slice(
     low, high = window
     grey = np.clip((stack.astype(np.float32) - low) / (high - low), 0, 1)
     middle = np.ascontiguousarray(grey[..., 0])
-    means = [cv2.blur(middle, (size, size)) for size in (5, 15)]
-    squares = [cv2.blur(middle**2, (size, size)) for size in (5, 15)]
+    means = [cv2.blur(middle, (size, size)) for size in _WINDOWS]
+    squares = [cv2.blur(middle**2, (size, size)) for size in _WINDOWS]
+    # Rounding can leave a variance slightly below 0.
     spreads = [
         np.sqrt(np.maximum(square - mean**2, 0))
         for square, mean in zip(squares, means, strict=True)
@@ -33,3 +46,34 @@ def of_slice(
     level = np.full(middle.shape, index / max(len(volume) - 1, 1))
     planes = [grey[..., 0], grey[..., 1], grey[..., 2], *means, *spreads, edge]
     return np.stack([*planes, row, column, level], axis=-1).astype(np.float32)
+
+
+def find_superpixels(pixels: np.ndarray) -> np.ndarray:
+    """Return the superpixel, from 0, of every pixel (h * w,) of features (h, w, F)."""
+    import cv2
+    from sklearn.cluster import AgglomerativeClustering
+
+    height, width = pixels.shape[:2]
+    # Means and the narrower spread: the position is in the connectivity already.
+    thin = cv2.resize(np.ascontiguousarray(pixels[..., 3:6]), (_SIDE, _SIDE))
+    model = AgglomerativeClustering(SUPERPIXELS, connectivity=_grid())
+    labels = model.fit_predict(thin.reshape(-1, thin.shape[-1])).reshape(_SIDE, _SIDE)
+    rows = np.arange(height) * _SIDE // height
+    columns = np.arange(width) * _SIDE // width
+    return labels[rows[:, None], columns].ravel()
+
+
+def mean_by_superpixel(values: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
+    """Return the means (S, F) of values (N, F) in each of the S superpixels (N,)."""
+    sizes = np.bincount(superpixels, minlength=SUPERPIXELS)
+    sums = [
+        np.bincount(superpixels, column, minlength=SUPERPIXELS) for column in values.T
+    ]
+    return (np.stack(sums, axis=-1) / np.maximum(sizes, 1)[:, None]).astype(np.float32)
+
+
+@functools.cache
+def _grid() -> Any:
+    from sklearn.feature_extraction.image import grid_to_graph
+
+    return grid_to_graph(_SIDE, _SIDE)

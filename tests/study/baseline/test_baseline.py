@@ -1,12 +1,13 @@
-"""The simple ways, on features that are easy to tell apart and on a tiny phantom."""
+"""The simple methods, on features that are easy to tell apart and on a tiny phantom."""
 
 import numpy as np
 import pytest
 
+from competition import prepare
 from competition.core import files
 from competition.core.experiment import configs, layout, schema
 from competition.study import baseline
-from competition.study.baseline import classifiers, features, superpixels
+from competition.study.baseline import classifiers, features
 
 
 def easy(count=4000):
@@ -43,11 +44,11 @@ def test_a_support_vector_machine_needs_both_sides():
 def test_superpixels_follow_the_grey_values_and_average_what_they_hold():
     seen = np.zeros((96, 80, 11), np.float32)
     seen[:, 40:, 3:6] = 1
-    parts = superpixels.find(seen)
+    parts = features.find_superpixels(seen)
     assert parts.shape == (96 * 80,)
-    assert len(np.unique(parts)) == superpixels.COUNT
-    averages = superpixels.mean(seen.reshape(-1, 11), parts)
-    assert averages.shape == (superpixels.COUNT, 11)
+    assert len(np.unique(parts)) == features.SUPERPIXELS
+    averages = features.mean_by_superpixel(seen.reshape(-1, 11), parts)
+    assert averages.shape == (features.SUPERPIXELS, 11)
     assert set(averages[:, 3].round(2)) == {0, 1}
 
 
@@ -62,12 +63,16 @@ def test_features_are_of_the_slice_its_neighbours_and_its_place():
     assert seen[7, 0, 8:].tolist() == [1, 0, 0.5]
 
 
-def test_it_is_scored_like_a_run_and_better_than_nothing(finished):
-    job, _ = finished
-    result = baseline.run(job.dataset, "svm", experiment=job.run.config)
+def test_it_is_scored_like_a_run_and_better_than_nothing(tiny_phantom, tmp_path):
+    data = tiny_phantom / "competition"
+    dataset = layout.dataset(data, tmp_path)
+    prepare.run(data, dataset)
+    overrides = ("geometry.height=32", "geometry.width=32", "folds=[0, 1]")
+    experiment = configs.load("smoke", overrides)
+    result = baseline.run(dataset, "svm", experiment=experiment)
     assert set(result) >= {"method", "score_per_class", "dice", "by_class", "by_scan"}
     assert 0 < result["dice"] < 1
-    assert files.read_json(job.dataset.root / "baselines" / "svm.json") == result
+    assert files.read_json(dataset.root / "baselines" / "svm.json") == result
 
 
 def test_an_unknown_one_names_the_nearest(tmp_path):

@@ -1,0 +1,107 @@
+"""Pictures of suspects: strips of slices from before each suspect to after it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from competition.core import masks
+from competition.core.pages import pictures
+from competition.study.audit import checks
+
+_PANEL = 224
+_MARGIN = 30
+_SMALLEST = 120
+_PANELS = 5
+_BAR = (80, 200, 255)
+
+
+def draw(
+    volume: np.ndarray,
+    bits: masks.Bits,
+    suspect: checks.Suspect,
+    numbers: Sequence[int],
+) -> np.ndarray:
+    """Draw a suspect in its slices of a scan (D, H, W) as a strip BGR (h, w, 3).
+
+    Its masks have thick outlines, other classes thin ones, its own slices a bright bar
+    below; `numbers` (D,) are the slices' own numbers.
+    """
+    import cv2
+
+    indices = _choose_slices(suspect, len(volume))
+    rows, columns = _box(bits[indices], suspect.classes)
+    grey = volume[:, rows, columns][indices].astype(np.float32)
+    low, high = np.percentile(grey, (1, 99.5))
+    scaled = np.clip((grey - low) / max(high - low, 1) * 255, 0, 255).astype(np.uint8)
+    panels = []
+    for index, image in zip(indices, scaled, strict=True):
+        size = (_PANEL, _PANEL)
+        panel = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        panel = cv2.cvtColor(panel, cv2.COLOR_GRAY2BGR)
+        _outline(panel, bits[index, rows, columns], suspect.classes)
+        if suspect.first <= index <= suspect.last:
+            panel[-4:] = _BAR
+        _write(panel, str(numbers[index]))
+        panels += [panel, np.zeros((_PANEL, 4, 3), np.uint8)]
+    return np.hstack(panels[:-1])
+
+
+def encode(picture: np.ndarray, kind: str) -> bytes:
+    """Encode a picture BGR as ".png" or ".jpg"."""
+    import cv2
+
+    done, data = cv2.imencode(kind, picture)
+    if not done:
+        raise ValueError(
+            f"A picture of shape {picture.shape} cannot be written as {kind}."
+        )
+    return data.tobytes()
+
+
+def _choose_slices(suspect: checks.Suspect, depth: int) -> list[int]:
+    """Choose up to five: the one before, first, middle and last, and the one after."""
+    first, last = suspect.first, suspect.last
+    indices = {first - 1, first, (first + last) // 2, last, last + 1}
+    if last - first >= _PANELS:
+        indices = set(np.linspace(first, last, _PANELS).round().astype(int).tolist())
+    return sorted(index for index in indices if 0 <= index < depth)
+
+
+def _box(bits: masks.Bits, classes: Sequence[int]) -> tuple[slice, slice]:
+    """Return rows and columns of a square around the masks of some classes (n, H, W).
+
+    Where there are none, it is as large as the slice allows.
+    """
+    import cv2
+
+    height, width = bits.shape[1:]
+    covered = np.any([masks.plane(bits, c).any(axis=0) for c in classes], axis=0)
+    left, top, across, down = cv2.boundingRect(covered.astype(np.uint8))
+    if not across:
+        left, top, across, down = 0, 0, width, height
+    side = min(max(across, down, _SMALLEST - 2 * _MARGIN) + 2 * _MARGIN, height, width)
+    y = int(np.clip(top + (down - side) // 2, 0, height - side))
+    x = int(np.clip(left + (across - side) // 2, 0, width - side))
+    return slice(y, y + side), slice(x, x + side)
+
+
+def _outline(panel: np.ndarray, bits: masks.Bits, classes: Sequence[int]) -> None:
+    import cv2
+
+    for c in range(8 * bits.dtype.itemsize):
+        plane = masks.plane(bits, c).astype(np.uint8)
+        size = panel.shape[1::-1]
+        large = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR_EXACT)
+        lines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        blue_green_red = pictures.class_rgb(c)[::-1]
+        thickness = 2 if c in classes else 1
+        cv2.drawContours(panel, lines, -1, blue_green_red, thickness, cv2.LINE_AA)
+
+
+def _write(panel: np.ndarray, text: str) -> None:
+    import cv2
+
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    # White on a black rim shows on every grey value.
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(panel, text, (6, 16), font, 0.45, colour, thickness, cv2.LINE_AA)
