@@ -150,7 +150,7 @@ def _draw(
 ) -> list[np.ndarray]:
     """Write a picture of every suspect, named by rank; return the first ones."""
     store = arrays.Arrays(dataset)
-    pictures_shown = []
+    shown = []
     with files.replacing(dataset.root / "audit" / ".suspects") as folder:
         folder.mkdir()
         for rank, suspect in enumerate(suspects, start=1):
@@ -158,8 +158,9 @@ def _draw(
             strip = strips.draw(volume, bits, suspect, _numbers(table, suspect.scan))
             name = f"{rank:03d}_{suspect.scan}_{suspect.reason}.png"
             files.write_bytes(folder / name, strips.encode(strip, ".png"))
-            pictures_shown.append(strip)
+            if rank <= SHOWN:
+                shown.append(strip)
         # A folder cannot take the place of one that is not empty.
         shutil.rmtree(dataset.root / "audit" / "suspects", ignore_errors=True)
     (dataset.root / "audit" / ".suspects").rename(dataset.root / "audit" / "suspects")
-    return pictures_shown[:SHOWN]
+    return shown

@@ -1,8 +1,8 @@
 """The checks of an audit: which measure of a mask is suspicious, and why.
 
-A measure is suspicious where it lies far from the data's own habits: more than
-`_SPREADS` robust spreads from the median. One fault is named once, by the first check
-that explains it.
+What is wrong is judged by the data's own habits, the median and the robust spread,
+wherever there are enough scans to know them. One fault is named once, by the reason
+that explains most of it.
 """
 
 import dataclasses

@@ -75,7 +75,9 @@ def measure(
                 "look": looks.look(details, mask, unit),
             }
             rows.append(
-                row | _continuity(c, mask, index, latest) | _name(mask, before, c)
+                row
+                | _continuity(c, mask, index, latest)
+                | _other_class(c, mask, before)
             )
         latest |= {c: (index, mask) for c, mask in planes.items()}
         before = planes
@@ -156,9 +158,10 @@ def _continuity(
     return dict(zip(keys, values, strict=True))
 
 
-def _name(mask: np.ndarray, before: Mapping[int, np.ndarray], c: int) -> Row:
-    """Return the other class that the mask overlaps most one slice before, and by how
-    much; -1 and 0 where no other class was there.
+def _other_class(c: int, mask: np.ndarray, before: Mapping[int, np.ndarray]) -> Row:
+    """Return which `other` class the mask overlaps most `before`, one slice earlier.
+
+    `cross` is that overlap; -1 and 0 where no other class is there.
     """
     shares = {other: overlap(mask, plane) for other, plane in before.items()}
     shares.pop(c, None)

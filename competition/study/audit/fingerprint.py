@@ -78,7 +78,6 @@ def draw(summary: Mapping[str, Any]) -> bytes:
     scans, classes = summary["scans"].values(), summary["classes"]
     _draw_grey_values(grey, [list(scan["intensity"].values()) for scan in scans])
     middles = (np.arange(_POSITIONS) + 0.5) / _POSITIONS
-    random = np.random.default_rng(0)
     for c, (name, values) in enumerate(classes.items()):
         colour = pictures.class_colour(c)
         position.plot(
@@ -87,6 +86,7 @@ def draw(summary: Mapping[str, Any]) -> bytes:
         levels = [float(level) for level in values["area_mm2"]]
         area.plot(levels, list(values["area_mm2"].values()), "o-", color=colour)
         volumes = [scan["volume_ml"][name] for scan in scans]
+        random = np.random.default_rng(0)
         places = c + random.uniform(-0.25, 0.25, len(volumes))
         volume.scatter(places, volumes, s=10, color=colour, alpha=0.7)
     _label(position, "position in the scan, first to last slice", "slices with a mask")

@@ -79,9 +79,10 @@ def _box(bits: masks.Bits, classes: Sequence[int]) -> tuple[slice, slice]:
     left, top, across, down = cv2.boundingRect(covered.astype(np.uint8))
     if not across:
         left, top, across, down = 0, 0, width, height
-    side = min(max(across, down, _SMALLEST - 2 * _MARGIN) + 2 * _MARGIN, height, width)
-    y = int(np.clip(top + (down - side) // 2, 0, height - side))
-    x = int(np.clip(left + (across - side) // 2, 0, width - side))
+    side = max(across - 1, down - 1) + 2 * _MARGIN
+    side = min(max(side, _SMALLEST), height, width)
+    y = int(np.clip(top + (down - 1) // 2 - side // 2, 0, height - side))
+    x = int(np.clip(left + (across - 1) // 2 - side // 2, 0, width - side))
     return slice(y, y + side), slice(x, x + side)
 
 
