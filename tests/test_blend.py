@@ -133,7 +133,7 @@ def test_runs_of_other_data_or_classes_are_named(two):
         predict.run(dataset, blend)
     about(other, fingerprint="0123", classes=["bowel"])
     with pytest.raises(
-        ValueError, match=r"run other cannot be used in .* other classes"
+        ValueError, match=r"run other cannot be used in blend: .* other classes"
     ):
         decide.run(dataset, blend)
 
