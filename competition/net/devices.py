@@ -11,7 +11,7 @@ AMPERE = 8.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Device:
-    """What computes: how many of a kind, and a GPU's compute capability, 7.5 a T4."""
+    """The devices of a kind: their number, and a GPU's compute capability (T4: 7.5)."""
 
     kind: Kind
     count: int = 1
@@ -26,7 +26,7 @@ def find() -> Device:
 
 
 def precision(setting: str, device: Device) -> str:
-    """The Keras dtype policy: as `setting` says, "auto" by the device.
+    """Return the Keras dtype policy: as `setting` says, "auto" by the device.
 
     float16 before NVIDIA's Ampere (T4, P100), bfloat16 since and on a TPU.
     """
@@ -38,7 +38,7 @@ def precision(setting: str, device: Device) -> str:
 
 
 def xla(setting: bool | str, device: Device, *, backend: str) -> bool:
-    """Whether to compile with XLA: as `setting` says, "auto" by device and backend.
+    """Return whether to use XLA: as `setting` says, "auto" by device and backend.
 
     On a CPU TensorFlow's XLA takes twice the time, and mirrored GPUs refuse it.
     """
@@ -55,12 +55,12 @@ def jit_compile(setting: bool | str) -> bool:
 
 
 def deterministic(setting: bool | str, device: Device) -> bool:
-    """Whether every result must repeat to the bit, which costs a GPU time."""
+    """Return whether every result must repeat to the bit, which costs a GPU time."""
     return setting if isinstance(setting, bool) else device.kind == "cpu"
 
 
 def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
-    """The scope in which a network is built, to be trained on all GPUs at once.
+    """Return the scope in which to build a network that all GPUs train at once.
 
     With one device, on JAX, or where the config says "one", it changes nothing.
     """
@@ -76,7 +76,7 @@ def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a framework raised this because the device's memory is too small."""
+    """Return whether a framework raised this for lack of memory on the device."""
     text = f"{type(error).__name__} {error}"
     return "ResourceExhausted" in text or "RESOURCE_EXHAUSTED" in text
 
@@ -84,19 +84,19 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _find_tensorflow() -> Device:
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    if not found:
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
         return Device("cpu", len(tf.config.list_logical_devices("CPU")))
-    details = tf.config.experimental.get_device_details(found[0])
+    details = tf.config.experimental.get_device_details(gpus[0])
     major, minor = details.get("compute_capability", (0, 0))
-    return Device("gpu", len(found), major + minor / 10)
+    return Device("gpu", len(gpus), major + minor / 10)
 
 
 def _find_jax() -> Device:
     import jax
 
-    found: list[Any] = jax.local_devices()
-    if found[0].platform not in {"gpu", "tpu"}:
-        return Device("cpu", len(found))
-    capability = float(getattr(found[0], "compute_capability", 0) or 0)
-    return Device(found[0].platform, len(found), capability)
+    local: list[Any] = jax.local_devices()
+    if local[0].platform not in {"gpu", "tpu"}:
+        return Device("cpu", len(local))
+    capability = float(getattr(local[0], "compute_capability", 0) or 0)
+    return Device(local[0].platform, len(local), capability)

@@ -1,4 +1,4 @@
-"""A network where it is to be trained: its device, precision and first weights."""
+"""A network set up for training: its devices, its precision and its first weights."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,9 +13,10 @@ from competition.net.training import checkpoint, fitting
 
 @contextlib.contextmanager
 def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
-    """Build the network of a fold for the devices that are there, to be trained.
+    """Build the network of a fold, to be trained inside the `with` block.
 
-    What is trained within stays on them; afterwards all is as before.
+    The block runs with the seed, the precision and on the devices that the config asks
+    for; the precision is reset at its end.
     """
     settings = run.config.training
     device = devices.find()

@@ -1,4 +1,4 @@
-"""What runs on the device: from uint16 to the network's input, outputs and loss."""
+"""The training step: from a uint16 batch to the network's input, outputs and loss."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ Tensor = Any
 
 
 def normalise(stack: Tensor, window: Tensor) -> Tensor:
-    """Map uint16 (B, H, W, K) to float32 0..1 between each (low, high) of (B, 2).
+    """Return a uint16 stack (B, H, W, K) as float32, scaled to 0..1 by its window.
 
-    Or between those of each of its slices (B, K, 2). What lies outside is clipped; a
-    slice that is all one value becomes 0.
+    A window is the low and high of each sample (B, 2), or of each of its slices
+    (B, K, 2). Values outside are clipped; a slice of one value becomes 0.
     """
     slices = window.shape[1] if len(window.shape) == 3 else 1
     window = ops.reshape(ops.cast(window, "float32"), (-1, 1, 1, slices, 2))
@@ -33,7 +33,7 @@ def unpack(bits: Tensor, classes: int) -> Tensor:
 
 
 class TrainingStep(keras.Model):
-    """The training step around a bare network, whose weights are what is kept."""
+    """A Keras model that trains the network inside it; only its weights are saved."""
 
     def __init__(self, network: keras.Model, loss: keras.losses.Loss) -> None:
         # Its inputs are exact numbers, whatever precision the network computes in.
@@ -65,6 +65,6 @@ class TrainingStep(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Return the loss of what `call` returned."""
+        """Return the loss of the outputs that `call` returned."""
         outputs = {name: y_pred[name] for name in y_pred if name != "truth"}
         return self.objective(y_pred["truth"], outputs)

@@ -1,4 +1,4 @@
-"""The scans that a fold holds out: their score by a fixed cheap rule, and a picture."""
+"""Score and draw the scans that a fold holds out, by a rule that costs little time."""
 
 import pathlib
 from typing import TYPE_CHECKING
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class HeldOutScans:
-    """Held-out slices of some scans; `table` may be empty."""
+    """The scans of `table` that are scored, `training.score_scans` of them.
+
+    A table without rows is allowed: there is nothing to score then.
+    """
 
     def __init__(
         self, table: "pd.DataFrame", store: arrays.Arrays, run: runs.Run
@@ -29,7 +32,7 @@ class HeldOutScans:
         self.store, self.run = store, run
 
     def score(self, network: keras.Model) -> float | None:
-        """The score per class; None where truth and prediction are empty."""
+        """Return the score per class; None where truth and prediction are empty."""
         classes = self.run.classes
         measured = {
             scan: metric.measure(
