@@ -9,7 +9,8 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import pytest
 
-from competition import pipeline
+# `net` sets variables that TensorFlow reads once: here before any test imports Keras.
+from competition import net, pipeline  # noqa: F401
 from competition.sources import phantom
 
 ROOT = pathlib.Path(__file__).parents[1]
