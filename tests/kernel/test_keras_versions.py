@@ -11,16 +11,17 @@ from tests import conftest
 SCRIPT = """
 import sys
 import numpy as np
-from competition.core import config
-from competition.net import build, inference
+from competition.core.experiment import configs
+from competition.net.inference import trained_network
+from competition.net.networks import build
 from tests import conftest
 
 weights, out = sys.argv[1:]
-settings = config.load("smoke", conftest.TINY)
+settings = configs.load("smoke", conftest.TINY)
 if weights == "new":
     weights = out.replace(".npy", ".weights.h5")
     build.build(settings, classes=3).save_weights(weights)
-network = inference.load(weights, settings, 3)
+network = trained_network.load(weights, settings, 3)
 stack = np.random.default_rng(0).random((2, 32, 32, len(settings.slices)), np.float32)
 np.save(out, np.asarray(network(stack)))
 """
