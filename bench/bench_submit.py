@@ -66,7 +66,7 @@ def write_run(root: pathlib.Path) -> runs.Run:
         build.build(wanted, len(folders.CLASSES)).save_weights(place.weights(fold))
     # A network that has learned nothing would fill the slices with noise.
     decided = [rules.Rule(threshold=0.99)] * len(folders.CLASSES)
-    files.write_json(place.decision, {"rules": rules.to_json(decided, folders.CLASSES)})
+    files.write_json(place.decision, rules.to_json(decided, folders.CLASSES))
     return runs.read(place)
 
 

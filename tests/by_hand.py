@@ -41,7 +41,7 @@ def _made(classes):
         history = f"epoch,loss,score,seconds\n0,0.9,,60\n1,0.4,{score},60\n"
         files.write_text(run.files.fold(fold) / "history.csv", history)
     rule = [rules.Rule(0.5, 0)] * len(classes)
-    decision = {"rules": rules.to_json(rule, classes), "key": "k"}
+    decision = {**rules.to_json(rule, classes), "key": "k"}
     files.write_json(run.files.decision, decision)
     measured = {scan: write_scan(dataset, run, scan) for scan in OFF}
     scores = {"oof": metric.summarise(measured, classes), "submission": None}

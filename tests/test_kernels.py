@@ -192,7 +192,7 @@ def trained(run):
     from competition.core.experiment import configs
 
     values = configs.load("smoke").model_dump(mode="json")
-    decision = {"rules": rules.to_json([rules.CHEAP], ["a"])}
+    decision = rules.to_json([rules.CHEAP], ["a"])
     (run / "decision.json").write_text(json.dumps(decision), encoding="utf-8")
     about = {"name": "unet", "classes": ["a"], "fingerprint": "0", "config": values}
     (run / "config.json").write_text(json.dumps(about), encoding="utf-8")

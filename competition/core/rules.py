@@ -4,6 +4,7 @@ The same code serves the scores at epoch ends, out of fold, and the submission.
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,29 +12,26 @@ from typing import Any
 import numpy as np
 
 from competition.core import files, masks, probabilities
-from competition.core.regions import components
-from competition.core.regions import presence as presences
-
-Gate = tuple[int, float, float]
+from competition.core.regions import components, gating
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """How one class is decided; beside the threshold, every part may be off.
+    """How one class is decided; each part beside the threshold may be off.
 
-    threshold: a pixel belongs to the class from here on.
-    voxels, pixels: smaller components in 3D, in a slice, are dropped; 0 is off.
+    threshold: the least probability of a pixel of the class.
+    voxels, pixels: the least size of a component in 3D and in a slice; 0 is off.
     gate: (n, p, q): a slice holds the class if at least n pixels exceed p and its
         presence is at least q; None is off.
-    smooth: presence is smoothed along z, that of the mask where there is no gate.
-    largest: so many components in 3D are kept; 0 is off.
-    holes: what the mask encloses in a slice is filled.
-    weights: of a blend's members; () where there is one, or all weigh the same.
+    smooth: the presence is smoothed along z; without a gate it is that of the mask.
+    largest: the number of components in 3D that are kept; 0 is off.
+    holes: the holes of the mask in each slice are filled.
+    weights: those of a blend's members; () weighs all members the same.
     """
 
     threshold: float = 0.5
     voxels: int = 0
-    gate: Gate | None = None
+    gate: tuple[int, float, float] | None = None
     smooth: bool = False
     pixels: int = 0
     largest: int = 0
@@ -41,8 +39,16 @@ class Rule:
     weights: tuple[float, ...] = ()
 
 
-# What epochs are scored with: fixed and fast.
+# Epochs are scored by this rule: it is fixed, and fast.
 CHEAP = Rule(voxels=20)
+# The parts after the threshold in their order: each changes a mask by the value that
+# the field of this name has, if it is on.
+CLEANING: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "pixels": functools.partial(components.drop_small, flat=True),
+    "voxels": components.drop_small,
+    "largest": components.keep_largest,
+    "holes": lambda mask, _: components.fill_holes(mask),
+}
 
 
 def apply(
@@ -58,8 +64,8 @@ def apply(
     if presence is None:
         presence = probabilities.slice_maxima(probability)
     planes = [
-        decide(probability[..., i], rule, presence=presence[:, i])
-        for i, rule in enumerate(rules)
+        decide(probability[..., index], rule, presence=presence[:, index])
+        for index, rule in enumerate(rules)
     ]
     return masks.pack(np.stack(planes, axis=-1))
 
@@ -74,39 +80,28 @@ def decide(
     if presence is None:
         presence = probability.max(axis=(1, 2))
     mask = threshold(probability, rule, presence)
-    for _, change in CLEANING:
-        mask = change(mask, rule)
+    for part, change in CLEANING.items():
+        if value := getattr(rule, part):
+            mask = change(mask, value)
     return mask
 
 
 def threshold(probability: np.ndarray, rule: Rule, presence: np.ndarray) -> np.ndarray:
-    """The first part of a rule: the pixels that are likely, where the class is."""
-    mask = probability >= rule.threshold * 255
+    """Return the mask of a rule's first parts: threshold, gate and smoothing."""
+    mask: np.ndarray = probability >= rule.threshold * 255
+    if not (rule.gate or rule.smooth):
+        return mask
     if rule.gate:
-        present = presences.gate(probability, presence, rule.gate)
-    elif rule.smooth:
-        present = mask.any(axis=(1, 2))
+        present = gating.present(probability, presence, rule.gate)
     else:
-        return np.asarray(mask)
+        present = mask.any(axis=(1, 2))
     if rule.smooth:
-        present = presences.smooth(present)
+        present = gating.smooth(present)
     return np.asarray(mask & present[:, None, None])
 
 
-# The other parts in their order: what of the rule each depends on, and what it does.
-CLEANING: tuple[tuple[str, Callable[[np.ndarray, Rule], np.ndarray]], ...] = (
-    ("pixels", lambda m, rule: components.drop_small(m, rule.pixels, flat=True)),
-    ("voxels", lambda m, rule: components.drop_small(m, rule.voxels)),
-    (
-        "largest",
-        lambda m, rule: components.keep_largest(m, rule.largest) if rule.largest else m,
-    ),
-    ("holes", lambda m, rule: components.fill_holes(m) if rule.holes else m),
-)
-
-
 def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
-    """The rules of a decision.json, in the order of `classes`."""
+    """Read the rules of a decision.json, in the order of `classes`."""
     if not path.is_file():
         raise ValueError(
             f"{path}: not found. Run `python -m competition decide` first."
@@ -124,32 +119,31 @@ def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
         ) from error
 
 
-def to_json(rules: Sequence[Rule], classes: Sequence[str]) -> dict[str, Any]:
-    """The rules by class, for decision.json; weights stand there by themselves."""
-    decided = {}
-    for name, rule in zip(classes, rules, strict=True):
-        decided[name] = dataclasses.asdict(rule)
-        del decided[name]["weights"]
-    return decided
+def _restore(values: dict[str, Any], weights: dict[str, float]) -> Rule:
+    gate = values.get("gate")
+    tuples = {"gate": gate and tuple(gate), "weights": tuple(weights.values())}
+    return Rule(**{**values, **tuples})
 
 
-def weights_to_json(
-    rules: Sequence[Rule], classes: Sequence[str], members: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """The weights of a blend's members by class, of sum 1."""
-    return {
-        name: dict(zip(members, shares(rule.weights, len(members)), strict=True))
+def to_json(
+    rules: Sequence[Rule], classes: Sequence[str], members: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the entries of decision.json for `rules`, and for the weights of a blend.
+
+    The weights of the blend's `members` stand by class, and their sum is 1.
+    """
+    by_class = {
+        name: dataclasses.asdict(rule)
         for name, rule in zip(classes, rules, strict=True)
     }
+    weights = {
+        name: dict(zip(members, shares(rule.pop("weights"), len(members)), strict=True))
+        for name, rule in by_class.items()
+    }
+    return {"rules": by_class} | ({"weights": weights} if members else {})
 
 
 def shares(weights: Sequence[float], count: int) -> tuple[float, ...]:
-    """The weights of `count` members as parts of 1; () says that all are equal."""
+    """Return the weights of `count` members as shares of 1; () makes them equal."""
     weights = weights or (1.0,) * count
     return tuple(weight / sum(weights) for weight in weights)
-
-
-def _restore(values: dict[str, Any], weights: dict[str, float]) -> Rule:
-    gate = values.get("gate")
-    settled = {"gate": gate and tuple(gate), "weights": tuple(weights.values())}
-    return Rule(**{**values, **settled})

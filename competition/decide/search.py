@@ -1,60 +1,46 @@
 """The search for the rules of all classes, nested so that its score is honest.
 
-A search on some scans walks along steps; each step tries values of one part of a rule.
-It carries a path for every part of its scans (folds where there are several) that
-never looks at that part. A step is kept for a class only if the paths, each scored on
-the part that it did not see, gain by it together. The score that is reported leaves a
-part out of such a whole search, its decisions to keep a step included.
+A search walks along steps; each step tries values of one part of the rule. The search
+follows several paths at once: one is chosen on all scans, the others each leave out a
+split (a fold where there are several). A step is kept for a class only if the paths,
+each scored on the scans that it left out, gain by it together. To test the search
+itself, the whole of it is repeated without each split, and scored on that split.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from competition.core.rules import Rule
+from competition.decide.candidates import Candidates
 
-# By class and rule: of every scan (S, 4) the sum and count of Dice, then of distances.
+if TYPE_CHECKING:
+    import pandas as pd
+
+# By class and rule, for each scan (S, 4): sum and count of Dice, then of distances.
 Table = list[dict[Rule, np.ndarray]]
-Measure = Callable[[list[set[Rule]]], None]
-Propose = Callable[[Rule], list[Rule]]
-# A gain below this is none.
-LEAST = 1e-5
-_PARTS = 5
+Measure = Callable[[list[set[Rule]]], Table]
+_LEAST_GAIN = 1e-5
+_MOST_SPLITS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SearchStep:
-    """One part of a rule, and the rules that differ from a rule in it."""
-
-    name: str
-    propose: Propose
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ScanGroup:
-    """The scan at `index` of the table, and what it is split by."""
-
-    index: int
-    fold: int
-    case: int
-
-
-@dataclasses.dataclass(slots=True)
 class SearchPath:
-    """Rules by class, chosen on some scans and tested on others (table indices)."""
+    """Rules by class, chosen on the scans `train` and scored on `test` (indices)."""
 
-    chosen_on: list[int]
-    tested_on: list[int]
+    train: list[int]
+    test: list[int]
     rules: list[Rule]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The rules by class, the scores, and what each step brought.
+    """The rules by class, the scores, and the gain of each step.
 
-    `nested` is None where one scan is all there is. `gains` are those of `nested` over
-    `baseline` by step; `kept` holds those that decided, by step and class.
+    `nested` is None for a single scan. `gains` are those of `nested` over `baseline` by
+    step; `kept` holds the gains for which a step was kept, by step and class.
     """
 
     rules: list[Rule]
@@ -65,109 +51,94 @@ class SearchResult:
     kept: dict[str, list[float]]
 
 
-def split(scans: Sequence[ScanGroup]) -> list[list[int]]:
-    """Split scans into parts: by fold, else by case, else alone; [] where one is all.
-
-    Returns the table indices of each part, at most 5 parts of cases or scans.
-    """
-    for labels in (
-        [scan.fold for scan in scans],
-        [scan.case for scan in scans],
-        [scan.index for scan in scans],
-    ):
-        names = sorted(set(labels))
-        if len(names) > 1:
-            parts: dict[int, list[int]] = {}
-            for scan, label in zip(scans, labels, strict=True):
-                parts.setdefault(names.index(label) % _PARTS, []).append(scan.index)
-            return list(parts.values())
-    return []
-
-
-class NestedSearch:
-    """A search on some scans: the path that sees all, and one without each part.
-
-    `left` are the scans that the result is tested on, unseen by all paths.
-    """
-
-    def __init__(
-        self, scans: Sequence[ScanGroup], start: list[Rule], *, left: Iterable[int] = ()
-    ) -> None:
-        seen = [scan.index for scan in scans]
-        self.main = SearchPath(seen, list(left), list(start))
-        self.inner = [
-            SearchPath(
-                [index for index in seen if index not in part], part, list(start)
-            )
-            for part in split(scans)
-        ]
-
-    @property
-    def paths(self) -> list[SearchPath]:
-        """All paths, that of the result first."""
-        return [self.main, *self.inner]
-
-    def take(self, step: SearchStep, table: Table) -> list[float]:
-        """Take a step for every class in turn; returns what the parts gained by it."""
-        return [self._take(step, table, index) for index in range(len(table))]
-
-    def _take(self, step: SearchStep, table: Table, index: int) -> float:
-        before = [path.rules for path in self.paths]
-        judged = self.inner or [self.main]
-        scored_on = "tested_on" if self.inner else "chosen_on"
-        old = total(judged, table, scored_on)
-        for path in self.paths:
-            path.rules = _best(path, step, table, index)
-        gain = total(judged, table, scored_on) - old
-        if gain >= LEAST:
-            return gain
-        for path, rules in zip(self.paths, before, strict=True):
-            path.rules = rules
-        return 0.0
-
-
 def search(
-    steps: Sequence[SearchStep],
-    scans: Sequence[ScanGroup],
+    steps: Mapping[str, Candidates],
+    scans: "pd.DataFrame",
     *,
     start: list[Rule],
-    table: Table,
     measure: Measure,
 ) -> SearchResult:
-    """Search the rules on all scans, and once without each part to test the search.
+    """Search the rules on all scans, and once without each split to test the search.
 
-    `measure` fills the table with the rules by class that it is asked for.
+    `scans` has the `fold` and `case` of each scan, by its index; `measure` returns the
+    table of the rules by class that it is given.
     """
-    whole = NestedSearch(scans, start)
-    outer = [
-        NestedSearch([s for s in scans if s.index not in part], start, left=part)
-        for part in split(scans)
-    ]
-    tested = [one.main for one in outer]
-    everything = [whole, *outer]
-    measure([{rule} for rule in start])
-    baseline = total([whole.main], table, "chosen_on")
+    table: Table = [{} for _ in start]
+    searches = [paths_on(scans, start)]
+    for train, test in splits(scans):
+        searches.append(paths_on(scans.loc[train], start, test=test))
+    _fill(table, [{rule} for rule in start], measure)
+    baseline = total(searches[0][:1], table)
     scores, kept = [baseline], {}
-    for step in steps:
-        measure(_wanted(everything, step, len(table)))
-        kept[step.name] = whole.take(step, table)
-        for one in outer:
-            one.take(step, table)
-        scores.append(total(tested, table, "tested_on") if tested else baseline)
+    for name, candidates in steps.items():
+        _fill(table, _wanted(searches, candidates), measure)
+        taken = [take(paths, candidates, table) for paths in searches]
+        searches = [paths for paths, _ in taken]
+        kept[name] = taken[0][1]
+        tested = [paths[0] for paths in searches[1:]]
+        scores.append(total(tested, table) if tested else baseline)
     return SearchResult(
-        rules=whole.main.rules,
+        rules=searches[0][0].rules,
         baseline=baseline,
-        nested=scores[-1] if tested else None,
-        in_sample=total([whole.main], table, "chosen_on"),
+        nested=scores[-1] if len(searches) > 1 else None,
+        in_sample=total(searches[0][:1], table),
         gains=dict(zip(kept, np.diff(scores).tolist(), strict=True)),
         kept=kept,
     )
 
 
-def score(numbers: np.ndarray) -> float:
-    """The pooled score of numbers (..., 4), as `metric.summarise` pools pairs.
+def splits(scans: "pd.DataFrame") -> list[tuple[list[int], list[int]]]:
+    """Split scans by fold, else by case, else by scan: (train, test) indices of each.
 
-    Where there is nothing to average, nothing is wrong.
+    There are at most 5 splits, and none of a single scan.
+    """
+    for labels in (scans["fold"], scans["case"], scans.index):
+        parts = np.unique(labels, return_inverse=True)[1] % _MOST_SPLITS
+        if parts.any():
+            return [
+                (
+                    scans.index[parts != part].tolist(),
+                    scans.index[parts == part].tolist(),
+                )
+                for part in dict.fromkeys(parts)
+            ]
+    return []
+
+
+def paths_on(
+    scans: "pd.DataFrame", start: list[Rule], *, test: list[int] | None = None
+) -> list[SearchPath]:
+    """Return the path that is chosen on all of `scans`, then one for each split.
+
+    The first path is scored on `test`, by default on the same scans.
+    """
+    every = scans.index.tolist()
+    # A step for a single scan can only be judged by that scan.
+    inner = splits(scans) or [(every, every)]
+    return [SearchPath(*pair, start) for pair in [(every, test or every), *inner]]
+
+
+def take(
+    paths: list[SearchPath], candidates: Candidates, table: Table
+) -> tuple[list[SearchPath], list[float]]:
+    """Take a step for each class in turn; return the paths and the gain by class.
+
+    Where the splits do not gain, the paths keep the rule of the class.
+    """
+    gains = []
+    for index in range(len(table)):
+        tried = [_improve(path, candidates, table, index) for path in paths]
+        gain = total(tried[1:], table) - total(paths[1:], table)
+        if gain >= _LEAST_GAIN:
+            paths = tried
+        gains.append(gain if gain >= _LEAST_GAIN else 0.0)
+    return paths, gains
+
+
+def score(numbers: np.ndarray) -> float:
+    """Return the score of numbers (..., 4), pooled as `metric.summarise` pools.
+
+    Without any value, Dice counts as 1 and the distance as 0.
     """
     dice, rows, distance, pairs = numbers.reshape(-1, 4).sum(axis=0)
     dice = dice / rows if rows else 1.0
@@ -175,43 +146,51 @@ def score(numbers: np.ndarray) -> float:
     return float(0.4 * dice + 0.6 * (1 - distance))
 
 
-def total(paths: Sequence[SearchPath], table: Table, scored_on: str) -> float:
-    """The pooled score of all paths and classes, each path on scans of its own."""
-    return score(
-        np.concatenate(
-            [
-                by_rule[rule][getattr(path, scored_on)]
-                for path in paths
-                for by_rule, rule in zip(table, path.rules, strict=True)
-            ]
-        )
-    )
+def total(paths: list[SearchPath], table: Table) -> float:
+    """Return the score of all paths and classes, each path on its test scans."""
+    numbers = [
+        by_rule[rule][path.test]
+        for path in paths
+        for by_rule, rule in zip(table, path.rules, strict=True)
+    ]
+    return score(np.concatenate(numbers))
+
+
+def _fill(table: Table, wanted: list[set[Rule]], measure: Measure) -> None:
+    """Measure the rules by class that the table does not hold yet."""
+    new = [asked - known.keys() for asked, known in zip(wanted, table, strict=True)]
+    if any(new):
+        for known, measured in zip(table, measure(new), strict=True):
+            known.update(measured)
 
 
 def _wanted(
-    searches: list[NestedSearch], step: SearchStep, classes: int
+    searches: list[list[SearchPath]], candidates: Candidates
 ) -> list[set[Rule]]:
-    """The rules by class that a step may choose among, on any path."""
-    paths = [path for one in searches for path in one.paths]
+    """Return the rules by class that a step may choose among, on any path."""
+    by_path = [path.rules for paths in searches for path in paths]
     return [
-        {rule for path in paths for rule in step.propose(path.rules[index])}
-        for index in range(classes)
+        {tried for rule in by_class for tried in candidates(rule)}
+        for by_class in zip(*by_path, strict=True)
     ]
 
 
-def _best(path: SearchPath, step: SearchStep, table: Table, index: int) -> list[Rule]:
-    """The rules with the best one of class `index`, the others as they are.
+def _improve(
+    path: SearchPath, candidates: Candidates, table: Table, index: int
+) -> SearchPath:
+    """Choose the best rule for the class at `index`; a tie keeps the present one.
 
-    The score pools all classes, as the competition's does. Ties keep what was.
+    The score pools all classes, as the competition's does.
     """
-    fixed = sum(
-        by_rule[rule][path.chosen_on].sum(axis=0)
+    others = sum(
+        by_rule[rule][path.train].sum(axis=0)
         for place, (by_rule, rule) in enumerate(zip(table, path.rules, strict=True))
         if place != index
     )
     current = path.rules[index]
     best = max(
-        [current, *step.propose(current)],
-        key=lambda rule: score(table[index][rule][path.chosen_on].sum(axis=0) + fixed),
+        [current, *candidates(current)],
+        key=lambda rule: score(table[index][rule][path.train].sum(axis=0) + others),
     )
-    return [*path.rules[:index], best, *path.rules[index + 1 :]]
+    chosen = [*path.rules[:index], best, *path.rules[index + 1 :]]
+    return dataclasses.replace(path, rules=chosen)

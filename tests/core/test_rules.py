@@ -93,18 +93,17 @@ def test_presence_may_come_from_elsewhere():
 def test_rules_survive_json_and_are_found_by_class(tmp_path):
     chosen = [rules.Rule(0.3, 20, gate=(12, 0.6, 0.5)), rules.Rule(0.4, smooth=True)]
     path = tmp_path / "decision.json"
-    files.write_json(path, {"rules": rules.to_json(chosen, ["a", "b"])})
+    files.write_json(path, rules.to_json(chosen, ["a", "b"]))
     assert rules.read(path, ["b", "a"]) == chosen[::-1]
 
 
 def test_a_blends_weights_stand_by_their_members_names(tmp_path):
     chosen = [rules.Rule(weights=(0.25, 0.75)), rules.Rule()]
-    weights = rules.weights_to_json(chosen, ["a", "b"], ["first", "second"])
-    assert weights["a"] == {"first": 0.25, "second": 0.75}
-    assert weights["b"] == {"first": 0.5, "second": 0.5}
+    entries = rules.to_json(chosen, ["a", "b"], ["first", "second"])
+    assert entries["weights"]["a"] == {"first": 0.25, "second": 0.75}
+    assert entries["weights"]["b"] == {"first": 0.5, "second": 0.5}
     path = tmp_path / "decision.json"
-    decided = rules.to_json(chosen, ["a", "b"])
-    files.write_json(path, {"rules": decided, "weights": weights})
+    files.write_json(path, entries)
     assert rules.read(path, ["a"]) == chosen[:1]
 
 

@@ -1,4 +1,4 @@
-"""Many rules tried at once give what each gives alone."""
+"""Many rules measured together give the numbers that each gives alone."""
 
 import itertools
 
@@ -8,6 +8,7 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from competition.core import blending, metric, probabilities, rules
+from competition.core.regions import cropped_masks
 from competition.decide import rule_scores
 
 SHAPE = (6, 7, 8)
@@ -25,7 +26,7 @@ EVERY = [
 
 
 def likely(seed, empty=False):
-    """Blobs rather than noise: probabilities (D, H, W, 2) that rules change."""
+    """Return probabilities (D, H, W, 2) of blobs, which rules change."""
     from scipy import ndimage
 
     noise = np.random.default_rng(seed).normal(size=(*SHAPE, 2))
@@ -35,9 +36,9 @@ def likely(seed, empty=False):
     )  # fmt: skip
 
 
-def alone(truth, seen, index, rule):
-    """The numbers of one rule by the whole masks and the metric itself."""
-    probability, presence = seen.of_class(index, rule.weights)
+def alone(truth, predictions, index, rule):
+    """Return the numbers of one rule from whole masks and the metric itself."""
+    probability, presence = predictions.of_class(index, rule.weights)
     mask = rules.decide(probability, rule, presence=presence)
     pair = metric.measure(truth.astype(np.uint8), mask.astype(np.uint8), classes=1)
     pair = pair.by_class[0]
@@ -49,12 +50,14 @@ def alone(truth, seen, index, rule):
     ]  # fmt: skip
 
 
-def check(truth, seen, tried):
-    organ = metric.prepare(truth.astype(np.uint8), classes=1).organs[0]
-    measured = rule_scores.measure(organ, seen, 1, tried)
+def check(truth, predictions, tried):
+    organ = cropped_masks.cut(truth.astype(np.uint8), 1)[1]
+    measured = rule_scores.measure(organ, predictions, 1, tried)
     assert measured.keys() == set(tried)
     for rule, numbers in measured.items():
-        np.testing.assert_allclose(numbers, alone(truth, seen, 1, rule), atol=1e-12)
+        np.testing.assert_allclose(
+            numbers, alone(truth, predictions, 1, rule), atol=1e-12
+        )
 
 
 def of(*members):
@@ -64,9 +67,8 @@ def of(*members):
 @hypothesis.settings(deadline=None, max_examples=10)
 @hypothesis.given(strategies.integers(0, 1000), strategies.booleans())
 def test_shared_work_changes_no_number(seed, no_truth):
-    seen = of(likely(seed))
     truth = likely(seed + 1)[..., 0] > (255 if no_truth else 150)
-    check(truth, seen, EVERY)
+    check(truth, of(likely(seed)), EVERY)
 
 
 @hypothesis.settings(deadline=None, max_examples=10)
@@ -76,8 +78,8 @@ def test_where_nothing_is_likely_nothing_is_decided(truth):
 
 
 def test_each_weighting_has_its_own_probabilities():
-    seen = of(likely(1), likely(2))
+    predictions = of(likely(1), likely(2))
     weighted = [
         rules.Rule(0.4, weights=weights) for weights in ((1.0, 0.0), (0.3, 0.7), ())
     ]
-    check(likely(1)[..., 1] > 150, seen, weighted)
+    check(likely(1)[..., 1] > 150, predictions, weighted)

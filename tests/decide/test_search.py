@@ -3,35 +3,40 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from competition.core import metric
 from competition.core.rules import Rule
 from competition.decide import search
 
-FOUR = [search.ScanGroup(i, fold=i // 2, case=i) for i in range(4)]
-STEP = search.SearchStep(
-    "threshold", lambda rule: [dataclasses.replace(rule, threshold=t) for t in (0.3,)]
-)
+
+def scans(folds, cases):
+    return pd.DataFrame({"fold": folds, "case": cases})
+
+
+FOUR = scans([0, 0, 1, 1], [0, 1, 2, 3])
+
+
+def lower(rule):
+    return [dataclasses.replace(rule, threshold=0.3)]
 
 
 def rows(*dice):
-    """A scan a value: one slice of that Dice, and a distance of 0."""
+    """Numbers by scan: one slice of each Dice value, and a distance of 0."""
     return np.array([[value, 1, 0.0, 1] for value in dice])
 
 
-def run(by_threshold, *, scans=FOUR, steps=(STEP,)):
+def run(by_threshold, *, scans=FOUR):
     """Search one class whose Dice by scan is known for each threshold."""
-    table = [{}]
 
     def measure(wanted):
-        for rule in wanted[0]:
-            table[0][rule] = rows(*by_threshold[rule.threshold])
+        return [{rule: rows(*by_threshold[rule.threshold]) for rule in wanted[0]}]
 
-    return search.search(steps, scans, start=[Rule()], table=table, measure=measure)
+    return search.search({"threshold": lower}, scans, start=[Rule()], measure=measure)
 
 
-def test_what_helps_everywhere_is_kept_and_counted():
+def test_a_step_that_helps_everywhere_is_kept_and_counted():
     found = run({0.5: [0.5] * 4, 0.3: [0.6] * 4})
     assert found.rules == [Rule(0.3)]
     assert found.baseline == pytest.approx(0.4 * 0.5 + 0.6)
@@ -40,50 +45,51 @@ def test_what_helps_everywhere_is_kept_and_counted():
     assert found.kept == {"threshold": [pytest.approx(0.04)]}
 
 
-def test_what_is_lost_on_the_other_fold_is_switched_off():
+def test_a_step_that_loses_on_the_other_fold_is_not_kept():
     # Fold 0 would choose 0.3, which ruins fold 1, though on all it is better.
     found = run({0.5: [0.2, 0.2, 0.5, 0.5], 0.3: [0.9, 0.9, 0.1, 0.1]})
     assert found.rules == [Rule()]
     assert found.in_sample == found.baseline
-    # The search was tested too: told of fold 0 alone it does go wrong on fold 1.
+    # The search on fold 0 alone keeps the step, and so loses on fold 1.
     assert found.nested < found.baseline
     assert found.gains["threshold"] == pytest.approx(found.nested - found.baseline)
 
 
 def test_the_other_classes_count_in_the_choice_but_stay():
-    table = [{Rule(): rows(0.5, 0.5), Rule(0.3): rows(0.6, 0.6)}, {Rule(): rows(1, 1)}]
-    searched = search.NestedSearch(FOUR[1:3], [Rule(), Rule()])
-    for by_rule in table:
-        for rule, numbers in by_rule.items():
-            by_rule[rule] = np.pad(numbers, ((1, 1), (0, 0)))
-    only_first = search.SearchStep(
-        "a", lambda rule: [Rule(0.3)] if rule in table[0] else []
+    low = Rule(0.3)
+    table = [
+        {Rule(): rows(*[0.5] * 4), low: rows(*[0.6] * 4)},
+        {Rule(): rows(*[1] * 4)},
+    ]
+    table[1][low] = np.tile([0.0, 1, 1, 1], (4, 1))
+    paths, gains = search.take(
+        search.paths_on(FOUR[1:3], [Rule(), Rule()]), lower, table
     )
-    table[1][Rule(0.3)] = np.tile([0.0, 1, 1, 1], (4, 1))
-    gains = searched.take(only_first, table)
     assert gains == [pytest.approx(0.4 * 0.05), 0.0]
-    assert searched.main.rules == [Rule(0.3), Rule()]
+    assert paths[0].rules == [low, Rule()]
 
 
-def test_no_path_saw_what_it_is_tested_on():
-    searched = search.NestedSearch(FOUR[:3], [Rule()], left=[3])
-    for path in searched.inner:
-        assert not set(path.chosen_on) & set(path.tested_on)
-        assert sorted(path.chosen_on + path.tested_on) == [0, 1, 2]
-    assert searched.main.tested_on == [3] and 3 not in searched.main.chosen_on
+def test_no_path_is_chosen_on_the_scans_that_it_is_scored_on():
+    first, *others = search.paths_on(FOUR[:3], [Rule()], test=[3])
+    for path in others:
+        assert not set(path.train) & set(path.test)
+        assert sorted(path.train + path.test) == [0, 1, 2]
+    assert first.test == [3] and 3 not in first.train
 
 
-def test_parts_are_folds_else_cases_else_scans():
-    assert search.split(FOUR) == [[0, 1], [2, 3]]
-    assert search.split(FOUR[:2]) == [[0], [1]]
-    days = [search.ScanGroup(i, fold=0, case=7) for i in (4, 5, 6)]
-    assert search.split(days) == [[4], [5], [6]]
-    assert search.split(days[:1]) == []
-    many = [search.ScanGroup(i, fold=0, case=i) for i in range(7)]
-    assert search.split(many) == [[0, 5], [1, 6], [2], [3], [4]]
+def test_splits_are_folds_else_cases_else_scans():
+    def tests(scans):
+        return [test for _, test in search.splits(scans)]
+
+    assert tests(FOUR) == [[0, 1], [2, 3]]
+    assert tests(FOUR[:2]) == [[0], [1]]
+    days = scans(0, [7] * 7)[4:]
+    assert tests(days) == [[4], [5], [6]]
+    assert tests(days[:1]) == []
+    assert tests(scans(0, range(7))) == [[0, 5], [1, 6], [2], [3], [4]]
 
 
-def test_of_one_scan_there_is_no_honest_score():
+def test_a_single_scan_has_no_nested_score():
     found = run({0.5: [0.5], 0.3: [0.6]}, scans=FOUR[:1])
     assert found.nested is None
     assert found.rules == [Rule(0.3)] and found.gains == {"threshold": 0.0}
@@ -93,23 +99,20 @@ def test_the_score_is_the_metrics_own():
     rng = np.random.default_rng(0)
     measured, numbers = {}, []
     for scan in range(5):
-        truth, predicted = rng.random((2, 4, 6, 6)) > rng.choice([0.7, 1.0])
-        one = metric.measure(
-            truth.astype(np.uint8), predicted.astype(np.uint8), classes=1
-        )
-        measured[str(scan)] = one
-        dice, distance = one.by_class[0].dice, one.by_class[0].hausdorff_per_class
+        masks = (rng.random((2, 4, 6, 6)) > rng.choice([0.7, 1.0])).astype(np.uint8)
+        measured[str(scan)] = metric.measure(*masks, classes=1)
+        pair = measured[str(scan)].by_class[0]
         numbers.append(
             [
-                np.nansum(dice),
-                np.sum(~np.isnan(dice)),
-                np.nan_to_num(distance),
-                not np.isnan(distance),
+                np.nansum(pair.dice),
+                np.sum(~np.isnan(pair.dice)),
+                np.nan_to_num(pair.hausdorff_per_class),
+                not np.isnan(pair.hausdorff_per_class),
             ]
         )
     expected = metric.summarise(measured, ["a"])["score_per_class"]
     assert search.score(np.array(numbers)) == pytest.approx(expected)
 
 
-def test_nothing_to_find_and_nothing_found_is_right():
+def test_the_score_without_any_value_is_one():
     assert search.score(np.zeros((3, 4))) == 1.0

@@ -23,7 +23,7 @@ def scored(tmp_path):
 
 def decide(run, rule):
     decided = rules.to_json([rule] * len(run.classes), run.classes)
-    files.write_json(run.files.decision, {"rules": decided, "key": "k"})
+    files.write_json(run.files.decision, {**decided, "key": "k"})
 
 
 def test_a_rule_without_parts_has_the_threshold_alone(scored):

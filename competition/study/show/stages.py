@@ -28,9 +28,9 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
         mask = rules.threshold(probability, rule, presence)
         if rule.gate or rule.smooth:
             steps["gate"] = mask
-        for part, change in rules.CLEANING:
-            if getattr(rule, part):
-                mask = steps[part] = change(mask, rule)
+        for part, change in rules.CLEANING.items():
+            if value := getattr(rule, part):
+                mask = steps[part] = change(mask, value)
         traced.append(steps)
     return traced
 

@@ -1,11 +1,11 @@
-"""In which slices a class is."""
+"""Which slices hold a class."""
 
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis.extra import numpy as arrays
 
-from competition.core.regions import presence
+from competition.core.regions import gating
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from competition.core.regions import presence
 )
 def test_lone_values_flip_and_runs_need_three(before, after):
     present = np.array([value == "1" for value in before])
-    smoothed = "".join("01"[int(value)] for value in presence.smooth(present))
+    smoothed = "".join("01"[int(value)] for value in gating.smooth(present))
     assert smoothed == after
 
 
@@ -38,33 +38,36 @@ slices = arrays.arrays(bool, arrays.array_shapes(min_dims=1, max_dims=1, max_sid
 @hypothesis.settings(deadline=None)
 @hypothesis.given(slices)
 def test_smoothing_twice_is_smoothing_once(present):
-    once = presence.smooth(present)
-    assert (presence.smooth(once) == once).all()
+    once = gating.smooth(present)
+    assert (gating.smooth(once) == once).all()
 
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(slices)
 def test_runs_within_a_scan_are_three_slices_or_more(present):
-    edges = np.flatnonzero(np.diff(presence.smooth(present).astype(int))) + 1
+    edges = np.flatnonzero(np.diff(gating.smooth(present).astype(int))) + 1
     assert (np.diff([*edges, len(present)]) >= 3).all() or not len(edges)
 
 
-def seen(*pixels):
-    """One slice: so many of its 20 pixels at 0.7, the others 0."""
+def likely(*pixels):
+    """Make slices of 20 pixels, each with this number of them at 0.7, the others 0."""
     probability = np.zeros((len(pixels), 4, 5), np.uint8)
     for index, count in enumerate(pixels):
         probability[index].ravel()[:count] = 179
     return probability
 
 
-def test_so_many_pixels_must_exceed_the_probability():
+def test_enough_pixels_must_exceed_the_probability():
     surely = np.full(3, 255, np.uint8)
-    gated = presence.gate(seen(11, 12, 13), surely, (12, 0.6, 0.5))
+    gated = gating.present(likely(11, 12, 13), surely, (12, 0.6, 0.5))
     assert gated.tolist() == [False, True, True]
-    assert not presence.gate(seen(20), surely[:1], (12, 0.71, 0.5)).any()
+    assert not gating.present(likely(20), surely[:1], (12, 0.71, 0.5)).any()
 
 
 def test_the_presence_must_be_reached_whatever_the_pixels():
-    said = np.array([127, 128], np.uint8)
-    assert presence.gate(seen(20, 20), said, (12, 0.6, 0.5)).tolist() == [False, True]
-    assert presence.gate(seen(0, 0), said, (0, 0.6, 0.5)).tolist() == [False, True]
+    given = np.array([127, 128], np.uint8)
+    assert gating.present(likely(20, 20), given, (12, 0.6, 0.5)).tolist() == [
+        False,
+        True,
+    ]
+    assert gating.present(likely(0, 0), given, (0, 0.6, 0.5)).tolist() == [False, True]

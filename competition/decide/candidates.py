@@ -1,0 +1,69 @@
+"""The steps of the search, and the rules that each of them tries."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from competition.core import rules
+from competition.core.experiment import schema
+
+# Returns the rules that a step tries in the place of a rule.
+Candidates = Callable[[rules.Rule], list[rules.Rule]]
+# The last step adds these to the best threshold of the config.
+_OFFSETS = (-0.1, -0.05, 0.05, 0.1)
+
+
+def steps(decide: schema.Decide, *, members: int) -> dict[str, Candidates]:
+    """Return the steps of the search by name, coarse to fine.
+
+    A part of the rule for which the config has no values to try has no step.
+    """
+    found: dict[str, Candidates] = {}
+    if members > 1 and decide.weights:
+        for index in range(members):
+            reweigh = functools.partial(_reweigh, index, members, decide.weights)
+            found[f"weight {index + 1}"] = reweigh
+    values_by_field = {
+        "threshold": decide.thresholds,
+        "gate": (None, *decide.gates),
+        "smooth": (False, decide.smooth),
+        "pixels": (0, *decide.pixels),
+        "voxels": (0, *decide.voxels),
+        "largest": (0, *decide.largest),
+        "holes": (False, decide.holes),
+    }
+    for field, values in values_by_field.items():
+        if any(values):
+            found[field] = functools.partial(_replace, field, values)
+    if decide.thresholds:
+        found["threshold, finer"] = _shift_threshold
+    return found
+
+
+def _replace(field: str, values: Iterable[Any], rule: rules.Rule) -> list[rules.Rule]:
+    return [
+        dataclasses.replace(rule, **{field: value})
+        for value in values
+        if value != getattr(rule, field)
+    ]
+
+
+def _shift_threshold(rule: rules.Rule) -> list[rules.Rule]:
+    near = [round(rule.threshold + offset, 4) for offset in _OFFSETS]
+    return [dataclasses.replace(rule, threshold=t) for t in near if 0 < t < 1]
+
+
+def _reweigh(
+    index: int, members: int, values: Iterable[float], rule: rules.Rule
+) -> list[rules.Rule]:
+    """Set the weight of one member to each value times the others' mean weight."""
+    tried = []
+    for value in values:
+        weights = [*rule.weights] or [1.0] * members
+        # The mean keeps the weights from growing or shrinking with each step.
+        weights[index] = value * (sum(weights) - weights[index]) / (members - 1)
+        if any(weights):
+            shares = [round(share, 4) for share in rules.shares(weights, members)]
+            tried.append(dataclasses.replace(rule, weights=tuple(shares)))
+    return tried

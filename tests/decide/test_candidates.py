@@ -1,0 +1,42 @@
+"""The steps of the search, and the rules that they try."""
+
+from competition.core import rules
+from competition.core.experiment import configs
+from competition.decide import candidates
+
+NOTHING = (
+    "decide.weights=[]", "decide.thresholds=[]", "decide.gates=[]",
+    "decide.smooth=false", "decide.pixels=[]", "decide.voxels=[]",
+    "decide.largest=[]", "decide.holes=false",
+)  # fmt: skip
+
+
+def steps(*changes, members=1):
+    return candidates.steps(configs.load("base", changes).decide, members=members)
+
+
+def test_a_step_without_values_is_left_out():
+    assert list(steps()) == [
+        "threshold", "gate", "smooth", "pixels", "voxels", "largest", "holes",
+        "threshold, finer",
+    ]  # fmt: skip
+    assert not steps(*NOTHING, members=2)
+    assert "gate" not in steps("decide.gates=[]")
+    assert "holes" not in steps("decide.holes=false")
+
+
+def test_steps_try_other_values_and_off():
+    tried = steps()["pixels"](rules.Rule(pixels=10))
+    assert [rule.pixels for rule in tried] == [0, 25, 50]
+    assert steps()["smooth"](rules.Rule()) == [rules.Rule(smooth=True)]
+    near = steps()["threshold, finer"](rules.Rule(0.3))
+    assert [rule.threshold for rule in near] == [0.2, 0.25, 0.35, 0.4]
+
+
+def test_a_members_weight_is_tried_beside_the_others():
+    first = steps(members=2)["weight 1"](rules.Rule())
+    assert [rule.weights for rule in first] == [
+        (0.0, 1.0), (0.3333, 0.6667), (0.6667, 0.3333),
+    ]  # fmt: skip
+    # Any share of the other's weight, which is 0, would leave no weight at all.
+    assert steps(members=2)["weight 2"](rules.Rule(weights=(0.0, 1.0))) == []
