@@ -9,6 +9,9 @@ PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
 KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
+# Python keeps what it compiles, even where the environment says no: uv leaves that to it,
+# and importing TensorFlow takes three times as long when it is compiled anew.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # While one edits: what needs no network trained and no framework loaded.
 QUICK ?= tests/core tests/decide tests/prepare tests/ledger tests/machine \
