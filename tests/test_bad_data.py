@@ -113,7 +113,7 @@ def test_all_problems_come_at_once_and_the_way_out_with_them(competition):
             if image.scan == scan:
                 (competition / image.path).write_bytes(b"")
     damage.missing_row(competition)
-    with pytest.raises(ValueError, match="--quarantine") as caught:
+    with pytest.raises(ValueError, match="`quarantine` sets them aside") as caught:
         prepared(competition)
     lines = str(caught.value).splitlines()
     assert sum("received 0 bytes" in line for line in lines) == 12

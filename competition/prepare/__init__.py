@@ -1,7 +1,7 @@
 """Step 1: a competition folder becomes a slice table and one array a scan.
 
-Every scan is written on its own and its record last, so that a killed run goes on at
-the next scan; the slice table and the manifest come when all of them are there.
+Every scan is written on its own and its record last, so that a killed run continues at
+the next scan. The slice table and the manifest are written when all scans are there.
 """
 
 import concurrent.futures
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # A manifest of another version is made again.
 VERSION = 2
+# The distance of the competition's slices, which their names do not say.
+SPACING_Z_MM = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,31 +49,38 @@ def run(
     *,
     options: PrepareOptions | None = None,
 ) -> dict[str, Any]:
-    """Prepare `data` into `dataset`; what is unchanged since last time is kept."""
+    """Prepare `data` into `dataset`, and return the manifest.
+
+    All that has not changed since the last call is kept.
+    """
     options = options or PrepareOptions()
     check_source(data, dataset)
-    stamp = folder.stamp(data)
-    made_with = {"version": VERSION, "stamp": stamp, "options": _settings(options)}
+    made_with = {
+        "version": VERSION,
+        "stamp": folder.stamp(data),
+        "options": _settings(options),
+    }
     if not options.verify and (about := manifest.unchanged(dataset, made_with)):
         return about
-    found = folder.read(data)
-    made, faults = _make_all(dataset, found, options)
-    _judge(faults + found.problems, quarantine=options.quarantine)
-    aside = {fault.scan for fault in faults + found.problems}
-    kept = {name: record for name, record in made.items() if name not in aside}
-    if not kept:
-        raise ValueError(f"{data / 'train'}: no scan is left to train on.")
-    table = _table(found, kept, options)
-    as_text = slice_table.write(dataset.slices, table)
+    training = folder.read(data)
+    records, faults = _make_all(dataset, training, verify=options.verify)
+    faults += training.problems
+    _check(faults, quarantine=options.quarantine)
+    bad_scans = {fault.scan for fault in faults}
+    records = {scan: records[scan] for scan in records if scan not in bad_scans}
+    if not records:
+        raise ValueError(f"{data / 'train'}: no scan is left to train on. Repair one.")
+    table = _table(training, records, options)
+    table_text = slice_table.write(dataset.slices, table)
     about = {
         **made_with,
         "source": str(data.resolve()),
-        **manifest.summary(table, kept, found.classes),
-        "sizes": manifest.sizes(dataset, table["scan"].unique()),
-        "slices_crc": zlib.crc32(as_text.encode()),
-        "gaps": {k: v for k, v in found.gaps.items() if k in kept},
-        "quarantined": sorted(scan for scan in aside if scan),
-        "fingerprint": manifest.fingerprint(as_text, kept, found.classes),
+        **manifest.summary(table, records, training.classes),
+        "sizes": manifest.sizes(dataset, slice_table.scans(table)),
+        "slices_crc": zlib.crc32(table_text.encode()),
+        "gaps": {scan: gap for scan, gap in training.gaps.items() if scan in records},
+        "quarantined": sorted(scan for scan in bad_scans if scan),
+        "fingerprint": manifest.fingerprint(table_text, records, training.classes),
     }
     files.write_json(dataset.manifest, about)
     return about
@@ -81,22 +90,20 @@ def check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
     """Refuse a missing folder, and another folder of the same name."""
     if not data.is_dir():
         raise ValueError(
-            f"{data}: no such folder. --data expects the unpacked competition: "
+            f"{data}: no such folder. `data` must be the unpacked competition: "
             "train.csv and train/case*/. Check the path."
         )
-    if not dataset.manifest.is_file():
-        return
-    about = files.read_json(dataset.manifest)
+    about = files.read_json(dataset.manifest) if dataset.manifest.is_file() else None
     source = about.get("source") if isinstance(about, dict) else None
     if source and source != str(data.resolve()):
         raise ValueError(
             f"{dataset.root} was prepared from {source}, not from {data.resolve()}. "
-            "Rename one of the folders or give another --work."
+            "Rename one of the folders or choose another `work`."
         )
 
 
 def _settings(options: PrepareOptions) -> dict[str, Any]:
-    """The options that decide the result, files by what is in them."""
+    """Return the options that decide the result, with the contents of files."""
     settings = dataclasses.asdict(options)
     del settings["verify"]
     for key in ("fold_file", "faulty"):
@@ -106,74 +113,68 @@ def _settings(options: PrepareOptions) -> dict[str, Any]:
 
 
 def _make_all(
-    dataset: layout.DatasetFiles, found: folder.TrainingFolder, options: PrepareOptions
-) -> tuple[dict[str, scan_record.Record], list[problems.Problem]]:
-    """Make the arrays of all scans in parallel, and collect all problems."""
+    dataset: layout.DatasetFiles, training: folder.TrainingFolder, *, verify: bool
+) -> tuple[manifest.Records, list[problems.Problem]]:
+    """Make the arrays of all scans in parallel; return their records, and problems."""
 
-    def make(name: str) -> tuple[scan_record.Record | None, list[problems.Problem]]:
-        scan = found.scan(name)
-        record = scan_record.current(dataset, scan)
-        if record and options.verify and not scan_record.verify(dataset, scan, record):
-            console.warn(f"{name}: checksums differ from the record; made again.")
+    def make(scan: str) -> tuple[scan_record.Record | None, list[problems.Problem]]:
+        record = scan_record.current(dataset, training, scan)
+        if record and verify and not scan_record.verify(dataset, training, scan):
+            console.warn(f"{scan}: checksums differ from the record; made again.")
             record = None
-        return (record, []) if record else scan_record.make(dataset, scan)
+        return (record, []) if record else scan_record.make(dataset, training, scan)
 
-    made, faults = {}, []
+    scans = training.slices
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        work = pool.map(make, found.slices)
-        total = len(found.slices)
-        results = progress.track(work, "prepare", total, console=console.ERR)
-        for name, (record, wrong) in zip(found.slices, results, strict=True):
-            faults += wrong
-            if record:
-                made[name] = record
-    return made, faults
+        work = pool.map(make, scans)
+        made = list(progress.track(work, "prepare", len(scans), console=console.ERR))
+    records = {
+        scan: record for scan, (record, _) in zip(scans, made, strict=True) if record
+    }
+    return records, [fault for _, faults in made for fault in faults]
 
 
-def _judge(faults: list[problems.Problem], *, quarantine: bool) -> None:
-    """Stop for the problems, unless they go with scans that are set aside."""
+def _check(faults: list[problems.Problem], *, quarantine: bool) -> None:
+    """Stop at problems, or warn of those whose scans are set aside."""
     fatal = [fault for fault in faults if fault.scan is None or not quarantine]
     if fatal:
-        bad = len({fault.scan for fault in faults if fault.scan})
-        hint = (
-            f"\n{bad} scans have problems; --quarantine sets them aside." if bad else ""
-        )
-        raise ValueError(problems.report(fatal) + hint)
+        scans = len({fault.scan for fault in faults if fault.scan})
+        hint = f"\n{scans} scans have problems; `quarantine` sets them aside."
+        raise ValueError(problems.report(fatal) + (hint if scans else ""))
     if faults:
         console.warn(problems.report(faults))
 
 
 def _table(
-    found: folder.TrainingFolder,
-    made: dict[str, scan_record.Record],
-    options: PrepareOptions,
+    training: folder.TrainingFolder, records: manifest.Records, options: PrepareOptions
 ) -> "pd.DataFrame":
-    """The slice table of the scans that were made, with folds."""
+    """Return the slice table of the scans that have records, with folds."""
     import pandas as pd
 
-    listed = faulty.scans(options.faulty, list(made))
-    all_images = [image for name in made for image in found.slices[name]]
+    slices = [image for scan in records for image in training.slices[scan]]
     fields = [field.name for field in dataclasses.fields(images.Image)]
     # Column by column: 38,000 rows one by one take several times as long.
-    table = pd.DataFrame({f: [getattr(i, f) for i in all_images] for f in fields})
+    table = pd.DataFrame({f: [getattr(i, f) for i in slices] for f in fields})
+    scans = table["scan"]
     table["index"] = table.groupby("scan").cumcount()
-    table[["low", "high"]] = np.concatenate([made[name]["ranges"] for name in made])
-    lows, highs = zip(*(record["scan_range"] for record in made.values()), strict=True)
-    table["scan_low"] = table["scan"].map(dict(zip(made, lows, strict=True)))
-    table["scan_high"] = table["scan"].map(dict(zip(made, highs, strict=True)))
-    spacings = {name: folder.SPACING_Z_MM for name in made} | found.spacing_z_mm
-    table["spacing_z_mm"] = table["scan"].map(spacings)
-    table["faulty"] = table["scan"].isin(listed)
-    table["fold"] = _folds(table, made, options)
+    ranges = [record["ranges"] for record in records.values()]
+    table[["low", "high"]] = np.concatenate(ranges)
+    scan_ranges = np.array([records[scan]["scan_range"] for scan in scans])
+    table[["scan_low", "scan_high"]] = scan_ranges
+    spacings = training.spacing_z_mm
+    table["spacing_z_mm"] = scans.map(lambda scan: spacings.get(scan, SPACING_Z_MM))
+    table["faulty"] = scans.isin(faulty.scans(options.faulty, list(records)))
+    table["fold"] = _folds(table, records, options)
     return table.sort_values(["case", "day", "index"], ignore_index=True)
 
 
 def _folds(
-    table: "pd.DataFrame", made: dict[str, scan_record.Record], options: PrepareOptions
+    table: "pd.DataFrame", records: manifest.Records, options: PrepareOptions
 ) -> np.ndarray:
+    """Return the fold of each slice, read from a file or chosen."""
     if options.fold_file:
         return folds.read(options.fold_file, table)
-    amounts = manifest.amounts(table, made).groupby("case").sum()
+    amounts = manifest.amounts(table, records).groupby("case").sum()
     if len(amounts) < 2:
         raise ValueError(
             "Cross-validation needs at least 2 cases. Received: case "
@@ -185,5 +186,5 @@ def _folds(
             f"{count} cases cannot be split into {options.folds} folds; "
             f"going on with {count}."
         )
-    given = folds.assign(amounts.to_numpy(), count, options.fold_seed)
-    return table["case"].map(dict(zip(amounts.index, given, strict=True))).to_numpy()
+    chosen = folds.assign(amounts.to_numpy(), count, options.fold_seed)
+    return table["case"].map(dict(zip(amounts.index, chosen, strict=True))).to_numpy()

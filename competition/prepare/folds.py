@@ -16,10 +16,10 @@ _TRIES = 1000
 
 
 def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Give every case a fold: `amounts` (cases, kinds) says how much it has of each.
+    """Return the fold of every case; `amounts` (cases, kinds) is what a case has.
 
-    Of many random splits the one that spreads every kind most evenly is taken. No fold
-    is empty: `count` must lie between 2 and the number of cases.
+    Of many random splits this takes the one that spreads every kind most evenly. No
+    fold is empty: `count` must lie between 2 and the number of cases.
     """
     cases = len(amounts)
     if not 2 <= count <= cases:
@@ -29,14 +29,14 @@ def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
         )
     random = np.random.default_rng(seed)
     shares = amounts / np.maximum(amounts.sum(axis=0), 1)
-    dealt = np.arange(cases) % count
-    tried = [random.permutation(dealt) for _ in range(_TRIES)]
-    return min(tried, key=lambda folds: _unevenness(shares, folds, count))
+    even = np.arange(cases) % count
+    splits = [random.permutation(even) for _ in range(_TRIES)]
 
+    def unevenness(split: np.ndarray) -> float:
+        by_fold = np.eye(count)[split].T @ shares
+        return float(((by_fold - 1 / count) ** 2).sum())
 
-def _unevenness(shares: np.ndarray, folds: np.ndarray, count: int) -> float:
-    by_fold = np.eye(count)[folds].T @ shares
-    return float(((by_fold - 1 / count) ** 2).sum())
+    return min(splits, key=unevenness)
 
 
 def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
@@ -55,21 +55,19 @@ def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
             f"{path}: expected the columns case, fold; received "
             f"{', '.join(given.columns)}. Add {', '.join(sorted(missing))}."
         )
-    wrong = given["fold"][~given["fold"].isin(range(len(given)))]
-    numbers = sorted(set(given["fold"]) - set(wrong))
-    if len(wrong) or numbers != list(range(len(numbers))) or len(numbers) < 2:
-        received = sorted(set(map(str, given["fold"])))
+    numbers = set(given["fold"].unique())
+    if len(numbers) < 2 or numbers != set(range(len(numbers))):
         raise ValueError(
             f"{path}: folds must be the whole numbers 0, 1, ... with none left out, "
-            f"two at least. Received: {', '.join(received)}. Correct the column."
+            f"two at least. Received: {', '.join(sorted(map(str, numbers)))}. "
+            "Correct the column."
         )
     by_case = given.groupby("case")["fold"]
-    split = by_case.nunique()
-    if (split > 1).any():
-        case = split[split > 1].index[0]
+    counts = by_case.nunique()
+    if counts.max() > 1:
         raise ValueError(
-            f"{path}: case {case} stands in {split[case]} folds; a case has one. "
-            "Correct the file."
+            f"{path}: case {counts.idxmax()} stands in {counts.max()} folds; a case "
+            "has one. Correct the file."
         )
     folds = table["case"].map(by_case.first())
     if folds.isna().any():

@@ -1,7 +1,6 @@
-"""What was prepared, and whether it still is what lies there."""
+"""The manifest of a prepared data set, and whether the data set is still as it says."""
 
 import zlib
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from competition.core import files
@@ -11,51 +10,46 @@ from competition.prepare import scan_record
 if TYPE_CHECKING:
     import pandas as pd
 
+Records = dict[str, scan_record.Record]
+
 
 def unchanged(
     dataset: layout.DatasetFiles, made_with: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The manifest, if it was made with the same and all its arrays are there."""
-    if not (dataset.manifest.is_file() and dataset.slices.is_file()):
-        return None
-    manifest: dict[str, Any] = files.read_json(dataset.manifest)
-    if not isinstance(manifest, dict):
-        return None
-    same = all(manifest.get(key) == value for key, value in made_with.items())
-    table = zlib.crc32(dataset.slices.read_bytes())
-    if not same or manifest.get("slices_crc") != table:
-        return None
+    """Return the manifest if it has the values `made_with` and all arrays are whole."""
     try:
-        found = sizes(dataset, manifest["names"])
-    except (OSError, KeyError):
+        manifest: dict[str, Any] = files.read_json(dataset.manifest)
+        same = (
+            all(manifest[key] == value for key, value in made_with.items())
+            and manifest["slices_crc"] == zlib.crc32(dataset.slices.read_bytes())
+            and manifest["sizes"] == sizes(dataset, manifest["names"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        # Missing, damaged, or written by another version.
         return None
-    return manifest if found == manifest.get("sizes") else None
+    return manifest if same else None
 
 
-def sizes(dataset: layout.DatasetFiles, names: Iterable[str]) -> list[list[int]]:
-    """The bytes of both arrays of each scan."""
-    return [
-        [path.stat().st_size for path in (dataset.scan(name), dataset.masks(name))]
-        for name in names
-    ]
+def sizes(dataset: layout.DatasetFiles, scans: list[str]) -> list[list[int]]:
+    """Return the bytes of both arrays of each scan."""
+    return [scan_record.sizes(dataset, scan) for scan in scans]
 
 
-def amounts(
-    table: "pd.DataFrame", made: dict[str, scan_record.Record]
-) -> "pd.DataFrame":
-    """The slices and the voxels of every class of each scan, with its case."""
+def amounts(table: "pd.DataFrame", records: Records) -> "pd.DataFrame":
+    """Return the case, the slices and the voxels of every class of each scan."""
     import pandas as pd
 
     by_scan = table.groupby("scan", sort=False)
-    sizes = by_scan.agg(case=("case", "first"), slices=("id", "size"))
-    return sizes.join(pd.DataFrame({name: r["voxels"] for name, r in made.items()}).T)
+    counts = by_scan.agg(case=("case", "first"), slices=("id", "size"))
+    voxels = {scan: record["voxels"] for scan, record in records.items()}
+    return counts.join(pd.DataFrame(voxels).T)
 
 
 def summary(
-    table: "pd.DataFrame", made: dict[str, scan_record.Record], classes: list[str]
+    table: "pd.DataFrame", records: Records, classes: list[str]
 ) -> dict[str, Any]:
-    """What was prepared: counts, and what each fold holds."""
-    by_scan = amounts(table, made)
+    """Return what the data set and each fold hold, in numbers, and the scans' names."""
+    by_scan = amounts(table, records)
     first = table.groupby("scan", sort=False).first()
     fold_table = [
         {
@@ -79,10 +73,7 @@ def summary(
     }
 
 
-def fingerprint(
-    as_text: str, made: dict[str, scan_record.Record], classes: list[str]
-) -> str:
-    """A digest of all that a training depends on: pixels, masks, classes, folds."""
-    arrays = [made[name]["arrays"] for name in sorted(made)]
-    text = repr((classes, arrays)) + as_text
-    return files.digest(text)
+def fingerprint(table_text: str, records: Records, classes: list[str]) -> str:
+    """Return a digest of all that a training uses: pixels, masks, classes, folds."""
+    arrays = [records[scan]["arrays"] for scan in sorted(records)]
+    return files.digest(repr((classes, arrays)) + table_text)

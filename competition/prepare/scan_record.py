@@ -1,7 +1,7 @@
-"""One scan on disk: its arrays, and the record of what they were made of.
+"""One scan on disk: its arrays, and the record of the files and rows they come from.
 
-The record is written last. Where it agrees with the folder, the arrays are there and
-whole; where it does not, or is missing, the scan is made again.
+The record is written last. While it agrees with the folder and with the arrays, they
+are kept; otherwise the scan is made again.
 """
 
 import dataclasses
@@ -11,112 +11,108 @@ import zlib
 from typing import Any
 
 from competition.core import files, masks, problems
-from competition.core.data import annotations, arrays, images, intensities, mask_csv
+from competition.core.data import annotations, arrays, images, intensities
 from competition.core.experiment import layout
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ScanSource:
-    """What the competition folder holds of one scan."""
-
-    data: pathlib.Path
-    slices: list[images.Image]
-    rows: dict[str, list[mask_csv.Row]]
-    classes: list[str]
-
+from competition.prepare import folder
 
 Record = dict[str, Any]
 
 
-def current(dataset: layout.DatasetFiles, scan: ScanSource) -> Record | None:
-    """The record of a scan whose files and rows are as they were; None otherwise."""
-    name = scan.slices[0].scan
-    path = dataset.record(name)
-    if not all(p.is_file() for p in (path, dataset.scan(name), dataset.masks(name))):
-        return None
+def current(
+    dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
+) -> Record | None:
+    """Return the record of a scan if its files, rows and arrays have not changed."""
     try:
-        record: Record = files.read_json(path)
-        same = record["rows"] == _rows(scan) and record["stats"] == _stats(scan)
-        sizes = [p.stat().st_size for p in (dataset.scan(name), dataset.masks(name))]
-        same = same and record["sizes"] == sizes
-    except (ValueError, KeyError, TypeError):
-        # Damaged, or written by another version: made again.
+        record: Record = files.read_json(dataset.record(scan))
+        same = (
+            record["rows"] == _rows_checksum(training, scan)
+            and record["stats"] == _stats(training, scan)
+            and record["sizes"] == sizes(dataset, scan)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        # Missing, damaged, or written by another version.
         return None
     return record if same else None
 
 
-def verify(dataset: layout.DatasetFiles, scan: ScanSource, record: Record) -> bool:
-    """Whether every file and both arrays still have the checksums of the record."""
-    name = scan.slices[0].scan
-    paths = [scan.data / image.path for image in scan.slices]
-    made = [dataset.scan(name), dataset.masks(name)]
-    received = [images.checksum(path.read_bytes()) for path in paths]
+def verify(
+    dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
+) -> bool:
+    """Say whether a scan's files and arrays still have the checksums of its record."""
+    record = files.read_json(dataset.record(scan))
+    paths = [training.data / image.path for image in training.slices[scan]]
     try:
-        contents = [arrays.checksum(arrays.load(path)) for path in made]
-    except (ValueError, OSError, EOFError):
+        received = [images.checksum(path.read_bytes()) for path in paths]
+        values = [arrays.load(path) for path in _array_files(dataset, scan)]
+    except (ValueError, OSError):
         return False
-    return record["checksums"] == received and record["arrays"] == contents
+    made = [arrays.checksum(array) for array in values]
+    return bool(record["checksums"] == received and record["arrays"] == made)
 
 
 def make(
-    dataset: layout.DatasetFiles, scan: ScanSource
+    dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
 ) -> tuple[Record | None, list[problems.Problem]]:
     """Write the arrays and the record of a scan; with problems nothing is written."""
-    name = scan.slices[0].scan
-    made = [dataset.scan(name), dataset.masks(name)]
-    stats = _stats(scan)
-    bits, faults = annotations.decode(scan.rows, scan.slices, scan.classes)
-    named = [
-        dataclasses.replace(fault, text=f"{scan.data / 'train.csv'}, {fault.text}")
-        for fault in faults
+    slices, rows = training.slices[scan], training.rows[scan]
+    stats = _stats(training, scan)
+    bits, faults = annotations.decode(rows, slices, training.classes)
+    table = training.data / "train.csv"
+    faults = [
+        dataclasses.replace(each, text=f"{table}, {each.text}") for each in faults
     ]
-    slices = intensities.ScanReader(scan.data, scan.slices, named)
+    reader = intensities.ScanReader(training.data, slices, faults)
     try:
-        checksums = [arrays.write(made[0], slices)]
-    except problems.ProblemsFound as found:
-        return None, found.problems
-    checksums.append(arrays.write(made[1], bits))
-    ranges, scan_range = slices.ranges()
+        checksums = [arrays.write(dataset.scan(scan), reader)]
+    except problems.ProblemsFound as error:
+        return None, error.problems
+    checksums.append(arrays.write(dataset.masks(scan), bits))
+    ranges, scan_range = reader.ranges()
+    # Most slices are empty, so skip them once and not once a class.
+    filled = [plane for plane in bits if plane.any()]
     record = {
-        "rows": _rows(scan),
-        "sizes": [path.stat().st_size for path in made],
+        "rows": _rows_checksum(training, scan),
+        "sizes": sizes(dataset, scan),
         "stats": stats,
-        "checksums": slices.checksums,
+        "checksums": reader.checksums,
         "arrays": checksums,
         "ranges": ranges,
         "scan_range": scan_range,
-        "voxels": _voxels(bits, len(scan.classes)),
+        "voxels": [
+            sum(masks.count(plane, index) for plane in filled)
+            for index in range(len(training.classes))
+        ],
     }
     # Not indented: Python's slow encoder would hold up the other threads.
-    files.write_text(dataset.record(name), json.dumps(record, allow_nan=False))
+    files.write_text(dataset.record(scan), json.dumps(record, allow_nan=False))
     return record, []
 
 
-def _voxels(bits: masks.Bits, classes: int) -> list[int]:
-    # Most slices are empty: they are looked at once, not once a class.
-    filled = [plane for plane in bits if plane.any()]
-    return [
-        sum(masks.count(plane, index) for plane in filled) for index in range(classes)
-    ]
+def sizes(dataset: layout.DatasetFiles, scan: str) -> list[int]:
+    """Return the bytes of both arrays of a scan."""
+    return [path.stat().st_size for path in _array_files(dataset, scan)]
 
 
-def _stats(scan: ScanSource) -> list[list[Any]]:
-    """The path, size and time of every file; a file that is gone has neither."""
-    return [[i.path, *_stat(scan.data / i.path)] for i in scan.slices]
+def _array_files(dataset: layout.DatasetFiles, scan: str) -> list[pathlib.Path]:
+    return [dataset.scan(scan), dataset.masks(scan)]
 
 
-def _stat(path: pathlib.Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
+def _stats(training: folder.TrainingFolder, scan: str) -> list[list[Any]]:
+    """Return path, size and time of every file; -1 where a file is gone."""
+    stats: list[list[Any]] = []
+    for image in training.slices[scan]:
+        try:
+            stat = (training.data / image.path).stat()
+            stats.append([image.path, stat.st_size, stat.st_mtime_ns])
+        except OSError:
+            stats.append([image.path, -1, -1])
+    return stats
 
 
-def _rows(scan: ScanSource) -> int:
-    masks_as_text = [
+def _rows_checksum(training: folder.TrainingFolder, scan: str) -> int:
+    rows = [
         (row.id, row.class_name, row.rle)
-        for image in scan.slices
-        for row in scan.rows.get(image.id, ())
+        for image in training.slices[scan]
+        for row in training.rows[scan].get(image.id, ())
     ]
-    return zlib.crc32(json.dumps([scan.classes, masks_as_text]).encode())
+    return zlib.crc32(json.dumps([training.classes, rows]).encode())

@@ -1,6 +1,7 @@
 """From a competition folder to arrays, table and folds."""
 
 import dataclasses
+import os
 import shutil
 import subprocess
 
@@ -11,7 +12,6 @@ from competition import pipeline, prepare
 from competition.core import masks, rle
 from competition.core.data import arrays, images, mask_csv, slice_table
 from competition.core.experiment import layout
-from competition.prepare import scan_record
 from tests.damage import drop_slice
 
 
@@ -24,6 +24,10 @@ def prepared(competition, work, **options):
     options = prepare.PrepareOptions(**{"folds": 2, **options})
     manifest = pipeline.prepare(competition, work=work, options=options)
     return layout.dataset(competition, work), manifest
+
+
+def times(dataset):
+    return {path: path.stat().st_mtime_ns for path in dataset.root.rglob("*.npy")}
 
 
 def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
@@ -58,44 +62,39 @@ def test_the_table_says_what_the_design_promises(competition, work):
 
 def test_prepared_again_nothing_is_written(competition, work):
     dataset, manifest = prepared(competition, work)
-    before = {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")}
+    before = times(dataset)
     assert prepared(competition, work)[1] == manifest
-    assert {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")} == before
+    assert times(dataset) == before
 
 
 def test_killed_it_goes_on_at_the_next_scan(competition, work, monkeypatch):
-    make, calls = scan_record.make, []
+    write, written = arrays.write, []
 
-    def killed(dataset, scan):
-        calls.append(scan.slices[0].scan)
-        if len(calls) == 3:
+    def killed(path, planes):
+        written.append(path)
+        if len(written) == 5:
             raise KeyboardInterrupt
-        return make(dataset, scan)
+        return write(path, planes)
 
-    monkeypatch.setattr(prepare.os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(scan_record, "make", killed)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(arrays, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         prepared(competition, work)
     assert not layout.dataset(competition, work).manifest.exists()
-    done = calls[:2]
+    done = written[:4]
     _, manifest = prepared(competition, work)
-    assert not set(done) & set(calls[3:])
-    assert len(calls[3:]) == manifest["scans"] - len(done)
+    assert len(written[5:]) == 2 * manifest["scans"] - len(done)
+    assert not set(done) & set(written[5:])
 
 
-def test_one_changed_slice_reads_one_scan_again(competition, work, monkeypatch):
-    prepared(competition, work)
-    image = images.find(competition, "train")[0]
-    other = images.find(competition, "train")[1]
+def test_one_changed_slice_reads_one_scan_again(competition, work):
+    dataset, _ = prepared(competition, work)
+    before = times(dataset)
+    image, other = images.find(competition, "train")[:2]
     (competition / image.path).write_bytes((competition / other.path).read_bytes())
-    make, calls = scan_record.make, []
-    monkeypatch.setattr(
-        scan_record,
-        "make",
-        lambda dataset, scan: calls.append(1) or make(dataset, scan),
-    )
     prepared(competition, work)
-    assert len(calls) == 1
+    made_again = {path.name for path, _ in times(dataset).items() - before.items()}
+    assert made_again == {f"{image.scan}.npy"}
 
 
 def test_too_few_cases_lower_the_folds_with_a_warning(competition, work, capsys):
@@ -154,11 +153,11 @@ def test_a_missing_array_is_made_again(competition, work):
 
 def test_other_options_make_other_folds_but_no_new_arrays(competition, work):
     dataset, one = prepared(competition, work)
-    before = {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")}
+    before = times(dataset)
     _, other = prepared(competition, work, fold_seed=1, folds=3)
     assert (one["folds"], other["folds"]) == (2, 3)
     assert one["fingerprint"] != other["fingerprint"]
-    assert {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*.npy")} == before
+    assert times(dataset) == before
 
 
 def test_the_fold_table_adds_up(competition, work):

@@ -1,4 +1,4 @@
-"""train.csv against the slices: which classes there are, and every mask decoded."""
+"""Annotations from the rows of a mask table: its classes, and a scan's masks."""
 
 import collections
 from collections.abc import Iterable
@@ -14,22 +14,22 @@ ByScan = dict[str, dict[str, list[mask_csv.Row]]]
 def group(rows: Iterable[mask_csv.Row]) -> ByScan:
     """Group rows by scan and by id, so that no slice searches the whole table."""
     scans: ByScan = {}
-    # Slices of a scan share all but the number: one id is taken apart for all.
+    # Parsing an id is slow. The ids of a scan differ in the slice only, so parse one.
     names: dict[str, str] = {}
     for row in rows:
-        shared = row.id.rpartition("_slice_")[0]
-        if shared not in names:
-            names[shared] = images.scan_of(row.id)
-        scan = scans.setdefault(names[shared], {})
+        prefix = row.id.rpartition("_slice_")[0]
+        if prefix not in names:
+            names[prefix] = images.scan_of(row.id)
+        scan = scans.setdefault(names[prefix], {})
         scan.setdefault(row.id, []).append(row)
     return scans
 
 
 def classes(rows: Iterable[mask_csv.Row]) -> list[str]:
-    """The classes that the rows name, sorted.
+    """Return the classes that the rows name, sorted.
 
-    A name in fewer than half as many rows as the most frequent one is no class but an
-    error in those rows: a training table has a row for every slice and class.
+    A training table has a row for every slice and class. A name in fewer than half as
+    many rows as the most frequent one is therefore an error in those rows.
     """
     counts = collections.Counter(row.class_name for row in rows)
     most = max(counts.values(), default=0)
@@ -51,26 +51,15 @@ def decode(
     faults = []
     for index, slice in enumerate(slices):
         for row in rows.get(slice.id, ()):
-            fault = _add(row, bits[index], bit)
-            if fault:
-                text = f"row {row.number} ({row.id}, {row.class_name}): {fault}"
+            try:
+                if row.class_name not in bit:
+                    raise ValueError(
+                        f"unknown class {row.class_name!r}. Expected one of "
+                        f"{', '.join(bit)}. Correct the row."
+                    )
+                if row.rle:
+                    bits[index] |= rle.decode(row.rle, shape) * bit[row.class_name]
+            except ValueError as error:
+                text = f"row {row.number} ({row.id}, {row.class_name}): {error}"
                 faults.append(problems.Problem("masks", text, slice.scan))
     return bits, faults
-
-
-def _add(
-    row: mask_csv.Row, bits: masks.Bits, bit: dict[str, np.unsignedinteger]
-) -> str | None:
-    """Add a row's mask to the bits (H, W) of its slice, or say why it cannot be."""
-    if row.class_name not in bit:
-        return (
-            f"unknown class {row.class_name!r}. Expected one of {', '.join(bit)}. "
-            "Correct the row."
-        )
-    if row.rle:
-        try:
-            mask = rle.decode(row.rle, (bits.shape[0], bits.shape[1]))
-        except ValueError as error:
-            return str(error)
-        bits |= mask * bit[row.class_name]
-    return None

@@ -1,8 +1,8 @@
-"""Scans whose annotations are known to be wrong: kept, but not learned or scored."""
+"""Scans with wrong annotations: `prepare` keeps them, but none is learned or scored."""
 
 import pathlib
 
-# Dropped by everyone, and the host's own list of scans left out of evaluation.
+# Every published solution drops these two, and the host scores none of HOST.
 UWM = {"case7_day0", "case81_day30"}
 HOST = UWM | {
     "case43_day18",
@@ -22,14 +22,12 @@ def scans(choice: str | None, present: list[str]) -> set[str]:
     if choice is None:
         choice = "uwm" if set(present) >= HOST else "none"
     lists = {"none": set(), "uwm": UWM, "host": HOST}
-    listed = lists[choice] if choice in lists else _read(pathlib.Path(choice))
-    return listed & set(present)
-
-
-def _read(path: pathlib.Path) -> set[str]:
+    if choice in lists:
+        return lists[choice] & set(present)
+    path = pathlib.Path(choice)
     if not path.is_file():
         raise ValueError(
-            "--faulty takes none, uwm, host or a file with one scan a line. "
-            f"Received: {path}, which is no file."
+            "`faulty` must be none, uwm, host or a file with one scan a line. "
+            f"Received: {path}, which is no file. Check the path."
         )
-    return set(path.read_text("utf-8").split())
+    return set(path.read_text("utf-8").split()) & set(present)

@@ -1,20 +1,21 @@
-"""The competition's slices: what their names say and what their files hold."""
+"""The competition's slices: the names of their files, and the pixels in them."""
 
 import dataclasses
+import errno
 import os
 import pathlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from competition.core import problems
 
-# Not more digits of a slice: the numbers that a scan leaves out are listed.
-_ID = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})_slice_([0-9]{1,5})")
 _SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
+# A slice has few digits, because `prepare` lists the numbers that a scan leaves out.
+_ID = re.compile(_SCAN.pattern + r"_slice_([0-9]{1,5})")
 _NAME = re.compile(
     r"slice_([0-9]{1,5})_([0-9]{1,9})_([0-9]{1,9})_([0-9]+\.[0-9]+)_([0-9]+\.[0-9]+)\.png"
 )
@@ -39,7 +40,7 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The array's (height, width) that the name promises."""
+        """The (height, width) in the name."""
         return self.height, self.width
 
 
@@ -51,7 +52,7 @@ def parse_id(id: str) -> tuple[int, int, int]:
             "An id must look like 'case16_day0_slice_0001'. "
             f"Received: {id[:60]!r}. Correct the row."
         )
-    case, day, slice = (int(number) for number in match.groups())
+    case, day, slice = map(int, match.groups())
     return case, day, slice
 
 
@@ -66,112 +67,102 @@ def find(data: pathlib.Path, part: str) -> list[Image]:
 
     `part` is "train" or "test"; a missing folder gives an empty list.
     """
-    found, faults = find_with_problems(data, part)
+    slices, faults = find_with_problems(data, part)
     problems.raise_if_any(faults)
-    return found
+    return slices
 
 
 def find_with_problems(
     data: pathlib.Path, part: str
 ) -> tuple[list[Image], list[problems.Problem]]:
-    """List the slices of `data/part`, and what lies there that is none."""
-    found: dict[tuple[int, int, int], Image] = {}
+    """Return the slices of `data/part`, and the problems among its other files."""
+    slices: dict[tuple[int, int, int], Image] = {}
     faults: list[problems.Problem] = []
     for scan, entry in _entries(data / part, faults):
         path = f"{part}/case{scan[1]}/{scan[0]}/scans/{entry.name}"
-        name = _NAME.fullmatch(entry.name)
-        image = _describe(scan, name, path) if name else None
-        fault = _fault(data, entry, image)
-        if image and not fault:
-            first = found.setdefault((image.case, image.day, image.slice), image)
+        try:
+            image = _describe(data, path, scan[0], entry)
+            first = slices.setdefault((image.case, image.day, image.slice), image)
             if first is not image:
-                fault = (
+                raise ValueError(
                     f"slice {image.slice} of {image.scan} is there already, as "
                     f"{first.path}. Remove one of them."
                 )
-        if fault:
-            whose = f"case{int(scan[1])}_day{int(scan[2])}"
-            faults.append(problems.Problem("names", f"{data / path}: {fault}", whose))
-    return [found[key] for key in sorted(found)], faults
+        except ValueError as error:
+            text = f"{data / path}: {error}"
+            faults.append(problems.Problem("names", text, _name(scan)))
+    return [slices[key] for key in sorted(slices)], faults
 
 
 def _entries(
     path: pathlib.Path, faults: list[problems.Problem]
 ) -> Iterator[tuple[re.Match[str], os.DirEntry[str]]]:
-    """All that lies in the scan folders, with the match of the scan's name."""
-    for case in filter(is_folder, _list(path, faults)):
-        for day in filter(is_folder, _list(pathlib.Path(case), faults)):
+    """Yield every entry of the scans' folders, with the match of the scan's name."""
+    for case in _list(path, faults):
+        for day in _list(case, faults):
             scan = _SCAN.fullmatch(day.name)
             if scan and case.name == f"case{scan[1]}":
-                whose = f"case{int(scan[1])}_day{int(scan[2])}"
-                slices = _list(pathlib.Path(day, "scans"), faults, scan=whose)
-                yield from ((scan, entry) for entry in slices)
+                folder = pathlib.Path(day, "scans")
+                for entry in _list(folder, faults, scan=_name(scan)):
+                    yield scan, entry
 
 
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder; a link that leads round in a circle is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+def _name(scan: re.Match[str]) -> str:
+    """The scan's name without leading zeros."""
+    return f"case{int(scan[1])}_day{int(scan[2])}"
 
 
 def _list(
-    path: pathlib.Path, faults: list[problems.Problem], *, scan: str | None = None
+    folder: os.PathLike[str],
+    faults: list[problems.Problem],
+    *,
+    scan: str | None = None,
 ) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name; one that cannot be read costs only itself."""
+    """List a folder by name; one that cannot be read is a problem of `scan`."""
     try:
-        with os.scandir(path) as entries:
+        with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
     except OSError as error:
-        text = f"{path}: the folder cannot be read ({error.strerror}). Restore it."
-        faults.append(problems.Problem("unreadable folder", text, scan))
+        # A missing folder, a file and a link that leads round in a circle are empty.
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            text = f"{os.fspath(folder)}: the folder cannot be read ({error.strerror})"
+            faults.append(
+                problems.Problem("unreadable folder", f"{text}. Restore it.", scan)
+            )
         return []
 
 
-def _fault(
-    data: pathlib.Path, entry: os.DirEntry[str], image: Image | None
-) -> str | None:
-    """Say why what lies in a scan's folder is no slice of it; None if it is one."""
-    if image is None:
-        return (
+def _describe(
+    data: pathlib.Path, path: str, scan: str, entry: os.DirEntry[str]
+) -> Image:
+    """Read the name of a slice's file; an entry that is no slice is an error."""
+    name = _NAME.fullmatch(entry.name)
+    if name is None:
+        raise ValueError(
             "a slice's name must look like 'slice_0001_360_310_1.50_1.50.png' (number, "
             "width, height, two spacings in mm). Rename or remove the file."
         )
-    if max(image.shape) > _LARGEST:
-        return (
-            f"expected at most {_LARGEST} pixels a side, received {image.width} x "
-            f"{image.height}. Remove the file or make it smaller."
+    width, height = int(name[2]), int(name[3])
+    if max(width, height) > _LARGEST:
+        raise ValueError(
+            f"expected at most {_LARGEST} pixels a side, received {width} x {height}. "
+            "Remove the file or make it smaller."
         )
-    if not (entry.is_symlink() or entry.is_file() or entry.is_dir()):
-        return "expected a file, received a pipe, socket or device. Remove it."
     if entry.is_symlink():
         # Not `Path.resolve`, which raises where links lead round in a circle.
         target = pathlib.Path(os.path.realpath(entry))
         if not target.is_relative_to(data.resolve()):
-            return (
+            raise ValueError(
                 f"the link leaves the data folder, to {target}. "
                 "Put the file itself in its place."
             )
-    return None
-
-
-def _describe(scan: re.Match[str], name: re.Match[str], path: str) -> Image:
-    case, day = int(scan[1]), int(scan[2])
-    return Image(
-        id=f"{scan[0]}_slice_{name[1]}",
-        case=case,
-        day=day,
-        slice=int(name[1]),
-        scan=f"case{case}_day{day}",
-        path=path,
-        width=int(name[2]),
-        height=int(name[3]),
-        spacing_x_mm=float(name[4]),
-        spacing_y_mm=float(name[5]),
-    )
+    elif not (entry.is_file() or entry.is_dir()):
+        raise ValueError(
+            "expected a file, received a pipe, socket or device. Remove it."
+        )
+    id = f"{scan}_slice_{name[1]}"
+    spacings = float(name[4]), float(name[5])
+    return Image(id, *parse_id(id), scan_of(id), path, width, height, *spacings)
 
 
 def shape(path: pathlib.Path) -> tuple[int, int]:
@@ -188,7 +179,7 @@ def read(path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
 def read_checked(
     path: pathlib.Path, expected: tuple[int, int]
 ) -> tuple[np.ndarray, int]:
-    """Read a slice as uint16 (H, W) of the expected size, and its file's checksum."""
+    """Read a slice as `read` does, and return its pixels and its file's checksum."""
     import cv2
 
     data = path.read_bytes()
@@ -199,44 +190,41 @@ def read_checked(
             f"from the name, received {received[1]} x {received[0]}. "
             "Rename the file or restore it from the download."
         )
-    # OpenCV fills up what is missing with grey and says nothing.
-    image, found = None, checksum(data)
-    if found is not None:
+    # OpenCV fills missing rows with grey without a word, hence the checksum.
+    image, crc = None, checksum(data)
+    if crc is not None:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or image is None:
+    if crc is None or image is None:
         raise ValueError(
             f"{path}: the PNG is truncated or damaged ({len(data)} bytes). "
             "Restore it from the download."
         )
-    return image, found
+    return image, crc
 
 
 def checksum(data: bytes) -> int | None:
-    """The checksum of a PNG: of its signature and its chunks' own, which are compared.
+    """Return a CRC-32 of a PNG's signature and of the checksums of its chunks.
 
-    None where one differs or the chunks do not reach the end.
+    None if the data of a chunk does not have its checksum, or the last is cut off.
     """
-    place, found = 8, zlib.crc32(data[:8])
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        end = place + 12 + length
-        if end > len(data):
+    start, crc = 8, zlib.crc32(data[:8])
+    while start + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        end = start + 12 + length
+        stored = data[end - 4 : end]
+        if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != int.from_bytes(stored):
             return None
-        expected = data[end - 4 : end]
-        received = zlib.crc32(memoryview(data)[place + 4 : end - 4])
-        if received != int.from_bytes(expected):
-            return None
-        found = zlib.crc32(expected, found)
+        crc = zlib.crc32(stored, crc)
         if kind == b"IEND":
-            return found
-        place = end
+            return crc
+        start = end
     return None
 
 
 def _check_header(path: pathlib.Path, data: bytes) -> tuple[int, int]:
     if len(data) < 33 or not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR":
         raise ValueError(
-            f"{path}: expected a PNG, received {len(data)} bytes that are none. "
+            f"{path}: expected a PNG, received {len(data)} bytes of another kind. "
             "Restore it from the download."
         )
     width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
@@ -246,3 +234,19 @@ def _check_header(path: pathlib.Path, data: bytes) -> tuple[int, int]:
             f"type {colour}. Restore it from the download or convert it."
         )
     return height, width
+
+
+def write_scan(
+    folder: pathlib.Path, slices: Iterable[np.ndarray], spacing_mm: Sequence[float]
+) -> None:
+    """Write slices uint16 (H, W) into a new folder; `spacing_mm` is (x, y)."""
+    import cv2
+
+    folder.mkdir(parents=True)
+    # Two decimals as in the competition; a microscope's spacing must not become 0.00.
+    spacings = "_".join(f"{mm:.2f}" if mm >= 0.1 else f"{mm:.8f}" for mm in spacing_mm)
+    for number, pixels in enumerate(slices, start=1):
+        height, width = pixels.shape
+        path = folder / f"slice_{number:04d}_{width}_{height}_{spacings}.png"
+        if not cv2.imwrite(str(path), np.ascontiguousarray(pixels)):
+            raise OSError(f"{path} could not be written. Is there space on the device?")

@@ -1,4 +1,4 @@
-"""The slices of a scan one after the other: their pixels, checksums and intensities."""
+"""Read the slices of a scan one by one: pixels, checksums and intensity ranges."""
 
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -8,16 +8,16 @@ import numpy as np
 from competition.core import problems
 from competition.core.data import images
 
-_RANGE = (0.005, 0.995)
+_QUANTILES = (0.005, 0.995)
 Range = tuple[float, float]
 
 
 class ScanReader:
     """The slices of a scan as uint16 (H, W); iterate once.
 
-    No more than one is held, so that each goes from file to file while it lies in the
-    processor's cache. Once all are read, `checksums` has those of their files. What
-    was wrong, with the problems `known` before, is raised after the last.
+    Only one slice is held at a time, so that it goes from file to file while it lies
+    in the processor's cache. After the last slice, `checksums` holds those of the
+    files, and all problems are raised, with those `known` before.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ScanReader:
         problems.raise_if_any(faults + self.known)
 
     def ranges(self) -> tuple[list[Range], Range]:
-        """The robust (low, high) of each slice that was read, and of all."""
+        """Return the robust (low, high) of each slice read, and of the scan."""
         return _ranges(self._counts)
 
     def _read(self, image: images.Image) -> np.ndarray:
@@ -66,12 +66,12 @@ class ScanReader:
 
 
 def ranges(volume: Iterable[np.ndarray]) -> tuple[list[Range], Range]:
-    """The robust (low, high) of each slice (H, W) of a volume, and of all."""
+    """Return the robust (low, high) of each slice (H, W) of a volume, and of all."""
     return _ranges([_count(image) for image in volume])
 
 
 def _count(image: np.ndarray) -> np.ndarray:
-    """How many pixels have each value, in every fourth row: as robust, and faster."""
+    """Count the pixels of each value in every fourth row: as robust, and faster."""
     return np.bincount(image[::4].ravel())
 
 
@@ -83,7 +83,7 @@ def _ranges(counts: list[np.ndarray]) -> tuple[list[Range], Range]:
 
 
 def _range(counts: np.ndarray) -> Range:
-    """One in 200 pixels lies below, one in 200 above; high is above low always."""
+    """Return values below and above which one pixel in 200 lies; high exceeds low."""
     below = counts.cumsum()
-    low, high = np.searchsorted(below, np.multiply(_RANGE, below[-1]))
+    low, high = np.searchsorted(below, np.multiply(_QUANTILES, below[-1]))
     return float(low), float(max(high, low + 1))

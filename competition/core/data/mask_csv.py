@@ -26,8 +26,8 @@ class Row:
 def read(path: pathlib.Path, column: str | None) -> list[Row]:
     """Read the rows of a table whose masks stand in `column`; any fault is an error.
 
-    None takes whichever of `segmentation` and `predicted` is there; other columns
-    are passed over.
+    None takes the one of `segmentation` and `predicted` that the table has. Other
+    columns are ignored.
     """
     rows, faults = read_with_problems(path, column)
     problems.raise_if_any(faults)
@@ -37,32 +37,31 @@ def read(path: pathlib.Path, column: str | None) -> list[Row]:
 def read_with_problems(
     path: pathlib.Path, column: str | None
 ) -> tuple[list[Row], list[problems.Problem]]:
-    """Read the rows that can be read, and say what is wrong with the others.
+    """Read the rows that can be read, and return the problems of the others.
 
-    What makes the whole table unreadable, such as a missing column, is an error.
+    A fault that makes the whole table unreadable is an error: a missing column.
     """
     table = lines(path)
     _, names = next(table)
-    column = column or _mask_column(path, names)
-    places = [_place(path, names, name) for name in ("id", "class", column)]
-    seen: dict[str, dict[str, int]] = {}
+    places = _places(path, names, column)
+    numbers: dict[str, dict[str, int]] = {}
     rows, faults = [], []
     for number, fields in table:
-        if len(fields) != len(names):
-            text = (
-                f"expected {len(names)} fields ({', '.join(names)}), received "
-                f"{len(fields)}. Correct the row."
-            )
-            faults.append(_fault(path, number, text, fields[0]))
-            continue
-        id, class_name, rle = (fields[place] for place in places)
-        # One string a slice and class, not one a row: there are 115,000 rows.
-        row = Row(number, sys.intern(id), sys.intern(class_name), rle)
-        fault = _row_fault(row, seen)
-        if fault:
-            faults.append(_fault(path, number, fault, id))
-        else:
+        id = fields[0]
+        try:
+            if len(fields) != len(names):
+                raise ValueError(
+                    f"expected {len(names)} fields ({', '.join(names)}), received "
+                    f"{len(fields)}. Correct the row."
+                )
+            id, class_name, rle = (fields[place] for place in places)
+            # Keep each id and class once in memory: train.csv has 115,000 rows.
+            row = Row(number, sys.intern(id), sys.intern(class_name), rle)
+            _check(row, numbers)
             rows.append(row)
+        except ValueError as error:
+            text = f"{path}, row {number}: {error}"
+            faults.append(problems.Problem("rows", text, _scan_or_none(id)))
     return rows, faults
 
 
@@ -78,7 +77,7 @@ def write(
 
 
 def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of a CSV, header first, blank lines left out."""
+    """Yield (line number, fields) of a CSV, the header first, without blank lines."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Check the path.")
     try:
@@ -98,7 +97,7 @@ def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
                 last = reader.line_num
                 yield last, fields
     except csv.Error as error:
-        # Where it began: an open quote ends with the file.
+        # An open quote ends with the file, so name the row in which it began.
         raise ValueError(
             f"{path}, row {last + 1}: not a CSV row: {error}. Correct the row."
         ) from error
@@ -109,46 +108,41 @@ def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
         )
 
 
-def _mask_column(path: pathlib.Path, names: list[str]) -> str:
-    found = [name for name in MASK_COLUMNS if name in names]
-    if len(found) != 1:
-        raise ValueError(
-            f"{path}: expected one column of masks, `segmentation` or `predicted`. "
-            f"Received: {', '.join(names)}. Keep one of them."
-        )
-    return found[0]
+def _places(path: pathlib.Path, names: list[str], column: str | None) -> list[int]:
+    """Return where the id, the class and the mask stand in a row."""
+    if column is None:
+        present = [name for name in MASK_COLUMNS if name in names]
+        if len(present) != 1:
+            raise ValueError(
+                f"{path}: expected one column of masks, `segmentation` or `predicted`. "
+                f"Received: {', '.join(names)}. Keep one of them."
+            )
+        column = present[0]
+    for name in ("id", "class", column):
+        if name not in names:
+            raise ValueError(
+                f"{path}: column `{name}` is missing. Received: {', '.join(names)}. "
+                "Add or rename it."
+            )
+    return [names.index(name) for name in ("id", "class", column)]
 
 
-def _place(path: pathlib.Path, names: list[str], name: str) -> int:
-    if name not in names:
-        raise ValueError(
-            f"{path}: column `{name}` is missing. Received: {', '.join(names)}. "
-            "Add or rename it."
-        )
-    return names.index(name)
-
-
-def _row_fault(row: Row, seen: dict[str, dict[str, int]]) -> str | None:
-    """Say what is wrong with a row, beside the rows `seen` before: by id and class."""
-    if row.id not in seen:
-        try:
-            images.parse_id(row.id)
-        except ValueError as error:
-            return str(error)
+def _check(row: Row, numbers: dict[str, dict[str, int]]) -> None:
+    """Check a row against the `numbers` of those before, by id and class."""
+    if row.id not in numbers:
+        images.parse_id(row.id)
     if not row.class_name:
-        return "the class is empty. Correct the row."
-    first = seen.setdefault(row.id, {}).setdefault(row.class_name, row.number)
+        raise ValueError("the class is empty. Correct the row.")
+    first = numbers.setdefault(row.id, {}).setdefault(row.class_name, row.number)
     if first != row.number:
-        return (
+        raise ValueError(
             f"{row.id}, {row.class_name} stands already in row {first}. "
             "Remove one of them."
         )
-    return None
 
 
-def _fault(path: pathlib.Path, number: int, text: str, id: str) -> problems.Problem:
+def _scan_or_none(id: str) -> str | None:
     try:
-        scan = images.scan_of(id)
+        return images.scan_of(id)
     except ValueError:
-        scan = None
-    return problems.Problem("rows", f"{path}, row {number}: {text}", scan)
+        return None

@@ -1,4 +1,4 @@
-"""The slice table: one row a training slice, what later steps know of the data."""
+"""The slice table: one row a training slice, from which later steps know the data."""
 
 import pathlib
 from typing import TYPE_CHECKING
@@ -32,14 +32,14 @@ COLUMNS = {
 
 
 def write(path: pathlib.Path, table: "pd.DataFrame") -> str:
-    """Write the table, columns in their order, and return the text."""
+    """Write the table with the columns in their order, and return the text."""
     text = table[list(COLUMNS)].to_csv(index=False)
     files.write_text(path, text)
     return text
 
 
 def read(path: pathlib.Path) -> "pd.DataFrame":
-    """Read the table; before `prepare` there is none, and the error says so."""
+    """Read the table, and check that each case has one fold."""
     import pandas as pd
 
     if not path.is_file():
@@ -57,26 +57,26 @@ def read(path: pathlib.Path) -> "pd.DataFrame":
 
 
 def training(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
-    """The slices that `fold` trains on: of the other folds, faulty ones left out."""
+    """Return the slices that `fold` trains on: the other folds, without faulty ones."""
     return table[(table["fold"] != fold) & ~table["faulty"]].reset_index(drop=True)
 
 
 def held_out(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
-    """The slices that `fold` is scored on, faulty ones left out."""
+    """Return the slices that `fold` is scored on, without faulty ones."""
     return table[(table["fold"] == fold) & ~table["faulty"]].reset_index(drop=True)
 
 
 def scans(table: "pd.DataFrame") -> list[str]:
-    """The scans of a table in the order of its rows."""
+    """Return the scans of a table in the order of its rows."""
     return list(table["scan"].unique())
 
 
 def windows(table: "pd.DataFrame", intensity: str) -> "np.ndarray":
-    """The (low, high) of each slice (N, 2): its own, or those of its scan."""
+    """Return the (low, high) of each slice (N, 2): its own, or those of its scan."""
     columns = {"slice": ["low", "high"], "scan": ["scan_low", "scan_high"]}
     return table[columns[intensity]].to_numpy("float32")
 
 
 def held_out_scans(table: "pd.DataFrame", folds: list[int]) -> list[str]:
-    """The scans that the folds hold out, fold by fold."""
+    """Return the scans that the folds hold out, fold by fold."""
     return [scan for fold in folds for scan in scans(held_out(table, fold))]
