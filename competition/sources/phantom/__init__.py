@@ -1,7 +1,7 @@
 """A synthetic competition folder, to run everything without the real data.
 
-It has the competition's layout, sizes and habits, and it tells good models from bad:
-position and grey value alone do not find its organs, shape and texture do.
+It has the layout and the sizes of the competition, and it tells good models from bad:
+shape and texture find its organs, position and grey value alone do not.
 """
 
 import dataclasses
@@ -12,24 +12,16 @@ from typing import Any
 import numpy as np
 
 from competition.core import files, rle
-from competition.core.data import faulty
+from competition.core.data import faulty, images, mask_csv
 from competition.sources.phantom import anatomy, scanner
 from competition.sources.phantom import faults as faulting
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Format:
-    width: int
-    height: int
-    spacing_mm: float
-    slices: int
-
-
-_FORMATS = (
-    _Format(266, 266, 1.5, 144),
-    _Format(360, 310, 1.5, 144),
-    _Format(276, 276, 1.63, 80),
-    _Format(234, 234, 1.5, 144),
+# The sizes of the real scans, and how often each occurs.
+_GRIDS = (
+    anatomy.Grid(144, 266, 266, 1.5),
+    anatomy.Grid(144, 310, 360, 1.5),
+    anatomy.Grid(80, 276, 276, 1.63),
+    anatomy.Grid(144, 234, 234, 1.5),
 )
 _FREQUENCIES = (0.6, 0.25, 0.1, 0.05)
 
@@ -39,16 +31,12 @@ class _PlannedScan:
     case: int
     day: int
     part: str
-    format: _Format
+    grid: anatomy.Grid
     turn: float
 
     @property
     def name(self) -> str:
         return f"case{self.case}_day{self.day}"
-
-    @property
-    def folder(self) -> pathlib.Path:
-        return pathlib.Path(self.part, f"case{self.case}", self.name, "scans")
 
 
 def write(
@@ -71,7 +59,6 @@ def write(
     """
     if small:
         cases, days, slices = 8, 3, slices or 24
-    _check(cases=cases, days=days, slices=slices, seed=seed)
     parameters = {
         "cases": cases,
         "days": days,
@@ -80,26 +67,34 @@ def write(
         "faults": faults,
         "seed": seed,
     }
+    _check(parameters)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         return _existing(out, parameters)
     scans = _plan(cases=cases, days=days, slices=slices, seed=seed)
     if public:
         scans = [scan for scan in scans if scan.part == "train"]
-    held = _summary(scans, parameters)
+    held: dict[str, Any] = {"parameters": parameters}
+    for part in ("train", "test"):
+        chosen = [scan for scan in scans if scan.part == part]
+        held[part] = {
+            "scans": sorted(scan.name for scan in chosen),
+            "slices": sum(scan.grid.depth for scan in chosen),
+        }
     with files.replacing(out) as folder:
         _write_scans(folder, scans, seed, faults)
         files.write_json(folder / "phantom.json", held)
     return held
 
 
-def _check(*, cases: int, days: int, slices: int | None, seed: int) -> None:
+def _check(parameters: dict[str, Any]) -> None:
     bounds = (
-        ("cases", cases, 2, 150, "One case at least is for training, one for testing"),
-        ("days", days, 1, 20, "Days lie between 0 and 30"),
-        ("slices", slices, 6, 9999, "Organs need a few slices, names have four digits"),
-        ("seed", seed, 0, 2**32 - 1, "A seed is a natural number"),
+        ("cases", 2, 150, "One case at least is for training, one for testing"),
+        ("days", 1, 20, "Days lie between 0 and 30"),
+        ("slices", 6, 9999, "Organs need a few slices, names have four digits"),
+        ("seed", 0, 2**32 - 1, "A seed is a natural number"),
     )
-    for name, value, least, most, reason in bounds:
+    for name, least, most, reason in bounds:
+        value = parameters[name]
         if value is not None and not least <= value <= most:
             raise ValueError(
                 f"`{name}` must lie between {least} and {most}. {reason}. "
@@ -116,13 +111,13 @@ def _existing(out: pathlib.Path, parameters: dict[str, Any]) -> dict[str, Any]:
             "Name a new folder, or remove this one."
         )
     held = files.read_json(record)
-    found = held.get("parameters", {})
-    differing = [key for key in parameters if found.get(key) != parameters[key]]
+    existing = held.get("parameters", {})
+    differing = [key for key in parameters if existing.get(key) != parameters[key]]
     if differing:
-        wanted = ", ".join(f"{key}={parameters[key]}" for key in differing)
-        received = ", ".join(f"{key}={found.get(key)}" for key in differing)
+        expected = ", ".join(f"{key}={parameters[key]}" for key in differing)
+        received = ", ".join(f"{key}={existing.get(key)}" for key in differing)
         raise ValueError(
-            f"{out} holds another phantom: expected {wanted}, found {received}. "
+            f"{out} holds another phantom: expected {expected}, found {received}. "
             "Name a new folder, or remove this one."
         )
     return held
@@ -131,48 +126,35 @@ def _existing(out: pathlib.Path, parameters: dict[str, Any]) -> dict[str, Any]:
 def _plan(
     *, cases: int, days: int, slices: int | None, seed: int
 ) -> list[_PlannedScan]:
-    """Draw cases, days and formats; a quarter of the cases is new in the test.
+    """Draw cases, days and sizes; a quarter of the cases is new in the test.
 
     The other cases have `days` - 1 training days, and every third one a later day in
-    the test. The first training cases have one of each format.
+    the test. The first training cases have one of each size.
     """
     rng = np.random.default_rng([seed, cases, days])
     numbers = rng.permutation(np.arange(1, 157))[:cases].tolist()
-    fresh = math.ceil(cases / 4)
-    later = max(1, (cases - fresh) // 3) if days > 1 else 0
+    new = math.ceil(cases / 4)
+    later = max(1, (cases - new) // 3) if days > 1 else 0
     first_turn = rng.uniform(0, 2 * math.pi)
     scans = []
     for index, case in enumerate(numbers):
-        chosen = index if index < len(_FORMATS) else rng.choice(4, p=_FREQUENCIES)
-        format = _FORMATS[chosen]
+        every_size = index < len(_GRIDS)
+        grid = _GRIDS[index if every_size else rng.choice(4, p=_FREQUENCIES)]
         if slices is not None:
-            format = dataclasses.replace(format, slices=slices)
+            grid = dataclasses.replace(grid, depth=slices)
         # The golden angle spreads any number of cases evenly around the middle.
         turn = first_turn + index * math.pi * (3 - math.sqrt(5))
-        # Scans known as faulty in the real data must not be dropped here.
-        names = [(day, f"case{case}_day{day}") for day in range(31)]
-        allowed = [day for day, name in names if name not in faulty.HOST]
+        # `prepare` would leave out scans that are known as faulty in the real data.
+        allowed = [d for d in range(31) if f"case{case}_day{d}" not in faulty.HOST]
         drawn = sorted(rng.choice(allowed, days, replace=False).tolist())
-        if index >= cases - fresh:
+        if index >= cases - new:
             parts = ["test"]
         else:
             parts = ["train"] * max(1, days - 1) + ["test"] * (index < later)
         pairs = zip(drawn, parts, strict=False)
-        scans += [_PlannedScan(case, day, part, format, turn) for day, part in pairs]
-    # As in the real train.csv, scans come in no order, slices ascend.
+        scans += [_PlannedScan(case, day, part, grid, turn) for day, part in pairs]
+    # As in the real train.csv, the scans are in no order, and slices ascend.
     return [scans[index] for index in rng.permutation(len(scans))]
-
-
-def _summary(scans: list[_PlannedScan], parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return what phantom.json keeps: parameters, and scans and slices by part."""
-    held: dict[str, Any] = {"parameters": parameters}
-    for part in ("train", "test"):
-        found = [scan for scan in scans if scan.part == part]
-        held[part] = {
-            "scans": sorted(scan.name for scan in found),
-            "slices": sum(scan.format.slices for scan in found),
-        }
-    return held
 
 
 def _write_scans(
@@ -180,57 +162,40 @@ def _write_scans(
 ) -> None:
     """Write images scan by scan, then the tables of train, test and faults."""
     data = folder / "competition"
-    rows: dict[str, list[str]] = {"train": [], "test": [], "faults": []}
+    rows: dict[str, list[mask_csv.Row]] = {"train": [], "test": []}
+    lines = ["scan,first_slice,last_slice,class,fault\n"]
     names = [scan.name for scan in scans if scan.part == "train"]
     kinds = faulting.assign(names, np.random.default_rng(seed)) if faults else {}
     for scan in scans:
         masks = _write_scan(data, scan, seed)
-        rng = np.random.default_rng([seed, scan.case, scan.day + 1, 1])
         if scan.part == "train" and scan.name in kinds:
+            rng = np.random.default_rng([seed, scan.case, scan.day + 1, 1])
             masks, planted = faulting.plant(masks, kinds[scan.name], rng)
-            rows["faults"] += faulting.lines(scan.name, planted, anatomy.CLASSES)
-        rows[scan.part] += _rows(scan, masks)
+            lines += faulting.lines(scan.name, planted, anatomy.CLASSES)
+        rows[scan.part] += [
+            mask_csv.Row(0, f"{scan.name}_slice_{number:04d}", name, rle.encode(mask))
+            for number, planes in enumerate(np.moveaxis(masks, -1, 1), start=1)
+            for name, mask in zip(anatomy.CLASSES, planes, strict=True)
+        ]
     if faults:
-        table = "scan,first_slice,last_slice,class,fault\n" + "".join(rows["faults"])
-        files.write_text(folder / "faults.csv", table)
-    empty = [row.rpartition(",")[0] + ",\n" for row in rows["test"]]
-    header = "id,class,predicted\n"
-    files.write_text(
-        data / "train.csv", "id,class,segmentation\n" + "".join(rows["train"])
-    )
-    files.write_text(data / "sample_submission.csv", header + "".join(empty))
+        files.write_text(folder / "faults.csv", "".join(lines))
+    empty = [dataclasses.replace(row, rle="") for row in rows["test"]]
+    mask_csv.write(data / "train.csv", rows["train"], column="segmentation")
+    mask_csv.write(data / "sample_submission.csv", empty)
     if rows["test"]:
-        files.write_text(folder / "solution.csv", header + "".join(rows["test"]))
+        mask_csv.write(folder / "solution.csv", rows["test"])
 
 
 def _write_scan(data: pathlib.Path, scan: _PlannedScan, seed: int) -> np.ndarray:
     """Write the PNGs of a scan and return its masks (D, H, W, C)."""
-    import cv2
-
-    format = scan.format
-    grid = anatomy.Grid(format.slices, format.height, format.width, format.spacing_mm)
-    field_mm = format.height * format.spacing_mm
+    grid = scan.grid
     rng = np.random.default_rng([seed, scan.case])
-    case = anatomy.draw_body(rng, field_mm, scan.turn)
+    case = anatomy.draw_body(rng, grid.height * grid.spacing_mm, scan.turn)
     rng = np.random.default_rng([seed, scan.case, scan.day + 1])
     body = anatomy.another_day(case, rng)
-    distance = anatomy.distances(body, grid)
-    masks = anatomy.masks(body, grid, distance)
-    folder = data / scan.folder
-    folder.mkdir(parents=True)
-    ending = f"{format.width}_{format.height}" + f"_{format.spacing_mm:.2f}" * 2
-    images = scanner.slices(body, grid, (distance, masks), rng)
-    for number, image in enumerate(images, start=1):
-        path = folder / f"slice_{number:04d}_{ending}.png"
-        if not cv2.imwrite(str(path), image):
-            raise OSError(f"{path} could not be written. Is there space on the device?")
+    distances = anatomy.distances(body, grid)
+    masks = anatomy.masks(body, grid, distances)
+    folder = data / scan.part / f"case{scan.case}" / scan.name / "scans"
+    slices = scanner.slices(body, grid, (distances, masks), rng)
+    images.write_scan(folder, slices, [grid.spacing_mm] * 2)
     return masks
-
-
-def _rows(scan: _PlannedScan, masks: np.ndarray) -> list[str]:
-    """Return the lines `id,class,mask` of a scan's masks (D, H, W, C)."""
-    return [
-        f"{scan.name}_slice_{number:04d},{name},{rle.encode(planes[..., c])}\n"
-        for number, planes in enumerate(masks, start=1)
-        for c, name in enumerate(anatomy.CLASSES)
-    ]

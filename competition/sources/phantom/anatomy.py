@@ -1,4 +1,4 @@
-"""The phantom's abdomen: where its organs lie, and what a scanner makes of them.
+"""The phantom's abdomen: where its organs lie.
 
 Position, orientation and grey value of an organ say little. What tells the organs
 apart is wall and texture: large bowel mottled in a bright wall, small bowel ringed
@@ -196,26 +196,17 @@ def distances(body: Body, grid: Grid) -> np.ndarray:
     shape = (len(body.tubes), grid.depth, grid.height, grid.width)
     squares = np.full(shape, 4.0, np.float32)
     for square, tube in zip(squares, body.tubes, strict=True):
+        # Each ball of a tube changes only the box around it.
         for x, y, z, radius in tube:
-            _paint_ball(square, axes, (z, y, x), radius)
+            box, parts = [], []
+            for axis, middle in zip(axes, (z, y, x), strict=True):
+                low, high = np.searchsorted(axis, [middle - radius, middle + radius])
+                box.append(slice(low, high))
+                parts.append(((axis[low:high] - middle) / radius) ** 2)
+            inside = square[tuple(box)]
+            ball = parts[0][:, None, None] + parts[1][:, None] + parts[2]
+            np.minimum(inside, ball, out=inside)
     return np.sqrt(squares)
-
-
-def _paint_ball(
-    square: np.ndarray,
-    axes: tuple[np.ndarray, ...],
-    centre: tuple[float, float, float],
-    radius: float,
-) -> None:
-    """Lower `square` (D, H, W) to the squared distance from a ball's centre."""
-    box, parts = [], []
-    for axis, middle in zip(axes, centre, strict=True):
-        low, high = np.searchsorted(axis, [middle - radius, middle + radius])
-        box.append(slice(low, high))
-        parts.append(((axis[low:high] - middle) / radius) ** 2)
-    ball = parts[0][:, None, None] + parts[1][:, None] + parts[2]
-    inside = square[tuple(box)]
-    np.minimum(inside, ball, out=inside)
 
 
 def masks(body: Body, grid: Grid, distance: np.ndarray) -> np.ndarray:
@@ -227,21 +218,16 @@ def masks(body: Body, grid: Grid, distance: np.ndarray) -> np.ndarray:
     import cv2
 
     z = grid.axes_mm()[0]
-    inside = distance < 1
-    brush = cv2.getStructuringElement(
-        cv2.MORPH_ELLIPSE, [round(_SLIVER_MM / grid.spacing_mm)] * 2
-    )
+    ranges = [((z >= a) & (z <= b))[:, None, None] for a, b in body.ranges]
+    size = round(_SLIVER_MM / grid.spacing_mm)
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     smallest = _SMALLEST_AREA_MM2 / grid.spacing_mm**2
-    for index, (first, last) in enumerate(body.ranges):
-        inside[index] &= ((z >= first) & (z <= last))[:, None, None]
+    inside = distance < 1
+    for index, organ in enumerate(inside):
+        organ &= ranges[index]
         for later in range(index + 1, len(inside)):
-            inside[index] &= (distance[later] > 0.8) | ~_within(body, later, z)
-        for plane in inside[index].view(np.uint8):
+            organ &= (distance[later] > 0.8) | ~ranges[later]
+        for plane in organ.view(np.uint8):
             cv2.morphologyEx(plane, cv2.MORPH_OPEN, brush, dst=plane)
-        inside[index] &= inside[index].sum((1, 2), keepdims=True) > smallest
+        organ &= organ.sum((1, 2), keepdims=True) > smallest
     return np.moveaxis(inside, 0, -1)
-
-
-def _within(body: Body, index: int, z: np.ndarray) -> np.ndarray:
-    first, last = body.ranges[index]
-    return ((z >= first) & (z <= last))[:, None, None]

@@ -1,13 +1,14 @@
 """Faults as annotators and exports make them, planted into a phantom's masks.
 
-The images stay as they are. What was planted is known, so that an audit can be judged.
+The images stay as they are. The planted faults are known, so that an audit can be
+judged by them.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import ndimage
 
 SHIFT_PIXELS = 30
 # Scans take turns: ten of twelve have a fault, and never more than one.
@@ -15,12 +16,12 @@ _TURNS = (
     "moved", "shifted", "dropped", "swapped", "shifted", "dropped", None,
     "moved", "swapped", "shifted", "dropped", None,
 )  # fmt: skip
-_ANGLES = 16
+_ANGLES = 2 * np.pi * np.arange(16) / 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlantedFault:
-    """A planted fault: slices by index, both included, and the classes it befell."""
+    """A planted fault: its first and last slice by index, and its classes."""
 
     kind: str
     first: int
@@ -28,11 +29,8 @@ class PlantedFault:
     classes: tuple[int, ...]
 
 
-Planted = tuple[np.ndarray, PlantedFault] | None
-
-
 def assign(scans: Sequence[str], rng: np.random.Generator) -> dict[str, str]:
-    """Say which scan gets which kind of fault; scans without one are left out."""
+    """Return the kind of fault by scan; scans without a fault are left out."""
     order = rng.permutation(np.array(scans, dtype=object))
     kinds = {scan: _TURNS[i % len(_TURNS)] for i, scan in enumerate(order)}
     return {scan: kind for scan, kind in kinds.items() if kind}
@@ -45,17 +43,16 @@ def plant(
 
     Where the masks have no room for it (too few slices), they come back unchanged.
     """
-    planted = _PLANTERS[kind](planes, rng)
-    if planted is None:
-        return planes, []
-    changed, fault = planted
-    return changed, [fault]
+    changed = planes.copy()
+    fault = _PLANTERS[kind](changed, rng)
+    return (changed, [fault]) if fault else (planes, [])
 
 
 def lines(scan: str, faults: Sequence[PlantedFault], names: Sequence[str]) -> list[str]:
-    """The lines `scan,first_slice,last_slice,class,fault`; slices count from 1.
+    """Return the lines `scan,first_slice,last_slice,class,fault`; slices count from 1.
 
-    Two swapped classes are parted by a blank; all classes of a scan are no name.
+    A blank separates the names of two swapped classes. The name is empty where the
+    fault is in all classes.
     """
     rows = []
     for fault in faults:
@@ -65,110 +62,92 @@ def lines(scan: str, faults: Sequence[PlantedFault], names: Sequence[str]) -> li
     return rows
 
 
-def _shifted(planes: np.ndarray, rng: np.random.Generator) -> Planted:
+def _shift(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
     """Shift a class by `SHIFT_PIXELS` in a few slices in a row."""
-    picked = _stretch(planes, rng, max(4, len(planes) // 12))
-    if picked is None:
+    stretch = _stretch(planes, rng, max(4, len(planes) // 12))
+    if stretch is None:
         return None
-    c, first, last = picked
+    c, first, last = stretch
     part = planes[first : last + 1, ..., c]
-    rows, columns = (np.flatnonzero(part.any(axis)) for axis in ((0, 2), (0, 1)))
-    fitting = []
-    for turn in range(_ANGLES):
-        angle = 2 * math.pi * turn / _ANGLES
-        y = round(SHIFT_PIXELS * math.sin(angle))
-        x = round(SHIFT_PIXELS * math.cos(angle))
-        if _fits(rows, y, part.shape[1]) and _fits(columns, x, part.shape[2]):
-            fitting.append((y, x))
-    if not fitting:
+    covered = np.argwhere(part.any(axis=0))
+    directions = np.column_stack([np.sin(_ANGLES), np.cos(_ANGLES)])
+    shifts = np.rint(SHIFT_PIXELS * directions).astype(int)
+    low, high = covered.min(axis=0) + shifts, covered.max(axis=0) + shifts
+    fitting = shifts[((low >= 0) & (high < part.shape[1:])).all(axis=1)]
+    if not len(fitting):
         return None
-    changed = planes.copy()
     shift = fitting[rng.integers(len(fitting))]
-    changed[first : last + 1, ..., c] = np.roll(part, shift, axis=(1, 2))
-    return changed, PlantedFault("shifted", first, last, (c,))
+    part[:] = np.roll(part, shift, axis=(1, 2))
+    return PlantedFault("shifted", first, last, (c,))
 
 
-def _fits(covered: np.ndarray, shift: int, size: int) -> bool:
-    return bool(covered[0] + shift >= 0 and covered[-1] + shift < size)
-
-
-def _dropped(planes: np.ndarray, rng: np.random.Generator) -> Planted:
+def _drop(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
     """Empty a class in one slice inside a run."""
-    picked = _stretch(planes, rng, 1)
-    if picked is None:
+    stretch = _stretch(planes, rng, 1)
+    if stretch is None:
         return None
-    c, place, _ = picked
-    changed = planes.copy()
-    changed[place, ..., c] = False
-    return changed, PlantedFault("dropped", place, place, (c,))
+    c, index, _ = stretch
+    planes[index, ..., c] = False
+    return PlantedFault("dropped", index, index, (c,))
 
 
-def _swapped(planes: np.ndarray, rng: np.random.Generator) -> Planted:
+def _swap(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
     """Swap two classes, in the whole scan or in one half of the slices they share."""
     present = planes.any(axis=(1, 2))
-    count = present.shape[1]
-    pairs = [(a, b) for a in range(count) for b in range(a)]
-    shared = [np.flatnonzero(present[:, a] & present[:, b]) for a, b in pairs]
-    fitting = [i for i, slices in enumerate(shared) if len(slices) >= 3]
+    pairs = [[a, b] for b in range(present.shape[1]) for a in range(b)]
+    shared = [(pair, np.flatnonzero(present[:, pair].all(axis=1))) for pair in pairs]
+    fitting = [(pair, slices) for pair, slices in shared if len(slices) >= 3]
     if not fitting:
         return None
-    chosen = fitting[rng.integers(len(fitting))]
-    pair = sorted(pairs[chosen])
+    pair, slices = fitting[rng.integers(len(fitting))]
     either = np.flatnonzero(present[:, pair].any(axis=1))
     first, last = int(either[0]), int(either[-1])
     if rng.random() < 0.5:
-        first = int(shared[chosen][len(shared[chosen]) // 2])
-    changed = planes.copy()
-    changed[first : last + 1, ..., pair] = planes[first : last + 1, ..., pair[::-1]]
-    return changed, PlantedFault("swapped", first, last, tuple(pair))
+        first = int(slices[len(slices) // 2])
+    part = planes[first : last + 1]
+    part[..., pair] = part[..., pair[::-1]]
+    return PlantedFault("swapped", first, last, tuple(pair))
 
 
-def _moved(planes: np.ndarray, rng: np.random.Generator) -> Planted:
-    """Move all masks of a scan by several slices; what leaves the scan is lost."""
+def _move(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
+    """Move all masks of a scan by several slices; those that leave it are lost."""
     depth = len(planes)
     if depth < 8 or not planes.any():
         return None
     steps = int(rng.integers(max(3, depth // 20), max(5, depth // 10) + 1))
     steps *= int(rng.choice([-1, 1]))
-    changed = np.zeros_like(planes)
-    if steps > 0:
-        changed[steps:] = planes[:-steps]
-    else:
-        changed[:steps] = planes[-steps:]
-    filled = np.flatnonzero(changed.any(axis=(1, 2, 3)))
+    planes[:] = np.roll(planes, steps, axis=0)
+    planes[slice(steps) if steps > 0 else slice(steps, None)] = False
+    filled = np.flatnonzero(planes.any(axis=(1, 2, 3)))
     if not filled.size:
         return None
     classes = tuple(range(planes.shape[-1]))
-    return changed, PlantedFault("moved", int(filled[0]), int(filled[-1]), classes)
+    return PlantedFault("moved", int(filled[0]), int(filled[-1]), classes)
 
 
 def _stretch(
     planes: np.ndarray, rng: np.random.Generator, longest: int
 ) -> tuple[int, int, int] | None:
-    """Pick a class and first and last of up to `longest` slices inside a run of it."""
+    """Pick a class, and first and last of up to `longest` slices inside a run of it."""
     fitting = []
-    for c in range(planes.shape[-1]):
-        for start, end in _runs(planes[..., c].any(axis=(1, 2))):
-            if end - start >= 3:
-                fitting.append((c, start, end))
+    for c, present in enumerate(planes.any(axis=(1, 2)).T):
+        runs, _ = ndimage.label(present)
+        for (run,) in ndimage.find_objects(runs):
+            if run.stop - run.start >= 3:
+                fitting.append((c, run))
     if not fitting:
         return None
-    c, start, end = fitting[rng.integers(len(fitting))]
-    room = end - start - 2
+    c, run = fitting[rng.integers(len(fitting))]
+    room = run.stop - run.start - 2
     length = int(rng.integers(min(3, longest, room), min(longest, room) + 1))
-    first = int(rng.integers(start + 1, end - length))
+    first = int(rng.integers(run.start + 1, run.stop - length))
     return c, first, first + length - 1
 
 
-def _runs(present: np.ndarray) -> list[tuple[int, int]]:
-    """Start and end, not included, of each run of true values."""
-    edges = np.flatnonzero(np.diff(np.r_[False, present, False])).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
-_PLANTERS: dict[str, Callable[[np.ndarray, np.random.Generator], Planted]] = {
-    "shifted": _shifted,
-    "dropped": _dropped,
-    "swapped": _swapped,
-    "moved": _moved,
+_Planter = Callable[[np.ndarray, np.random.Generator], PlantedFault | None]
+_PLANTERS: dict[str, _Planter] = {
+    "shifted": _shift,
+    "dropped": _drop,
+    "swapped": _swap,
+    "moved": _move,
 }
