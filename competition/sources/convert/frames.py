@@ -1,7 +1,7 @@
-"""Anatomical frames: a stored volume turned so that slices mean the same in all.
+"""Anatomical frames: volumes turned so that slices lie in the same direction in all.
 
-Axes are permuted and flipped, never resampled, so that `undo` is exact; in an oblique
-volume the slices follow the stored axis nearest to the anatomical one.
+Axes are permuted and flipped, never resampled, so that labels come back exactly. In an
+oblique volume the slices follow the stored axis nearest to the anatomical one.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# (slice, row, column) towards: Left, Posterior, Superior, Inferior. Pictures are thus
+# Where (slice, row, column) grow to: Left, Posterior, Superior, Inferior. Pictures are
 # as radiologists show them: the patient's left is right, the head or the front is up.
 TOWARDS = {"x": "LIP", "y": "PIL", "z": "SPL"}
 _ANATOMY = {"L": (0, 1), "P": (1, 1), "S": (2, 1), "I": (2, -1)}
@@ -20,12 +20,12 @@ _ANATOMY = {"L": (0, 1), "P": (1, 1), "S": (2, 1), "I": (2, -1)}
 class Frame:
     """From a stored array (k, j, i) to slices (D, H, W): transposed, then flipped."""
 
-    order: tuple[int, ...]
-    flipped: tuple[int, ...]
+    order: Sequence[int]
+    flipped: Sequence[int]
 
 
 def find(direction: Sequence[float], axis: str) -> Frame:
-    """The frame that slices along anatomical `axis` "x", "y" or "z".
+    """Return the frame that slices along anatomical `axis` "x", "y" or "z".
 
     `direction` is a row-major 3 x 3 matrix; column i is where stored index i grows
     to, in millimetres to the patient's left, back and head.
@@ -52,15 +52,10 @@ def find(direction: Sequence[float], axis: str) -> Frame:
 
 
 def apply(array: np.ndarray, frame: Frame) -> np.ndarray:
-    """Turn a stored array (k, j, i) into slices (D, H, W); a view."""
+    """Return a stored array (k, j, i) as slices (D, H, W); a view, to read or write."""
     return np.flip(array.transpose(frame.order), frame.flipped)
 
 
-def undo(slices: np.ndarray, frame: Frame) -> np.ndarray:
-    """Turn slices (D, H, W) back into the stored array (k, j, i); a view."""
-    return np.flip(slices, frame.flipped).transpose(np.argsort(frame.order))
-
-
 def spacing_mm(stored: Sequence[float], frame: Frame) -> tuple[float, ...]:
-    """The (z, y, x) spacing of slices, of the `stored` one by index (i, j, k)."""
+    """Return the (z, y, x) spacing of slices; `stored` is by index (i, j, k)."""
     return tuple(float(stored[2 - place]) for place in frame.order)

@@ -1,4 +1,4 @@
-"""Label values and the classes they stand for, from dataset.json or from numbers."""
+"""Names of label values, from dataset.json or from their numbers."""
 
 import pathlib
 from collections.abc import Collection
@@ -10,10 +10,10 @@ from competition.core import files, masks
 
 
 def read(*folders: pathlib.Path) -> dict[int, str]:
-    """The names by label value of the first dataset.json beside the folders.
+    """Return the names by label value of the first dataset.json beside the folders.
 
-    Both ways to write it are read: {"1": "name"} and {"name": 1}. Background, 0, is
-    left out; without a dataset.json the result is empty.
+    It reads {"1": "name"} and {"name": 1}. Background, 0, is left out; without a
+    dataset.json the result is empty.
     """
     for folder in folders:
         path = folder.resolve().parent / "dataset.json"
@@ -41,16 +41,6 @@ def _parse(path: pathlib.Path, dataset: Any) -> dict[int, str]:
     return names
 
 
-def number(values: Collection[int], labels: pathlib.Path) -> dict[int, str]:
-    """Name the label `values` found under `labels` by their number: label_1, ..."""
-    if not values:
-        raise ValueError(
-            f"{labels}: expected labels above 0, received none in any volume. "
-            "Check the path."
-        )
-    return {value: f"label_{value}" for value in sorted(values)}
-
-
 def check(path: pathlib.Path, values: Collection[int], names: dict[int, str]) -> None:
     """Refuse `values` of the label volume at `path` that dataset.json does not name."""
     if unknown := sorted(set(values) - names.keys()):
@@ -61,8 +51,25 @@ def check(path: pathlib.Path, values: Collection[int], names: dict[int, str]) ->
         )
 
 
+def complete(
+    named: dict[int, str], values: Collection[int], labels: pathlib.Path
+) -> dict[int, str]:
+    """Return the names of dataset.json; without them label `values` become label_1, ...
+
+    More classes than `prepare` can keep are an error.
+    """
+    if not (named or values):
+        raise ValueError(
+            f"{labels}: expected labels above 0, received none in any volume. "
+            "Check the path."
+        )
+    names = named or {value: f"label_{value}" for value in sorted(values)}
+    masks.bits_type(len(names))
+    return names
+
+
 def whole(path: pathlib.Path, array: np.ndarray) -> np.ndarray:
-    """Return the labels at `path` as whole numbers from 0, kept as floats or not."""
+    """Return labels as unsigned integers; the file at `path` may hold floats."""
     if array.dtype.kind == "u":
         return array
     wrong = array[~((array >= 0) & (array == np.floor(array)) & np.isfinite(array))]
@@ -72,8 +79,3 @@ def whole(path: pathlib.Path, array: np.ndarray) -> np.ndarray:
             f"(one of {wrong.size} such voxels). Is it the image?"
         )
     return array.astype(np.min_scalar_type(int(array.max())))
-
-
-def check_count(names: dict[int, str]) -> None:
-    """Refuse more classes than `prepare` can keep."""
-    masks.bits_type(len(names))

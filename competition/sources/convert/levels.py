@@ -7,15 +7,14 @@ import numpy as np
 from competition.core import console
 
 LEVELS = 65536
-_FEW = 256
 
 
 def convert(volume: np.ndarray, name: str) -> tuple[np.ndarray, dict[str, object]]:
-    """Convert a volume to uint16 of the same shape, and say how; `name` is for errors.
+    """Return a volume as uint16 of the same shape, and the map; errors name `name`.
 
     Whole numbers that fit stay as they are, those in a range of 65,536 are shifted.
     Up to 65,536 distinct values stay distinct, as near to a linear map as that allows;
-    more are mapped linearly, and neighbours fall together.
+    more are mapped linearly, and neighbours become equal.
     """
     if not np.isfinite(volume).all():
         count = int(volume.size - np.isfinite(volume).sum())
@@ -62,7 +61,7 @@ def _distinct(levels: np.ndarray) -> np.ndarray:
 
 def _warn_if_flat(levels: np.ndarray, name: str) -> None:
     low, high = np.percentile(levels, (0.5, 99.5))
-    if high - low < _FEW:
+    if high - low < 256:
         console.warn(
             f"{name}: a few extreme intensities leave {high - low:.0f} of {LEVELS} "
             "levels to 99 % of the voxels. Clip them before converting."

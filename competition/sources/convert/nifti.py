@@ -1,6 +1,6 @@
-"""What SimpleITK keeps to itself of a NIfTI file.
+"""Checks of a NIfTI file that SimpleITK does not make.
 
-It reads NaN and infinity as 0, and 0 where a file is cut off.
+It reads NaN and infinity as 0, and a file that is cut off as if zeros followed.
 """
 
 import gzip
@@ -12,8 +12,8 @@ import zlib
 import numpy as np
 
 _FLOATS = {16: "f4", 64: "f8"}
-# By the size of the header, version 1 or 2: where the dimensions, the type with the
-# bits of a voxel, and the start of the voxels are, and their forms.
+# By the size of the header (version 1 or 2): place and form of the dimensions, of the
+# type with the bits of a voxel, and of the start of the voxels.
 _PLACES = {
     348: ((40, "8h"), (70, "2h"), (108, "f")),
     540: ((16, "8q"), (12, "2h"), (168, "q")),
@@ -46,7 +46,7 @@ def check(path: pathlib.Path) -> None:
 
 
 def _content(path: pathlib.Path) -> bytes:
-    """The bytes of a file, unpacked if they are packed, as far as they go."""
+    """Return the bytes of a file, decompressed if they are compressed."""
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):
         return content

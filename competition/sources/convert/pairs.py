@@ -7,8 +7,6 @@ from collections.abc import Collection
 from competition.core import console
 from competition.sources.convert import volumes
 
-_SHOWN = 5
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VolumePair:
@@ -37,47 +35,40 @@ def find(
 
     An image x_0000 goes with labels x: the number is that of its only channel.
     """
-    found, labelled = volumes.find(images), volumes.find(labels)
-    named = _named(found, labelled)
-    _check_labels(labels, list(named), labelled)
-    unlabelled = volumes.find(test) if test else {}
-    named_test = _named(unlabelled, ())
-    if both := sorted(named.keys() & named_test.keys()):
+    labelled = volumes.find(labels)
+    train = _by_name(volumes.find(images), labelled)
+    missing = [name for name in train if name not in labelled]
+    if missing:
         raise ValueError(
-            f"{both[0]}: expected a volume under --images or under --test, received "
+            f"{labels}: no label volume for {len(missing)} of {len(train)} images: "
+            f"{', '.join(missing[:5])}. Labels are named as their image; move images "
+            "without labels to another folder and give it as `test`."
+        )
+    if spare := len(labelled) - len(train):
+        console.warn(f"{labels}: {spare} label volumes without an image; left out.")
+    unlabelled = _by_name(volumes.find(test), ()) if test else {}
+    if both := sorted(train.keys() & unlabelled.keys()):
+        raise ValueError(
+            f"{both[0]}: expected a volume under `images` or under `test`, received "
             "it under both. Remove or rename one of them."
         )
-    ordered = sorted(named.items()) + sorted(named_test.items())
+    ordered = sorted(train.items()) + sorted(unlabelled.items())
     return [
-        VolumePair(case, name, image, labelled[name] if name in named else None)
+        VolumePair(case, name, image, labelled[name] if name in train else None)
         for case, (name, image) in enumerate(ordered, start=1)
     ]
 
 
-def _named(
-    found: dict[str, pathlib.Path], labelled: Collection[str]
+def _by_name(
+    paths: dict[str, pathlib.Path], labelled: Collection[str]
 ) -> dict[str, pathlib.Path]:
-    """The volumes by name without the channel, which labels do not have."""
-    named: dict[str, pathlib.Path] = {}
-    for full, path in found.items():
+    """Return the volumes by name without the channel, which labels do not have."""
+    by_name: dict[str, pathlib.Path] = {}
+    for full, path in paths.items():
         name = full if full in labelled else full.removesuffix("_0000")
-        if named.setdefault(name, path) != path:
+        if by_name.setdefault(name, path) != path:
             raise ValueError(
-                f"{path} and {named[name].name} are both volume {name}. "
+                f"{path} and {by_name[name].name} are both volume {name}. "
                 "Remove or rename one of them."
             )
-    return named
-
-
-def _check_labels(
-    folder: pathlib.Path, wanted: Collection[str], labelled: Collection[str]
-) -> None:
-    missing = [name for name in wanted if name not in labelled]
-    if missing:
-        raise ValueError(
-            f"{folder}: no label volume for {len(missing)} of {len(wanted)} images: "
-            f"{', '.join(missing[:_SHOWN])}. Labels are named as their image; move "
-            "images without labels to another folder and give it as --test."
-        )
-    if spare := len(labelled) - len(wanted):
-        console.warn(f"{folder}: {spare} label volumes without an image; left out.")
+    return by_name

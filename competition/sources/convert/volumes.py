@@ -1,4 +1,4 @@
-"""NIfTI files and DICOM series: found, read, compared and written."""
+"""Find, read, compare and write volumes: NIfTI files and DICOM series."""
 
 import contextlib
 import dataclasses
@@ -13,8 +13,6 @@ import SimpleITK as sitk
 from competition.core import console
 from competition.sources.convert import nifti
 
-SUFFIXES = (".nii.gz", ".nii")
-_GAPS = "ITK_non_uniform_sampling_deviation"
 _TOLERANCE_VOXELS = 0.1
 
 
@@ -29,39 +27,37 @@ class VolumeGeometry:
 
 
 def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The volumes of a folder by name, sorted: NIfTI files, folders of one series.
+    """Return the volumes of a folder by name: NIfTI files, folders of one series.
 
-    Hidden files are passed over; what else is there is left out with a warning.
+    Hidden files are ignored; anything else is left out with a warning.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder. Check the path.")
-    found: dict[str, pathlib.Path] = {}
+    by_name: dict[str, pathlib.Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         name = _name(path)
         if name is None:
             console.warn(f"{path} is neither NIfTI nor a DICOM series; left out.")
-        elif found.setdefault(name, path) != path:
+        elif by_name.setdefault(name, path) != path:
             raise ValueError(
-                f"{path} and {found[name].name} have one name. Remove one of them."
+                f"{path} and {by_name[name].name} have one name. Remove one of them."
             )
-    if not found:
+    if not by_name:
         raise ValueError(
             f"{folder}: expected NIfTI files (.nii, .nii.gz) or folders with a DICOM "
             "series each, received none. Check the path."
         )
-    _check_channels(folder, list(found))
-    return dict(sorted(found.items()))
+    _check_channels(folder, list(by_name))
+    return dict(sorted(by_name.items()))
 
 
 def _name(path: pathlib.Path) -> str | None:
     if path.is_dir():
         return path.name if _series(path) else None
-    for suffix in SUFFIXES:
-        if path.name.endswith(suffix):
-            return path.name.removesuffix(suffix)
-    return None
+    match = re.fullmatch(r"(.+)\.nii(\.gz)?", path.name)
+    return match[1] if match else None
 
 
 def _series(folder: pathlib.Path) -> tuple[str, ...]:
@@ -106,21 +102,21 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:
 
 
 def _read_series(folder: pathlib.Path) -> sitk.Image:
-    found = _series(folder)
-    if len(found) != 1:
+    series = _series(folder)
+    if len(series) != 1:
         raise ValueError(
-            f"{folder}: expected one DICOM series, received {len(found)}: "
-            f"{', '.join(found)}. Give each a folder of its own."
+            f"{folder}: expected one DICOM series, received {len(series)}: "
+            f"{', '.join(series)}. Give each a folder of its own."
         )
     reader = sitk.ImageSeriesReader()
-    names = reader.GetGDCMSeriesFileNames(str(folder), found[0])
-    # All slices in one file are a volume already.
+    names = reader.GetGDCMSeriesFileNames(str(folder), series[0])
+    # A series of one file holds all slices in it.
     if len(names) == 1:
         return sitk.ReadImage(names[0])
     reader.SetFileNames(names)
     with _quiet():
         image = reader.Execute()
-    if image.HasMetaDataKey(_GAPS):
+    if image.HasMetaDataKey("ITK_non_uniform_sampling_deviation"):
         raise ValueError(
             f"{folder}: expected slices at equal distances, received {len(names)} "
             "slices with gaps. Restore the missing ones."
@@ -130,7 +126,7 @@ def _read_series(folder: pathlib.Path) -> sitk.Image:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep ITK from warning on standard error of what is checked here anyway."""
+    """Silence the warnings of ITK, whose causes are checked here."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.GlobalWarningDisplayOff()
     try:
@@ -164,7 +160,7 @@ def check_same(
 
 
 def _positions(geometry: VolumeGeometry, indices: np.ndarray) -> np.ndarray:
-    """The places in mm (n, 3) of voxels by index (n, 3)."""
+    """Return the places in mm (n, 3) of voxels by index (n, 3)."""
     matrix = np.reshape(geometry.direction, (3, 3)) * geometry.spacing
     return indices @ matrix.T + geometry.origin
 

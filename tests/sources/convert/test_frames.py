@@ -38,7 +38,9 @@ def test_all_48_ways_to_store_a_body_give_the_same_slices(axis, expected):
         frame = frames.find(matrix.ravel(), axis)
         slices = frames.apply(stored_as(matrix), frame)
         np.testing.assert_array_equal(slices, expected)
-        np.testing.assert_array_equal(frames.undo(slices, frame), stored_as(matrix))
+        back = np.zeros_like(stored_as(matrix))
+        frames.apply(back, frame)[:] = slices
+        np.testing.assert_array_equal(back, stored_as(matrix))
 
 
 def test_an_oblique_volume_is_sliced_along_its_nearest_axis():
