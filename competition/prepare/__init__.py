@@ -76,7 +76,7 @@ def run(
         **made_with,
         "source": str(data.resolve()),
         **manifest.summary(table, records, training.classes),
-        "sizes": manifest.sizes(dataset, slice_table.scans(table)),
+        "sizes": [scan_record.sizes(dataset, s) for s in slice_table.scans(table)],
         "slices_crc": zlib.crc32(table_text.encode()),
         "gaps": {scan: gap for scan, gap in training.gaps.items() if scan in records},
         "quarantined": sorted(scan for scan in bad_scans if scan),

@@ -19,20 +19,16 @@ def unchanged(
     """Return the manifest if it has the values `made_with` and all arrays are whole."""
     try:
         manifest: dict[str, Any] = files.read_json(dataset.manifest)
+        sizes = [scan_record.sizes(dataset, scan) for scan in manifest["names"]]
         same = (
             all(manifest[key] == value for key, value in made_with.items())
             and manifest["slices_crc"] == zlib.crc32(dataset.slices.read_bytes())
-            and manifest["sizes"] == sizes(dataset, manifest["names"])
+            and manifest["sizes"] == sizes
         )
     except (OSError, ValueError, KeyError, TypeError):
         # Missing, damaged, or written by another version.
         return None
     return manifest if same else None
-
-
-def sizes(dataset: layout.DatasetFiles, scans: list[str]) -> list[list[int]]:
-    """Return the bytes of both arrays of each scan."""
-    return [scan_record.sizes(dataset, scan) for scan in scans]
 
 
 def amounts(table: "pd.DataFrame", records: Records) -> "pd.DataFrame":

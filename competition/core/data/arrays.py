@@ -49,11 +49,7 @@ def write(path: pathlib.Path, planes: np.ndarray | intensities.ScanReader) -> in
     If the reader of a scan raises, no file is written.
     """
     crc = 0
-    header = {
-        "descr": planes.dtype.str,
-        "fortran_order": False,
-        "shape": planes.shape,
-    }
+    header = {"descr": planes.dtype.str, "fortran_order": False, "shape": planes.shape}
     with files.replacing(path) as temporary, temporary.open("wb", BUFFER) as file:
         np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
         # Not np.save: it hides that the disk is full, and writing a whole scan is

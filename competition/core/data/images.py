@@ -113,10 +113,7 @@ def _name(scan: re.Match[str]) -> str:
 
 
 def _list(
-    folder: os.PathLike[str],
-    faults: list[problems.Problem],
-    *,
-    scan: str | None = None,
+    folder: os.PathLike[str], faults: list[problems.Problem], *, scan: str | None = None
 ) -> list[os.DirEntry[str]]:
     """List a folder by name; one that cannot be read is a problem of `scan`."""
     try:

@@ -39,11 +39,19 @@ class ScanReader:
         """Yield the slices that can be read."""
         faults = []
         for image in self.slices:
+            path = self.data / image.path
             try:
-                pixels = self._read(image)
+                pixels, checksum = images.read_checked(path, image.shape)
+                if pixels.shape != self.shape[1:]:
+                    raise ValueError(
+                        f"{path}: {image.width} x {image.height} pixels in a scan of "
+                        f"{self.shape[2]} x {self.shape[1]}. A scan has one size; "
+                        "restore the file from the download."
+                    )
             except (ValueError, OSError) as error:
                 faults.append(problems.Problem("images", str(error), image.scan))
                 continue
+            self.checksums.append(checksum)
             self._counts.append(_count(pixels))
             yield pixels
         problems.raise_if_any(faults + self.known)
@@ -51,18 +59,6 @@ class ScanReader:
     def ranges(self) -> tuple[list[Range], Range]:
         """Return the robust (low, high) of each slice read, and of the scan."""
         return _ranges(self._counts)
-
-    def _read(self, image: images.Image) -> np.ndarray:
-        path = self.data / image.path
-        pixels, checksum = images.read_checked(path, image.shape)
-        if pixels.shape != self.shape[1:]:
-            raise ValueError(
-                f"{path}: {image.width} x {image.height} pixels in a scan of "
-                f"{self.shape[2]} x {self.shape[1]}. A scan has one size; restore the "
-                "file from the download."
-            )
-        self.checksums.append(checksum)
-        return pixels
 
 
 def ranges(volume: Iterable[np.ndarray]) -> tuple[list[Range], Range]:

@@ -55,7 +55,7 @@ def write(
         classes = {name: value for value, name in names.items()}
         sidecar = {"axis": axis, "classes": classes, "scans": records}
         files.write_json(folder / layout.GEOMETRY, sidecar)
-    parts = [pair.part for pair in planned]
+    parts = [record["part"] for record in records.values()]
     return {
         "train": parts.count("train"),
         "test": parts.count("test"),
@@ -84,10 +84,7 @@ def _check_new(out: pathlib.Path) -> None:
 
 
 def _rows(
-    records: dict[str, dict[str, Any]],
-    part: str,
-    texts: Texts,
-    names: dict[int, str],
+    records: dict[str, dict[str, Any]], part: str, texts: Texts, names: dict[int, str]
 ) -> Iterator[mask_csv.Row]:
     """Yield a row for each slice and class of a part, with or without a mask."""
     by_name = sorted((name, value) for value, name in names.items())

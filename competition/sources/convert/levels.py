@@ -24,45 +24,35 @@ def convert(volume: np.ndarray, name: str) -> tuple[np.ndarray, dict[str, object
         )
     low, high = volume.min().item(), volume.max().item()
     whole = volume.dtype.kind in "iu" or bool((volume == np.floor(volume)).all())
-    if whole and high - low < LEVELS:
-        shift = 0 if low >= 0 and high < LEVELS else int(low)
-        return _shifted(volume, shift), {"map": "shift", "shift": shift}
-    return _spread(volume, name), {"map": "spread", "low": low, "high": high}
-
-
-def _shifted(volume: np.ndarray, shift: int) -> np.ndarray:
+    if not whole or high - low >= LEVELS:
+        return _spread(volume, name), {"map": "spread", "low": low, "high": high}
+    shift = 0 if low >= 0 and high < LEVELS else int(low)
     if volume.dtype.kind == "f":
-        return (volume - float(shift)).astype(np.uint16)
-    # Modulo 65,536: the differences fit uint16, but not always the type they had.
-    return volume.astype(np.uint16) - np.uint16(shift % LEVELS)
+        levels = (volume - float(shift)).astype(np.uint16)
+    else:
+        # Modulo 65,536: the differences fit uint16, but not always the type they had.
+        levels = volume.astype(np.uint16) - np.uint16(shift % LEVELS)
+    return levels, {"map": "shift", "shift": shift}
 
 
 def _spread(volume: np.ndarray, name: str) -> np.ndarray:
+    """Map a volume to levels, linearly as far as distinct values stay distinct."""
     values, places = np.unique(volume, return_inverse=True)
     exact = values.astype(np.float64)
     if not math.isfinite(float(exact[-1]) - float(exact[0])):
         exact /= 2
     span = (exact[-1] - exact[0]) or 1.0
-    linear = (exact - exact[0]) / span * (LEVELS - 1)
-    levels = np.round(linear).astype(np.int64)
+    levels = np.round((exact - exact[0]) / span * (LEVELS - 1)).astype(np.int64)
     if len(values) <= LEVELS:
-        levels = _distinct(levels)
+        # Move levels as little as needed for each to exceed the last.
+        rank = np.arange(len(levels))
+        room = np.clip(levels - rank, 0, LEVELS - len(levels))
+        levels = np.maximum.accumulate(room) + rank
     else:
-        _warn_if_flat(levels[places.ravel()], name)
+        low, high = np.percentile(levels[places.ravel()], (0.5, 99.5))
+        if high - low < 256:
+            console.warn(
+                f"{name}: a few extreme intensities leave {high - low:.0f} of {LEVELS} "
+                "levels to 99 % of the voxels. Clip them before converting."
+            )
     return levels.astype(np.uint16)[places].reshape(volume.shape)
-
-
-def _distinct(levels: np.ndarray) -> np.ndarray:
-    """Move ascending levels (n,) as little as needed for each to exceed the last."""
-    rank = np.arange(len(levels))
-    room = np.clip(levels - rank, 0, LEVELS - len(levels))
-    return np.maximum.accumulate(room) + rank
-
-
-def _warn_if_flat(levels: np.ndarray, name: str) -> None:
-    low, high = np.percentile(levels, (0.5, 99.5))
-    if high - low < 256:
-        console.warn(
-            f"{name}: a few extreme intensities leave {high - low:.0f} of {LEVELS} "
-            "levels to 99 % of the voxels. Clip them before converting."
-        )

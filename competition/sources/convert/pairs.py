@@ -22,11 +22,6 @@ class VolumePair:
         """The scan that it becomes: a case is one volume, its day is 0."""
         return f"case{self.case}_day0"
 
-    @property
-    def part(self) -> str:
-        """The part it belongs to, "train" or "test"."""
-        return "test" if self.label is None else "train"
-
 
 def find(
     images: pathlib.Path, labels: pathlib.Path, test: pathlib.Path | None

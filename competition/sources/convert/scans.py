@@ -23,12 +23,13 @@ def convert(
     pixels, scale = levels.convert(stored, str(pair.image))
     slices = frames.apply(pixels, frame)
     z, y, x = frames.spacing_mm(geometry.spacing, frame)
-    path = folder / pair.part / f"case{pair.case}" / pair.scan / "scans"
+    part = "train" if pair.label else "test"
+    path = folder / part / f"case{pair.case}" / pair.scan / "scans"
     images.write_scan(path, slices, (x, y))
     record = {
         "name": pair.name,
         "source": pair.image.name,
-        "part": pair.part,
+        "part": part,
         "slices": len(slices),
         "spacing_z_mm": z,
         "spacing_y_mm": y,

@@ -49,7 +49,13 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             f"{folder}: expected NIfTI files (.nii, .nii.gz) or folders with a DICOM "
             "series each, received none. Check the path."
         )
-    _check_channels(folder, list(by_name))
+    channels = [re.fullmatch(r"(.+)_(\d{4})", name) for name in by_name]
+    for other in channels:
+        if other and other[2] != "0000" and f"{other[1]}_0000" in by_name:
+            raise ValueError(
+                f"{folder}: expected one channel a volume, received {other[1]}_0000 "
+                f"and {other[0]}. Keep one channel in the folder."
+            )
     return dict(sorted(by_name.items()))
 
 
@@ -63,17 +69,6 @@ def _name(path: pathlib.Path) -> str | None:
 def _series(folder: pathlib.Path) -> tuple[str, ...]:
     with _quiet():
         return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
-
-
-def _check_channels(folder: pathlib.Path, names: list[str]) -> None:
-    """Refuse x_0000 beside x_0001: slices have one channel."""
-    matches = [re.fullmatch(r"(.+)_(\d{4})", name) for name in names]
-    others = [m for m in matches if m and m[2] != "0000" and f"{m[1]}_0000" in names]
-    if others:
-        raise ValueError(
-            f"{folder}: expected one channel a volume, received {others[0][1]}_0000 "
-            f"and {others[0][0]}. Keep one channel in the folder."
-        )
 
 
 def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:

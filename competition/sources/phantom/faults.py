@@ -5,7 +5,8 @@ judged by them.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,10 @@ _TURNS = (
     "moved", "swapped", "shifted", "dropped", None,
 )  # fmt: skip
 _ANGLES = 2 * np.pi * np.arange(16) / 16
+
+
+class _NoRoomError(Exception):
+    """The masks have no place for the fault."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,8 +49,10 @@ def plant(
     Where the masks have no room for it (too few slices), they come back unchanged.
     """
     changed = planes.copy()
-    fault = _PLANTERS[kind](changed, rng)
-    return (changed, [fault]) if fault else (planes, [])
+    try:
+        return changed, [_PLANTERS[kind](changed, rng)]
+    except _NoRoomError:
+        return planes, []
 
 
 def lines(scan: str, faults: Sequence[PlantedFault], names: Sequence[str]) -> list[str]:
@@ -62,44 +69,33 @@ def lines(scan: str, faults: Sequence[PlantedFault], names: Sequence[str]) -> li
     return rows
 
 
-def _shift(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
+def _shift(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault:
     """Shift a class by `SHIFT_PIXELS` in a few slices in a row."""
-    stretch = _stretch(planes, rng, max(4, len(planes) // 12))
-    if stretch is None:
-        return None
-    c, first, last = stretch
+    c, first, last = _stretch(planes, rng, max(4, len(planes) // 12))
     part = planes[first : last + 1, ..., c]
     covered = np.argwhere(part.any(axis=0))
     directions = np.column_stack([np.sin(_ANGLES), np.cos(_ANGLES)])
     shifts = np.rint(SHIFT_PIXELS * directions).astype(int)
     low, high = covered.min(axis=0) + shifts, covered.max(axis=0) + shifts
     fitting = shifts[((low >= 0) & (high < part.shape[1:])).all(axis=1)]
-    if not len(fitting):
-        return None
-    shift = fitting[rng.integers(len(fitting))]
-    part[:] = np.roll(part, shift, axis=(1, 2))
+    part[:] = np.roll(part, _pick(fitting, rng), axis=(1, 2))
     return PlantedFault("shifted", first, last, (c,))
 
 
-def _drop(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
+def _drop(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault:
     """Empty a class in one slice inside a run."""
-    stretch = _stretch(planes, rng, 1)
-    if stretch is None:
-        return None
-    c, index, _ = stretch
+    c, index, _ = _stretch(planes, rng, 1)
     planes[index, ..., c] = False
     return PlantedFault("dropped", index, index, (c,))
 
 
-def _swap(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
+def _swap(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault:
     """Swap two classes, in the whole scan or in one half of the slices they share."""
     present = planes.any(axis=(1, 2))
     pairs = [[a, b] for b in range(present.shape[1]) for a in range(b)]
     shared = [(pair, np.flatnonzero(present[:, pair].all(axis=1))) for pair in pairs]
     fitting = [(pair, slices) for pair, slices in shared if len(slices) >= 3]
-    if not fitting:
-        return None
-    pair, slices = fitting[rng.integers(len(fitting))]
+    pair, slices = _pick(fitting, rng)
     either = np.flatnonzero(present[:, pair].any(axis=1))
     first, last = int(either[0]), int(either[-1])
     if rng.random() < 0.5:
@@ -109,25 +105,25 @@ def _swap(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
     return PlantedFault("swapped", first, last, tuple(pair))
 
 
-def _move(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault | None:
+def _move(planes: np.ndarray, rng: np.random.Generator) -> PlantedFault:
     """Move all masks of a scan by several slices; those that leave it are lost."""
     depth = len(planes)
     if depth < 8 or not planes.any():
-        return None
+        raise _NoRoomError
     steps = int(rng.integers(max(3, depth // 20), max(5, depth // 10) + 1))
     steps *= int(rng.choice([-1, 1]))
     planes[:] = np.roll(planes, steps, axis=0)
     planes[slice(steps) if steps > 0 else slice(steps, None)] = False
     filled = np.flatnonzero(planes.any(axis=(1, 2, 3)))
     if not filled.size:
-        return None
+        raise _NoRoomError
     classes = tuple(range(planes.shape[-1]))
     return PlantedFault("moved", int(filled[0]), int(filled[-1]), classes)
 
 
 def _stretch(
     planes: np.ndarray, rng: np.random.Generator, longest: int
-) -> tuple[int, int, int] | None:
+) -> tuple[int, int, int]:
     """Pick a class, and first and last of up to `longest` slices inside a run of it."""
     fitting = []
     for c, present in enumerate(planes.any(axis=(1, 2)).T):
@@ -135,19 +131,17 @@ def _stretch(
         for (run,) in ndimage.find_objects(runs):
             if run.stop - run.start >= 3:
                 fitting.append((c, run))
-    if not fitting:
-        return None
-    c, run = fitting[rng.integers(len(fitting))]
+    c, run = _pick(fitting, rng)
     room = run.stop - run.start - 2
     length = int(rng.integers(min(3, longest, room), min(longest, room) + 1))
     first = int(rng.integers(run.start + 1, run.stop - length))
     return c, first, first + length - 1
 
 
-_Planter = Callable[[np.ndarray, np.random.Generator], PlantedFault | None]
-_PLANTERS: dict[str, _Planter] = {
-    "shifted": _shift,
-    "dropped": _drop,
-    "swapped": _swap,
-    "moved": _move,
-}
+def _pick(fitting: Sequence[Any], rng: np.random.Generator) -> Any:
+    if not len(fitting):
+        raise _NoRoomError
+    return fitting[rng.integers(len(fitting))]
+
+
+_PLANTERS = {"shifted": _shift, "dropped": _drop, "swapped": _swap, "moved": _move}

@@ -71,9 +71,7 @@ def _bias(rng: np.random.Generator, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _background(
-    body: anatomy.Body,
-    place: tuple[float, np.ndarray, np.ndarray],
-    marble: np.ndarray,
+    body: anatomy.Body, place: tuple[float, np.ndarray, np.ndarray], marble: np.ndarray
 ) -> np.ndarray:
     """Return air, skin fat, muscle, inner fat and the blobs of a slice (H, W)."""
     z, y, x = place
