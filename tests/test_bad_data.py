@@ -86,7 +86,7 @@ def prepared(folder, **options):
 
 
 @pytest.mark.parametrize(("harm", "message"), BY_SCAN + WHOLE)
-def test_it_is_reported_and_nothing_is_half_written(competition, harm, message):
+def test_damage_is_reported_and_no_file_is_half_written(competition, harm, message):
     harm(competition)
     with pytest.raises(ValueError, match=message):
         prepared(competition)
@@ -121,7 +121,7 @@ def test_all_problems_come_at_once_and_the_way_out_with_them(competition):
     assert lines[-1].startswith("2 scans have problems")
 
 
-def test_when_every_scan_is_bad_there_is_nothing_to_go_on_with(competition):
+def test_prepare_stops_when_every_scan_is_bad(competition):
     for image in images.find(competition, "train"):
         (competition / image.path).write_bytes(b"")
     with pytest.raises(ValueError, match="no scan is left to train on"):

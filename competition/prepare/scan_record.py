@@ -56,26 +56,24 @@ def make(
     """Write the arrays and the record of a scan; with problems nothing is written."""
     slices, rows = training.slices[scan], training.rows[scan]
     stats = _stats(training, scan)
-    bits, faults = annotations.decode(rows, slices, training.classes)
-    table = training.data / "train.csv"
-    faults = [
-        dataclasses.replace(each, text=f"{table}, {each.text}") for each in faults
-    ]
-    reader = intensities.ScanReader(training.data, slices, faults)
-    try:
-        checksums = [arrays.write(dataset.scan(scan), reader)]
-    except problems.ProblemsFound as error:
-        return None, error.problems
-    checksums.append(arrays.write(dataset.masks(scan), bits))
-    ranges, scan_range = reader.ranges()
+    volume, checksums, faults = intensities.read_scan(training.data, slices)
+    bits, row_faults = annotations.decode(rows, slices, training.classes)
+    for fault in row_faults:
+        text = f"{training.data / 'train.csv'}, {fault.text}"
+        faults.append(dataclasses.replace(fault, text=text))
+    if faults:
+        return None, faults
+    made = zip(_array_files(dataset, scan), (volume, bits), strict=True)
+    array_checksums = [arrays.write(path, array) for path, array in made]
+    ranges, scan_range = intensities.ranges(volume)
     # Most slices are empty, so skip them once and not once a class.
     filled = [plane for plane in bits if plane.any()]
     record = {
         "rows": _rows_checksum(training, scan),
         "sizes": sizes(dataset, scan),
         "stats": stats,
-        "checksums": reader.checksums,
-        "arrays": checksums,
+        "checksums": checksums,
+        "arrays": array_checksums,
         "ranges": ranges,
         "scan_range": scan_range,
         "voxels": [

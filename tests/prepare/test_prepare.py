@@ -49,7 +49,7 @@ def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
         )
 
 
-def test_the_table_says_what_the_design_promises(competition, work):
+def test_the_table_has_all_columns_and_one_fold_a_case(competition, work):
     table = slice_table.read(prepared(competition, work)[0].slices)
     assert list(table.columns) == list(slice_table.COLUMNS)
     assert (table["high"] > table["low"]).all()
@@ -132,7 +132,7 @@ def test_another_folder_of_the_same_name_is_an_error(competition, work, tmp_path
         prepared(other, work)
 
 
-def test_verify_finds_what_times_do_not_tell(competition, work, capsys):
+def test_verify_finds_changes_that_keep_size_and_time(competition, work, capsys):
     dataset, manifest = prepared(competition, work)
     scan = manifest["names"][0]
     whole = dataset.masks(scan).read_bytes()
@@ -277,7 +277,7 @@ def test_real_slices_go_through(real, work):
         assert manifest["classes"] == ["large_bowel", "small_bowel", "stomach"]
 
 
-def test_a_manifest_that_is_none_is_made_again(competition, work):
+def test_a_manifest_of_another_form_is_made_again(competition, work):
     dataset, manifest = prepared(competition, work)
     dataset.manifest.write_text("[]", "utf-8")
     assert prepared(competition, work)[1] == manifest
@@ -291,7 +291,7 @@ def test_another_geometry_json_is_named(competition, work, text):
 
 
 @pytest.mark.parametrize("name", ["slices.csv", "scans", "masks"])
-def test_what_is_not_as_it_was_written_is_made_again(competition, work, name):
+def test_a_cut_off_file_of_the_data_set_is_made_again(competition, work, name):
     manifest = pipeline.prepare(competition, work=work)
     path = layout.DatasetFiles(work / competition.name).root / name
     if path.is_dir():

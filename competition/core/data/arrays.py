@@ -9,7 +9,6 @@ import zlib
 import numpy as np
 
 from competition.core import files
-from competition.core.data import intensities
 from competition.core.experiment import layout
 
 # NumPy parses headers as Python, which threads may not do at once before Python 3.11.8
@@ -43,18 +42,15 @@ def load(path: pathlib.Path) -> np.ndarray:
         ) from error
 
 
-def write(path: pathlib.Path, planes: np.ndarray | intensities.ScanReader) -> int:
-    """Write an array as .npy in one step and return its checksum.
-
-    If the reader of a scan raises, no file is written.
-    """
+def write(path: pathlib.Path, array: np.ndarray) -> int:
+    """Write an array as .npy in one step and return its checksum."""
     crc = 0
-    header = {"descr": planes.dtype.str, "fortran_order": False, "shape": planes.shape}
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
     with files.replacing(path) as temporary, temporary.open("wb", BUFFER) as file:
         np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
         # Not np.save: it hides that the disk is full, and writing a whole scan is
         # several times as slow as writing its planes.
-        for plane in planes:
+        for plane in array:
             data = np.ascontiguousarray(plane).data
             crc = zlib.crc32(data, crc)
             if plane.any():

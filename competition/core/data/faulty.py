@@ -1,8 +1,8 @@
-"""Scans with wrong annotations: `prepare` keeps them, but none is learned or scored."""
+"""Scans with wrong annotations, which are neither trained on nor scored."""
 
 import pathlib
 
-# Every published solution drops these two, and the host scores none of HOST.
+# Every published solution drops these two; the host scores no scan of HOST.
 UWM = {"case7_day0", "case81_day30"}
 HOST = UWM | {
     "case43_day18",

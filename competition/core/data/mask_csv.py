@@ -69,11 +69,13 @@ def write(
     path: pathlib.Path, rows: Iterable[Row], *, column: str = "predicted"
 ) -> None:
     """Write rows in one step, in their order; an empty mask is an empty field."""
-    with files.replacing(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(("id", "class", column))
-            table.writerows((row.id, row.class_name, row.rle) for row in rows)
+    with (
+        files.replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("id", "class", column))
+        table.writerows((row.id, row.class_name, row.rle) for row in rows)
 
 
 def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:

@@ -59,14 +59,9 @@ def write(
     """
     if small:
         cases, days, slices = 8, 3, slices or 24
-    parameters = {
-        "cases": cases,
-        "days": days,
-        "slices": slices,
-        "public": public,
-        "faults": faults,
-        "seed": seed,
-    }
+    parameters: dict[str, Any] = dict(
+        cases=cases, days=days, slices=slices, public=public, faults=faults, seed=seed
+    )
     _check(parameters)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         return _existing(out, parameters)

@@ -1,4 +1,4 @@
-"""What a scanner makes of the phantom's abdomen: grey values, bias field, noise."""
+"""The scanner of the phantom: its slices with grey values, bias field and noise."""
 
 import math
 from collections.abc import Iterator
@@ -81,15 +81,13 @@ def _background(
     grey[radius < 0.91] = 0.28
     grey[radius < 0.84] = 0.45
     grey += 0.05 * marble * (radius < 1)
-    for blob in body.blobs:
-        away_x = (x - blob[0]) / blob[3]
-        away_y = (y - blob[1])[:, None] / blob[4]
-        away_z = (z - blob[2]) / blob[5]
-        away = np.sqrt(away_z**2 + away_y**2 + away_x**2)
+    for x0, y0, z0, half_x, half_y, half_z, rim_grey, core_grey in body.blobs:
+        away_y = (y - y0)[:, None] / half_y
+        away = np.sqrt(((z - z0) / half_z) ** 2 + away_y**2 + ((x - x0) / half_x) ** 2)
         away[radius > 0.87] = 2
-        grey[away < 1] = blob[6]
+        grey[away < 1] = rim_grey
         core = away < 0.75
-        grey[core] = blob[7] + 0.03 * marble[core]
+        grey[core] = core_grey + 0.03 * marble[core]
     return grey
 
 

@@ -1,4 +1,4 @@
-"""Slices: names, headers, pixels, and what may be wrong with them."""
+"""Slices: names, headers, pixels, and their faults."""
 
 import os
 import pathlib
@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_read_costs_its_scan_alone(competition, monkeypa
     assert "the folder cannot be read (Permission denied)" in faults[0].text
 
 
-def test_a_pipe_is_no_slice(competition):
+def test_a_pipe_is_a_problem(competition):
     image, *others = images.find(competition, "test")
     path = competition / image.path
     path.unlink()

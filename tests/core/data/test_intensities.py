@@ -1,11 +1,10 @@
-"""Scans slice by slice."""
+"""Scans as volumes, and the range of their intensities."""
 
 import cv2
 import numpy as np
 import pytest
 
-from competition.core import problems
-from competition.core.data import arrays, images, intensities
+from competition.core.data import images, intensities
 
 
 @pytest.fixture
@@ -19,44 +18,35 @@ def scan(tmp_path):
     return tmp_path
 
 
-def test_all_slices_come_and_are_known_afterwards(scan):
+def test_a_scan_is_its_slices_with_their_checksums(scan):
     found = images.find(scan, "train")
-    slices = intensities.ScanReader(scan, found)
-    volume = np.stack(list(slices))
-    assert volume.shape == slices.shape and volume.dtype == slices.dtype
+    volume, checksums, faults = intensities.read_scan(scan, found)
+    assert volume.shape == (3, 3, 5) and volume.dtype == np.uint16
     for image, pixels in zip(found, volume, strict=True):
         np.testing.assert_array_equal(pixels, images.read(scan / image.path, (3, 5)))
     contents = [(scan / image.path).read_bytes() for image in found]
-    assert slices.checksums == [images.checksum(content) for content in contents]
-    assert slices.ranges() == intensities.ranges(volume)
+    assert checksums == [images.checksum(content) for content in contents]
+    assert faults == []
 
 
-def test_what_cannot_be_read_is_raised_after_the_last_and_nothing_is_written(scan):
+def test_every_slice_that_cannot_be_read_is_a_problem(scan):
     found = images.find(scan, "train")
     (scan / found[0].path).write_bytes(b"no PNG")
     (scan / found[2].path).unlink()
-    before = problems.Problem("masks", "known before")
-    slices = intensities.ScanReader(scan, found, [before])
-    path = scan / "made" / "scan.npy"
-    with pytest.raises(problems.ProblemsFound) as raised:
-        arrays.write(path, slices)
-    assert [problem.kind for problem in raised.value.problems] == ["images"] * 2 + [
-        "masks"
-    ]
-    assert list(path.parent.iterdir()) == []
+    volume, checksums, faults = intensities.read_scan(scan, found)
+    assert [fault.kind for fault in faults] == ["images"] * 2
+    assert volume[1].any() and len(checksums) == 1
 
 
 def test_sizes_that_differ_within_a_scan_are_a_problem(scan):
     folder = next(scan.rglob("*.png")).parent
     path = folder / "slice_0004_6_3_1.50_1.63.png"
     cv2.imwrite(str(path), np.zeros((3, 6), np.uint16))
-    read = iter(intensities.ScanReader(scan, images.find(scan, "train")))
-    assert [next(read).shape for _ in range(3)] == [(3, 5)] * 3
-    with pytest.raises(
-        problems.ProblemsFound, match="6 x 3 pixels in a scan of 5 x 3"
-    ) as found:
-        next(read)
-    assert found.value.problems[0].scan == "case16_day0"
+    found = images.find(scan, "train")
+    volume, _, (fault,) = intensities.read_scan(scan, found)
+    assert volume.shape == (4, 3, 5)
+    assert "6 x 3 pixels in a scan of 5 x 3" in fault.text
+    assert fault.scan == "case16_day0"
 
 
 def test_the_range_ignores_a_few_extremes_and_is_never_empty():

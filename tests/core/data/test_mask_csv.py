@@ -1,4 +1,4 @@
-"""Tables of masks: what is read, what is written, and every fault with its row."""
+"""Tables of masks, read and written, and every fault with its row."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_a_mask_longer_than_the_csv_limit_is_read(table):
     assert mask_csv.read(path, "predicted")[0].rle == text
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_rows_survive_their_file(tmp_path):
     rows = [mask_csv.Row(2, A, "bowel", "1 2"), mask_csv.Row(3, B, "bowel", "")]
     path = tmp_path / "new" / "submission.csv"
     mask_csv.write(path, rows)

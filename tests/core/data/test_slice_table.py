@@ -30,7 +30,7 @@ def test_the_table_survives_its_file(tmp_path):
     assert read["low"].tolist() == [1.5, 2.0, 3.0]
 
 
-def test_before_prepare_there_is_none(tmp_path):
+def test_before_prepare_the_table_is_missing(tmp_path):
     with pytest.raises(
         ValueError, match=r"slices\.csv: no slice table\. Run .* prepare"
     ):

@@ -237,7 +237,7 @@ def test_an_image_without_labels_is_named_and_spare_labels_are_not(tmp_path, cap
 
 def test_a_volume_is_in_one_part_only(tmp_path):
     images_in, labels_in = make(tmp_path)
-    with pytest.raises(ValueError, match="a: expected a volume under --images or"):
+    with pytest.raises(ValueError, match="a: expected a volume under `images` or"):
         convert.write(images_in, labels_in, out=tmp_path / "out", test=images_in)
     (images_in / "a.nii.gz").rename(images_in / "b_0000.nii.gz")
     (labels_in / "b.nii.gz").rename(labels_in / "c.nii.gz")
@@ -247,7 +247,7 @@ def test_a_volume_is_in_one_part_only(tmp_path):
         convert.write(images_in, labels_in, out=tmp_path / "out")
 
 
-def test_what_is_there_is_never_overwritten(tmp_path):
+def test_an_existing_folder_is_never_overwritten(tmp_path):
     images_in, labels_in = make(tmp_path)
     with pytest.raises(ValueError, match=r"imagesTr exists already\. Name a new"):
         convert.write(images_in, labels_in, out=images_in)

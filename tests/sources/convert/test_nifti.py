@@ -1,4 +1,4 @@
-"""What SimpleITK reads as zeros without a word."""
+"""Faults of NIfTI files that SimpleITK reads as zeros."""
 
 import struct
 

@@ -162,7 +162,7 @@ def test_the_sample_submission_is_the_solution_without_masks(small):
     assert {row.rle for row in sample} == {""}
 
 
-def test_nothing_and_everything_score_badly(scans):
+def test_empty_and_full_masks_score_badly(scans):
     nothing = scores(scans["test"], lambda s, v: np.zeros((*v.shape, 3), bool))
     assert (nothing["dice"], nothing["score_per_class"]) == (0, 0)
     everything = scores(scans["test"], lambda s, v: np.ones((*v.shape, 3), bool))
