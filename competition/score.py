@@ -1,6 +1,5 @@
 """Step 7: the competition's score of a submission, or of a run out of fold."""
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
@@ -138,8 +137,6 @@ def _decode(
     names: list[str],
 ) -> masks.Bits:
     """Decode one scan's rows of the table at `path` into mask bits (D, H, W)."""
-    bits, faults = annotations.decode(rows, scan, names)
-    problems.raise_if_any(
-        dataclasses.replace(fault, text=f"{path}, {fault.text}") for fault in faults
-    )
+    bits, faults = annotations.decode(path, rows, scan, names)
+    problems.raise_if_any(faults)
     return bits

@@ -16,14 +16,6 @@ class Problem:
     scan: str | None = None
 
 
-class ProblemsFound(ValueError):
-    """Raised with `problems` where nothing can be made for them."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(report(problems))
-        self.problems = problems
-
-
 def report(problems: Iterable[Problem]) -> str:
     """The first problems in full, then how many more there are of each kind."""
     problems = list(problems)
@@ -33,8 +25,7 @@ def report(problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def raise_if_any(problems: Iterable[Problem]) -> None:
+def raise_if_any(problems: list[Problem]) -> None:
     """Raise a ValueError that reports the problems, if there are any."""
-    problems = list(problems)
     if problems:
-        raise ProblemsFound(problems)
+        raise ValueError(report(problems))

@@ -1,4 +1,4 @@
-"""The manifest of a prepared data set, and whether the data set is still as it says."""
+"""The manifest of a prepared data set, and whether the data set agrees with it."""
 
 import zlib
 from typing import TYPE_CHECKING, Any

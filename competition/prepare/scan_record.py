@@ -4,11 +4,12 @@ The record is written last. While it agrees with the folder and with the arrays,
 are kept; otherwise the scan is made again.
 """
 
-import dataclasses
 import json
 import pathlib
 import zlib
 from typing import Any
+
+import numpy as np
 
 from competition.core import files, masks, problems
 from competition.core.data import annotations, arrays, images, intensities
@@ -57,14 +58,14 @@ def make(
     slices, rows = training.slices[scan], training.rows[scan]
     stats = _stats(training, scan)
     volume, checksums, faults = intensities.read_scan(training.data, slices)
-    bits, row_faults = annotations.decode(rows, slices, training.classes)
-    for fault in row_faults:
-        text = f"{training.data / 'train.csv'}, {fault.text}"
-        faults.append(dataclasses.replace(fault, text=text))
-    if faults:
-        return None, faults
-    made = zip(_array_files(dataset, scan), (volume, bits), strict=True)
-    array_checksums = [arrays.write(path, array) for path, array in made]
+    table = training.data / "train.csv"
+    bits, row_faults = annotations.decode(table, rows, slices, training.classes)
+    if faults or row_faults:
+        return None, faults + row_faults
+    made = [
+        arrays.write(dataset.scan(scan), volume),
+        arrays.write(dataset.masks(scan), bits),
+    ]
     ranges, scan_range = intensities.ranges(volume)
     # Most slices are empty, so skip them once and not once a class.
     filled = [plane for plane in bits if plane.any()]
@@ -73,11 +74,11 @@ def make(
         "sizes": sizes(dataset, scan),
         "stats": stats,
         "checksums": checksums,
-        "arrays": array_checksums,
+        "arrays": made,
         "ranges": ranges,
         "scan_range": scan_range,
         "voxels": [
-            sum(masks.count(plane, index) for plane in filled)
+            sum(np.count_nonzero(masks.plane(plane, index)) for plane in filled)
             for index in range(len(training.classes))
         ],
     }

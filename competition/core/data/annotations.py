@@ -1,6 +1,7 @@
 """Annotations from the rows of a mask table: its classes, and a scan's masks."""
 
 import collections
+import pathlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -37,11 +38,12 @@ def classes(rows: Iterable[mask_csv.Row]) -> list[str]:
 
 
 def decode(
+    table: pathlib.Path,
     rows: dict[str, list[mask_csv.Row]],
     slices: list[images.Image],
     class_names: list[str],
 ) -> tuple[np.ndarray, list[problems.Problem]]:
-    """Decode the rows of one scan into mask bits (D, H, W), in the slices' order.
+    """Decode a scan's rows of `table` into mask bits (D, H, W), in the slices' order.
 
     A row that cannot be decoded leaves its mask empty and is a problem.
     """
@@ -60,6 +62,7 @@ def decode(
                 if row.rle:
                     bits[index] |= rle.decode(row.rle, shape) * bit[row.class_name]
             except ValueError as error:
-                text = f"row {row.number} ({row.id}, {row.class_name}): {error}"
+                where = f"{table}, row {row.number} ({row.id}, {row.class_name})"
+                text = f"{where}: {error}"
                 faults.append(problems.Problem("masks", text, slice.scan))
     return bits, faults

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from competition.core import files, problems
 from competition.core.data import images
 
-MASK_COLUMNS = ("segmentation", "predicted")
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
@@ -113,7 +111,7 @@ def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
 def _places(path: pathlib.Path, names: list[str], column: str | None) -> list[int]:
     """Return where the id, the class and the mask stand in a row."""
     if column is None:
-        present = [name for name in MASK_COLUMNS if name in names]
+        present = [c for c in ("segmentation", "predicted") if c in names]
         if len(present) != 1:
             raise ValueError(
                 f"{path}: expected one column of masks, `segmentation` or `predicted`. "

@@ -70,7 +70,7 @@ def _read_sidecar(data: pathlib.Path) -> dict[str, Any]:
 
 
 def _paint(row: mask_csv.Row, slices: np.ndarray, classes: dict[str, int]) -> int:
-    """Draw a row's mask into labels (D, H, W); return how many voxels were taken."""
+    """Draw a mask into labels (D, H, W); return how many voxels had a label before."""
     number = images.parse_id(row.id)[2]
     if not 1 <= number <= len(slices):
         raise ValueError(
@@ -83,6 +83,6 @@ def _paint(row: mask_csv.Row, slices: np.ndarray, classes: dict[str, int]) -> in
             f"expected a class of {layout.GEOMETRY}, one of {', '.join(classes)}, "
             f"received {row.class_name!r}. Correct the row."
         )
-    taken = plane > 0
-    plane[mask & ~taken] = classes[row.class_name]
-    return int((mask & taken).sum())
+    labelled = plane > 0
+    plane[mask & ~labelled] = classes[row.class_name]
+    return int((mask & labelled).sum())
