@@ -22,7 +22,14 @@ _PLACES = {
 
 def check(path: pathlib.Path) -> None:
     """Refuse a file that is cut off, or holds numbers that are not finite."""
-    content = _content(path)
+    content = path.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(
+                f"{path}: the file is cut off or damaged ({error}). Restore it."
+            ) from error
     order = "<" if struct.unpack_from("<i", content)[0] in _PLACES else ">"
     places = _PLACES[struct.unpack_from(order + "i", content)[0]]
     size, (type, bits), (start,) = (
@@ -43,16 +50,3 @@ def check(path: pathlib.Path) -> None:
             f"{path}: expected finite numbers, received NaN or infinity in {count} "
             "voxels. Replace them, for instance by the smallest number."
         )
-
-
-def _content(path: pathlib.Path) -> bytes:
-    """Return the bytes of a file, decompressed if they are compressed."""
-    content = path.read_bytes()
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(
-            f"{path}: the file is cut off or damaged ({error}). Restore it."
-        ) from error

@@ -32,8 +32,8 @@ def slices(
         marble, mottle, ripple = (_field(each, (z[index], y, x)) for each in waves)
         grey = _background(body, (z[index], y, x), marble)
         distance, inside = organs[0][:, index], organs[1][index]
-        lumens = _mottled(distance[0], mottle), _ringed(distance[1], ripple)
-        for c, lumen in enumerate((*lumens, _layered(distance[2], inside[..., 2]))):
+        lumens = _lumens(distance, inside[..., 2], mottle, ripple)
+        for c, lumen in enumerate(lumens):
             # In class order: where organs overlap, the last one shows.
             grey[inside[..., c]] = lumen[inside[..., c]]
         grey = cv2.GaussianBlur(grey, (0, 0), 1.2 / grid.spacing_mm)
@@ -91,23 +91,20 @@ def _background(
     return grey
 
 
-def _mottled(distance: np.ndarray, mottle: np.ndarray) -> np.ndarray:
-    """Large bowel: coarse clumps in a bright wall."""
-    lumen = 0.42 + 0.34 * np.tanh(2.5 * mottle)
-    return np.where(distance > 0.84, np.float32(0.95), lumen)
-
-
-def _ringed(distance: np.ndarray, ripple: np.ndarray) -> np.ndarray:
-    """Small bowel: a bright thread in dark fluid in a middling, feathery wall."""
-    ring = np.select([distance > 0.72, distance > 0.36], [0.85, 0.12], 0.75)
-    return (ring + 0.08 * ripple).astype(np.float32)
-
-
-def _layered(distance: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Stomach: gas over fluid over food, in a dark wall."""
-    rows = np.flatnonzero(inside.any(axis=1))
-    if rows.size == 0:
-        return np.zeros_like(distance)
-    depth = (np.arange(len(inside)) - rows[0]) / (rows[-1] - rows[0] + 1)
+def _lumens(
+    distance: np.ndarray, stomach: np.ndarray, mottle: np.ndarray, ripple: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield the grey values (H, W) of large bowel, small bowel and stomach."""
+    # Coarse clumps in a bright wall.
+    clumps = 0.42 + 0.34 * np.tanh(2.5 * mottle)
+    yield np.where(distance[0] > 0.84, np.float32(0.95), clumps)
+    # A bright thread in dark fluid in a middling, feathery wall.
+    yield 0.08 * ripple + np.select(
+        [distance[1] > 0.72, distance[1] > 0.36], [0.85, 0.12], 0.75
+    )
+    # Gas over fluid over food, in a dark wall.
+    rows = np.flatnonzero(stomach.any(axis=1))
+    first, last = rows[[0, -1]] if rows.size else (0, 0)
+    depth = (np.arange(len(stomach)) - first) / (last - first + 1)
     layers = np.select([depth < 0.36, depth < 0.7], [0.1, 0.9], 0.55)
-    return np.where(distance > 0.86, 0.2, layers[:, None]).astype(np.float32)
+    yield np.where(distance[2] > 0.86, 0.2, layers[:, None])
