@@ -1,10 +1,11 @@
-"""Score simple methods like the networks, whose worth shows only beside them."""
+"""Score simple methods as networks are scored, to compare networks with them."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich import progress
 
 from competition.core import console, files, geometry, masks, metric
@@ -12,9 +13,6 @@ from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout
 from competition.core.regions import components
 from competition.study.baseline import classifiers, features
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # A training slice gives at most this many samples: pixels or superpixels.
 _SAMPLES = 150
@@ -54,29 +52,26 @@ def run(
     measured: dict[str, metric.ScanMeasurement] = {}
     for fold in sorted(set(experiment.folds) & set(table["fold"])):
         inputs, truth = _sample(study, slice_table.training(table, fold))
-        predict = classifiers.METHODS[method](inputs, truth, experiment.seed)
+        predict = classifiers.fit(method, inputs, truth, experiment.seed)
         measured |= _score(study, slice_table.held_out(table, fold), predict)
     result = {"method": method, **metric.summarise(measured, names)}
     files.write_json(dataset.root / "baselines" / f"{method}.json", result)
     return result
 
 
-def _sample(
-    study: BaselineStudy, table: "pd.DataFrame"
-) -> tuple[np.ndarray, np.ndarray]:
+def _sample(study: BaselineStudy, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return features (N, F) and truth (N, C) of some samples of every slice."""
     random = np.random.default_rng(study.experiment.seed)
     inputs, truth = [], []
     rows = table.to_dict("records")
     for row in progress.track(rows, "sample", console=console.ERR):
         samples, superpixels = _features(study, row)
-        bits = np.asarray(study.store.masks(row["scan"])[row["index"]])
-        bits = geometry.fit_mask(bits, study.experiment.geometry)
+        bits = study.store.masks(row["scan"])[row["index"]]
+        bits = geometry.fit_mask(np.asarray(bits), study.experiment.geometry)
         planes = masks.unpack(bits, study.classes).reshape(-1, study.classes)
         if superpixels is not None:
             # A superpixel belongs to a class that covers more than half of it.
-            shares = features.mean_by_superpixel(planes, superpixels)
-            planes = shares > 0.5
+            planes = features.mean_by_superpixel(planes, superpixels) > 0.5
         chosen = random.permutation(len(samples))[:_SAMPLES]
         inputs.append(samples[chosen])
         truth.append(planes[chosen])
@@ -84,7 +79,7 @@ def _sample(
 
 
 def _score(
-    study: BaselineStudy, table: "pd.DataFrame", predict: classifiers.Predict
+    study: BaselineStudy, table: pd.DataFrame, predict: classifiers.Predict
 ) -> dict[str, metric.ScanMeasurement]:
     """Predict and measure every scan of the table."""
     measured = {}
@@ -94,9 +89,8 @@ def _score(
         planes = np.stack([_predict(study, row, predict) for row in rows])
         for c in range(study.classes):
             planes[..., c] = components.drop_small(planes[..., c], _SMALLEST)
-        measured[scan] = metric.measure(
-            study.store.masks(scan), masks.pack(planes), classes=study.classes
-        )
+        truth, predicted = study.store.masks(scan), masks.pack(planes)
+        measured[scan] = metric.measure(truth, predicted, classes=study.classes)
     return measured
 
 
@@ -115,17 +109,14 @@ def _predict(
 
 
 def _features(study: BaselineStudy, row: Row) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the features (N, F) of a slice's pixels, without superpixels.
+    """Return the features (N, F) of a slice's pixels and None.
 
-    Or else those of its superpixels, and the superpixel (h * w,) of every pixel.
+    With superpixels, return their features and the superpixel (h * w,) of every pixel.
     """
     prefix = "scan_" if study.experiment.intensity == "scan" else ""
-    pixels = features.of_slice(
-        study.store.scan(row["scan"]),
-        row["index"],
-        (row[f"{prefix}low"], row[f"{prefix}high"]),
-        study.experiment.geometry,
-    )
+    window = row[f"{prefix}low"], row[f"{prefix}high"]
+    volume, shape = study.store.scan(row["scan"]), study.experiment.geometry
+    pixels = features.of_slice(volume, row["index"], window, shape)
     samples = pixels.reshape(-1, pixels.shape[-1])
     if not study.superpixels:
         return samples, None

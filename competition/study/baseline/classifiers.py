@@ -1,13 +1,15 @@
 """Four simple methods: three cluster and map clusters to classes, one classifies.
 
-Each is fitted on features (N, F) and truth (N, C) of the training folds, and returns a
-function from features (N, F) to masks (N, C).
+Each is fitted on scaled features (N, F) and truth (N, C) of the training folds, and
+returns a function from scaled features (N, F) to masks (N, C).
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from sklearn import cluster, mixture, multioutput, neighbors, svm
+from sklearn.kernel_approximation import Nystroem
+from sklearn.pipeline import make_pipeline
 
 CLUSTERS = 40
 # Ward's linkage compares every sample with every other: memory grows with the square.
@@ -17,90 +19,72 @@ _KERNEL_COMPONENTS = 400
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
-def kmeans(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
+def fit(method: str, features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
+    """Fit a method on features (N, F), which are scaled to mean 0 and spread 1."""
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    predict = METHODS[method]((features - mean) / spread, truth, seed)
+    return lambda given: predict((given - mean) / spread)
+
+
+def _kmeans(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
     """Cluster by K-means."""
-    from sklearn.cluster import MiniBatchKMeans
+    model = cluster.MiniBatchKMeans(
+        CLUSTERS, random_state=seed, n_init=3, batch_size=4096
+    )
+    return _clustered(model.fit(features).predict, features, truth)
 
-    model = MiniBatchKMeans(CLUSTERS, random_state=seed, n_init=3, batch_size=4096)
-    return _clustered(model, features, truth)
 
-
-def em(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
+def _em(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
     """Cluster by expectation-maximisation of a Gaussian mixture."""
-    from sklearn.mixture import GaussianMixture
+    model = mixture.GaussianMixture(
+        CLUSTERS, random_state=seed, reg_covar=1e-3, max_iter=60
+    )
+    return _clustered(model.fit(features).predict, features, truth)
 
-    model = GaussianMixture(CLUSTERS, random_state=seed, reg_covar=1e-3, max_iter=60)
-    return _clustered(model, features, truth)
 
-
-def hierarchical(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
+def _hierarchical(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
     """Cluster superpixels agglomeratively; others join the nearest cluster's mean."""
-    from sklearn.cluster import AgglomerativeClustering
-    from sklearn.neighbors import NearestCentroid
-
-    random = np.random.default_rng(seed)
-    linked = random.permutation(len(features))[:_LINKED]
-    scale = _scaler(features)
-    scaled = scale(features)
-    labels = AgglomerativeClustering(CLUSTERS).fit_predict(scaled[linked])
-    nearest = NearestCentroid().fit(scaled[linked], labels)
-    classes = _classes_of_clusters(nearest.predict(scaled), truth)
-    return lambda given: classes[nearest.predict(scale(given))]
+    linked = features[np.random.default_rng(seed).permutation(len(features))[:_LINKED]]
+    labels = cluster.AgglomerativeClustering(CLUSTERS).fit_predict(linked)
+    nearest = neighbors.NearestCentroid().fit(linked, labels)
+    return _clustered(nearest.predict, features, truth)
 
 
-def svm(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
+def _svm(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
     """Fit a support vector machine for each class, with an approximate radial kernel.
 
     A class needs samples inside and outside of it.
     """
-    from sklearn.kernel_approximation import Nystroem
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import LinearSVC
-
-    scale = _scaler(features)
-    scaled = scale(features)
-    kernel = Nystroem(
-        n_components=_KERNEL_COMPONENTS, gamma=0.1, random_state=seed
-    ).fit(scaled)
-    models = [
-        make_pipeline(kernel, LinearSVC(random_state=seed, dual=False)).fit(scaled, c)
-        for c in truth.T
-        if c.any() and not c.all()
-    ]
-    if len(models) < truth.shape[1]:
+    if not (truth.any(axis=0) & ~truth.all(axis=0)).all():
         raise ValueError(
             "A support vector machine needs pixels inside and outside of every class "
             "in the training folds. Prepare more cases, or fewer folds."
         )
-    return lambda given: np.stack([m.predict(scale(given)) for m in models], axis=-1)
+    kernel = Nystroem(n_components=_KERNEL_COMPONENTS, gamma=0.1, random_state=seed)
+    machine = svm.LinearSVC(random_state=seed, dual=False)
+    model = make_pipeline(kernel, multioutput.MultiOutputClassifier(machine))
+    return model.fit(features, truth).predict
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray, int], Predict]] = {
-    "kmeans": kmeans,
-    "hierarchical": hierarchical,
-    "em": em,
-    "svm": svm,
+    "kmeans": _kmeans,
+    "hierarchical": _hierarchical,
+    "em": _em,
+    "svm": _svm,
 }
 
 
-def _clustered(model: Any, features: np.ndarray, truth: np.ndarray) -> Predict:
-    scale = _scaler(features)
-    scaled = scale(features)
-    model.fit(scaled)
-    classes = _classes_of_clusters(model.predict(scaled), truth)
-    return lambda given: classes[model.predict(scale(given))]
-
-
-def _scaler(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    return lambda given: (given - mean) / spread
+def _clustered(predict: Predict, features: np.ndarray, truth: np.ndarray) -> Predict:
+    """Return the masks of clusters, given the function that predicts a cluster."""
+    classes = _classes_of_clusters(predict(features), truth)
+    return lambda given: classes[predict(given)]
 
 
 def _classes_of_clusters(clusters: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return which clusters make up which classes (K, C): those with the best Dice.
+    """Return which clusters (K, C) make up each class with the best Dice.
 
-    For each class, clusters are added in the order of the class's share in them. A
-    class without any sample in the truth gets no cluster.
+    Clusters are added to a class in the order of the class's share in them. A class
+    without any sample in the truth gets no cluster.
     """
     members = np.eye(CLUSTERS, dtype=bool)[clusters]
     sizes = members.sum(axis=0)

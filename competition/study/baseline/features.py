@@ -3,10 +3,10 @@
 Superpixels are neighbouring pixels of similar grey value, joined agglomeratively.
 """
 
-import functools
-from typing import Any
-
+import cv2
 import numpy as np
+from sklearn import cluster
+from sklearn.feature_extraction import image
 
 from competition.core import geometry, stacks
 from competition.core.experiment import schema
@@ -28,8 +28,6 @@ def of_slice(
     They are grey values around each pixel, between the (low, high) of `window`, and its
     position from 0 to 1 along each axis.
     """
-    import cv2
-
     stack = geometry.fit(stacks.gather(volume, index, (0, -1, 1)), shape)
     low, high = window
     grey = np.clip((stack.astype(np.float32) - low) / (high - low), 0, 1)
@@ -50,13 +48,11 @@ def of_slice(
 
 def find_superpixels(pixels: np.ndarray) -> np.ndarray:
     """Return the superpixel, from 0, of every pixel (h * w,) of features (h, w, F)."""
-    import cv2
-    from sklearn.cluster import AgglomerativeClustering
-
     height, width = pixels.shape[:2]
     # Means and the narrower spread: the position is in the connectivity already.
     thin = cv2.resize(np.ascontiguousarray(pixels[..., 3:6]), (_SIDE, _SIDE))
-    model = AgglomerativeClustering(SUPERPIXELS, connectivity=_grid())
+    grid = image.grid_to_graph(_SIDE, _SIDE)
+    model = cluster.AgglomerativeClustering(SUPERPIXELS, connectivity=grid)
     labels = model.fit_predict(thin.reshape(-1, thin.shape[-1])).reshape(_SIDE, _SIDE)
     rows = np.arange(height) * _SIDE // height
     columns = np.arange(width) * _SIDE // width
@@ -70,10 +66,3 @@ def mean_by_superpixel(values: np.ndarray, superpixels: np.ndarray) -> np.ndarra
         np.bincount(superpixels, column, minlength=SUPERPIXELS) for column in values.T
     ]
     return (np.stack(sums, axis=-1) / np.maximum(sizes, 1)[:, None]).astype(np.float32)
-
-
-@functools.cache
-def _grid() -> Any:
-    from sklearn.feature_extraction.image import grid_to_graph
-
-    return grid_to_graph(_SIDE, _SIDE)

@@ -22,7 +22,7 @@ def easy(count=4000):
 @pytest.mark.parametrize("method", classifiers.METHODS)
 def test_what_is_easy_is_learned_also_where_classes_overlap(method):
     inputs, truth = easy()
-    predicted = classifiers.METHODS[method](inputs, truth, 0)(inputs)
+    predicted = classifiers.fit(method, inputs, truth, 0)(inputs)
     assert predicted.shape == truth.shape
     assert (predicted == truth).mean() > 0.97
 
@@ -31,14 +31,14 @@ def test_what_is_easy_is_learned_also_where_classes_overlap(method):
 def test_a_class_that_is_nowhere_gets_no_cluster(method):
     inputs, truth = easy()
     truth[:, 1] = False
-    assert not classifiers.METHODS[method](inputs, truth, 0)(inputs)[:, 1].any()
+    assert not classifiers.fit(method, inputs, truth, 0)(inputs)[:, 1].any()
 
 
 def test_a_support_vector_machine_needs_both_sides():
     inputs, truth = easy(500)
     truth[:, 1] = False
     with pytest.raises(ValueError, match="inside and outside of every class"):
-        classifiers.svm(inputs, truth, 0)
+        classifiers.fit("svm", inputs, truth, 0)
 
 
 def test_superpixels_follow_the_grey_values_and_average_what_they_hold():
