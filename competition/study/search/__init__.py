@@ -3,8 +3,9 @@
 All trials are in the study, an SQLite file; a killed trial goes on where it stopped.
 """
 
+import functools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from competition.core import console, files
@@ -15,15 +16,11 @@ from competition.study.search import results, space, trials
 # After so many failures one after the other the next trial would fail as well.
 _FAILURES = 3
 
-
 # Trains a fold to its end, to `limit`, or until `go_on` returns False; called as
 # train(run, fold=0, limit=limit, go_on=go_on), as `train.watched` is.
 Train = Callable[..., None]
 
-
-def load(experiment: str, overrides: tuple[str, ...] = ()) -> space.SearchPlan:
-    """Load an experiment with its [search] table, every value of which is checked."""
-    return space.load(experiment, overrides)
+load = space.load
 
 
 def run(
@@ -41,68 +38,56 @@ def run(
     before `limit`; a trial that `limit` stops goes on with the next call.
     """
     runs.prepared(dataset)
-    search_files, count = dataset.search(name), count or plan.search.trials
     # A second search would take the trials of this one for killed ones.
-    with files.locked(search_files.root, doing="searching"):
-        study = trials.Study(dataset, search_files, plan)
-        known = study.trial_results()
-        results.write(known, search_files, plan)
-        failures = 0
-        while len(ended := [t for t in known if t.state != "unfinished"]) < count:
-            if limit and not (limit.left() > 0 and limit.allows(_longest(ended))):
-                done = f"{len(ended)} of {count} trials"
-                console.note(f"{done}, no time for the next one")
-                break
-            trial = study.ask()
-            twin = _twin(trial, ended)
-            if twin:
-                # Training repeats to the bit, so the same values need no second one.
-                console.note(f"trial {trial.number}: the values of trial {twin.number}")
-                trial.end(twin.score, folder=twin.folder)
-            else:
-                console.note(f"trial {trial.number}: {space.show(trial.values)}")
-                _train(
-                    trial, plan, dataset=dataset, name=name, train=train, limit=limit
-                )
-            known = study.trial_results()
-            last = next(result for result in known if result.number == trial.number)
-            if last.state == "unfinished":
-                console.note(
-                    f"trial {trial.number} stopped in time. Run the same: it goes on."
-                )
-                break
-            console.note(results.line([*ended, last]))
-            results.write(known, search_files, plan)
-            failures = failures + 1 if last.state == "failed" else 0
-            if failures == _FAILURES:
-                raise ValueError(
-                    f"{search_files.root}: {failures} trials failed one after the "
-                    f"other, the last with: {last.fault}"
-                )
-        results.draw(known, search_files, plan)
-        return results.write(known, search_files, plan)
+    with files.locked(dataset.search(name).root, doing="searching"):
+        study = trials.Study(dataset, name, plan)
+        _search(study, count or plan.search.trials, train=train, limit=limit)
+        results.draw(study)
+        return results.write(study)
 
 
-def _longest(ended: Sequence[results.TrialResult]) -> float:
-    """Return the seconds that the next trial may take, 10 % above any; 0: unknown."""
-    seconds = [trial.seconds for trial in ended if trial.state == "complete"]
-    return 1.1 * max(seconds, default=0.0)
-
-
-def _twin(
-    trial: trials.Trial, ended: Sequence[results.TrialResult]
-) -> results.TrialResult | None:
-    """Return the complete trial that had the same values, if there is one."""
-    complete = (result for result in ended if result.state == "complete")
-    return next((r for r in complete if r.values == trial.values), None)
+def _search(
+    study: trials.Study, count: int, *, train: Train, limit: deadline.Deadline | None
+) -> None:
+    """Run trials until `count` have ended or the time is over."""
+    failures = 0
+    while len(ended := study.ended()) < count:
+        complete = [each for each in ended if each.state == "complete"]
+        # The next trial may take 10 % longer than any before.
+        longest = 1.1 * max((each.seconds for each in complete), default=0.0)
+        if limit and not (limit.left() > 0 and limit.allows(longest)):
+            done = f"{len(ended)} of {count} trials"
+            console.note(f"{done}, no time for the next one")
+            return
+        trial = study.ask()
+        twin = next((each for each in complete if each.values == trial.values), None)
+        if twin:
+            # Training repeats to the bit, so the same values need no second one.
+            console.note(f"trial {trial.number}: the values of trial {twin.number}")
+            study.end(twin.score, folder=twin.folder)
+        else:
+            console.note(f"trial {trial.number}: {space.show(trial.values)}")
+            _train(study, trial, train=train, limit=limit)
+        last = study.result(trial.number)
+        if last.state == "unfinished":
+            console.note(
+                f"trial {trial.number} stopped in time. Run the same: it goes on."
+            )
+            return
+        console.note(results.line([*ended, last]))
+        results.write(study)
+        failures = failures + 1 if last.state == "failed" else 0
+        if failures == _FAILURES:
+            raise ValueError(
+                f"{study.files.root}: {failures} trials failed one after the other, "
+                f"the last with: {last.fault}"
+            )
 
 
 def _train(
-    trial: trials.Trial,
-    plan: space.SearchPlan,
+    study: trials.Study,
+    trial: trials.TrialResult,
     *,
-    dataset: layout.DatasetFiles,
-    name: str,
     train: Train,
     limit: deadline.Deadline | None,
 ) -> None:
@@ -110,29 +95,27 @@ def _train(
 
     Its score is the mean of the folds' best scores; the first fold may prune it.
     """
+    plan, name = study.plan, f"{study.files.root.name}/{trial.folder}"
     try:
         config = space.change(plan, trial.values, source=f"trial {trial.number}")
-        run = runs.start(
-            dataset,
-            f"{name}/{trial.folder}",
-            config.model_copy(update={"folds": plan.search.folds}),
-            run_files=dataset.search(name).trial(trial.folder),
-        )
-        watch = _PruningWatch(trial, run)
+        config = config.model_copy(update={"folds": plan.search.folds})
+        run_files = study.files.trial(trial.folder)
+        run = runs.start(study.dataset, name, config, run_files=run_files)
+        go_on = functools.partial(study.go_on, run.files.history(run.config.folds[0]))
         scores = []
         for fold in run.config.folds:
-            train(run, fold=fold, limit=limit, go_on=watch)
-            if not watch():
-                trial.end(state="pruned")
+            train(run, fold=fold, limit=limit, go_on=go_on)
+            if not go_on():
+                study.end(state="pruned")
                 return
             score = _final_score(run, fold)
             if score is None:
                 return
             scores.append(score)
     except ValueError as error:
-        trial.end(state="failed", fault=str(error))
+        study.end(state="failed", fault=str(error))
     else:
-        trial.end(statistics.fmean(scores))
+        study.end(statistics.fmean(scores))
 
 
 def _final_score(run: runs.Run, fold: int) -> float | None:
@@ -147,22 +130,3 @@ def _final_score(run: runs.Run, fold: int) -> float | None:
             "compared. Expected held-out scans with masks. Choose other `search.folds`."
         )
     return score
-
-
-class _PruningWatch:
-    """Reports the scores of the first fold as they come, and says whether to go on."""
-
-    def __init__(self, trial: trials.Trial, run: runs.Run) -> None:
-        self.trial, self.path = trial, run.files.history(run.config.folds[0])
-        self.epochs = 0
-        self.is_pruned = False
-
-    def __call__(self) -> bool:
-        """Report the epochs that are new; return False once the trial is pruned."""
-        rows = history.read(self.path)[self.epochs :]
-        self.epochs += len(rows)
-        for row in rows:
-            if row["score"] is not None:
-                is_worse = self.trial.report(row["score"], row["epoch"])
-                self.is_pruned = self.is_pruned or is_worse
-        return not self.is_pruned

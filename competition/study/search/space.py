@@ -1,21 +1,19 @@
 """The values that a search may try: the [search] table of an experiment's TOML."""
 
 import dataclasses
-import itertools
 import json
-import math
-import random
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pydantic
+from sklearn import model_selection
 
 from competition.core.experiment import configs, schema
 
 Number = int | float
 # A trial trains a fold, so the search would see no effect of these keys.
 _NOT_TRAINED = {"decide", "submit", "folds", "members", "gate"}
-# The most combinations that are checked; of more a random sample is.
+# The largest number of combinations that are all checked; of more, this many are.
 _CHECKED = 2000
 
 
@@ -47,9 +45,9 @@ class Parameter(schema.Table):
         return self
 
     @property
-    def ends(self) -> tuple[Number, Number]:
-        """Return the range; 0 to 0 where there are choices instead."""
-        return self.low or 0, self.high or 0
+    def ends(self) -> tuple[Any, Any]:
+        """Return both ends of the range; choices have none."""
+        return self.low, self.high
 
     @property
     def values(self) -> dict[str, Any]:
@@ -123,7 +121,10 @@ def change(
 
 def show(values: Mapping[str, Any]) -> str:
     """Describe the values of a trial in a line."""
-    return ", ".join(f"{key} = {_write(value)}" for key, value in values.items())
+    texts = {
+        k: f"{v:.4g}" if isinstance(v, float) else _label(v) for k, v in values.items()
+    }
+    return ", ".join(f"{key} = {text}" for key, text in texts.items())
 
 
 def as_toml(config: configs.Config) -> str:
@@ -143,10 +144,16 @@ def as_toml(config: configs.Config) -> str:
     )
 
 
-def is_whole(plan: SearchPlan, key: str) -> bool:
-    """Return whether the value of the key is a whole number."""
-    value = configs.flat(plan.base.model_dump())[key]
-    return isinstance(value, int) and not isinstance(value, bool)
+def restore(plan: SearchPlan, drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return drawn parameters as values of the config, choices by label as choices.
+
+    A trial that was killed early lacks some keys.
+    """
+    return {
+        key: parameter.values[drawn[key]] if parameter.choices else drawn[key]
+        for key, parameter in plan.search.space.items()
+        if key in drawn
+    }
 
 
 def _check_key(
@@ -162,11 +169,10 @@ def _check_key(
         )
     if parameter.choices:
         return
-    value = known[key]
-    kind = type(value)
+    kind = type(known[key])
     if kind not in (int, float):
         raise ValueError(
-            f"{source}: `search.space`: `{key}` is no number, as {value!r} is none. "
+            f"{source}: `search.space`: `{key}` is no number but {known[key]!r}. "
             "Give its values by `choices`."
         )
     ends = parameter.low, parameter.high, parameter.step
@@ -179,21 +185,12 @@ def _check_key(
 
 def _check_combinations(plan: SearchPlan, source: str) -> None:
     """Check every combination of choices and ends of ranges, or a sample of many."""
-    parameters = plan.search.space
-    lists = [list(parameter.values.values()) for parameter in parameters.values()]
-    combinations: Any = itertools.product(*lists)
-    if math.prod(map(len, lists)) > _CHECKED:
-        draw = random.Random(0)
-        combinations = (
-            [draw.choice(values) for values in lists] for _ in range(_CHECKED)
-        )
-    for combination in combinations:
-        values = dict(zip(parameters, combination, strict=True))
+    lists = {key: list(each.values.values()) for key, each in plan.search.space.items()}
+    count = min(_CHECKED, len(model_selection.ParameterGrid(lists)))
+    sample = model_selection.ParameterSampler(lists, count, random_state=0)
+    for combination in sample:
+        values = {key: combination[key] for key in lists}
         change(plan, values, source=f"{source}: `search.space`, {show(values)}")
-
-
-def _write(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _label(value)
 
 
 def _label(value: Any) -> str:

@@ -1,15 +1,18 @@
 """The trials of a search, which Optuna draws, prunes and keeps in an SQLite file."""
 
-from typing import Any
+import dataclasses
+import pathlib
+from typing import Any, Literal
 
 import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from competition.core.experiment import configs, history, layout, runs
-from competition.study.search import results, space
+from competition.study.search import space
 
-_STATES: dict[TrialState, results.State] = {
+State = Literal["complete", "pruned", "failed", "unfinished"]
+_STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
@@ -21,20 +24,134 @@ _STATES: dict[TrialState, results.State] = {
 _FOLDER, _FAULT, _CONTINUES = "folder", "fault", "of"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrialResult:
+    """A trial: its values by key, its state, score, time and error.
+
+    The score of a trial that is not complete is its best one so far, None without any.
+    """
+
+    number: int
+    folder: str
+    state: State
+    values: dict[str, Any]
+    score: float | None
+    seconds: float
+    fault: str
+
+
 class Study:
-    """All trials of a search, on disk; a killed call leaves them to the next one."""
+    """All trials of a search, on disk; a killed call leaves them to the next one.
+
+    `ask` begins a trial; `go_on` and `end` are about the trial that began last. A trial
+    without an end goes on with the next call.
+    """
 
     def __init__(
-        self,
-        dataset: layout.DatasetFiles,
-        search_files: layout.SearchFiles,
-        plan: space.SearchPlan,
+        self, dataset: layout.DatasetFiles, name: str, plan: space.SearchPlan
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._files, self._plan = search_files, plan
-        self._study = _open(search_files, plan)
-        _check_same_search(self._study, dataset, search_files, plan)
+        self.dataset, self.files, self.plan = dataset, dataset.search(name), plan
+        self._study = _open(self.files, plan)
+        self._check_same_search()
         self._revive_killed()
+
+    def trials(self) -> list[TrialResult]:
+        """Return the results of all trials but killed ones that others continue."""
+        trials = self._study.get_trials(deepcopy=False)
+        continued = {trial.user_attrs.get(_CONTINUES) for trial in trials}
+        return [self._result(t) for t in trials if t.number not in continued]
+
+    def ended(self) -> list[TrialResult]:
+        """Return the results of the trials that have ended."""
+        return [result for result in self.trials() if result.state != "unfinished"]
+
+    def result(self, number: int) -> TrialResult:
+        """Return the result of the trial `number`."""
+        return self._result(self._study.get_trials(deepcopy=False)[number])
+
+    def _result(self, trial: FrozenTrial) -> TrialResult:
+        scores = list(trial.intermediate_values.values())
+        is_complete = trial.state == TrialState.COMPLETE
+        run = self.files.trial(_folder(trial))
+        # Optuna knows the time since the last kill alone, the histories know all of it.
+        folds = self.plan.search.folds
+        epochs = [row for k in folds for row in history.read(run.history(k))]
+        last = trial.duration.total_seconds() if trial.duration else 0.0
+        return TrialResult(
+            number=trial.number,
+            folder=_folder(trial),
+            state=_STATES[trial.state],
+            values=space.restore(self.plan, trial.params),
+            score=trial.value if is_complete else max(scores, default=None),
+            seconds=max(last, sum(row["seconds"] for row in epochs)),
+            fault=trial.user_attrs.get(_FAULT, ""),
+        )
+
+    def ask(self) -> TrialResult:
+        """Begin the next trial; a killed one goes before new ones."""
+        # The seed counts the trials, so that many calls draw what a single call would.
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=self.plan.base.seed + len(self._study.get_trials(deepcopy=False)),
+            n_startup_trials=self.plan.search.startup,
+        )
+        self._trial = self._study.ask()
+        self._epochs, self._is_pruned = 0, False
+        known = configs.flat(self.plan.base.model_dump())
+        for key, parameter in self.plan.search.space.items():
+            (low, high), log, step = parameter.ends, parameter.log, parameter.step
+            if parameter.choices:
+                self._trial.suggest_categorical(key, list(parameter.values))
+            elif isinstance(known[key], int):
+                self._trial.suggest_int(key, low, high, step=int(step or 1), log=log)
+            else:
+                self._trial.suggest_float(key, low, high, step=step, log=log)
+        return self.result(self._trial.number)
+
+    def go_on(self, path: pathlib.Path) -> bool:
+        """Report the new epochs of a history; return False once the trial is pruned."""
+        rows = history.read(path)
+        for row in rows[self._epochs :]:
+            if row["score"] is not None:
+                self._trial.report(row["score"], row["epoch"])
+                self._is_pruned |= self._trial.should_prune()
+        self._epochs = len(rows)
+        return not self._is_pruned
+
+    def end(
+        self,
+        score: float | None = None,
+        *,
+        state: State = "complete",
+        folder: str = "",
+        fault: str = "",
+    ) -> None:
+        """End the trial: complete with its score, pruned, or failed with an error.
+
+        `folder` is that of another trial whose training stands for this one.
+        """
+        for name, text in ((_FOLDER, folder), (_FAULT, fault)):
+            if text:
+                self._trial.set_user_attr(name, text)
+        states = {name: state for state, name in _STATES.items()}
+        self._study.tell(self._trial, score, state=states[state])
+
+    def _check_same_search(self) -> None:
+        """Raise an error where the study has trials of another plan or other data."""
+        search = self.plan.search.model_dump(mode="json", include={"folds", "space"})
+        about = {
+            "fingerprint": runs.prepared(self.dataset)["fingerprint"],
+            "config": self.plan.base.model_dump(mode="json"),
+            "search": search,
+        }
+        changed = configs.changes(self._study.user_attrs.get("about", about), about)
+        if changed and self._study.trials:
+            raise ValueError(
+                f"{self.files.root} holds a search of something else:\n  "
+                + "\n  ".join(changed)
+                + "\nSearch under another `name`."
+            )
+        self._study.set_user_attr("about", about)
 
     def _revive_killed(self) -> None:
         """Queue every killed trial again, to go on in the folder that it was in."""
@@ -50,83 +167,9 @@ class Study:
                     self._study.enqueue_trial(trial.params, about)
                 self._study.tell(trial.number, state=TrialState.FAIL)
 
-    def trial_results(self) -> list[results.TrialResult]:
-        """Return the results of all trials but killed ones that others continue."""
-        trials = self._study.get_trials(deepcopy=False)
-        continued = {trial.user_attrs.get(_CONTINUES) for trial in trials}
-        left = [trial for trial in trials if trial.number not in continued]
-        return [self._result(trial) for trial in left]
-
-    def ask(self) -> "Trial":
-        """Begin the next trial; a killed one goes before new ones."""
-        # The seed counts the trials, so that many calls draw what a single call would.
-        self._study.sampler = optuna.samplers.TPESampler(
-            seed=self._plan.base.seed + len(self._study.get_trials(deepcopy=False)),
-            n_startup_trials=self._plan.search.startup,
-        )
-        return Trial(
-            self._study, self._study.ask(_distributions(self._plan)), self._plan
-        )
-
-    def _result(self, trial: FrozenTrial) -> results.TrialResult:
-        scores = list(trial.intermediate_values.values())
-        is_complete = trial.state == TrialState.COMPLETE
-        run = self._files.trial(_folder(trial))
-        # Optuna knows the time since the last kill alone, the histories know all of it.
-        folds = self._plan.search.folds
-        epochs = [row for k in folds for row in history.read(run.history(k))]
-        last = trial.duration.total_seconds() if trial.duration else 0.0
-        return results.TrialResult(
-            number=trial.number,
-            folder=_folder(trial),
-            state=_STATES[trial.state],
-            values=_values(self._plan, trial.params),
-            score=trial.value if is_complete else max(scores, default=None),
-            seconds=max(last, sum(row["seconds"] for row in epochs)),
-            fault=trial.user_attrs.get(_FAULT, ""),
-        )
-
-
-class Trial:
-    """A trial that has begun: its values by key, the name of its folder, its outcome.
-
-    Without an outcome the next call goes on with it.
-    """
-
-    def __init__(
-        self, study: optuna.Study, trial: optuna.Trial, plan: space.SearchPlan
-    ) -> None:
-        self._study, self._trial = study, trial
-        self.number = trial.number
-        self.folder = _folder(trial)
-        self.values = _values(plan, trial.params)
-
-    def report(self, score: float, epoch: int) -> bool:
-        """Report the score of an epoch; return whether the trial is to be pruned."""
-        self._trial.report(score, epoch)
-        return self._trial.should_prune()
-
-    def end(
-        self,
-        score: float | None = None,
-        *,
-        state: results.State = "complete",
-        folder: str = "",
-        fault: str = "",
-    ) -> None:
-        """End the trial: complete with its score, pruned, or failed with an error.
-
-        `folder` is that of another trial whose training stands for this one.
-        """
-        for name, text in ((_FOLDER, folder), (_FAULT, fault)):
-            if text:
-                self._trial.set_user_attr(name, text)
-        states = {name: state for state, name in _STATES.items()}
-        self._study.tell(self._trial, score, state=states[state])
-
 
 def _open(search_files: layout.SearchFiles, plan: space.SearchPlan) -> optuna.Study:
-    """Open the study, made now if it is new; a damaged file is an error."""
+    """Open the study, or begin a new one; a damaged file is an error."""
     try:
         return optuna.create_study(
             storage=f"sqlite:///{search_files.study.resolve()}",
@@ -139,64 +182,9 @@ def _open(search_files: layout.SearchFiles, plan: space.SearchPlan) -> optuna.St
         raise ValueError(
             f"{search_files.study}: not a study that can be read "
             f"({str(e).splitlines()[0]}). Bring it back, delete the folder, or search "
-            "under another name with --name OTHER."
+            "under another `name`."
         ) from e
 
 
-def _check_same_search(
-    study: optuna.Study,
-    dataset: layout.DatasetFiles,
-    search_files: layout.SearchFiles,
-    plan: space.SearchPlan,
-) -> None:
-    """Raise an error where the study has trials of another plan or of other data."""
-    about = {
-        "fingerprint": runs.prepared(dataset)["fingerprint"],
-        "config": plan.base.model_dump(mode="json"),
-        "search": plan.search.model_dump(mode="json", include={"folds", "space"}),
-    }
-    changed = configs.changes(study.user_attrs.get("about", about), about)
-    if changed and study.trials:
-        raise ValueError(
-            f"{search_files.root} holds a search of something else:\n  "
-            + "\n  ".join(changed)
-            + "\nSearch under another name with --name OTHER."
-        )
-    study.set_user_attr("about", about)
-
-
-def _distributions(
-    plan: space.SearchPlan,
-) -> dict[str, optuna.distributions.BaseDistribution]:
-    """Return the space as Optuna's distributions, choices by their labels."""
-    distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-    for key, parameter in plan.search.space.items():
-        low, high = parameter.ends
-        if parameter.choices:
-            labels = list(parameter.values)
-            distributions[key] = optuna.distributions.CategoricalDistribution(labels)
-        elif space.is_whole(plan, key):
-            distributions[key] = optuna.distributions.IntDistribution(
-                int(low), int(high), log=parameter.log, step=int(parameter.step or 1)
-            )
-        else:
-            distributions[key] = optuna.distributions.FloatDistribution(
-                low, high, log=parameter.log, step=parameter.step
-            )
-    return distributions
-
-
-def _values(plan: space.SearchPlan, params: dict[str, Any]) -> dict[str, Any]:
-    """Return drawn parameters as values of the config, choices by label as choices.
-
-    A trial that was killed early lacks some keys.
-    """
-    return {
-        key: parameter.values[params[key]] if parameter.choices else params[key]
-        for key, parameter in plan.search.space.items()
-        if key in params
-    }
-
-
-def _folder(trial: optuna.Trial | FrozenTrial) -> str:
+def _folder(trial: FrozenTrial) -> str:
     return str(trial.user_attrs.get(_FOLDER, f"trial-{trial.number}"))

@@ -127,6 +127,12 @@ def test_the_best_values_are_found_and_bad_trials_are_ended_early(searched):
     assert dataset.search("mine").picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_whole_number_is_drawn_in_its_steps(dataset, plan):
+    wanted = plan('"training.batch" = { low = 4, high = 16, step = 4 }')
+    search.run(dataset, "mine", wanted, train=Learner(), count=4)
+    assert {row["training.batch"] for row in table(dataset)} <= {"4", "8", "12", "16"}
+
+
 def test_the_first_epochs_are_spared(dataset, plan):
     wanted = plan(settings="startup = 2\nwarmup = 2")
     search.run(dataset, "mine", wanted, train=Learner(), count=8)
@@ -298,7 +304,7 @@ def test_two_folds_are_averaged(dataset, plan):
 
 def test_another_search_under_the_same_name_is_refused(dataset, plan):
     search.run(dataset, "mine", plan(), train=Learner(), count=1)
-    message = r"search of something else:\n  config\.training\.epochs: 3 -> 4\n.*--name"
+    message = r"something else:\n  config\.training\.epochs: 3 -> 4\n.*another `name`"
     with pytest.raises(ValueError, match=message):
         search.run(dataset, "mine", plan(epochs=4), train=Learner(), count=1)
 
@@ -306,7 +312,7 @@ def test_another_search_under_the_same_name_is_refused(dataset, plan):
 def test_a_damaged_study_is_named(dataset, plan):
     place = dataset.search("mine")
     files.write_bytes(place.study, b"no database" * 100)
-    with pytest.raises(ValueError, match=r"study\.db: not a study .*--name OTHER"):
+    with pytest.raises(ValueError, match=r"study\.db: not a study .*another `name`"):
         search.run(dataset, "mine", plan(), train=Learner(), count=1)
 
 
