@@ -35,9 +35,9 @@ class SlicePicture:
 def choose(
     dataset: layout.DatasetFiles, run: runs.Run, scan: str, *, count: int = SLICES
 ) -> list[SlicePicture]:
-    """Take up to `count` slices of a scan, evenly among those with any mask.
+    """Choose up to `count` slices of a scan, evenly among those with any mask.
 
-    Where neither truth nor prediction has one, evenly among all.
+    They are chosen among all where neither truth nor prediction has a mask.
     """
     store = arrays.Arrays(dataset)
     table = slice_table.read(dataset.slices)
@@ -61,9 +61,9 @@ def choose(
 
 
 def spread(filled: np.ndarray, count: int) -> list[int]:
-    """Take up to `count` indices evenly among those where `filled` (N,) is true.
+    """Choose up to `count` indices evenly among those where `filled` (N,) is true.
 
-    Where none is, they are taken evenly among all.
+    They are chosen among all where it is nowhere true.
     """
     candidates = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
     places = np.linspace(0, len(candidates) - 1, count + 2)[1:-1].round().astype(int)
@@ -126,14 +126,9 @@ def curves(
     picture = figure.Figure((4.6, 2.8), layout="constrained", facecolor="none")
     axes = picture.subplots(subplot_kw={"facecolor": "none"})
     for index, (name, points) in enumerate(lines.items()):
-        axes.plot(
-            *np.array(points).T,
-            color=CURVE_COLOURS[index % len(CURVE_COLOURS)],
-            label=name,
-            linewidth=1.8,
-            marker="o" if len(points) < 25 else "",
-            markersize=4,
-        )
+        colour = CURVE_COLOURS[index % len(CURVE_COLOURS)]
+        (line,) = axes.plot(*np.array(points).T, color=colour, label=name)
+        line.set(marker="o" if len(points) < 25 else "", linewidth=1.8, markersize=4)
     axes.set_xlabel(xlabel, color=ink)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.8)
@@ -170,11 +165,10 @@ def draw(axes: Any, shown: SlicePicture, classes: int) -> None:
         shown.grey, "gray", vmin=0, vmax=1, aspect=shown.aspect, interpolation="bicubic"
     )
     for index in range(classes):
-        truth, predicted = (
-            masks.plane(bits, index) for bits in (shown.truth, shown.predicted)
-        )
-        _outline(axes, truth, class_colour(index), "solid")
-        _outline(axes, predicted, _pale(class_rgb(index)), "dashed")
+        # A tint shows on top of the colour where two outlines agree.
+        tint = [0.35 * part / 255 + 0.65 for part in class_rgb(index)]
+        _outline(axes, masks.plane(shown.truth, index), class_colour(index), "solid")
+        _outline(axes, masks.plane(shown.predicted, index), tint, "dashed")
 
 
 def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:
@@ -182,15 +176,9 @@ def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:
         return
     # A margin closes the outline of what touches the edge.
     rows, columns = (np.arange(-1, size + 1) for size in mask.shape)
-    axes.contour(
-        columns,
-        rows,
-        np.pad(mask, 1).astype(float),
-        levels=[0.5],
-        colors=[colour],
-        linestyles=[style],
-        linewidths=1.3,
-    )
+    plane = np.pad(mask, 1).astype(float)
+    lines = axes.contour(columns, rows, plane, [0.5], colors=[colour], linewidths=1.3)
+    lines.set(linestyle=style)
     # The margin is for the outline alone, not for the picture.
     axes.set(xlim=(-0.5, columns[-1] - 0.5), ylim=(rows[-1] - 0.5, -0.5))
 
@@ -199,25 +187,13 @@ def legend(picture: Any, classes: Sequence[str], *, ink: str, loc: str) -> None:
     """Name the colours of the classes, and the lines of truth and prediction."""
     from matplotlib import lines
 
-    handles = [
-        lines.Line2D([], [], color=class_colour(index), linewidth=3)
-        for index in range(len(classes))
-    ]
+    colours = [class_colour(index) for index in range(len(classes))]
+    handles = [lines.Line2D([], [], color=colour, linewidth=3) for colour in colours]
     handles += [lines.Line2D([], [], color="#aab1bd", linestyle=s) for s in ("-", "--")]
     names = [*classes, "truth", "prediction"]
-    box = picture.legend(
-        handles,
-        ["-"] * len(names),
-        loc=loc,
-        ncols=len(names),
-        fontsize=9,
-        frameon=False,
-    )
+    unnamed = ["-"] * len(names)
+    box = picture.legend(handles, unnamed, loc=loc, ncols=len(names), fontsize=9)
+    box.set_frame_on(False)
     # Set afterwards: a class may begin with "_" or hold a "$", and is no formula.
     for text, name in zip(box.get_texts(), names, strict=True):
         text.set(text=name, color=ink, parse_math=False)
-
-
-def _pale(colour: tuple[int, int, int]) -> tuple[float, ...]:
-    """Return a tint, which shows on top of the colour where two outlines agree."""
-    return tuple(0.35 * part / 255 + 0.65 for part in colour)

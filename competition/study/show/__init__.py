@@ -1,18 +1,16 @@
 """Pictures of one held-out scan: how a mask comes about, and what gates let through."""
 
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from competition.core import files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import pictures
 from competition.study.show import gate_maps, stages
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _GATED = "attention_unet"
 
@@ -32,26 +30,17 @@ def run(
     """
     rows = _rows(dataset, run, scan)
     out = out or run.files.root / "show" / f"{scan}.png"
-    store = arrays.Arrays(dataset)
-    truth = store.masks(scan)
+    shown = pictures.choose(dataset, run, scan, count=count)
+    numbers = [one.number for one in shown]
+    indices = rows.index[rows["slice"].isin(numbers)].tolist()
     traced = stages.trace(run, scan)
-    filled = (truth > 0).any(axis=(1, 2))
-    for steps in traced:
-        filled |= list(steps.values())[-1].any(axis=(1, 2))
-    chosen = pictures.spread(filled, count)
-    windows = slice_table.windows(rows, run.config.intensity)
-    grey = {i: pictures.grey(store.scan(scan)[i], windows[i]) for i in chosen}
-    files.write_bytes(out, stages.draw(grey, truth, traced, run.classes))
+    files.write_bytes(out, stages.draw(shown, indices, traced, run.classes))
     return {
         "picture": str(out),
         "scan": scan,
-        "slices": [int(rows["slice"][index]) for index in chosen],
+        "slices": numbers,
         "voxels": {
-            name: {
-                part: int(mask.sum())
-                for part, mask in steps.items()
-                if mask.dtype == bool
-            }
+            name: {part: int(mask.sum()) for part, mask in list(steps.items())[1:]}
             for name, steps in zip(run.classes, traced, strict=True)
         },
     }
@@ -76,8 +65,8 @@ def gates(
     weights = run.files.weights(fold)
     if not weights.is_file():
         raise ValueError(
-            f"{weights}: not found. Run `python -m competition train` first: fold "
-            f"{fold} held {scan} out, and its network has the gates to show."
+            f"{weights}: not found. Run `python -m competition train` first: the gates "
+            f"of {scan} are those of fold {fold}, which held it out."
         )
     out = out or run.files.root / "show" / f"{scan}_gates.png"
     shown = pictures.choose(dataset, run, scan, count=count)
@@ -91,7 +80,7 @@ def gates(
         classes=len(run.classes),
         volume=arrays.Arrays(dataset).scan(scan),
         windows=slice_table.windows(rows, run.config.intensity),
-        chosen=[int(index) for index in rows.index[rows["slice"].isin(numbers)]],
+        chosen=rows.index[rows["slice"].isin(numbers)].tolist(),
     )
     files.write_bytes(out, gate_maps.draw(shown, maps, run.classes))
     return {
@@ -106,7 +95,7 @@ def gates(
     }
 
 
-def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> "pd.DataFrame":
+def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFrame:
     """Return the rows of a scan in order; one that no fold held out is an error."""
     table = slice_table.read(dataset.slices)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)

@@ -1,6 +1,7 @@
 """The stages of a mask: the probability, and each part of the decision rule."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from competition.core import blending, masks, rules
 from competition.core.experiment import runs
 from competition.core.pages import pictures
 
-# The colours of a mask, and of what the last part of the rule took away from it.
+# The colours of a mask, and of the pixels that the last part of the rule removed.
 _MASK, _REMOVED = (0.22, 0.74, 0.97), (0.98, 0.35, 0.2)
 Steps = dict[str, np.ndarray]
 
@@ -36,31 +37,33 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
 
 
 def draw(
-    grey: Mapping[int, np.ndarray],
-    truth: masks.Bits,
+    shown: Sequence[pictures.SlicePicture],
+    indices: Sequence[int],
     traced: Sequence[Steps],
     classes: Sequence[str],
 ) -> bytes:
     """Draw a row for each slice and class as PNG, from left to right as data flows.
 
-    `grey` has the slices to draw (H, W) in 0..1 by index; `truth` is (D, H, W).
+    `indices` are the places of the `shown` slices in the scan.
     """
     from matplotlib import figure
 
     columns = 2 + max(map(len, traced))
-    lines = [(index, c) for index in grey for c in range(len(classes))]
+    lines = list(
+        itertools.product(zip(shown, indices, strict=True), range(len(classes)))
+    )
     picture = figure.Figure((2.2 * columns, 2.4 * len(lines)), layout="constrained")
     grid = picture.subplots(len(lines), columns, squeeze=False)
-    for axes, (index, c) in zip(grid, lines, strict=True):
+    for axes, ((one, index), c) in zip(grid, lines, strict=True):
         for panel in axes:
             panel.axis("off")
-        _panel(axes[0], grey[index], f"slice {index + 1}: {classes[c]}")
+        _panel(axes[0], one.grey, f"slice {one.number}: {classes[c]}")
         before = None
         for panel, (part, values) in zip(axes[1:], traced[c].items(), strict=False):
-            _panel(panel, _coloured(grey[index], values[index], before), part)
+            _panel(panel, _coloured(one.grey, values[index], before), part)
             before = values[index] if values.dtype == bool else None
-        mask = masks.plane(truth[index], c)
-        _panel(axes[-1], _coloured(grey[index], mask, None), "truth")
+        mask = masks.plane(one.truth, c)
+        _panel(axes[-1], _coloured(one.grey, mask, None), "truth")
     return pictures.png(picture, dpi=80)
 
 
@@ -72,7 +75,7 @@ def _panel(axes: Any, image: np.ndarray, title: str) -> None:
 def _coloured(
     grey: np.ndarray, plane: np.ndarray, before: np.ndarray | None
 ) -> np.ndarray:
-    """Return a probability in 0..1, or a mask and its lost pixels over the slice."""
+    """Return a probability in 0..1, or a mask and its removed pixels over the slice."""
     if plane.dtype != bool:
         return plane / 255
     coloured = np.repeat(grey[..., None], 3, axis=-1)
