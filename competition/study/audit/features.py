@@ -1,4 +1,4 @@
-"""Measure every mask of a scan: its shape, its neighbours, its borders and its look.
+"""Measure every mask of a scan: its neighbours, its border and its look.
 
 A mask (one class in one slice) becomes a row of numbers. Scans are measured one at a
 time and only the rows are kept, so memory does not grow with the images.
@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from competition.core import files, masks
@@ -30,7 +31,6 @@ def measure(
     scan: str,
     volume: np.ndarray,
     bits: masks.Bits,
-    *,
     numbers: Sequence[int],
     classes: int,
 ) -> list[Row]:
@@ -39,55 +39,42 @@ def measure(
     `numbers` (D,) are the slices' own numbers; masks on both sides of a missing slice
     are not compared. Rows are sorted by class, then by slice.
     """
-    slopes = {
-        number: gradients(image) for number, image in zip(numbers, volume, strict=True)
-    }
+    slopes = {n: gradients(image) for n, image in zip(numbers, volume, strict=True)}
     bodies = [_body(image) for image in volume]
     # A hundredth of the body's width: as deep in small bodies as in large ones.
-    body_area = float(np.median([np.count_nonzero(body) for body in bodies]))
-    unit = math.sqrt(max(body_area, 1)) / 100
+    unit = math.sqrt(max(np.median([body.sum() for body in bodies]), 1)) / 100
     reach = max(6, len(volume) // 8)
     rows: list[Row] = []
     latest: dict[int, tuple[int, np.ndarray]] = {}
-    before: dict[int, np.ndarray] = {}
-    for index, (number, body) in enumerate(zip(numbers, bodies, strict=True)):
-        if index and number != numbers[index - 1] + 1:
-            latest, before = {}, {}
-        planes = {c: masks.plane(bits[index], c) for c in range(classes)}
+    for number, image, body, pixels in zip(numbers, volume, bodies, bits, strict=True):
+        if number - 1 not in slopes:
+            latest = {}
+        planes = {c: masks.plane(pixels, c) for c in range(classes)}
         planes = {c: mask for c, mask in planes.items() if mask.any()}
-        details = looks.views(volume[index], body, unit) if planes else []
+        details = looks.views(image, body, unit) if planes else []
         for c, mask in planes.items():
             line = border(mask)
             near = range(number - reach, number + reach + 1)
             row = {
                 "scan": scan,
                 "case": scan.partition("_")[0],
-                "index": index,
                 "number": number,
                 "class": c,
                 "area": np.count_nonzero(mask),
                 "digest": files.digest(np.packbits(mask).tobytes()),
-                "outside": np.count_nonzero(mask & ~body) / np.count_nonzero(mask),
                 "by_slice": [
                     fit(slopes[n], line) if n in slopes else math.nan for n in near
                 ],
                 "by_shift": fit_around(slopes[number], line).astype(np.float32),
                 "look": looks.look(details, mask, unit),
             }
-            rows.append(
-                row
-                | _continuity(c, mask, index, latest)
-                | _other_class(c, mask, before)
-            )
-        latest |= {c: (index, mask) for c, mask in planes.items()}
-        before = planes
+            rows.append(row | _compare(c, number, mask, latest))
+        latest |= {c: (number, mask) for c, mask in planes.items()}
     return sorted(rows, key=lambda row: row["class"])
 
 
 def gradients(image: np.ndarray) -> np.ndarray:
     """Return the slope (2, H, W) along y and x, cut so that a few edges cannot rule."""
-    import cv2
-
     slope = _slope(image)
     strength = cv2.magnitude(slope[0], slope[1])
     top = float(np.percentile(strength, 90)) or 1.0
@@ -96,8 +83,6 @@ def gradients(image: np.ndarray) -> np.ndarray:
 
 def border(mask: np.ndarray) -> Border:
     """Return y, x and the normal's y, x of points on a mask's border, each (P,)."""
-    import cv2
-
     plane = mask.astype(np.uint8)
     inner = cv2.erode(plane, np.ones((3, 3), np.uint8))
     # A mask that fills its slice has no border: all of its pixels stand for one.
@@ -135,44 +120,37 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * both / (np.count_nonzero(one) + np.count_nonzero(other))
 
 
-def _continuity(
-    c: int, mask: np.ndarray, index: int, latest: Mapping[int, tuple[int, np.ndarray]]
+def _compare(
+    c: int, number: int, mask: np.ndarray, latest: Mapping[int, tuple[int, np.ndarray]]
 ) -> Row:
-    """Return how a mask continues the `latest` one (index and mask) of its class.
+    """Compare a mask with the `latest` one (slice number and mask) of every class.
 
-    `gap` counts the empty slices between them, `dice` is their overlap, and `rigid`
-    the overlap after a shift by (`down`, `right`) that unites their centres. NaN where
-    there is no such mask within `LONGEST_GAP` slices.
+    `other` is the other class that it overlaps most, by `cross`, in the slice before;
+    -1 and 0 without one. `gap` counts the empty slices since its own class's mask,
+    `dice` is the overlap with that, and `rigid` the overlap after a shift by (`down`,
+    `right`) that unites the centres; NaN beyond `LONGEST_GAP` empty slices.
     """
-    import cv2
-
-    keys = ("gap", "dice", "rigid", "down", "right")
-    last, other = latest.get(c, (-math.inf, mask))
-    gap = index - last - 1
+    last, before = latest.get(c, (-math.inf, mask))
+    gap = number - last - 1
+    shares = {
+        other: overlap(mask, plane)
+        for other, (place, plane) in latest.items()
+        if other != c and place == number - 1
+    }
+    cross, other = max(((share, k) for k, share in shares.items()), default=(0.0, -1))
+    row: Row = {"other": other, "cross": cross}
     if gap > LONGEST_GAP:
-        return dict.fromkeys(keys, math.nan)
-    down, right = np.round(_centre(mask) - _centre(other)).tolist()
+        return row | dict.fromkeys(("gap", "dice", "rigid", "down", "right"), math.nan)
+    centres = [np.argwhere(plane).mean(axis=0) for plane in (before, mask)]
+    down, right = np.round(centres[1] - centres[0])
     move = np.array([[1, 0, right], [0, 1, down]])
-    moved = cv2.warpAffine(other.astype(np.uint8), move, mask.shape[::-1]) > 0
-    values = (gap, overlap(other, mask), overlap(moved, mask), down, right)
-    return dict(zip(keys, values, strict=True))
-
-
-def _other_class(c: int, mask: np.ndarray, before: Mapping[int, np.ndarray]) -> Row:
-    """Return which `other` class the mask overlaps most `before`, one slice earlier.
-
-    `cross` is that overlap; -1 and 0 where no other class is there.
-    """
-    shares = {other: overlap(mask, plane) for other, plane in before.items()}
-    shares.pop(c, None)
-    other = max(shares, key=shares.__getitem__, default=-1)
-    return {"other": other, "cross": shares.get(other, 0.0)}
+    moved = cv2.warpAffine(before.astype(np.uint8), move, mask.shape[::-1]) > 0
+    row |= {"gap": gap, "dice": overlap(before, mask), "rigid": overlap(moved, mask)}
+    return row | {"down": down, "right": right}
 
 
 def _body(image: np.ndarray) -> np.ndarray:
     """Return the body bool (H, W): the largest part brighter than air, filled."""
-    import cv2
-
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 2)
     top = float(np.percentile(smooth, 99)) or 1.0
     scaled = np.clip(smooth * (255 / top), 0, 255).astype(np.uint8)
@@ -186,11 +164,5 @@ def _body(image: np.ndarray) -> np.ndarray:
 
 
 def _slope(image: np.ndarray) -> np.ndarray:
-    import cv2
-
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), _BLUR)
     return np.stack([cv2.Sobel(smooth, cv2.CV_32F, *way) for way in ((0, 1), (1, 0))])
-
-
-def _centre(mask: np.ndarray) -> np.ndarray:
-    return np.argwhere(mask).mean(axis=0)

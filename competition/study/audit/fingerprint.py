@@ -2,7 +2,7 @@
 
 import collections
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def summarise(
             overlaps.setdefault(pair, collections.Counter()).update(counts)
     return {
         "formats": dict(formats.most_common()),
-        "classes": {name: _class_summary(scans.values(), name) for name in names},
+        "classes": {name: _class_summary(list(scans.values()), name) for name in names},
         "overlaps": overlaps,
         "scans": {
             name: {key: value for key, value in scan.items() if key != "areas"}
@@ -97,29 +97,26 @@ def draw(summary: Mapping[str, Any]) -> bytes:
     return pictures.png(picture, dpi=110)
 
 
-def _class_summary(scans: Iterable[Mapping[str, Any]], name: str) -> dict[str, Any]:
+def _class_summary(scans: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     """Count how often a class is there by relative position; and its masks' areas."""
-    filled, slices = np.zeros(_POSITIONS), np.zeros(_POSITIONS)
-    present, areas_mm2 = 0, []
-    for scan in scans:
-        pixels = np.array(scan["areas"][name])
-        position = np.arange(len(pixels)) * _POSITIONS // max(len(pixels), 1)
-        np.add.at(filled, position, pixels > 0)
-        np.add.at(slices, position, 1)
-        _, y, x = scan["spacing_mm"]
-        areas_mm2 += (pixels[pixels > 0] * y * x).tolist()
-        present += bool(pixels.any())
+    planes = [np.array(scan["areas"][name]) for scan in scans]
+    pixels_mm2 = [scan["spacing_mm"][1] * scan["spacing_mm"][2] for scan in scans]
+    places = [np.arange(len(each)) * _POSITIONS // len(each) for each in planes]
+    place, is_there = np.concatenate(places), np.concatenate(planes) > 0
+    slices = np.bincount(place, minlength=_POSITIONS)
+    filled = np.bincount(place, is_there, minlength=_POSITIONS)
+    areas_mm2 = np.concatenate(list(map(np.multiply, planes, pixels_mm2)))[is_there]
     return {
-        "slices": int(filled.sum()),
-        "scans": present,
+        "slices": int(is_there.sum()),
+        "scans": sum(bool(each.any()) for each in planes),
         "frequency": (filled / np.maximum(slices, 1)).tolist(),
-        "area_mm2": _quantiles(areas_mm2, _AREA_QUANTILES) if areas_mm2 else {},
+        "area_mm2": _quantiles(areas_mm2, _AREA_QUANTILES) if is_there.any() else {},
     }
 
 
 def _quantiles(values: Any, levels: Sequence[float]) -> dict[str, float]:
-    found = np.quantile(values, levels).tolist()
-    return dict(zip(map(str, levels), found, strict=True))
+    quantiles = np.quantile(values, levels).tolist()
+    return dict(zip(map(str, levels), quantiles, strict=True))
 
 
 def _draw_grey_values(axes: Any, scans: list[list[float]]) -> None:

@@ -6,12 +6,11 @@ that scans of any format can be compared.
 
 import itertools
 import math
-from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
+from sklearn import discriminant_analysis, model_selection, pipeline, preprocessing
 
 # Depths below the border and widths of detail, in units of the body.
 _DEPTHS = (0, 1, 2.5, 4, 6, 9, math.inf)
@@ -29,8 +28,6 @@ _FAVOUR, _DOUBT, _SURE = 0.7, 1.0, 9.0
 
 def views(image: np.ndarray, body: np.ndarray, unit: float) -> list[np.ndarray]:
     """Return the slice in units of its body's contrast, then its detail by scale."""
-    import cv2
-
     grey = image.astype(np.float32)
     low, middle, high = np.percentile(grey[body] if body.any() else grey, (10, 50, 90))
     grey = (grey - np.float32(middle)) / np.float32(max(high - low, 1))
@@ -42,36 +39,27 @@ def views(image: np.ndarray, body: np.ndarray, unit: float) -> list[np.ndarray]:
 def look(details: list[np.ndarray], mask: np.ndarray, unit: float) -> list[float]:
     """Return grey values by depth, detail and size of a mask that is not empty.
 
-    `details` are the slice's `views`. Lengths are in units of the body, so that scans
-    of any format can be compared.
+    `details` are the slice's `views`.
     """
-    import cv2
-
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
     # Where a mask fills its slice, OpenCV says that its end is 3e38 pixels away.
     depth = inside[mask].clip(max=max(mask.shape)) / unit
     grey = details[0][mask]
-    bands = [
-        grey[(depth > low) & (depth <= high)]
-        for low, high in itertools.pairwise(_DEPTHS)
-    ]
     values = [grey.mean()]
-    for band in bands:
+    for low, high in itertools.pairwise(_DEPTHS):
+        band = grey[(depth > low) & (depth <= high)]
         values += [band.mean(), band.std()] if band.size else [grey.mean(), 0]
     values += np.percentile(grey, (5, 25, 50, 75, 95)).tolist()
     values += [detail[mask].mean() for detail in details[1:]]
     return [*map(float, values), math.log(len(grey) / unit**2), float(depth.max())]
 
 
-def class_chances(rows: "pd.DataFrame") -> "pd.DataFrame":
+def class_chances(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the log probability (N, C) of each class for every mask by its look.
 
     Masks are judged by those of other cases; the second time, masks that look like
     another class teach nothing. Too few cases, or a class in too few: all zero.
     """
-    import pandas as pd
-    from sklearn import discriminant_analysis, model_selection, pipeline, preprocessing
-
     labels, cases = rows["class"].to_numpy(), rows["case"].nunique()
     classes = np.unique(labels)
     chances = pd.DataFrame(0.0, rows.index, classes)
@@ -80,9 +68,7 @@ def class_chances(rows: "pd.DataFrame") -> "pd.DataFrame":
     looks = np.stack(rows["look"].tolist())
     model = pipeline.make_pipeline(
         preprocessing.StandardScaler(),
-        discriminant_analysis.LinearDiscriminantAnalysis(
-            solver="lsqr", shrinkage="auto"
-        ),
+        discriminant_analysis.LinearDiscriminantAnalysis("lsqr", shrinkage="auto"),
     )
     folds = model_selection.GroupKFold(min(_FOLDS, cases))
     splits = list(folds.split(looks, groups=rows["case"]))
@@ -101,40 +87,33 @@ def class_chances(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def swapped_part(
-    masks: "pd.DataFrame", chances: "pd.DataFrame"
-) -> tuple["pd.DataFrame", str]:
+    masks: pd.DataFrame, chances: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
     """Return the masks of two classes that bear each other's name, and the evidence.
 
     `masks` are those of a scan by slice, `chances` (N, 2) their log probabilities. With
     too few cases to know how classes look, only names that change in the scan are
-    found. Where nothing is swapped, no masks are returned.
+    found. Where no names are swapped, no masks are returned.
     """
     one, other = chances.columns
     favour = chances[other] - chances[one]
     favour = favour.where(masks["class"] == one, -favour)
     renamed = _renamed(masks, favour)
     # A change of names says more than any look.
-    first, last = best_stretch(masks["number"], favour + _SURE * renamed)
-    part = masks[masks["number"].between(first, last)]
+    by_slice = (favour + _SURE * renamed - _DOUBT).groupby(masks["number"]).sum()
+    # The stretch with the largest sum begins after the lowest sum before its end.
+    sums = np.append(0, by_slice.cumsum())
+    last = int((sums[1:] - np.minimum.accumulate(sums)[:-1]).argmax())
+    first = int(sums[: last + 1].argmin())
+    part = masks[masks["number"].between(by_slice.index[first], by_slice.index[last])]
     if renamed[part.index].any():
         return part, "the two names change places between neighbouring slices"
     by_class = favour[part.index].groupby(part["class"])
     both = (by_class.mean() >= _FAVOUR) & (by_class.count() >= _FEWEST_MASKS)
-    return part[
-        : len(part) * (both.sum() == 2)
-    ], "each of the two looks like the other class"
+    return part if both.sum() == 2 else part[:0], "each looks like the other class"
 
 
-def best_stretch(numbers: "pd.Series", favour: "pd.Series") -> tuple[int, int]:
-    """Return first and last slice of the stretch with most favour (N,), less doubt."""
-    by_slice = (favour - _DOUBT).groupby(numbers).sum()
-    sums = np.append(0, by_slice.cumsum())
-    last = int((sums[1:] - np.minimum.accumulate(sums)[:-1]).argmax())
-    first = int(sums[: last + 1].argmin())
-    return by_slice.index[first], by_slice.index[last]
-
-
-def _renamed(masks: "pd.DataFrame", favour: "pd.Series") -> "pd.Series":
+def _renamed(masks: pd.DataFrame, favour: pd.Series) -> pd.Series:
     """Return which masks (N,) lie where the names are those of the other class.
 
     Names change where a mask continues the other class's and not its own. Of the

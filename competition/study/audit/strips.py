@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from competition.core import masks
@@ -26,9 +27,12 @@ def draw(
     Its masks have thick outlines, other classes thin ones, its own slices a bright bar
     below; `numbers` (D,) are the slices' own numbers.
     """
-    import cv2
-
-    indices = _choose_slices(suspect, len(volume))
+    first, last = numbers.index(suspect.first), numbers.index(suspect.last)
+    # The slice before, the first, middle and last, and the one after.
+    chosen = {first - 1, first, (first + last) // 2, last, last + 1}
+    if last - first >= _PANELS:
+        chosen = set(np.linspace(first, last, _PANELS).round().astype(int).tolist())
+    indices = sorted(index for index in chosen if 0 <= index < len(volume))
     rows, columns = _box(bits[indices], suspect.classes)
     grey = volume[:, rows, columns][indices].astype(np.float32)
     low, high = np.percentile(grey, (1, 99.5))
@@ -39,41 +43,18 @@ def draw(
         panel = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
         panel = cv2.cvtColor(panel, cv2.COLOR_GRAY2BGR)
         _outline(panel, bits[index, rows, columns], suspect.classes)
-        if suspect.first <= index <= suspect.last:
+        if first <= index <= last:
             panel[-4:] = _BAR
         _write(panel, str(numbers[index]))
         panels += [panel, np.zeros((_PANEL, 4, 3), np.uint8)]
     return np.hstack(panels[:-1])
 
 
-def encode(picture: np.ndarray, kind: str) -> bytes:
-    """Encode a picture BGR as ".png" or ".jpg"."""
-    import cv2
-
-    done, data = cv2.imencode(kind, picture)
-    if not done:
-        raise ValueError(
-            f"A picture of shape {picture.shape} cannot be written as {kind}."
-        )
-    return data.tobytes()
-
-
-def _choose_slices(suspect: checks.Suspect, depth: int) -> list[int]:
-    """Choose up to five: the one before, first, middle and last, and the one after."""
-    first, last = suspect.first, suspect.last
-    indices = {first - 1, first, (first + last) // 2, last, last + 1}
-    if last - first >= _PANELS:
-        indices = set(np.linspace(first, last, _PANELS).round().astype(int).tolist())
-    return sorted(index for index in indices if 0 <= index < depth)
-
-
 def _box(bits: masks.Bits, classes: Sequence[int]) -> tuple[slice, slice]:
     """Return rows and columns of a square around the masks of some classes (n, H, W).
 
-    Where there are none, it is as large as the slice allows.
+    It is as large as the slice allows where these slices have no such mask.
     """
-    import cv2
-
     height, width = bits.shape[1:]
     covered = np.any([masks.plane(bits, c).any(axis=0) for c in classes], axis=0)
     left, top, across, down = cv2.boundingRect(covered.astype(np.uint8))
@@ -87,8 +68,6 @@ def _box(bits: masks.Bits, classes: Sequence[int]) -> tuple[slice, slice]:
 
 
 def _outline(panel: np.ndarray, bits: masks.Bits, classes: Sequence[int]) -> None:
-    import cv2
-
     for c in range(8 * bits.dtype.itemsize):
         plane = masks.plane(bits, c).astype(np.uint8)
         size = panel.shape[1::-1]
@@ -100,8 +79,6 @@ def _outline(panel: np.ndarray, bits: masks.Bits, classes: Sequence[int]) -> Non
 
 
 def _write(panel: np.ndarray, text: str) -> None:
-    import cv2
-
     font = cv2.FONT_HERSHEY_SIMPLEX
     # White on a black rim shows on every grey value.
     for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
