@@ -1,7 +1,7 @@
-"""The checks of an audit: which measure of a mask is suspicious, and why.
+"""The checks of an audit: each finds masks that look wrong for one reason.
 
-The data's own habits, the median and the robust spread, say what is usual. A fault has
-one suspect, with the reason that explains most of it.
+The median and the robust spread over the data set say what is usual. A fault has one
+suspect, with the reason that explains most of it.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ _LEAST_PIXELS = 8
 _OTHER_ORGAN, _SAME_ORGAN = 0.2, 0.5
 # A shift of a whole mask betters the Dice by at least this.
 _GAIN = 0.25
-# The reasons with their headings. Each explains the faults that later ones report of
-# the same masks.
+# The reasons with their headings, the strongest first: it replaces suspects for weaker
+# reasons among the same masks.
 REASONS = {
     "moved": "Moved by several slices",
     "copy": "Copied from another day",
@@ -80,18 +80,16 @@ def find(rows: pd.DataFrame) -> list[Suspect]:
         return []
     suspects = list(moved(rows))
     # Masks of other slices do not teach the look of a class.
-    in_place = rows[~rows["scan"].isin([suspect.scan for suspect in suspects])]
-    suspects += swapped(in_place)
+    suspects += swapped(rows[~rows["scan"].isin([each.scan for each in suspects])])
     for check in (copied, offset, displaced, gaps, lone, repeated):
         suspects += check(rows)
     return sorted(explained(suspects), key=lambda each: (-each.weight, each.scan))
 
 
 def explained(suspects: Sequence[Suspect]) -> list[Suspect]:
-    """Drop each suspect that a stronger reason on the same masks accounts for."""
-    order = list(REASONS)
+    """Drop each suspect whose masks a stronger reason names as well."""
     chosen: list[Suspect] = []
-    for suspect in sorted(suspects, key=lambda each: order.index(each.reason)):
+    for suspect in sorted(suspects, key=lambda each: list(REASONS).index(each.reason)):
         if not any(stronger.touches(suspect) for stronger in chosen):
             chosen.append(suspect)
     return chosen
@@ -130,7 +128,7 @@ def offset(rows: pd.DataFrame) -> Iterator[Suspect]:
 
 
 def swapped(rows: pd.DataFrame) -> Iterator[Suspect]:
-    """Find stretches of scans in which two classes bear each other's name."""
+    """Find stretches of scans in which two classes have exchanged their names."""
     chances = looks.class_chances(rows)
     for _, scan in rows.groupby("scan", sort=False):
         for pair in itertools.combinations(sorted(scan["class"].unique()), 2):
@@ -145,8 +143,8 @@ def displaced(rows: pd.DataFrame) -> Iterator[Suspect]:
     """Find stretches that lie elsewhere than their neighbours, and masks that jump.
 
     A mask leaps where it overlaps the one before less than is usual, or where a shift
-    betters the overlap much. A leap and another back bound a shifted stretch; any
-    other is a jump. Small masks may change much, but not have nothing in common.
+    betters the overlap much. A leap and another one back bound a shifted stretch; any
+    other leap is a jump. A small mask jumps only where it overlaps no pixel at all.
     """
     low = rows.groupby("class")["dice"].transform(least_overlap)
     small = rows.groupby("class")["area"].transform("quantile", 0.25)
@@ -157,14 +155,12 @@ def displaced(rows: pd.DataFrame) -> Iterator[Suspect]:
     leaping = rows[((rows["dice"] < low) | whole) & ~renamed]
     for _, leaps in leaping.groupby(["scan", "class"], sort=False):
         for there, back in itertools.pairwise(leaps.index):
+            off, share = lengths[there], 1 - rows["dice"][there]
             left = np.linalg.norm(steps[there] + steps[back])
-            if (whole[there] or whole[back]) and left <= 0.6 * max(
-                lengths[[there, back]]
-            ):
-                words = f"about {lengths[there]:.0f} pixels away from the slices around"
-                yield _suspect(
-                    rows[there:back], "shifted", words, 1 - rows["dice"][there]
-                )
+            returns = left <= 0.6 * max(off, lengths[back])
+            if returns and (whole[there] or whole[back]):
+                words = f"about {off:.0f} pixels off the masks in the slices around"
+                yield _suspect(rows[there:back], "shifted", words, share)
         for leap, dice in leaps["dice"].items():
             both = rows[leap - 1 : leap + 1]
             least = both["area"].min()
@@ -184,19 +180,17 @@ def least_overlap(dice: pd.Series) -> float:
 
 
 def gaps(rows: pd.DataFrame) -> Iterator[Suspect]:
-    """Find slices without a mask between two of one organ; its thin ends may part."""
+    """Find slices without a mask between two masks of one organ, by their overlap."""
     for at in np.flatnonzero((rows["gap"] > 0) & (rows["dice"] >= _SAME_ORGAN)):
         gap, dice = int(rows["gap"][at]), rows["dice"][at]
-        words = (
-            f"no mask in {gap} slice{'s' if gap > 1 else ''} between two that overlap "
-            f"by {dice:.2f}"
-        )
+        slices = f"{gap} slice{'s' if gap > 1 else ''}"
+        words = f"no mask in {slices} between two that overlap by {dice:.2f}"
         both = _suspect(rows[at - 1 : at + 1], "gap", words, gap * dice / 2)
         yield dataclasses.replace(both, first=both.first + 1, last=both.last - 1)
 
 
 def lone(rows: pd.DataFrame) -> Iterator[Suspect]:
-    """Find a mask or two, far from the run that has most masks of their class."""
+    """Find one or two masks far from the longest run of their class."""
     for _, masks in rows.groupby(["scan", "class"], sort=False):
         runs = _runs(masks, features.LONGEST_GAP)
         few = min(2, max(map(len, runs)) / 5)

@@ -150,17 +150,9 @@ def _compare(
 
 
 def _body(image: np.ndarray) -> np.ndarray:
-    """Return the body bool (H, W): the largest part brighter than air, filled."""
+    """Return the pixels bool (H, W) that are brighter than the air around the body."""
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 2)
-    top = float(np.percentile(smooth, 99)) or 1.0
-    scaled = np.clip(smooth * (255 / top), 0, 255).astype(np.uint8)
-    level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    # Half of Otsu's level: dark organs belong to the body, air is darker still.
-    bright = (scaled > level / 2).astype(np.uint8)
-    outlines, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(bright)
-    largest = sorted(outlines, key=cv2.contourArea)[-1:]
-    return cv2.drawContours(filled, largest, -1, 1, cv2.FILLED).astype(bool)
+    return smooth > 0.1 * np.percentile(smooth, 99)
 
 
 def _slope(image: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def summarise(
         "classes": {name: _class_summary(list(scans.values()), name) for name in names},
         "overlaps": overlaps,
         "scans": {
-            name: {key: value for key, value in scan.items() if key != "areas"}
+            name: {key: scan[key] for key in scan if key != "areas"}
             for name, scan in scans.items()
         },
     }
@@ -78,21 +78,20 @@ def draw(summary: Mapping[str, Any]) -> bytes:
     scans, classes = summary["scans"].values(), summary["classes"]
     _draw_grey_values(grey, [list(scan["intensity"].values()) for scan in scans])
     middles = (np.arange(_POSITIONS) + 0.5) / _POSITIONS
+    # Matplotlib hides labels that begin with "_" and reads "$" as a formula.
+    labels = [" " + name.replace("$", r"\$") for name in classes]
     for c, (name, values) in enumerate(classes.items()):
         colour = pictures.class_colour(c)
-        position.plot(
-            middles, values["frequency"], color=colour, label=_plain(name), linewidth=2
-        )
+        position.plot(middles, values["frequency"], color=colour, label=labels[c], lw=2)
         levels = [float(level) for level in values["area_mm2"]]
         area.plot(levels, list(values["area_mm2"].values()), "o-", color=colour)
         volumes = [scan["volume_ml"][name] for scan in scans]
-        random = np.random.default_rng(0)
-        places = c + random.uniform(-0.25, 0.25, len(volumes))
+        places = c + np.random.default_rng(0).uniform(-0.25, 0.25, len(volumes))
         volume.scatter(places, volumes, s=10, color=colour, alpha=0.7)
     _label(position, "position in the scan, first to last slice", "slices with a mask")
     _label(area, "quantile of the masks", "area of a mask, mm²")
     _label(volume, "class", "volume in a scan, ml")
-    volume.set_xticks(range(len(classes)), map(_plain, classes))
+    volume.set_xticks(range(len(classes)), labels)
     position.legend(frameon=False, fontsize=8)
     return pictures.png(picture, dpi=110)
 
@@ -100,12 +99,13 @@ def draw(summary: Mapping[str, Any]) -> bytes:
 def _class_summary(scans: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     """Count how often a class is there by relative position; and its masks' areas."""
     planes = [np.array(scan["areas"][name]) for scan in scans]
-    pixels_mm2 = [scan["spacing_mm"][1] * scan["spacing_mm"][2] for scan in scans]
+    spacings = [scan["spacing_mm"] for scan in scans]
     places = [np.arange(len(each)) * _POSITIONS // len(each) for each in planes]
     place, is_there = np.concatenate(places), np.concatenate(planes) > 0
     slices = np.bincount(place, minlength=_POSITIONS)
     filled = np.bincount(place, is_there, minlength=_POSITIONS)
-    areas_mm2 = np.concatenate(list(map(np.multiply, planes, pixels_mm2)))[is_there]
+    areas = [each * y * x for each, (_, y, x) in zip(planes, spacings, strict=True)]
+    areas_mm2 = np.concatenate(areas)[is_there]
     return {
         "slices": int(is_there.sum()),
         "scans": sum(bool(each.any()) for each in planes),
@@ -121,12 +121,12 @@ def _quantiles(values: Any, levels: Sequence[float]) -> dict[str, float]:
 
 def _draw_grey_values(axes: Any, scans: list[list[float]]) -> None:
     """Draw all scans, darkest first: the middle half, and nearly all grey values."""
-    levels = np.array(sorted(scans, key=lambda scan: scan[len(scan) // 2])).T
-    places = np.arange(levels.shape[1])
-    for level, alpha in ((1, 0.18), (2, 0.35)):
-        low, high = levels[level], levels[-1 - level]
-        axes.fill_between(places, low, high, color=_BLUE, alpha=alpha, step="mid")
-    axes.plot(places, levels[len(levels) // 2], color=_BLUE, drawstyle="steps-mid")
+    levels = np.array(sorted(scans, key=lambda scan: scan[3])).T
+    _, lowest, low, median, high, highest, _ = levels
+    places = np.arange(len(scans))
+    for bottom, top, alpha in ((lowest, highest, 0.18), (low, high, 0.35)):
+        axes.fill_between(places, bottom, top, color=_BLUE, alpha=alpha, step="mid")
+    axes.plot(places, median, color=_BLUE, drawstyle="steps-mid")
     axes.set_yscale("symlog", linthresh=10)
     axes.set_xticks([])
     _label(axes, "scans, darkest first", "grey value")
@@ -137,8 +137,3 @@ def _label(axes: Any, x: str, y: str) -> None:
     axes.set_ylabel(y, color=_INK, fontsize=9)
     axes.tick_params(colors=_INK, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _plain(name: str) -> str:
-    # Matplotlib hides labels that begin with "_" and reads "$" as a formula.
-    return " " + name.replace("$", r"\$")

@@ -89,7 +89,7 @@ def class_chances(rows: pd.DataFrame) -> pd.DataFrame:
 def swapped_part(
     masks: pd.DataFrame, chances: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
-    """Return the masks of two classes that bear each other's name, and the evidence.
+    """Return the masks of two classes that have exchanged names, and the evidence.
 
     `masks` are those of a scan by slice, `chances` (N, 2) their log probabilities. With
     too few cases to know how classes look, only names that change in the scan are

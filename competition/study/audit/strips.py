@@ -39,8 +39,7 @@ def draw(
     scaled = np.clip((grey - low) / max(high - low, 1) * 255, 0, 255).astype(np.uint8)
     panels = []
     for index, image in zip(indices, scaled, strict=True):
-        size = (_PANEL, _PANEL)
-        panel = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        panel = cv2.resize(image, (_PANEL, _PANEL), interpolation=cv2.INTER_CUBIC)
         panel = cv2.cvtColor(panel, cv2.COLOR_GRAY2BGR)
         _outline(panel, bits[index, rows, columns], suspect.classes)
         if first <= index <= last:
@@ -69,8 +68,7 @@ def _box(bits: masks.Bits, classes: Sequence[int]) -> tuple[slice, slice]:
 
 def _outline(panel: np.ndarray, bits: masks.Bits, classes: Sequence[int]) -> None:
     for c in range(8 * bits.dtype.itemsize):
-        plane = masks.plane(bits, c).astype(np.uint8)
-        size = panel.shape[1::-1]
+        plane, size = masks.plane(bits, c).astype(np.uint8), panel.shape[1::-1]
         large = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR_EXACT)
         lines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         blue_green_red = pictures.class_rgb(c)[::-1]

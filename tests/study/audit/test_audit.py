@@ -1,4 +1,4 @@
-"""The audit on phantoms with planted faults, and each check on masks made by hand.
+"""The audit on phantoms with planted faults, and each check on drawn masks.
 
 Seeds 10 to 15 and 30 to 33 served to build the audit, others to measure it; here 22.
 """
@@ -51,12 +51,12 @@ def same(suspect, fault):
     )
 
 
-def test_planted_faults_are_found_and_hardly_anything_else(audited):
+def test_planted_faults_are_found_and_hardly_other_masks(audited):
     _, planted, _, listed = audited
-    found = [any(same(suspect, fault) for suspect in listed) for fault in planted]
+    hits = [any(same(suspect, fault) for suspect in listed) for fault in planted]
     right = [any(same(suspect, fault) for fault in planted) for suspect in listed]
     assert len(planted) == 10
-    assert np.mean(found) >= 0.9
+    assert np.mean(hits) >= 0.9
     assert np.mean(right) >= 0.8
 
 
@@ -84,14 +84,14 @@ def test_page_holds_its_pictures_and_fetches_nothing(audited):
 
 def test_fingerprint_counts_formats_positions_and_areas(audited):
     dataset = audited[0]
-    found = files.read_json(dataset.root / "audit" / "fingerprint.json")
-    assert sum(found["formats"].values()) == len(found["scans"]) == 12
-    assert set(found["classes"]) == {"large_bowel", "small_bowel", "stomach"}
-    for values in found["classes"].values():
+    data = files.read_json(dataset.root / "audit" / "fingerprint.json")
+    assert sum(data["formats"].values()) == len(data["scans"]) == 12
+    assert set(data["classes"]) == {"large_bowel", "small_bowel", "stomach"}
+    for values in data["classes"].values():
         assert len(values["frequency"]) == 24
         assert 0 < max(values["frequency"]) <= 1
         assert values["area_mm2"]["0"] <= values["area_mm2"]["0.5"]
-    for scan in found["scans"].values():
+    for scan in data["scans"].values():
         levels = list(scan["intensity"].values())
         assert levels == sorted(levels)
 
@@ -106,10 +106,10 @@ def test_a_second_audit_of_the_same_data_writes_nothing(audited):
 
 def test_class_names_are_escaped_on_the_page(audited):
     folder = audited[0].root / "audit"
-    held = files.read_json(folder / "fingerprint.json")
-    held["classes"] = {"<b>": held["classes"]["stomach"]}
+    data = files.read_json(folder / "fingerprint.json")
+    data["classes"] = {"<b>": data["classes"]["stomach"]}
     row = dict.fromkeys(audit.COLUMNS, "<i>") | {"reason": "gap"}
-    page = audit.render("<u>", held, rows=[row], shown=[], picture=b"")
+    page = audit.render("<u>", data, rows=[row], shown=[], picture=b"")
     assert "&lt;b&gt;" in page and "&lt;i&gt;" in page and "&lt;u&gt;" in page
     assert not any(tag in page for tag in ("<b></", "<i>,", "<u>"))
 
@@ -165,7 +165,7 @@ def test_an_emptied_slice_is_a_gap():
     assert described(check(planes)) == [("gap", 5, 5, (0,))]
 
 
-def test_a_slice_that_is_not_there_is_no_gap():
+def test_a_missing_slice_is_no_gap():
     _, planes = scene()
     numbers = [n for n in range(1, 26) if n % 2]
     assert check(planes, numbers[:12]) == []
@@ -243,13 +243,13 @@ def swapped(favour):
     return sorted({*part["number"].iloc[[0, -1]]}) if len(part) else None
 
 
-def test_the_stretch_that_speaks_most_for_a_swap_is_taken():
+def test_the_stretch_with_most_evidence_of_a_swap_is_chosen():
     favour = np.where(np.repeat(np.arange(10), 2) >= 6, 3.0, -3.0)
     assert swapped(favour) == [6, 9]
     assert swapped(np.where(np.tile([0, 1], 10) == 0, favour, -3.0)) is None
 
 
-def test_one_fault_is_named_once_by_what_explains_most():
+def test_one_fault_is_named_once_by_its_strongest_reason():
     moved = checks.Suspect("case1_day0", 3, 9, (0, 1, 2), "moved", "", 9.0)
     jump = checks.Suspect("case1_day0", 9, 10, (1,), "jump", "", 99.0)
     other = checks.Suspect("case1_day1", 9, 10, (1,), "jump", "", 1.0)
