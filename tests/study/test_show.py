@@ -44,7 +44,7 @@ def test_every_part_that_is_on_is_a_stage_and_the_last_is_the_mask(scored):
     np.testing.assert_array_equal(first["holes"], truth)
 
 
-def test_a_part_that_takes_all_away_shows_nothing_left(scored):
+def test_a_part_that_removes_all_pixels_counts_none(scored):
     dataset, run = scored
     decide(run, rules.Rule(voxels=1000))
     result = show.run(dataset, run, scan="case1_day0")
@@ -60,7 +60,7 @@ def test_the_picture_lies_in_the_run_and_shows_slices_with_masks(scored):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_unknown_scan_names_some_that_there_are(scored):
+def test_an_unknown_scan_names_known_scans(scored):
     dataset, run = scored
     with pytest.raises(ValueError, match=r"no scan 'case9_day9'\. .* case1_day0"):
         show.run(dataset, run, scan="case9_day9")

@@ -18,8 +18,6 @@ from competition.study.baseline import classifiers, features
 _SAMPLES = 150
 _SMALLEST = 200
 
-Row = Mapping[Any, Any]
-
 
 @dataclasses.dataclass(frozen=True)
 class BaselineStudy:
@@ -81,34 +79,31 @@ def _sample(study: BaselineStudy, table: pd.DataFrame) -> tuple[np.ndarray, np.n
 def _score(
     study: BaselineStudy, table: pd.DataFrame, predict: classifiers.Predict
 ) -> dict[str, metric.ScanMeasurement]:
-    """Predict and measure every scan of the table."""
-    measured = {}
+    """Predict every scan of the table at its native size, and measure it."""
+    measured, shape = {}, study.experiment.geometry
     scans = progress.track(slice_table.scans(table), "predict", console=console.ERR)
     for scan in scans:
-        rows = table[table["scan"] == scan].to_dict("records")
-        planes = np.stack([_predict(study, row, predict) for row in rows])
+        slices = []
+        for row in table[table["scan"] == scan].to_dict("records"):
+            samples, superpixels = _features(study, row)
+            planes = predict(samples)
+            if superpixels is not None:
+                planes = planes[superpixels]
+            planes = planes.reshape(shape.height, shape.width, study.classes)
+            native = row["height"], row["width"]
+            restored = geometry.restore(planes.astype("float32"), native, shape)
+            slices.append(restored >= 0.5)
+        volume = np.stack(slices)
         for c in range(study.classes):
-            planes[..., c] = components.drop_small(planes[..., c], _SMALLEST)
-        truth, predicted = study.store.masks(scan), masks.pack(planes)
+            volume[..., c] = components.drop_small(volume[..., c], _SMALLEST)
+        truth, predicted = study.store.masks(scan), masks.pack(volume)
         measured[scan] = metric.measure(truth, predicted, classes=study.classes)
     return measured
 
 
-def _predict(
-    study: BaselineStudy, row: Row, predict: classifiers.Predict
-) -> np.ndarray:
-    """Return the masks (H, W, C) of one slice at its native size."""
-    shape = study.experiment.geometry
-    samples, superpixels = _features(study, row)
-    planes = predict(samples)
-    if superpixels is not None:
-        planes = planes[superpixels]
-    planes = planes.reshape(shape.height, shape.width, study.classes)
-    native = row["height"], row["width"]
-    return geometry.restore(planes.astype(np.float32), native, shape) >= 0.5
-
-
-def _features(study: BaselineStudy, row: Row) -> tuple[np.ndarray, np.ndarray | None]:
+def _features(
+    study: BaselineStudy, row: Mapping[Any, Any]
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the features (N, F) of a slice's pixels and None.
 
     With superpixels, return their features and the superpixel (h * w,) of every pixel.

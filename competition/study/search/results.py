@@ -60,7 +60,7 @@ def write(study: trials.Study) -> dict[str, Any]:
 
 
 def draw(study: trials.Study) -> None:
-    """Draw the first fold's scores by epoch of the best trials, if there are any."""
+    """Draw the best trials' scores of the first fold by epoch, if any."""
     first = study.plan.search.folds[0]
     curves: dict[str, list[tuple[float, float]]] = {}
     for trial in sorted(study.trials(), key=lambda trial: -(trial.score or 0.0)):
@@ -98,5 +98,5 @@ def _table(study: trials.Study, ended: Sequence[trials.TrialResult]) -> str:
         }
         values = {key: trial.values.get(key) for key in study.plan.search.space}
         rows.append({**about, **values, "fault": trial.fault})
-    # As objects, or whole numbers would become fractions where one of them is missing.
+    # As objects: otherwise pandas writes 4 as 4.0 where another trial has no value.
     return pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")

@@ -11,9 +11,9 @@ from sklearn import model_selection
 from competition.core.experiment import configs, schema
 
 Number = int | float
-# A trial trains a fold, so the search would see no effect of these keys.
+# These keys change nothing in the training of a fold, which is all that a trial is.
 _NOT_TRAINED = {"decide", "submit", "folds", "members", "gate"}
-# The largest number of combinations that are all checked; of more, this many are.
+# At most this many combinations are checked; of more, a random sample.
 _CHECKED = 2000
 
 

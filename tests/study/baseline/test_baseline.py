@@ -20,7 +20,7 @@ def easy(count=4000):
 
 
 @pytest.mark.parametrize("method", classifiers.METHODS)
-def test_what_is_easy_is_learned_also_where_classes_overlap(method):
+def test_separate_blobs_are_learned_where_classes_overlap(method):
     inputs, truth = easy()
     predicted = classifiers.fit(method, inputs, truth, 0)(inputs)
     assert predicted.shape == truth.shape
@@ -28,7 +28,7 @@ def test_what_is_easy_is_learned_also_where_classes_overlap(method):
 
 
 @pytest.mark.parametrize("method", ["kmeans", "em", "hierarchical"])
-def test_a_class_that_is_nowhere_gets_no_cluster(method):
+def test_a_class_without_pixels_gets_no_cluster(method):
     inputs, truth = easy()
     truth[:, 1] = False
     assert not classifiers.fit(method, inputs, truth, 0)(inputs)[:, 1].any()
@@ -41,13 +41,13 @@ def test_a_support_vector_machine_needs_both_sides():
         classifiers.fit("svm", inputs, truth, 0)
 
 
-def test_superpixels_follow_the_grey_values_and_average_what_they_hold():
-    seen = np.zeros((96, 80, 11), np.float32)
-    seen[:, 40:, 3:6] = 1
-    parts = features.find_superpixels(seen)
+def test_superpixels_follow_the_grey_values_and_average_their_pixels():
+    pixels = np.zeros((96, 80, 11), np.float32)
+    pixels[:, 40:, 3:6] = 1
+    parts = features.find_superpixels(pixels)
     assert parts.shape == (96 * 80,)
     assert len(np.unique(parts)) == features.SUPERPIXELS
-    averages = features.mean_by_superpixel(seen.reshape(-1, 11), parts)
+    averages = features.mean_by_superpixel(pixels.reshape(-1, 11), parts)
     assert averages.shape == (features.SUPERPIXELS, 11)
     assert set(averages[:, 3].round(2)) == {0, 1}
 
@@ -56,14 +56,16 @@ def test_features_are_of_the_slice_its_neighbours_and_its_place():
     volume = np.zeros((3, 8, 8), np.uint16)
     volume[0], volume[1], volume[2] = 10, 20, 30
     shape = schema.Geometry(fit="pad", height=8, width=8)
-    seen = features.of_slice(volume, 1, (0.0, 40.0), shape)
-    assert seen.shape == (8, 8, 11)
-    assert seen[4, 4, :3].tolist() == [0.5, 0.25, 0.75]
-    assert seen[4, 4, 5:8].tolist() == [0, 0, 0], "nothing varies within the slice"
-    assert seen[7, 0, 8:].tolist() == [1, 0, 0.5]
+    pixels = features.of_slice(volume, 1, (0.0, 40.0), shape)
+    assert pixels.shape == (8, 8, 11)
+    assert pixels[4, 4, :3].tolist() == [0.5, 0.25, 0.75]
+    assert pixels[4, 4, 5:8].tolist() == [0, 0, 0], "nothing varies within the slice"
+    assert pixels[7, 0, 8:].tolist() == [1, 0, 0.5]
 
 
-def test_it_is_scored_like_a_run_and_better_than_nothing(tiny_phantom, tmp_path):
+def test_a_baseline_is_scored_like_a_run_and_better_than_empty_masks(
+    tiny_phantom, tmp_path
+):
     data = tiny_phantom / "competition"
     dataset = layout.dataset(data, tmp_path)
     prepare.run(data, dataset)
@@ -75,7 +77,7 @@ def test_it_is_scored_like_a_run_and_better_than_nothing(tiny_phantom, tmp_path)
     assert files.read_json(dataset.root / "baselines" / "svm.json") == result
 
 
-def test_an_unknown_one_names_the_nearest(tmp_path):
+def test_an_unknown_method_names_the_nearest(tmp_path):
     dataset = layout.DatasetFiles(tmp_path)
     with pytest.raises(ValueError, match=r"baseline 'kmean'\. Did you mean 'kmeans'"):
         baseline.run(dataset, "kmean", experiment=configs.load("smoke"))

@@ -148,15 +148,15 @@ def test_the_best_experiment_loads_and_has_its_values(searched):
     about = files.read_json(
         dataset.search("mine").trial(f"trial-{result['trial']}").config
     )
-    kept = configs.restore(about["config"], "here")
-    assert configs.differences(best, kept) == ["folds: (0, 1, 2, 3, 4) -> (0,)"]
+    trained = configs.restore(about["config"], "here")
+    assert configs.differences(best, trained) == ["folds: (0, 1, 2, 3, 4) -> (0,)"]
 
 
-def test_weights_stay_of_the_best_trial_alone(searched):
+def test_only_the_best_trial_keeps_its_weights(searched):
     dataset, _, result = searched
     place = dataset.search("mine")
-    kept = [path.parents[1].name for path in place.root.rglob("best.weights.h5")]
-    assert kept == [f"trial-{result['trial']}"]
+    owners = [path.parents[1].name for path in place.root.rglob("best.weights.h5")]
+    assert owners == [f"trial-{result['trial']}"]
     for number in range(12):
         trial = place.trial(f"trial-{number}")
         assert trial.config.is_file() and trial.history(0).is_file()
@@ -179,7 +179,7 @@ def test_called_again_it_does_nothing_and_with_more_trials_it_goes_on(dataset, p
 
 
 class Killed(BaseException):
-    """As SIGKILL, nothing of the package catches it."""
+    """Like SIGKILL, it is caught nowhere in the package."""
 
 
 def test_a_killed_trial_goes_on_after_its_last_epoch(dataset, plan):
@@ -194,7 +194,7 @@ def test_a_killed_trial_goes_on_after_its_last_epoch(dataset, plan):
     result = search.run(dataset, "mine", plan(), train=learner, count=3)
     assert result["failed"] == result["unfinished"] == 0
     assert result["complete"] + result["pruned"] == 3
-    assert len(set(learner.epochs)) == len(learner.epochs), "no epoch is made again"
+    assert len(set(learner.epochs)) == len(learner.epochs), "no epoch is trained twice"
     assert learner.epochs[3:6] == [("mine/trial-1", 0, number) for number in (1, 2, 3)]
     assert [row["epochs"] for row in table(dataset)][:2] == ["3", "3"]
 
@@ -233,7 +233,7 @@ def test_a_trial_that_fails_is_one_of_the_trials(dataset, plan, capsys):
     assert "(best 0." in said
 
 
-def test_where_every_trial_fails_it_stops(dataset, plan):
+def test_a_search_stops_after_three_failures_in_a_row(dataset, plan):
     def fail(count):
         raise ValueError("broken data")
 
@@ -287,8 +287,7 @@ def test_values_that_were_tried_are_not_trained_again(dataset, tmp_path, capsys)
     assert result["complete"] == 6
     assert len({name for name, _, _ in learner.epochs}) == 2
     assert result["params"] == {"training.learning_rate": BEST}
-    kept = list(dataset.search("mine").root.rglob("best.weights.h5"))
-    assert len(kept) == 1
+    assert len(list(dataset.search("mine").root.rglob("best.weights.h5"))) == 1
     assert "the values of trial" in capsys.readouterr().err
 
 
@@ -316,7 +315,7 @@ def test_a_damaged_study_is_named(dataset, plan):
         search.run(dataset, "mine", plan(), train=Learner(), count=1)
 
 
-def test_two_at_a_time_are_refused(dataset, plan, monkeypatch):
+def test_a_second_search_at_the_same_time_is_refused(dataset, plan, monkeypatch):
     monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
 
     def again(count):
