@@ -52,34 +52,38 @@ def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
     other engines do it once: affine and then elastic. In between, its border is
     repeated, where the others take 0.
     """
+    changed = {name: batch[name] for name in ("mixup",) if name in batch}
     stack = tf.cast(batch["stack"], tf.float32)
     bits = tf.cast(batch["bits"], tf.float32)
     bits = bits[..., None] if bits.shape.rank == 3 else bits
     window = batch["window"]
-    low, high = _bounds(window)
+    slices = window.shape[1] if window.shape.rank == 3 else 1
+    low, high = tf.unstack(tf.reshape(window, (-1, 1, 1, slices, 2)), axis=-1)
     # The network sees no more than the window: nor do the pixels in between.
     stack = tf.clip_by_value(stack, low, high)
     if "affine" in batch:
         stack = _affine(stack, batch["affine"])
     if "elastic" in batch:
-        stack = _elastic(stack, batch["elastic"])
+        # tensorflow-addons asks for (row, column), negated.
+        displacement = -_spline(batch["elastic"], stack)[..., ::-1]
+        stack = addons().dense_image_warp(stack, displacement)
     if "warp" in batch:
         bits = _nearest(bits, batch["warp"])
     if augment_params.INTENSITIES & batch.keys():
-        stack = _normalise(stack, window)
-        stack = WHITE * tf.clip_by_value(_intensities(stack, batch, limits), 0.0, 1.0)
+        grey = (stack - low) / tf.maximum(high - low, 1.0)
+        grey = _intensities(tf.clip_by_value(grey, 0.0, 1.0), batch, limits)
+        stack = WHITE * tf.clip_by_value(grey, 0.0, 1.0)
         window = tf.zeros_like(window) + tf.constant([0.0, WHITE])
     if "holes" in batch:
         stack, bits = (_holes(each, batch["holes"], limits) for each in (stack, bits))
     if "cutmix" in batch:
         stack, bits = (_cutmix(each, batch["cutmix"]) for each in (stack, bits))
     bits = tf.reshape(bits, tf.shape(batch["bits"]))
-    changed = {
+    return changed | {
         "stack": tf.cast(tf.round(stack), batch["stack"].dtype),
         "bits": tf.cast(bits, batch["bits"].dtype),
         "window": window,
     }
-    return changed | {name: batch[name] for name in ("mixup",) if name in batch}
 
 
 def _affine(stack: tf.Tensor, affine: tf.Tensor) -> tf.Tensor:
@@ -105,17 +109,12 @@ def _affine(stack: tf.Tensor, affine: tf.Tensor) -> tf.Tensor:
     return image.transform(stack, matrix, "bilinear")
 
 
-def _elastic(stack: tf.Tensor, control: tf.Tensor) -> tf.Tensor:
-    """Displace the pixels; tensorflow-addons asks for (row, column), negated."""
-    return addons().dense_image_warp(stack, -_field(control, stack)[..., ::-1])
-
-
 def _nearest(bits: tf.Tensor, control: tf.Tensor) -> tf.Tensor:
     """Take the nearest bits of the source (B, H, W, K); 0 from beyond the border.
 
     They are moved once, since a second time would shift them by a pixel.
     """
-    source = tf.floor(_field(control, bits)[..., ::-1] + 0.5)
+    source = tf.floor(_spline(control, bits)[..., ::-1] + 0.5)
     rows, columns = (tf.range(size, dtype=tf.float32) for size in bits.shape[1:3])
     grid = tf.stack(tf.meshgrid(rows, columns, indexing="ij"), axis=-1)
     moved = addons().dense_image_warp(bits, grid - source)
@@ -123,25 +122,14 @@ def _nearest(bits: tf.Tensor, control: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.reduce_all(inside, axis=-1, keepdims=True), moved, 0.0)
 
 
-def _field(control: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Draw the B-spline of control points (B, P, P, 2) at all pixels (B, H, W, 2)."""
+def _spline(control: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Draw the B-spline of control points (B, P, P) or (B, P, P, C) at all pixels."""
     rows, columns = (
-        augment_params.spline_matrix(size, augment_params.WARP_POINTS)
-        for size in like.shape[1:3]
+        augment_params.spline_matrix(size, control.shape[1]) for size in like.shape[1:3]
     )
-    return tf.einsum("hi,bijc,wj->bhwc", rows, control, columns)
-
-
-def _bounds(window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return low and high of windows (B, 2) or (B, K, 2) as (B, 1, 1, 1 or K)."""
-    slices = window.shape[1] if window.shape.rank == 3 else 1
-    window = tf.reshape(window, (-1, 1, 1, slices, 2))
-    return window[..., 0], window[..., 1]
-
-
-def _normalise(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    low, high = _bounds(window)
-    return tf.clip_by_value((stack - low) / tf.maximum(high - low, 1.0), 0.0, 1.0)
+    channels = "c" if control.shape.rank == 4 else ""
+    equation = f"hi,bij{channels},wj->bhw{channels}"
+    return tf.einsum(equation, rows, control, columns)
 
 
 def _intensities(stack: tf.Tensor, batch: Batch, limits: schema.Augment) -> tf.Tensor:
@@ -150,12 +138,7 @@ def _intensities(stack: tf.Tensor, batch: Batch, limits: schema.Augment) -> tf.T
         gain, gamma = tf.split(batch["tone"][:, None, None, :], 2, axis=-1)
         stack = gain * tf.pow(stack, gamma)
     if "bias" in batch:
-        points = augment_params.BIAS_POINTS
-        rows, columns = (
-            augment_params.spline_matrix(size, points) for size in stack.shape[1:3]
-        )
-        field = tf.einsum("hi,bij,wj->bhw", rows, batch["bias"], columns)
-        stack = stack * tf.exp(field)[..., None]
+        stack = stack * tf.exp(_spline(batch["bias"], stack))[..., None]
     if "blur" in batch:
         stack = _blur(stack, batch["blur"], limits)
     if "noise" in batch:
@@ -165,20 +148,20 @@ def _intensities(stack: tf.Tensor, batch: Batch, limits: schema.Augment) -> tf.T
 
 def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: schema.Augment) -> tf.Tensor:
     """Filter each sample with the one of a few constant filters that was drawn."""
-    levels = [
-        limits.blur_pixels * number / augment_params.BLUR_LEVELS
-        for number in range(1, augment_params.BLUR_LEVELS + 1)
-    ]
+    step = limits.blur_pixels / augment_params.BLUR_LEVELS
 
-    def blurred(image: tf.Tensor, level: float) -> tf.Tensor:
-        size = 2 * int(4 * level + 1) + 1
-        filtered = addons().gaussian_filter2d(image, size, level, "CONSTANT")
+    def blurred(image: tf.Tensor, level: int) -> tf.Tensor:
+        size = 2 * int(4 * level * step + 1) + 1
+        filtered = addons().gaussian_filter2d(image, size, level * step, "CONSTANT")
         return tf.ensure_shape(filtered, image.shape)
 
     def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         image, sigma = pair
-        branches = [functools.partial(blurred, image, level) for level in levels]
-        level = tf.cast(tf.round(sigma[0] / levels[0]), tf.int32)
+        branches = [
+            functools.partial(blurred, image, level)
+            for level in range(1, augment_params.BLUR_LEVELS + 1)
+        ]
+        level = tf.cast(tf.round(sigma[0] / step), tf.int32)
         return tf.switch_case(level, [lambda: image, *branches])
 
     return tf.map_fn(one, (stack, sigma), fn_output_signature=tf.float32)
@@ -187,14 +170,14 @@ def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: schema.Augment) -> tf.Tens
 def _noise(stack: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
     """Take each slice's noise out of the tile, whose edges meet."""
     height, width, slices = stack.shape[1:]
-    first = tf.cast(change[:, 1:], tf.int32)[:, None, None, None]
-    offset = augment_params.tile_offsets(slices).astype("int32")
-    y = tf.range(height)[:, None, None] + offset[:, 0] + first[..., 0]
-    x = tf.range(width)[:, None] + offset[:, 1] + first[..., 1]
-    shape = tf.stack(tf.broadcast_dynamic_shape(tf.shape(y), tf.shape(x)))
-    index = tf.stack([tf.broadcast_to(each, shape) for each in (y, x)], axis=-1)
-    noise = tf.gather_nd(augment_params.noise_tile(), index % augment_params.NOISE_TILE)
-    return change[:, 0, None, None, None] * noise
+    offsets = augment_params.tile_offsets(slices).astype("int32")
+    sigma = change[:, 0, None, None, None]
+    row, column = tf.unstack(tf.cast(change[:, 1:, None, None, None], tf.int32), axis=1)
+    y = tf.range(height)[:, None, None] + offsets[:, 0] + row
+    x = tf.range(width)[:, None] + offsets[:, 1] + column
+    size = augment_params.NOISE_TILE
+    tile = augment_params.noise_tile().ravel()
+    return sigma * tf.gather(tile, y % size * size + x % size)
 
 
 def _holes(image: tf.Tensor, holes: tf.Tensor, limits: schema.Augment) -> tf.Tensor:

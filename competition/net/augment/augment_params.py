@@ -46,59 +46,43 @@ Frame = tuple[int, int]
 Seed = tuple[int, int, int]
 
 
-def shapes(limits: schema.Augment) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each change to one sample; only of those that may happen."""
-    moves = limits.flip + limits.affine
-    every = {
-        "affine": (moves, (5,)),
-        "elastic": (limits.elastic, (WARP_POINTS, WARP_POINTS, 2)),
-        "warp": (moves + limits.elastic, (WARP_POINTS, WARP_POINTS, 2)),
-        "tone": (limits.tone, (2,)),
-        "bias": (limits.bias, (BIAS_POINTS, BIAS_POINTS)),
-        "blur": (limits.blur, (1,)),
-        "noise": (limits.noise, (3,)),
-        "holes": (limits.holes, (limits.holes_count, 4)),
-        "cutmix": (limits.cutmix, (5,)),
-        "mixup": (limits.mixup, (2,)),
-    }
-    return {name: shape for name, (chance, shape) in every.items() if chance}
-
-
 def draw(limits: schema.Augment, frame: Frame, seeds: Sequence[Seed]) -> Changes:
     """Draw the changes to a batch of the samples of these seeds, as float32.
 
-    `frame` is the height and width of their images.
+    `frame` is the height and width of their images. Changes that cannot happen are left
+    out.
     """
-    # The numbers that a sample consumes must stay as they are, or no run repeats.
-    counts = {
-        "affine": 6,
-        "elastic": 1 + 2 * WARP_POINTS**2,
-        "tone": 3,
-        "bias": 1 + BIAS_POINTS**2,
-        "blur": 2,
-        "noise": 4,
-        "cutmix": 6,
-        "mixup": 3,
-        "holes": 2 + 2 * limits.holes_count,
-    }
-    total = sum(counts.values())
     # A generator for each sample: whoever makes a batch needs none of the others.
-    uniform = np.stack([np.random.default_rng(seed).random(total) for seed in seeds])
-    parts = np.split(uniform, np.cumsum(list(counts.values()))[:-1], axis=1)
-    random = dict(zip(counts, parts, strict=True))
+    generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def uniform(*shape: int) -> np.ndarray:
+        return np.stack([generator.random(shape) for generator in generators])
+
+    # The order here, and the numbers that each change takes, must stay as they are, or
+    # no run repeats.
     changes = {
-        "affine": _affine(random["affine"], limits, frame),
-        "elastic": _elastic(random["elastic"], limits, frame),
-        "tone": _tone(random["tone"], limits),
-        "bias": _bias(random["bias"], limits),
-        "blur": _blur(random["blur"], limits),
-        "noise": _noise(random["noise"], limits),
-        "holes": _holes(random["holes"], limits, frame),
-        "cutmix": _cutmix(random["cutmix"], limits, frame),
-        "mixup": _mixup(random["mixup"], limits),
+        "affine": _affine(uniform(6), limits, frame),
+        "elastic": _elastic(uniform(1 + 2 * WARP_POINTS**2), limits, frame),
+        "tone": _tone(uniform(3), limits),
+        "bias": _bias(uniform(1 + BIAS_POINTS**2), limits),
+        "blur": _blur(uniform(2), limits),
+        "noise": _noise(uniform(4), limits),
+        "cutmix": _cutmix(uniform(6), limits, frame),
+        "mixup": _mixup(uniform(3), limits),
+        "holes": _holes(uniform(2 + 2 * limits.holes_count), limits, frame),
     }
     changes["warp"] = warp(changes["affine"], changes["elastic"], frame)
-    return {name: changes[name].astype(np.float32) for name in shapes(limits)}
+    moves = limits.flip + limits.affine
+    chances = {
+        **{name: getattr(limits, name) for name in changes if name != "warp"},
+        "affine": moves,
+        "warp": moves + limits.elastic,
+    }
+    return {
+        name: values.astype(np.float32)
+        for name, values in changes.items()
+        if chances[name]
+    }
 
 
 def warp(affine: np.ndarray, elastic: np.ndarray, frame: Frame) -> np.ndarray:

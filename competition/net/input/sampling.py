@@ -21,57 +21,40 @@ def presence(table: "pd.DataFrame", store: arrays.Arrays) -> np.ndarray:
     return present
 
 
-def size(present: np.ndarray, sampling: schema.Sampling) -> int:
-    """Return the number of slices in an epoch; without organs there may be none."""
+def order(
+    present: np.ndarray, sampling: schema.Sampling, *, seed: int, epoch: int
+) -> np.ndarray:
+    """Return the rows of an epoch, shuffled; their number is that of every epoch.
+
+    `present` (N,) holds the mask bits of each slice. Without an organ in any slice,
+    "positives" and "balanced" are an error.
+    """
+    random = np.random.default_rng((seed, epoch))
     if sampling.slices == "all":
-        return len(present)
-    positives = int(np.count_nonzero(present))
-    if not positives:
+        return random.permutation(len(present))
+    if not present.any():
         raise ValueError(
             f'`sampling.slices` = "{sampling.slices}" needs slices with an organ. '
             f"Received: {len(present)} slices to train on, all empty. "
             'Use sampling.slices="all", or look at the masks.'
         )
-    return positives + _empties(present, sampling)
-
-
-def order(
-    present: np.ndarray, sampling: schema.Sampling, *, seed: int, epoch: int
-) -> np.ndarray:
-    """Return the rows of an epoch, shuffled: `size` of them.
-
-    "balanced" draws as many slices of each class; all those of a class are drawn
-    before one is drawn again.
-    """
-    random = np.random.default_rng((seed, epoch))
-    if sampling.slices == "all":
-        return random.permutation(len(present))
-    rows = np.flatnonzero(present)
-    if sampling.slices == "balanced":
-        rows = _balanced(present, random)
+    balanced = sampling.slices == "balanced"
+    rows = _balanced(present, random) if balanced else np.flatnonzero(present)
     empty = random.permutation(np.flatnonzero(present == 0))
-    chosen = empty[: _empties(present, sampling)]
+    chosen = empty[: round(sampling.empties * len(empty))]
     return random.permutation(np.concatenate([rows, chosen]))
 
 
-def _empties(present: np.ndarray, sampling: schema.Sampling) -> int:
-    return round(sampling.empties * np.count_nonzero(present == 0))
-
-
 def _balanced(present: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Draw from the slices of each class in turn as many rows as have an organ."""
-    classes = int(np.bitwise_or.reduce(present))
-    bits = [1 << bit for bit in range(classes.bit_length()) if classes >> bit & 1]
+    """Draw as many rows as have an organ, the same number from each class.
+
+    All rows of a class are drawn before one is drawn again.
+    """
+    bits = [bit for bit in 1 << np.arange(16) if (present & bit).any()]
     quotas = np.array_split(np.flatnonzero(present), len(bits))
-    return np.concatenate(
-        [
-            _cycle(np.flatnonzero(present & bit), len(quota), random)
-            for bit, quota in zip(bits, quotas, strict=True)
-        ]
-    )
-
-
-def _cycle(rows: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Draw `count` rows, all of them before one again; none where there are none."""
-    rounds = [random.permutation(rows) for _ in range(-(-count // len(rows)))]
-    return np.concatenate([rows[:0], *rounds])[:count]
+    drawn = []
+    for bit, quota in zip(bits, quotas, strict=True):
+        rows = np.flatnonzero(present & bit)
+        for first in range(0, len(quota), len(rows)):
+            drawn.append(random.permutation(rows)[: len(quota) - first])
+    return np.concatenate(drawn)

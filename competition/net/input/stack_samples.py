@@ -12,14 +12,9 @@ class StackGatherer:
     UNIT = "slices"
 
     def __init__(self, config: configs.Config) -> None:
-        self.geometry = config.geometry
-        self.offsets = config.slices
-        frame = config.geometry.height, config.geometry.width
-        self.shapes = {
-            "stack": (*frame, len(config.slices)),
-            "bits": frame,
-            "window": (2,),
-        }
+        self.geometry, self.offsets = config.geometry, config.slices
+        self.bits_shape = config.geometry.height, config.geometry.width
+        self.stack_shape = *self.bits_shape, len(config.slices)
 
     def count(self, rows: int) -> int:
         """Return the samples in an epoch of `rows` rows: one for each."""
@@ -41,15 +36,14 @@ class StackGatherer:
         """
         mask = masks[index]
         if mask.shape == bits.shape:
-            # Nothing to fit, so no array in between.
+            # Without fitting, slices need no array in between.
             stacks.gather(volume, index, self.offsets, out=stack)
             bits[...] = mask
-            return index
-        gathered = stacks.gather(volume, index, self.offsets)
-        if self.geometry.fit == "pad":
-            geometry.place(gathered, stack)
+        elif self.geometry.fit == "pad":
+            geometry.place(stacks.gather(volume, index, self.offsets), stack)
             geometry.place(mask, bits)
         else:
+            gathered = stacks.gather(volume, index, self.offsets)
             stack[...] = geometry.fit(gathered, self.geometry)
             bits[...] = geometry.fit_mask(mask, self.geometry)
         return index

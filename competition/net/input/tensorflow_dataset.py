@@ -1,6 +1,5 @@
 """The training batches as a tf.data stream: the only module here with TensorFlow."""
 
-import functools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 # engine "host" computes; more threads than these would only hold memory.
 PARALLEL = min(8, max(2, os.cpu_count() or 2))
 PREFETCH = 4
-Batch = dict[str, tf.Tensor]
 
 
 class TrainingData:
@@ -38,8 +36,15 @@ class TrainingData:
         self.samples = samples
         last = config.training.epochs * samples.steps
         # The numbers of batches flow through tf.data, which makes them in parallel.
-        numbers = tf.data.Dataset.range(first_epoch * samples.steps, last)
-        batches = _make(numbers, samples)
+        batches = tf.data.Dataset.range(first_epoch * samples.steps, last)
+        batches = _map(batches, _batch_of_number(samples))
+        if samples.engine == "addons":
+            from competition.net.augment import augment_addons
+
+            # Raised while the graph is traced, the error would be buried in a trace.
+            augment_addons.addons()
+            limits = config.augment
+            batches = _map(batches, lambda b: augment_addons.apply(b, limits=limits))
         # There is nothing left to tune, and the thread that would holds up the end of
         # `fit` until its next turn: 2.5 s of the first 10, later up to a minute.
         options = tf.data.Options()
@@ -51,14 +56,19 @@ class TrainingData:
         return self.samples.ids(number)
 
 
-def _make(
-    numbers: tf.data.Dataset, samples: training_samples.TrainingSamples
-) -> tf.data.Dataset:
-    """Turn the numbers of batches into batches, in their order."""
-    types = [dtype for _, dtype in samples.specs.values()]
-    finish = _in_graph(samples)
+def _map(data: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    return data.map(function, num_parallel_calls=PARALLEL, deterministic=True)
 
-    def batch(number: tf.Tensor) -> Batch:
+
+def _batch_of_number(
+    samples: training_samples.TrainingSamples,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Return the function of tf.data from the number of a batch to the batch."""
+    # NumPy's arrays come out without static shapes, which networks need.
+    example = samples.batch(0)
+    types = [array.dtype for array in example.values()]
+
+    def batch(number: tf.Tensor) -> dict[str, tf.Tensor]:
         # Called stateful, it would run one at a time under op determinism.
         arrays = tf.numpy_function(
             lambda number: tuple(samples.batch(int(number)).values()),
@@ -66,23 +76,9 @@ def _make(
             types,
             stateful=False,
         )
-        # What comes out of NumPy has no static shape, which networks need.
-        pairs = zip(arrays, samples.specs.items(), strict=True)
-        return finish(
-            {name: tf.ensure_shape(array, shape) for array, (name, (shape, _)) in pairs}
-        )
+        return {
+            name: tf.ensure_shape(array, example[name].shape)
+            for name, array in zip(example, arrays, strict=True)
+        }
 
-    return numbers.map(batch, num_parallel_calls=PARALLEL, deterministic=True)
-
-
-def _in_graph(
-    samples: training_samples.TrainingSamples,
-) -> Callable[[Batch], Batch]:
-    """Return what is done to a batch in the graph: nothing, but by engine "addons"."""
-    if samples.engine != "addons":
-        return dict
-    from competition.net.augment import augment_addons
-
-    # Raised while the graph is traced, the error would be buried in a trace.
-    augment_addons.addons()
-    return functools.partial(augment_addons.apply, limits=samples.config.augment)
+    return batch

@@ -18,7 +18,8 @@ import numpy as np
 
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
-from competition.net.augment import augment_host, augment_params, engines
+from competition.net import augment
+from competition.net.augment import augment_host, augment_params
 from competition.net.input import sampling, stack_samples
 from competition.net.volumetric import patch_samples
 
@@ -40,27 +41,33 @@ class TrainingSamples:
         self, table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config
     ) -> None:
         self.table, self.store, self.config = table, store, config
-        self.engine = engines.choose(config.augment)
-        self.gatherer: patch_samples.PatchGatherer | stack_samples.StackGatherer
-        if config.model.volumetric:
-            self.gatherer = patch_samples.PatchGatherer(config)
-        else:
-            self.gatherer = stack_samples.StackGatherer(config)
+        self.engine = augment.engine(config.augment)
+        self.gatherer: patch_samples.PatchGatherer | stack_samples.StackGatherer = (
+            patch_samples.PatchGatherer(config)
+            if config.model.volumetric
+            else stack_samples.StackGatherer(config)
+        )
         self.rows = list(zip(table["scan"], table["index"], strict=True))
         self.windows = _windows_by_scan(table, config.intensity)
         self.present = np.zeros(len(table), np.int64)
         if config.sampling.slices != "all":
             self.present = sampling.presence(table, store)
-        self.steps = self._steps()
-        self.specs = self._specs()
-        # Threads at the end of an epoch and at the beginning of the next one.
+        # Threads work at the end of one epoch and at the beginning of the next.
         self.order = functools.lru_cache(maxsize=2)(self._order)
+        self.steps = self._steps()
 
     def batch(self, number: int) -> Batch:
         """Return batch `number` since epoch 0."""
         rows, seeds = self._choose(number)
         batch = self._gather(rows, seeds)
-        return self._augment(batch, seeds)
+        if self.engine == "none":
+            return batch
+        _, height, width, _ = batch["stack"].shape
+        changes = augment_params.draw(self.config.augment, (height, width), seeds)
+        if self.engine == "host":
+            batch["window"] = augment_host.apply(**batch, changes=changes)
+        carried = augment_params.CARRIED[self.engine]
+        return batch | {name: changes[name] for name in changes if name in carried}
 
     def ids(self, number: int) -> list[str]:
         """Return the ids of the slices that batch `number` since epoch 0 is made of."""
@@ -75,41 +82,32 @@ class TrainingSamples:
         rows = self.order(epoch)[positions.start : positions.stop]
         return rows, [(self.config.seed, epoch, position) for position in positions]
 
+    def _order(self, epoch: int) -> np.ndarray:
+        return sampling.order(
+            self.present, self.config.sampling, seed=self.config.seed, epoch=epoch
+        )
+
     def _gather(self, rows: np.ndarray, seeds: list[augment_params.Seed]) -> Batch:
-        stacks, bits = (_empty(*self.specs[name]) for name in ("stack", "bits"))
+        first_scan, _ = self.rows[0]
+        shape, frame = self.gatherer.stack_shape, self.gatherer.bits_shape
+        stacks = _empty((len(rows), *shape), np.dtype(np.uint16))
+        bits = _empty((len(rows), *frame), self.store.masks(first_scan).dtype)
         windows = []
         for number, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
             scan, index = self.rows[row]
             # Indexing a memory map makes a new map each time; an array's is cheap.
             volume = np.asarray(self.store.scan(scan))
             masks = np.asarray(self.store.masks(scan))
-            shown = self.gatherer.gather(
+            slices = self.gatherer.gather(
                 volume, masks, index, stack=stacks[number], bits=bits[number], seed=seed
             )
-            windows.append(self.windows[scan][shown])
+            windows.append(self.windows[scan][slices])
         return {"stack": stacks, "bits": bits, "window": np.stack(windows)}
 
-    def _augment(self, batch: Batch, seeds: list[augment_params.Seed]) -> Batch:
-        """Draw the changes; make those of engine "host" here, carry on the others."""
-        if self.engine == "none":
-            return batch
-        height, width = batch["stack"].shape[1:3]
-        changes = augment_params.draw(self.config.augment, (height, width), seeds)
-        if self.engine == "host":
-            batch["window"] = augment_host.apply(**batch, changes=changes)
-        carried = augment_params.CARRIED[self.engine]
-        return batch | {name: changes[name] for name in changes if name in carried}
-
-    def _order(self, epoch: int) -> np.ndarray:
-        return sampling.order(
-            self.present, self.config.sampling, seed=self.config.seed, epoch=epoch
-        )
-
     def _steps(self) -> int:
-        """Return the batches of an epoch; a ValueError says where there are too few."""
+        """Return the batches of an epoch; too few samples for one are an error."""
         training, unit = self.config.training, self.gatherer.UNIT
-        rows = sampling.size(self.present, self.config.sampling)
-        samples = self.gatherer.count(rows)
+        samples = self.gatherer.count(len(self.order(0)))
         steps = samples // training.batch
         if not steps:
             raise ValueError(
@@ -126,29 +124,14 @@ class TrainingSamples:
             )
         return steps
 
-    def _specs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """Return the shape and type of each array of a batch, in their order."""
-        changes = augment_params.shapes(self.config.augment)
-        carried = augment_params.CARRIED[self.engine]
-        shapes = self.gatherer.shapes | {
-            name: changes[name] for name in changes if name in carried
-        }
-        first_scan, _ = self.rows[0]
-        types: dict[str, np.dtype] = dict.fromkeys(shapes, np.dtype("float32"))
-        types["stack"] = np.dtype("uint16")
-        types["bits"] = self.store.masks(first_scan).dtype
-        size = self.config.training.batch
-        return {name: ((size, *shapes[name]), types[name]) for name in shapes}
-
 
 def _windows_by_scan(table: "pd.DataFrame", intensity: str) -> dict[str, np.ndarray]:
     """Return the windows (D, 2) of each scan, at the index of each slice."""
     windows: dict[str, np.ndarray] = {}
     for scan, rows in table.groupby("scan", sort=False):
         indices = rows["index"].to_numpy()
-        of_scan = np.zeros((indices.max() + 1, 2), np.float32)
-        of_scan[indices] = slice_table.windows(rows, intensity)
-        windows[str(scan)] = of_scan
+        windows[str(scan)] = np.zeros((indices.max() + 1, 2), np.float32)
+        windows[str(scan)][indices] = slice_table.windows(rows, intensity)
     return windows
 
 

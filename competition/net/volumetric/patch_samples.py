@@ -1,4 +1,4 @@
-"""The sample of a 3D network: a patch of a scan, and the mask of its every slice."""
+"""The sample of a 3D network: a patch of a scan, and the masks of all its slices."""
 
 import math
 
@@ -18,16 +18,14 @@ class PatchGatherer:
     UNIT = "patches"
 
     def __init__(self, config: configs.Config) -> None:
-        self.geometry = config.geometry
-        self.centred = config.sampling.centred
-        self.depth, height, width = config.model.patch
-        patch = height, width, self.depth
-        self.shapes = {"stack": patch, "bits": patch, "window": (self.depth, 2)}
+        self.geometry, self.centred = config.geometry, config.sampling.centred
+        depth, height, width = config.model.patch
+        self.stack_shape = self.bits_shape = height, width, depth
 
     def count(self, rows: int) -> int:
         """Return the patches with the voxels of `rows` slices; at most one a row."""
         voxels = rows * self.geometry.height * self.geometry.width
-        return max(1, min(rows, voxels // math.prod(self.shapes["stack"])))
+        return max(1, min(rows, voxels // math.prod(self.stack_shape)))
 
     def gather(
         self,
@@ -41,36 +39,35 @@ class PatchGatherer:
     ) -> np.ndarray:
         """Fill `stack` and `bits` (h, w, D); return the slices (D,) of their windows.
 
-        `volume` and `masks` are (D', H, W). Where the patch lies is a function of
+        `volume` and `masks` are (D', H, W). The place of the patch is a function of
         `index` and `seed`.
         """
-        first = patches.start_around(index, len(volume), self.depth)
-        chosen = np.minimum(np.arange(first, first + self.depth), len(volume) - 1)
+        height, width, depth = self.stack_shape
+        first = patches.start_around(index, len(volume), depth)
+        chosen = np.minimum(np.arange(first, first + depth), len(volume) - 1)
         # Other numbers than those that augmentation and sampling draw by this seed.
-        random = np.random.default_rng((*seed, 1))
-        y, x = self._corner(masks[chosen], random)
-        box = np.s_[y : y + stack.shape[0], x : x + stack.shape[1]]
+        y, x = self._corner(masks[chosen], np.random.default_rng((*seed, 1)))
+        box = np.s_[y : y + height, x : x + width]
         for number, each in enumerate(chosen):
             stack[..., number] = geometry.fit(volume[each], self.geometry)[box]
             bits[..., number] = geometry.fit_mask(masks[each], self.geometry)[box]
         return chosen
 
-    def _corner(
-        self, masks: np.ndarray, random: np.random.Generator
-    ) -> tuple[int, int]:
+    def _corner(self, masks: np.ndarray, random: np.random.Generator) -> list[int]:
         """Draw the first row and column: anywhere, or around a pixel of an organ."""
         frame = self.geometry.height, self.geometry.width
-        sides = self.shapes["stack"][:2]
+        sides = list(zip(frame, self.stack_shape, strict=False))
         centred, which, *shares = random.random(4)
         if centred < self.centred:
             anywhere = np.bitwise_or.reduce(masks, axis=0)
-            pixels = np.flatnonzero(geometry.fit_mask(anywhere, self.geometry))
-            if len(pixels):
-                pixel = divmod(int(pixels[int(which * len(pixels))]), frame[1])
-                y, x = map(patches.start_around, pixel, frame, sides)
-                return y, x
-        y, x = (
+            organs = np.argwhere(geometry.fit_mask(anywhere, self.geometry))
+            if len(organs):
+                pixel = organs[int(which * len(organs))]
+                return [
+                    patches.start_around(int(place), *side)
+                    for place, side in zip(pixel, sides, strict=True)
+                ]
+        return [
             int(share * (size - side + 1))
-            for share, size, side in zip(shares, frame, sides, strict=True)
-        )
-        return y, x
+            for share, (size, side) in zip(shares, sides, strict=True)
+        ]

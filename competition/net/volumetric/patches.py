@@ -11,8 +11,8 @@ import numpy as np
 # As a share of the patch. A Gaussian of this width is nearly 0 at the border, where a
 # network sees only half of the surroundings.
 SIGMA = 1 / 8
-Corner = tuple[int, int, int]
-Weights = tuple[np.ndarray, np.ndarray, np.ndarray]
+# The first place of a patch along an axis, and its weights (patch,) from there on.
+Side = tuple[int, np.ndarray]
 
 
 def starts(size: int, patch: int) -> list[int]:
@@ -32,28 +32,23 @@ def weights(size: int, patch: int) -> np.ndarray:
     """
     offsets = np.arange(patch) - (patch - 1) / 2
     bell = np.exp(-0.5 * np.square(offsets / (SIGMA * patch)))
-    first = starts(size, patch)
+    places = np.add.outer(starts(size, patch), np.arange(patch))
     total = np.zeros(max(size, patch))
-    for start in first:
-        total[start : start + patch] += bell
-    shares = [bell / total[start : start + patch] for start in first]
-    return np.array(shares, np.float32)
+    for place in places:
+        total[place] += bell
+    return (bell / total[places]).astype(np.float32)
 
 
-def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Corner, Weights]]:
-    """Return the first voxel of each patch in (D, H, W), and its weights by axis.
+def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Side, Side, Side]]:
+    """Return the sides of each patch in (D, H, W), in the order of the slices.
 
-    Patches come in the order of the slices. At every voxel the outer products of the
-    weights of all patches sum to 1.
+    At every voxel the outer products of the weights of all patches sum to 1.
     """
     axes = [
-        list(zip(starts(size, side), weights(size, side), strict=True))
+        zip(starts(size, side), weights(size, side), strict=True)
         for size, side in zip(shape, patch, strict=True)
     ]
-    return [
-        ((z, y, x), (deep, high, wide))
-        for (z, deep), (y, high), (x, wide) in itertools.product(*axes)
-    ]
+    return list(itertools.product(*axes))
 
 
 def start_around(place: int, size: int, patch: int) -> int:

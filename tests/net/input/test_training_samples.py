@@ -5,8 +5,7 @@ import pytest
 
 from competition.core import geometry, stacks
 from competition.core.experiment import configs
-from competition.net import devices
-from competition.net.augment import engines
+from competition.net import augment, devices
 from competition.net.input import tensorflow_dataset, training_samples
 from tests.net.conftest import TINY
 
@@ -77,10 +76,13 @@ def test_shapes_and_types_are_known_before_a_batch_is_made(table, store, engine)
     chosen = f"augment.engine={engine}", *EVERYTHING
     for more in ((), ("model.architecture=unet_3d", "model.patch=[3, 16, 12]")):
         config = configs.load("smoke", (*TINY, *chosen, *more))
-        source = training_samples.TrainingSamples(table, store, config)
-        batch = source.batch(0)
-        specs = {name: (array.shape, array.dtype) for name, array in batch.items()}
-        assert list(source.specs.items()) == list(specs.items())
+        data = tensorflow_dataset.TrainingData(table, store).batches(config)
+        known = {
+            name: (tuple(spec.shape), spec.dtype.as_numpy_dtype)
+            for name, spec in data.element_spec.items()
+        }
+        batch = next(data.as_numpy_iterator())
+        assert known == {n: (array.shape, array.dtype) for n, array in batch.items()}
 
 
 def test_stacks_and_bits_begin_where_no_framework_copies_them(table, store, tiny):
@@ -183,4 +185,4 @@ def test_auto_is_the_host_where_there_is_no_accelerator(monkeypatch):
     for kind, engine in (("cpu", "host"), ("gpu", "device"), ("tpu", "device")):
         device = devices.Device(kind)
         monkeypatch.setattr(devices, "find", lambda device=device: device)
-        assert engines.choose(limits) == engine
+        assert augment.engine(limits) == engine

@@ -28,7 +28,7 @@ def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
 def gather(store, config, *, index, position=0):
     """A patch around a slice of the first scan: image and bits."""
     gatherer = patch_samples.PatchGatherer(config)
-    shape = gatherer.shapes["stack"]
+    shape = gatherer.stack_shape
     image, bits = np.zeros(shape, np.uint16), np.zeros(shape, np.uint8)
     gatherer.gather(
         store.scan("case0_day0"), store.masks("case0_day0"), index,

@@ -37,14 +37,15 @@ def test_the_weights_of_two_patches_by_hand():
 )
 def test_at_every_voxel_all_weights_sum_to_one(shape, patch):
     total = np.zeros([max(pair) for pair in zip(shape, patch, strict=True)])
-    for (z, y, x), (deep, high, wide) in patches.cover(shape, patch):
+    for (z, deep), (y, high), (x, wide) in patches.cover(shape, patch):
         weight = deep[:, None, None] * high[:, None] * wide
         total[z : z + len(deep), y : y + len(high), x : x + len(wide)] += weight
     np.testing.assert_allclose(total, 1, rtol=1e-5)
 
 
 def test_patches_come_in_the_order_of_the_slices():
-    places = [place for place, _ in patches.cover((12, 8, 9), (8, 8, 8))]
+    covering = patches.cover((12, 8, 9), (8, 8, 8))
+    places = [tuple(place for place, _ in sides) for sides in covering]
     assert places == [(0, 0, 0), (0, 0, 1), (4, 0, 0), (4, 0, 1)]
 
 

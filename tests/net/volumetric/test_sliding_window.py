@@ -1,4 +1,4 @@
-"""Patches slid over a scan give what a look at all of it would."""
+"""Patches that slide over a scan predict as the network does on the whole scan."""
 
 import keras
 import numpy as np
@@ -61,10 +61,10 @@ def test_one_patch_over_all_is_the_network_itself(store):
     chosen = wanted(f"model.patch=[{DEPTH}, 32, 32]", "geometry.fit=resize")
     volume, net = store.scan("case0_day0"), network(chosen)
     fitted = np.stack([geometry.fit(image, chosen.geometry) for image in volume])
-    look = ensemble.Ensemble([[net]])
     stack = np.moveaxis(fitted, 0, -1)[None]
-    (seen,) = look({"stack": stack, "window": WINDOWS[None]})
-    planes = np.array(seen["probability"]).reshape(32, 32, DEPTH, CLASSES)
+    alone = ensemble.Ensemble([[net]])
+    (outputs,) = alone({"stack": stack, "window": WINDOWS[None]})
+    planes = np.array(outputs["probability"]).reshape(32, 32, DEPTH, CLASSES)
     expected = np.moveaxis(planes, 2, 0)
     for one, other in zip(predict(chosen, net, volume), expected, strict=True):
         restored = geometry.restore(other, (HEIGHT, WIDTH), chosen.geometry)
@@ -75,19 +75,21 @@ def test_a_patch_counts_less_towards_its_border():
     chosen = wanted("geometry.height=16", "geometry.width=12", "model.patch=[4, 16, 8]")
     places = []
 
-    def look(batch):
-        # Patches say the number that they have, and the surplus of the last one 9.
+    def predict_numbers(batch):
+        # A patch's probability is its number, that of the batch's surplus patch is 9.
         first = len(places)
         places.extend(batch["stack"])
-        said = np.arange(first, first + len(batch["stack"]))
-        said = np.where(said < 2, said, 9).astype(np.float32)
-        shape = len(said), 16, 8, 4 * CLASSES
-        return [{"probability": np.broadcast_to(said[:, None, None, None], shape)}]
+        numbers = np.arange(first, first + len(batch["stack"]))
+        numbers = np.where(numbers < 2, numbers, 9).astype(np.float32)
+        shape = len(numbers), 16, 8, 4 * CLASSES
+        return [{"probability": np.broadcast_to(numbers[:, None, None, None], shape)}]
 
     volume = np.zeros((4, 16, 12), np.uint16)
-    found = sliding_window.slices(look, volume, WINDOWS[:4], config=chosen, batch=3)
-    for (each,) in found:
-        line = each["probability"][3, :, 0]
+    slices = sliding_window.slices(
+        predict_numbers, volume, WINDOWS[:4], config=chosen, batch=3
+    )
+    for (outputs,) in slices:
+        line = outputs["probability"][3, :, 0]
         assert line[:4].tolist() == [0] * 4
         assert line[8:].tolist() == [1] * 4
         assert (np.diff(line[3:9]) > 0).all()
