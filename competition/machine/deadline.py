@@ -28,9 +28,14 @@ class Deadline:
         return Deadline(self.left() / parts, self.clock)
 
 
-def start(budget: str | None, clock: Clock = time.monotonic) -> Deadline | None:
-    """Return the deadline of a budget such as "8h30m" that begins now; None: no end."""
-    return Deadline(parse(budget), clock) if budget else None
+def start(
+    budget: str | None, clock: Clock = time.monotonic, *, reserve: float = 0.0
+) -> Deadline | None:
+    """Return the deadline of a budget such as "8h30m" that begins now; None: no end.
+
+    It comes earlier by the share `reserve` of the budget.
+    """
+    return Deadline(parse(budget) * (1 - reserve), clock) if budget else None
 
 
 def parse(text: str) -> float:

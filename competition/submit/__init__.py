@@ -45,21 +45,29 @@ def run(
     `budget` limits the time, such as "8h30m". Where no model can be loaded, or no scan
     can be predicted, the file is written with empty masks before the error is raised.
     """
-    seconds = deadline.parse(budget) * (1 - RESERVE) if budget else None
-    limit = deadline.Deadline(seconds, clock) if seconds is not None else None
+    limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission
     _check_paths(data, out)
-    folds = _folds(run)
+    networks = _networks(run)
     class_rules = rules.read(run.files.decision, run.classes)
     test = test_folder.find(data, run.classes)
-    key = _key(run, test, data)
+    inputs = (
+        [(s.name, fold, runs.weights_digest(s, fold)) for s, fold in networks],
+        run.files.decision.read_bytes(),
+        test.rows,
+        test_folder.state(data, test),
+    )
+    key = files.digest(repr(inputs))
     # Beside the submission, for on Kaggle the folder of the run cannot be written.
     log_path = out.with_name("submit.log")
-    if summary := _earlier_summary(log_path, key, out):
-        return summary
+    earlier = event_log.read_summary(log_path)
+    complete = earlier.get("key") == key and earlier.get("complete")
+    if complete and out.is_file() and earlier.get("digest") == _digest(out):
+        return earlier
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, resume=bool(part.scans))
-    log.warn_all(test.faults)
+    for fault in test.faults:
+        log.warn(fault.kind, fault.text)
     if not test.rows:
         console.note(f"{data} has no test: the submission is its header alone.")
     failure = None
@@ -77,7 +85,7 @@ def run(
         "submission": str(out),
         "rows": len(test.rows),
         "scans": len(test.scans),
-        "folds": folds,
+        "folds": sorted({fold for _, fold in networks}),
         "events": dict(log.counts),
         "complete": part.scans.keys() >= test.scans.keys(),
         "key": key,
@@ -115,79 +123,47 @@ def _predict_scans(
         for scan, prediction in progress.track(
             predicted, "submit", total=len(todo), console=console.ERR
         ):
-            encoded: partial.EncodedMasks = {}
-            # A scan of which nothing can be read is finished, with empty masks.
-            if scan.volume is not None:
-                if prediction is None:
-                    continue
-                try:
+            encoded: partial.EncodedMasks | None = None
+            if scan.volume is None:
+                # A scan of which nothing can be read is finished, with empty masks.
+                encoded = {}
+            elif prediction is not None:
+                with log.catching(f"{scan.name} stays empty"):
                     bits = blending.decide(*prediction)
                     encoded = stages.encode(bits, scan, loaded.classes)
-                except Exception as error:
-                    log.warn("unexpected", f"{scan.name} stays empty: {error!r}")
-                    continue
-            try:
-                part.add(scan.name, encoded)
-            except OSError as error:
-                log.warn("part not kept", f"{scan.name}: {error}")
+            if encoded is not None:
+                try:
+                    part.add(scan.name, encoded)
+                except OSError as error:
+                    log.warn("part not kept", f"{scan.name}: {error}")
 
 
 def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
     """Refuse paths that cannot be read or written before hours of work, not after."""
     if not data.is_dir():
-        raise ValueError(f"{data}: no such folder. Check --data.")
+        raise ValueError(f"{data}: no such folder. Check `data`.")
     if out.is_dir():
         raise ValueError(
             f"{out}: expected the path of a file, received a folder. Give one in it "
-            f"as --out, such as {out / 'submission.csv'}."
+            f"as `out`, such as {out / 'submission.csv'}."
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"{out.parent} cannot be written to. Give another --out.")
-
-
-def _folds(run: runs.Run) -> list[int]:
-    """Return the folds of which any run has weights; [] if only the rules are there."""
-    folds = {fold for _, fold in _networks(run)}
-    if not folds and not run.files.decision.is_file():
-        runs.trained_folds(run)
-    return sorted(folds)
+        raise ValueError(f"{out.parent} cannot be written to. Give another `out`.")
 
 
 def _networks(run: runs.Run) -> list[tuple[runs.Run, int]]:
-    """Return the runs and folds that have weights."""
-    return [
+    """Return the runs and folds that have weights; [] if only the rules are there."""
+    networks = [
         (source, fold)
         for source in runs.members_and_gates(run)
         for fold in source.config.folds
         if source.files.weights(fold).is_file()
     ]
-
-
-def _key(run: runs.Run, test: test_folder.TestFolder, data: pathlib.Path) -> str:
-    """Return a digest of everything that the submission depends on."""
-    weights = [
-        (source.name, fold, runs.weights_digest(source, fold))
-        for source, fold in _networks(run)
-    ]
-    inputs = (
-        weights,
-        run.files.decision.read_bytes(),
-        test.rows,
-        test_folder.state(data, test),
-    )
-    return files.digest(repr(inputs))
-
-
-def _earlier_summary(
-    log: pathlib.Path, key: str, out: pathlib.Path
-) -> dict[str, Any] | None:
-    """Return the summary if the same submission lies there, complete and unchanged."""
-    summary = event_log.read_summary(log)
-    if summary.get("key") != key or not summary.get("complete"):
-        return None
-    unchanged = out.is_file() and summary.get("digest") == _digest(out)
-    return summary if unchanged else None
+    if not networks and not run.files.decision.is_file():
+        # This raises the error for a run that is not trained.
+        runs.trained_folds(run)
+    return networks
 
 
 def _digest(out: pathlib.Path) -> str:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import pathlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from competition.core import console, problems
@@ -41,11 +41,6 @@ class EventLog:
             if self.counts[kind] <= problems.SHOWN:
                 console.warn(text)
             self._write(line)
-
-    def warn_all(self, faults: Iterable[problems.Problem]) -> None:
-        """Count the problems of the data as events."""
-        for fault in faults:
-            self.warn(fault.kind, fault.text)
 
     @contextlib.contextmanager
     def catching(self, consequence: str) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """The loaded networks of all runs that a submission is made with."""
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,16 +38,16 @@ class LoadedMembers:
         self.log = log
         self.sources = {source.name: source for source in runs.members_and_gates(run)}
         self._networks = _load(run, log)
-        members = [name for name in self.members if name in self._networks]
+        members = by_weight(self.members, class_rules)
+        members = tuple(name for name in members if name in self._networks)
         if not members:
             raise ValueError(
                 f"{run.files.root}: no weights of any fold can be loaded; the warnings "
                 "say why. Train again or copy the run anew."
             )
-        ranked = by_weight(self.members, class_rules)
         gates = [gate.name for gate in runs.gates(run)]
         self.all_models = time_budget.ModelSubset(
-            members=tuple(name for name in ranked if name in members),
+            members=members,
             gates=tuple(name for name in gates if name in self._networks),
             folds={name: tuple(folds) for name, folds in self._networks.items()},
             views={
@@ -117,14 +118,12 @@ def rules_for(
 
     Where all of the subset weigh nothing for a class, they weigh the same.
     """
-    indices = [index for index, name in enumerate(members) if name in subset]
-    changed = []
-    for rule in class_rules:
-        weights = tuple(rule.weights[index] for index in indices if rule.weights)
-        changed.append(
-            dataclasses.replace(rule, weights=weights if any(weights) else ())
-        )
-    return changed
+    chosen = [name in subset for name in members]
+    by_class = [tuple(itertools.compress(r.weights, chosen)) for r in class_rules]
+    return [
+        dataclasses.replace(rule, weights=weights if any(weights) else ())
+        for rule, weights in zip(class_rules, by_class, strict=True)
+    ]
 
 
 def _load(run: runs.Run, log: event_log.EventLog) -> Networks:

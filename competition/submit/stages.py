@@ -21,10 +21,11 @@ def read(
     """Yield scan after scan as read, in the time that the networks leave."""
     process.step_back()
     for slices in scans:
-        scan = test_folder.unread(slices, [])
+        scan = test_folder.TestScan(slices)
         with log.catching(scan.name):
-            scan = test_folder.read(data, slices)
-        log.warn_all(scan.faults)
+            scan, faults = test_folder.read(data, slices)
+            for fault in faults:
+                log.warn(fault.kind, fault.text)
         yield scan
 
 
@@ -41,9 +42,17 @@ def predict(
         prediction = None
         if scan.volume is not None:
             if began is None:
-                _measure(loaded, budget, scan.volume.shape[1:], log)
+                if budget.limit:
+                    # The first rate, before the first scan is predicted.
+                    with log.catching("measuring the rate"):
+                        shape = scan.volume.shape[1:]
+                        budget.record(1, loaded.measure(shape, budget.models))
                 began = clock()
-            prediction = _predict_in_time(scan, scan.volume, loaded, budget, log)
+            if budget.allows(len(scan.images)):
+                with log.catching(f"{scan.name} stays empty"):
+                    prediction = loaded.predict(scan.volume, budget.models)
+            else:
+                log.warn("no time", f"{scan.name}: no time is left; it stays empty.")
         budget.finish(len(scan.images))
         yield scan, prediction
         if began is not None:
@@ -52,34 +61,6 @@ def predict(
             if prediction is not None:
                 budget.record(len(scan.images), clock() - began)
             began = clock()
-
-
-def _measure(
-    loaded: members.LoadedMembers,
-    budget: time_budget.TimeBudget,
-    shape: tuple[int, ...],
-    log: event_log.EventLog,
-) -> None:
-    """Record a first rate, if there is a limit, before the first scan is predicted."""
-    if budget.limit:
-        with log.catching("measuring the rate"):
-            budget.record(1, loaded.measure(shape, budget.models))
-
-
-def _predict_in_time(
-    scan: test_folder.TestScan,
-    volume: np.ndarray,
-    loaded: members.LoadedMembers,
-    budget: time_budget.TimeBudget,
-    log: event_log.EventLog,
-) -> members.ScanPrediction | None:
-    if not budget.allows(len(scan.images)):
-        log.warn("no time", f"{scan.name}: no time is left; it stays empty.")
-        return None
-    prediction = None
-    with log.catching(f"{scan.name} stays empty"):
-        prediction = loaded.predict(volume, budget.models)
-    return prediction
 
 
 def encode(

@@ -5,6 +5,7 @@ Nothing here is an error: a slice that cannot be read costs its own mask at most
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,19 +34,13 @@ class TestScan:
     """
 
     images: list[images.Image]
-    volume: np.ndarray | None
-    sizes: list[tuple[int, int] | None]
-    faults: Faults
+    volume: np.ndarray | None = None
+    sizes: Sequence[tuple[int, int] | None] = ()
 
     @property
     def name(self) -> str:
         """The name of the scan, such as case16_day0."""
         return self.images[0].scan
-
-
-def unread(slices: list[images.Image], faults: Faults) -> TestScan:
-    """Return a scan of which nothing could be read, so that its masks stay empty."""
-    return TestScan(slices, None, [None] * len(slices), faults)
 
 
 def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
@@ -95,21 +90,18 @@ def _differences(
 ) -> Faults:
     """List rows without an image or of an unknown class, and images without a row."""
     slice_ids, row_ids = {image.id for image in slices}, {id for id, _ in rows}
-    faults = [
-        problems.Problem("unknown class", f"no model knows the class {name!r}; its "
-                         "rows stay empty.")
-        for name in sorted({name for _, name in rows} - set(classes))
-    ]  # fmt: skip
-    for kind, ids, text in (
-        ("id without image", row_ids - slice_ids, "ids of the sample have no image; "
-         "they stay empty."),
-        ("image without id", slice_ids - row_ids, "test slices have no row in the "
-         "sample; they are ignored."),
-    ):  # fmt: skip
-        if ids:
-            text = f"{len(ids)} {text} The first: {min(ids)}."
-            faults.append(problems.Problem(kind, text))
-    return faults
+    unknown = sorted({name for _, name in rows} - set(classes))
+    texts = [
+        ("unknown class", f"no model knows the class {name!r}; its rows stay empty.")
+        for name in unknown
+    ]
+    if ids := row_ids - slice_ids:
+        text = f"{len(ids)} ids of the sample have no image; they stay empty."
+        texts.append(("id without image", f"{text} The first: {min(ids)}."))
+    if ids := slice_ids - row_ids:
+        text = f"{len(ids)} test slices have no row in the sample; they are ignored."
+        texts.append(("image without id", f"{text} The first: {min(ids)}."))
+    return [problems.Problem(kind, text) for kind, text in texts]
 
 
 def state(data: pathlib.Path, test: TestFolder) -> tuple[str, list[tuple[int, int]]]:
@@ -124,7 +116,7 @@ def state(data: pathlib.Path, test: TestFolder) -> tuple[str, list[tuple[int, in
     return str(data.resolve()), states
 
 
-def read(data: pathlib.Path, slices: list[images.Image]) -> TestScan:
+def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faults]:
     """Read the slices of one scan; an unreadable slice takes its neighbour's pixels.
 
     A slice whose size is not that of most slices is cropped or padded to it.
@@ -135,32 +127,33 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> TestScan:
         try:
             pixels[index] = images.read(data / image.path, image.shape)
         except (ValueError, OSError) as error:
-            faults.append(problems.Problem("unreadable slice", str(error), image.scan))
+            faults.append(problems.Problem("unreadable slice", str(error)))
     shapes = [plane.shape for plane in pixels.values()]
     if not shapes:
-        scan = slices[0].scan
-        text = f"{scan}: no slice can be read; its masks stay empty."
-        return unread(
-            slices, [*faults, problems.Problem("unreadable scan", text, scan)]
-        )
+        text = f"{slices[0].scan}: no slice can be read; its masks stay empty."
+        return TestScan(slices), [*faults, problems.Problem("unreadable scan", text)]
     common = max(shapes, key=shapes.count)
     volume = np.empty((len(slices), *common), np.uint16)
     sizes: list[tuple[int, int] | None] = []
     for index, image in enumerate(slices):
-        _, nearest = min((abs(other - index), other) for other in pixels)
+        nearest = min(pixels, key=lambda other: (abs(other - index), other))
         geometry.place(pixels[nearest], volume[index])
-        size = _size(data / image.path, image, is_read=nearest == index)
-        if nearest == index and size != common:
-            text = f"{data / image.path}: {size} pixels (H, W) in a scan of {common}."
-            faults.append(problems.Problem("odd slice", text, image.scan))
-        # An unreadable slice gets its neighbour's mask, which fits the common size.
-        sizes.append(size if nearest == index or size == common else None)
-    return TestScan(slices, volume, sizes, faults)
+        if nearest == index:
+            sizes.append(image.shape)
+            if image.shape != common:
+                path, size = data / image.path, image.shape
+                text = f"{path}: {size} pixels (H, W) in a scan of {common}."
+                faults.append(problems.Problem("odd slice", text))
+        else:
+            # It gets its neighbour's mask, which fits the common size alone.
+            size = _size(data / image.path, image)
+            sizes.append(size if size == common else None)
+    return TestScan(slices, volume, sizes), faults
 
 
-def _size(path: pathlib.Path, image: images.Image, *, is_read: bool) -> tuple[int, int]:
-    """Return the (height, width) that the slice's mask must have."""
+def _size(path: pathlib.Path, image: images.Image) -> tuple[int, int]:
+    """Return the (height, width) in the header, or else in the name, of a slice."""
     try:
-        return image.shape if is_read else images.shape(path)
+        return images.shape(path)
     except (ValueError, OSError):
         return image.shape

@@ -7,7 +7,7 @@ from competition.submit import event_log
 def test_every_event_is_a_line_and_the_last_are_counts_and_summary(tmp_path, capsys):
     log = event_log.EventLog(tmp_path / "submit.log")
     log.warn("odd slice", "slice 1\nis odd")
-    log.warn_all([problems.Problem("odd slice", "slice 2 is odd")])
+    log.warn("odd slice", "slice 2 is odd")
     log.finish({"rows": 3})
     assert log.path.read_text("utf-8").splitlines() == [
         "warning: odd slice: slice 1 is odd",

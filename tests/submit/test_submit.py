@@ -76,7 +76,7 @@ def test_neither_images_nor_training_data_are_needed(finished, competition, tmp_
 
 
 def test_a_missing_folder_is_an_error(finished, tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere: no such folder\. Check --data"):
+    with pytest.raises(ValueError, match=r"nowhere: no such folder\. Check `data`"):
         submit(finished, tmp_path / "nowhere", tmp_path)
 
 
@@ -399,7 +399,7 @@ def test_a_place_that_cannot_be_written_is_an_error_before_the_work(
     with pytest.raises(ValueError, match="the path of a file, received a folder"):
         pipeline.submit(root, data=competition, out=tmp_path)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(ValueError, match=r"cannot be written to\. Give another --out"):
+    with pytest.raises(ValueError, match=r"cannot be written to\. Give another `out`"):
         pipeline.submit(root, data=competition, out=tmp_path / "submission.csv")
 
 

@@ -73,34 +73,33 @@ def test_a_sample_that_is_no_table_is_passed_over(folder):
 def test_an_unreadable_slice_looks_like_its_nearest_neighbour(folder):
     path = write(folder, 3, (4, 5), 30)
     path.write_bytes(b"GIF89a")
-    scan = read(folder)
+    scan, faults = read(folder)
     assert scan.volume[:, 0, 0].tolist() == [10, 20, 20]
     assert scan.sizes == [(4, 5)] * 3
-    assert kinds(scan.faults) == ["unreadable slice"]
+    assert kinds(faults) == ["unreadable slice"]
 
 
 def test_a_slice_of_another_size_is_cut_and_keeps_its_own_size(folder):
     write(folder, 4, (6, 3), 40)
-    scan = read(folder)
+    scan, faults = read(folder)
     assert scan.volume.shape == (4, 4, 5)
     assert scan.volume[3].tolist() == [[0, 40, 40, 40, 0]] * 4
     assert scan.sizes[3] == (6, 3)
-    assert kinds(scan.faults) == ["odd slice"]
+    assert kinds(faults) == ["odd slice"]
 
 
 def test_an_unreadable_slice_of_another_size_stays_empty(folder):
     path = write(folder, 4, (6, 3), 40)
     path.write_bytes(path.read_bytes()[:-8])
-    assert read(folder).sizes[3] is None
+    assert read(folder)[0].sizes[3] is None
 
 
 def test_a_scan_without_any_readable_slice_has_no_volume(folder):
     for image in images.find_with_problems(folder, "test")[0]:
         (folder / image.path).write_bytes(b"")
-    scan = read(folder)
-    assert scan.volume is None
-    assert scan.sizes == [None] * 3
-    assert scan.faults[-1].text.startswith("case1_day0: no slice can be read")
+    scan, faults = read(folder)
+    assert scan.volume is None and not scan.sizes
+    assert faults[-1].text.startswith("case1_day0: no slice can be read")
 
 
 def test_the_state_changes_with_a_file_and_bears_its_loss(folder):

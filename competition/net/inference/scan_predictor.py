@@ -16,6 +16,7 @@ from competition.net.input import scan_batches
 from competition.net.volumetric import sliding_window
 
 Outputs = dict[str, np.ndarray]
+Slices = Iterator[list[Outputs]]
 Result = TypeVar("Result")
 
 
@@ -44,8 +45,12 @@ class ScanPredictor:
     ) -> None:
         groups: dict[tuple, list[Member]] = {}
         for member in members:
-            groups.setdefault(_input_of(member.config, tta=tta), []).append(member)
-        self._groups = [_Group(group, tta=tta, warn=warn) for group in groups.values()]
+            config = member.config
+            seen = views.combinations(config.submit) if tta else (views.PLAIN,)
+            groups.setdefault((seen, *_input_of(config)), []).append(member)
+        self._groups = [
+            _Group(group, key[0], warn=warn) for key, group in groups.items()
+        ]
 
     def predict(
         self, volume: np.ndarray, windows: Mapping[str, np.ndarray]
@@ -56,74 +61,19 @@ class ScanPredictor:
         """
         predictions: dict[str, probabilities.Prediction] = {}
         for group in self._groups:
-            predictions |= group.predict(volume, windows[group.config.intensity])
+            of_group = group.predict(volume, windows[group.config.intensity], _quantise)
+            predictions |= zip(group.names, of_group, strict=True)
         return predictions
 
     def typical_slices(self) -> int:
-        """Return the slices that take as long as as many slices of a long scan do."""
-        return max(group.typical_slices for group in self._groups)
-
-
-class _Group:
-    """Members whose networks take the same batches, compiled as one ensemble."""
-
-    def __init__(
-        self, members: Sequence[Member], *, tta: bool, warn: Callable[[str], None]
-    ) -> None:
-        self.names = [member.name for member in members]
-        self.config = members[0].config
-        self.batch = self.config.training.batch
-        self._warn = warn
-        plain = (views.PLAIN,)
-        self._ensemble = _compile(
-            [member.networks for member in members],
-            views.combinations(self.config.submit) if tta else plain,
-            self.config,
+        """Return the slices of a scan so short that each takes as long as in others."""
+        return max(
+            # Patches overlap in depth, so that one patch alone would look too slow.
+            4 * config.model.patch[0]
+            if config.model.volumetric
+            else config.training.batch
+            for config in (group.config for group in self._groups)
         )
-
-    @property
-    def typical_slices(self) -> int:
-        model = self.config.model
-        # Patches overlap in depth, so that one patch alone would look too slow.
-        return 4 * model.patch[0] if model.volumetric else self.batch
-
-    def predict(
-        self, volume: np.ndarray, windows: np.ndarray
-    ) -> dict[str, probabilities.Prediction]:
-        return _halving_batches(
-            lambda batch: self._predict(volume, windows, batch),
-            self.batch,
-            self._use_smaller,
-        )
-
-    def _use_smaller(self, batch: int) -> None:
-        self.batch = batch
-        self._warn(
-            "The device's memory is too small for the batch; from now on it "
-            f"has {batch} slices."
-        )
-
-    def _predict(
-        self, volume: np.ndarray, windows: np.ndarray, batch: int
-    ) -> dict[str, probabilities.Prediction]:
-        """Predict a scan (D, H, W); a byte a voxel is held, not a float."""
-        arrays: list[np.ndarray] = []
-        presence: list[list[np.ndarray]] = [[] for _ in self.names]
-        slices = _predict_slices(
-            self._ensemble, volume, windows, config=self.config, batch=batch
-        )
-        for index, members in enumerate(slices):
-            if not arrays:
-                shapes = [(len(volume), *m["probability"].shape) for m in members]
-                arrays = [np.empty(shape, np.uint8) for shape in shapes]
-            for array, heads, outputs in zip(arrays, presence, members, strict=True):
-                array[index] = probabilities.quantise(outputs["probability"])
-                if "presence" in outputs:
-                    heads.append(probabilities.quantise(outputs["presence"]))
-        return {
-            name: probabilities.prediction(array, np.stack(heads) if heads else None)
-            for name, array, heads in zip(self.names, arrays, presence, strict=True)
-        }
 
 
 def predict_scan(
@@ -137,65 +87,107 @@ def predict_scan(
     `windows` (D, 2) holds the low and high of each slice. There is no test-time
     augmentation, and the probability is 0 where `fit` cropped.
     """
-    compiled = _compile_once(tuple(networks), config)
-
-    def predict(batch: int) -> np.ndarray:
-        slices = _predict_slices(compiled, volume, windows, config=config, batch=batch)
-        return np.stack([outputs["probability"] for (outputs,) in slices])
-
     # This serves the score of an epoch. If a lack of memory were raised here, training
     # would make its own batches smaller, which does not help.
-    return _halving_batches(predict, config.training.batch, lambda batch: None)
+    return _alone(tuple(networks), config).predict(
+        volume,
+        windows,
+        lambda slices: np.stack([outputs["probability"] for (outputs,) in slices]),
+    )
 
 
-def _halving_batches(
-    predict: Callable[[int], Result], batch: int, on_halved: Callable[[int], None]
-) -> Result:
-    """Return `predict(batch)`, with half the batch as often as memory is too small."""
-    while True:
-        try:
-            return predict(batch)
-        except Exception as error:
-            if not devices.is_out_of_memory(error) or batch == 1:
-                raise
-            batch //= 2
-            on_halved(batch)
+class _Group:
+    """Members whose networks take the same batches, compiled as one ensemble."""
 
+    def __init__(
+        self,
+        members: Sequence[Member],
+        seen: Sequence[views.View],
+        *,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.names = [member.name for member in members]
+        self.config = members[0].config
+        self.batch = self.config.training.batch
+        self._warn = warn
+        self._ensemble = ensemble.Ensemble([m.networks for m in members], seen)
+        xla = devices.jit_compile(self.config.training.xla)
+        self._ensemble.compile(jit_compile=xla)
 
-def _predict_slices(
-    compiled: ensemble.Ensemble,
-    volume: np.ndarray,
-    windows: np.ndarray,
-    *,
-    config: configs.Config,
-    batch: int,
-) -> Iterator[list[Outputs]]:
-    """Yield each slice's "probability" (H, W, C), and "presence" (C,), by member."""
-    if windows.shape != (len(volume), 2):
-        raise ValueError(
-            "`windows` needs a low and a high for each slice. Expected shape "
-            f"{(len(volume), 2)}, received {windows.shape}. Take them from the rows "
-            "of this scan alone."
-        )
-    _, height, width = volume.shape
-    predict = compiled.predict_on_batch
-    slices = sliding_window.slices if config.model.volumetric else _stack_by_stack
-    for members in slices(predict, volume, windows, config=config, batch=batch):
-        for outputs in members:
-            outputs["probability"] = geometry.restore(
-                outputs["probability"], (height, width), config.geometry
+    def predict(
+        self,
+        volume: np.ndarray,
+        windows: np.ndarray,
+        collect: Callable[[Slices], Result],
+    ) -> Result:
+        """Return what `collect` makes of the slices; halve the batch while it must."""
+        if windows.shape != (len(volume), 2):
+            raise ValueError(
+                "`windows` needs a low and a high for each slice. Expected shape "
+                f"{(len(volume), 2)}, received {windows.shape}. Take them from the "
+                "rows of this scan alone."
             )
-        yield members
+        while True:
+            try:
+                return collect(self._slices(volume, windows))
+            except Exception as error:
+                if not devices.is_out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch //= 2
+                self._warn(
+                    "The device's memory is too small for the batch; from now on it "
+                    f"has {self.batch} slices."
+                )
+
+    def _slices(self, volume: np.ndarray, windows: np.ndarray) -> Slices:
+        """Yield each slice's "probability" (H, W, C) and "presence" (C,) by member."""
+        _, height, width = volume.shape
+        volumetric = self.config.model.volumetric
+        slices = sliding_window.slices if volumetric else _stack_by_stack
+        predict = self._ensemble.predict_on_batch
+        for members in slices(
+            predict, volume, windows, config=self.config, batch=self.batch
+        ):
+            for outputs in members:
+                outputs["probability"] = geometry.restore(
+                    outputs["probability"], (height, width), self.config.geometry
+                )
+            yield members
+
+
+# Compiling takes longer than a scan, and the networks are the same scan after scan.
+@functools.lru_cache(maxsize=2)
+def _alone(networks: tuple[keras.Model, ...], config: configs.Config) -> _Group:
+    member = Member("alone", config, networks)
+    return _Group([member], (views.PLAIN,), warn=lambda text: None)
+
+
+def _quantise(slices: Slices) -> list[probabilities.Prediction]:
+    """Return the prediction of each member; a byte a voxel is held, not a float."""
+    quantised = [
+        [{k: probabilities.quantise(v) for k, v in each.items()} for each in members]
+        for members in slices
+    ]
+    predictions = []
+    for of_member in zip(*quantised, strict=True):
+        presence = [o["presence"] for o in of_member if "presence" in o]
+        predictions.append(
+            probabilities.prediction(
+                np.stack([outputs["probability"] for outputs in of_member]),
+                np.stack(presence) if presence else None,
+            )
+        )
+    return predictions
 
 
 def _stack_by_stack(
-    predict: Callable[[dict[str, np.ndarray]], list[Outputs]],
+    predict: Callable[[Outputs], list[Outputs]],
     volume: np.ndarray,
     windows: np.ndarray,
     *,
     config: configs.Config,
     batch: int,
-) -> Iterator[list[Outputs]]:
+) -> Slices:
     """Yield the outputs of a 2D network for each slice with its neighbours."""
     remaining = len(volume)
     for stacks in scan_batches.stack_batches(volume, windows, config, batch=batch):
@@ -206,28 +198,9 @@ def _stack_by_stack(
         remaining -= batch
 
 
-def _compile(
-    members: Sequence[Sequence[keras.Model]],
-    tta_views: Sequence[views.View],
-    config: configs.Config,
-) -> ensemble.Ensemble:
-    compiled = ensemble.Ensemble(members, tta_views)
-    compiled.compile(jit_compile=devices.jit_compile(config.training.xla))
-    return compiled
-
-
-# Compiling takes longer than a scan, and the networks are the same scan after scan.
-@functools.lru_cache(maxsize=2)
-def _compile_once(
-    networks: tuple[keras.Model, ...], config: configs.Config
-) -> ensemble.Ensemble:
-    return _compile([networks], (views.PLAIN,), config)
-
-
-def _input_of(config: configs.Config, *, tta: bool) -> tuple:
+def _input_of(config: configs.Config) -> tuple:
     """Return the settings that members must share to be given the same batches."""
-    training = config.training.batch, config.training.xla
-    depth = config.model.patch if config.model.volumetric else config.slices
-    tta_views = views.combinations(config.submit) if tta else ()
-    kind = config.model.volumetric, depth
-    return kind, config.intensity, config.geometry, *training, tta_views
+    model, training = config.model, config.training
+    depth = model.patch if model.volumetric else config.slices
+    kind = model.volumetric, depth, config.intensity, config.geometry
+    return *kind, training.batch, training.xla

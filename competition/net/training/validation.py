@@ -51,12 +51,11 @@ class HeldOutScans:
             truth = self.store.masks(scan)
             index = int((truth > 0).sum(axis=(1, 2)).argmax())
             row = rows.iloc[index]
-            low, high = slice_table.windows(rows, self.run.config.intensity)[index]
-            image = self.store.scan(scan)[index].astype(np.float32)
+            window = slice_table.windows(rows, self.run.config.intensity)[index]
             shown = pictures.SlicePicture(
                 scan=scan,
                 number=int(row["slice"]),
-                grey=np.clip((image - low) / max(high - low, 1), 0, 1),
+                grey=pictures.grey(self.store.scan(scan)[index], window),
                 truth=truth[index],
                 predicted=self._predict(network, scan)[index],
                 aspect=float(row["spacing_y_mm"] / row["spacing_x_mm"]),
