@@ -47,10 +47,11 @@ def run_all(
                 running.append(_Child(command, free.pop(0)))
             if not running:
                 break
-            for child in [child for child in running if child.is_done()]:
+            for child in [c for c in running if c.process.poll() is not None]:
+                child.check()
+                child.end()
                 running.remove(child)
                 free.append(child.environment)
-                child.check()
             time.sleep(POLL_SECONDS)
     finally:
         for child in running:
@@ -92,15 +93,11 @@ class _Child:
             env={**os.environ, "PYTHONPATH": path, CHILD: "1", **environment},
         )
 
-    def is_done(self) -> bool:
-        return self.process.poll() is not None
-
     def check(self) -> None:
         """Raise the error that ended the process, if one did."""
-        self.output.seek(0)
-        output = self.output.read().decode(errors="replace")
-        self.end()
         if self.process.returncode:
+            self.output.seek(0)
+            output = self.output.read().decode(errors="replace")
             raise ValueError(_message(output, self.process.returncode))
 
     def end(self) -> None:

@@ -22,14 +22,14 @@ class EventLog:
 
     def __init__(self, path: pathlib.Path, *, resume: bool = False) -> None:
         self.path = path
-        self.counts: collections.Counter[str] = collections.Counter()
         # The stages, which are threads, write to one file.
         self._lock = threading.Lock()
-        self._lines: set[str] = set()
-        if resume:
-            self._read()
-        else:
+        if not resume:
             path.unlink(missing_ok=True)
+        self._lines = {line for line in _lines(path) if line.startswith(_WARNING)}
+        self.counts = collections.Counter(
+            line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
+        )
 
     def warn(self, kind: str, text: str) -> None:
         """Count an event; the console shows only the first events of each kind."""
@@ -57,15 +57,6 @@ class EventLog:
             self._write(f"{count} x {kind}")
         self._write(json.dumps(summary))
 
-    def _read(self) -> None:
-        try:
-            lines = self.path.read_text("utf-8").splitlines()
-        except (OSError, ValueError):
-            return
-        self._lines = {line for line in lines if line.startswith(_WARNING)}
-        kinds = (line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines)
-        self.counts.update(kinds)
-
     def _write(self, line: str) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +70,15 @@ class EventLog:
 def read_summary(path: pathlib.Path) -> dict[str, Any]:
     """Return the summary at the end of a log; {} where there is none."""
     try:
-        *_, last = path.read_text("utf-8").splitlines()
-        summary = json.loads(last)
-    except (OSError, ValueError):
+        summary = json.loads(_lines(path)[-1])
+    except (IndexError, ValueError):
         return {}
     return summary if isinstance(summary, dict) else {}
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    """Return the lines of a log; [] if it cannot be read."""
+    try:
+        return path.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return []

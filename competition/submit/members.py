@@ -64,13 +64,11 @@ class LoadedMembers:
         self._use(models)
         predictions = self._predictor.predict(volume, _windows(volume))
         members = [name for name in self.members if name in models.members]
-        return (
-            blending.combine(
-                [predictions[name] for name in members],
-                [predictions[name] for name in models.gates],
-            ),
-            rules_for(self.class_rules, self.members, members),
+        combined = blending.combine(
+            [predictions[name] for name in members],
+            [predictions[name] for name in models.gates],
         )
+        return combined, rules_for(self.class_rules, self.members, members)
 
     def measure(self, shape: tuple[int, ...], models: time_budget.ModelSubset) -> float:
         """Compile for slices of a shape (H, W), and return the seconds of a slice."""
@@ -132,17 +130,15 @@ def _load(run: runs.Run, log: event_log.EventLog) -> Networks:
 
     loaded: Networks = {}
     for source in runs.members_and_gates(run):
-        networks = {}
         for fold in source.config.folds:
             try:
-                networks[fold] = trained_network.load(
-                    source.files.weights(fold), source.config, len(run.classes)
-                )
+                weights = source.files.weights(fold)
+                network = trained_network.load(weights, source.config, len(run.classes))
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
                 log.warn("model left out", f"{source.name}, fold {fold}: {error}")
-        if networks:
-            loaded[source.name] = networks
+            else:
+                loaded.setdefault(source.name, {})[fold] = network
     return loaded
 
 

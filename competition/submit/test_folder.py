@@ -4,6 +4,7 @@ Nothing here is an error: a slice that cannot be read costs its own mask at most
 """
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Sequence
 
@@ -58,12 +59,14 @@ def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
         rows = [(image.id, name) for image in slices for name in classes]
     faults += [*sample_faults, *_differences(rows, slices, classes)]
     ids = {id for id, _ in rows}
-    scans: dict[str, list[images.Image]] = {}
-    for image in slices:
-        scans.setdefault(image.scan, []).append(image)
     # A scan stays whole, for its slices are each other's neighbours.
-    asked = {k: v for k, v in scans.items() if any(image.id in ids for image in v)}
-    return TestFolder(rows, asked, faults)
+    asked = {image.scan for image in slices if image.id in ids}
+    scans = {
+        scan: list(of_scan)
+        for scan, of_scan in itertools.groupby(slices, lambda image: image.scan)
+        if scan in asked
+    }
+    return TestFolder(rows, scans, faults)
 
 
 def _sample(path: pathlib.Path) -> tuple[list[RowKey], Faults]:

@@ -94,7 +94,7 @@ class TimeBudget:
         return rate * slices * self.models.passes
 
     def allows(self, slices: int) -> bool:
-        """Return whether the next scan, of so many slices, can be predicted in time.
+        """Return whether the next scan, which has `slices`, can be predicted in time.
 
         The models become fewer until all remaining slices fit. Where even the smallest
         subset is too slow, scans are predicted as long as each fits.

@@ -58,8 +58,7 @@ def draw(limits: schema.Augment, frame: Frame, seeds: Sequence[Seed]) -> Changes
     def uniform(*shape: int) -> np.ndarray:
         return np.stack([generator.random(shape) for generator in generators])
 
-    # The order here, and the numbers that each change takes, must stay as they are, or
-    # no run repeats.
+    # Each generator must give its numbers in this order, or no run repeats.
     changes = {
         "affine": _affine(uniform(6), limits, frame),
         "elastic": _elastic(uniform(1 + 2 * WARP_POINTS**2), limits, frame),
@@ -73,16 +72,8 @@ def draw(limits: schema.Augment, frame: Frame, seeds: Sequence[Seed]) -> Changes
     }
     changes["warp"] = warp(changes["affine"], changes["elastic"], frame)
     moves = limits.flip + limits.affine
-    chances = {
-        **{name: getattr(limits, name) for name in changes if name != "warp"},
-        "affine": moves,
-        "warp": moves + limits.elastic,
-    }
-    return {
-        name: values.astype(np.float32)
-        for name, values in changes.items()
-        if chances[name]
-    }
+    chances = limits.model_dump() | {"affine": moves, "warp": moves + limits.elastic}
+    return {k: v.astype(np.float32) for k, v in changes.items() if chances[k]}
 
 
 def warp(affine: np.ndarray, elastic: np.ndarray, frame: Frame) -> np.ndarray:

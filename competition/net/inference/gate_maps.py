@@ -34,8 +34,8 @@ def compute(
     network = attention_unet.gates(trained_network.load(weights, config, classes))
     size = config.geometry.width, config.geometry.height
     _, height, width = volume.shape
-    inside = np.ones(size[::-1], np.float32)
-    inside = geometry.restore(inside, (height, width), config.geometry)
+    frame = np.ones(size[::-1], np.float32)
+    inside = geometry.restore(frame, (height, width), config.geometry) > 0
     maps: dict[str, list[np.ndarray]] = collections.defaultdict(list)
     # One slice a batch, so that only the chosen slices pass through the network.
     batches = scan_batches.stack_batches(volume, windows, config, batch=1)
@@ -47,7 +47,7 @@ def compute(
             plane = ops.convert_to_numpy(ops.cast(values, "float32"))[0, ..., 0]
             enlarged = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
             native = geometry.restore(enlarged, (height, width), config.geometry)
-            maps[name].append(np.where(inside > 0, native, np.nan))
+            maps[name].append(np.where(inside, native, np.nan))
     return {
         name: np.stack(planes) for name, planes in sorted(maps.items(), reverse=True)
     }
