@@ -1,8 +1,8 @@
 """Step 5: the test folder becomes submission.csv, scan by scan, all folds averaged.
 
 The step is made for a single blind run: damaged data or a failing machine costs the
-masks of a slice or a scan and is told in submit.log, and a valid file is written in
-time.
+masks of a slice or a scan and is an event in submit.log. A valid file is always written
+in time.
 """
 
 import contextlib

@@ -165,7 +165,7 @@ def test_an_unknown_class_and_surplus_images_are_counted(
 
 
 def damaged_run(job, tmp_path, *folds):
-    """A copy of the run whose weights of these folds are none."""
+    """Return a copy of the run in which the weights of these folds are damaged."""
     run = layout.RunFiles(tmp_path / "damaged")
     shutil.copytree(job.run.files.root, run.root)
     for fold in folds:
@@ -309,7 +309,7 @@ def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
 
 
 def slow_down(monkeypatch, seconds):
-    """Every network takes so many seconds a slice more."""
+    """Make every network take `seconds` longer for each slice."""
     predict = ensemble.Ensemble.predict_on_batch
 
     def slow(self, batch):

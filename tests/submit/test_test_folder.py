@@ -1,4 +1,4 @@
-"""Test folders in every state: what is asked for, and what can be read."""
+"""Rows and slices of test folders in every state."""
 
 import cv2
 import numpy as np

@@ -59,7 +59,7 @@ def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
     window = batch["window"]
     slices = window.shape[1] if window.shape.rank == 3 else 1
     low, high = tf.unstack(tf.reshape(window, (-1, 1, 1, slices, 2)), axis=-1)
-    # The network sees no more than the window: nor do the pixels in between.
+    # Interpolation must not mix in values that the network would see clipped.
     stack = tf.clip_by_value(stack, low, high)
     if "affine" in batch:
         stack = _affine(stack, batch["affine"])

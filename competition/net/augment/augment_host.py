@@ -31,7 +31,7 @@ def apply(
     # A transform of its own for each thread.
     transform = ChangedSample(p=1.0)
     for number, (image, mask) in enumerate(zip(stack, bits, strict=True)):
-        # The network sees no more than the window: nor do the pixels in between.
+        # Interpolation must not mix in values that the network would see clipped.
         low, high = window[number].T.astype(stack.dtype)
         changed = transform(
             image=np.clip(image, low, high, out=image),
@@ -65,7 +65,7 @@ class ChangedSample(albumentations.DualTransform):
         return shared
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
-        """Change a stack (H, W, K); it is sampled between pixels, 0 from beyond."""
+        """Change a stack (H, W, K): bilinear, with 0 from beyond the border."""
         changes = params["changes"]
         if "warp" in changes:
             x, y = params["place"]
@@ -130,7 +130,7 @@ def _noise(change: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _empty_holes(image: np.ndarray, changes: augment_params.Changes) -> np.ndarray:
-    """Set boxes to 0 in stack and bits: what is not seen is not asked for."""
+    """Set boxes to 0 in a stack or in bits, so that no class lies in a hole."""
     if "holes" in changes:
         # Boxes may reach over the upper and left border.
         for top, bottom, left, right in np.maximum(changes["holes"].astype(int), 0):

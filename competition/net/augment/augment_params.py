@@ -24,7 +24,7 @@ import numpy as np
 from competition.core.experiment import schema
 
 # Control points a side. Cubic B-splines of 7 have 4 pieces, so that a shift of 8 % of
-# the side, which is the most that the config lets through, cannot fold the image.
+# the side, the most that the config allows, cannot fold the image.
 WARP_POINTS = 7
 BIAS_POINTS = 4
 # tensorflow-addons takes the width of its filter as a constant, so blur has few levels.
@@ -52,7 +52,7 @@ def draw(limits: schema.Augment, frame: Frame, seeds: Sequence[Seed]) -> Changes
     `frame` is the height and width of their images. Changes that cannot happen are left
     out.
     """
-    # A generator for each sample: whoever makes a batch needs none of the others.
+    # A generator for each sample, so that a batch does not depend on those before it.
     generators = [np.random.default_rng(seed) for seed in seeds]
 
     def uniform(*shape: int) -> np.ndarray:

@@ -62,14 +62,14 @@ def apply(
     numbers: augment_params.Changes,
     wanted: schema.Augment | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the network would get: stacks 0..1 (B, H, W, K), planes (B, H, W, C)."""
+    """Return the network's input: stacks 0..1 (B, H, W, K), planes (B, H, W, C)."""
     batch = {name: value.copy() for name, value in batch.items()}
     if engine == "host":
         window = augment_host.apply(**batch, changes=numbers)
         batch["window"] = window
     elif engine == "addons":
         batch = _addons(batch, numbers, wanted or limits())
-    # What is done in the graph is no longer left to the step.
+    # The step makes the changes that the engine did not make before.
     step_does = augment_params.CARRIED["device" if engine == "device" else "host"]
     left = {name: each for name, each in numbers.items() if name in step_does}
     stack = step.normalise(batch["stack"], batch["window"])

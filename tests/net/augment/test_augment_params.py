@@ -1,4 +1,4 @@
-"""What is drawn: repeatable, within the limits, and what the warp means."""
+"""Changes are drawn within their limits and repeat; warps are worked out by hand."""
 
 import numpy as np
 import pytest

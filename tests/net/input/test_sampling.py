@@ -1,4 +1,4 @@
-"""Which slices an epoch shows."""
+"""The slices of an epoch, by the config's `sampling.slices`."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The streams of batches: what is in them, and that they repeat."""
+"""The streams of batches hold the expected arrays, and repeat."""
 
 import numpy as np
 import pytest
