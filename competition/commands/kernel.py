@@ -50,10 +50,10 @@ def kernel_build(
     as_json: options.Json = False,
 ) -> None:
     """Write the dataset and the kernel that Kaggle gets."""
-    from competition.kernel import build
+    from competition.kernel import build, bundles
 
+    bundle = bundles.find(experiment, what, work=work, data=data, name=name)
     settings = build.BundleOptions(
-        what=what,
         fold=fold,
         budget=budget,
         overrides=tuple(override or ()),
@@ -61,10 +61,7 @@ def kernel_build(
         as_notebook=notebook,
         machine=machine,
     )
-    summary = build.run(
-        experiment, user=user, work=work, data=data, name=name, options=settings
-    )
-    output.result(summary, as_json)
+    output.result(build.run(bundle, user=user, options=settings), as_json)
 
 
 @app.command(
@@ -129,8 +126,8 @@ def kernel_push(
     from competition.kernel import bundles
     from competition.kernel.upload import push
 
-    bundle = bundles.find(experiment, work=work, data=data, name=name)
-    output.result(push.run(bundle, what=what), as_json)
+    bundle = bundles.find(experiment, what, work=work, data=data, name=name)
+    output.result(push.run(bundle), as_json)
 
 
 @app.command("submit", **options.example("kernel submit --experiment smoke"))

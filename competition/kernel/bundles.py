@@ -1,78 +1,90 @@
-"""The run that goes to Kaggle, its bundle on this machine, and what was pushed."""
+"""A run and its kernel: the built folders on this machine, and what was pushed."""
 
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 from competition.core import files
 from competition.core.experiment import layout
 
+What = Literal["train", "submit"]
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RunBundle:
-    """A run called `name` of an `experiment` (name or path), and its data set."""
+class Bundle:
+    """A run of an experiment (name or path), and what its kernel does with it.
+
+    `data` is the competition folder where the caller named it.
+    """
 
     experiment: str
     name: str
+    what: What
     work: pathlib.Path
     dataset: layout.DatasetFiles
+    data: pathlib.Path | None
 
     @property
     def run(self) -> layout.RunFiles:
         """The files of the run."""
         return self.dataset.run(self.name)
 
-    def built(self, what: str) -> pathlib.Path:
-        """Return the folder of the built dataset and kernel of `what`."""
-        return self.work / "kernels" / f"{self.name}-{what}"
+    @property
+    def folder(self) -> pathlib.Path:
+        """The folder of the dataset and the kernel that `build` makes."""
+        return self.work / "kernels" / f"{self.name}-{self.what}"
 
-    def state(self, what: str) -> dict[str, Any]:
-        """Return the record of what was pushed and submitted, from kernel.json."""
-        path = self.run.root / "kernel.json"
-        known = files.read_json(path) if path.is_file() else {}
-        return dict(known.get(what, {}))
+    @property
+    def built(self) -> pathlib.Path:
+        """The same folder; without a built kernel in it, an error."""
+        if not (self.folder / "kernel" / "kernel-metadata.json").is_file():
+            raise ValueError(
+                f"{self.folder}: no kernel is built. Run `python -m competition kernel "
+                f"build --experiment {self.experiment} --what {self.what} --user USER` "
+                "first."
+            )
+        return self.folder
 
-    def keep(self, what: str, state: dict[str, Any]) -> None:
-        """Write the record of what was pushed and submitted to kernel.json."""
-        path = self.run.root / "kernel.json"
-        known = files.read_json(path) if path.is_file() else {}
-        files.write_json(path, known | {what: state})
+    @property
+    def record(self) -> pathlib.Path:
+        """The file that records pushes and submissions, of both kernels of the run."""
+        return self.run.root / "kernel.json"
+
+    def state(self) -> dict[str, Any]:
+        """Return what was recorded of this kernel."""
+        states = files.read_json(self.record) if self.record.is_file() else {}
+        return dict(states.get(self.what, {}))
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Record what was pushed and submitted of this kernel."""
+        states = files.read_json(self.record) if self.record.is_file() else {}
+        files.write_json(self.record, states | {self.what: state})
 
 
 def find(
     experiment: str,
+    what: What = "submit",
     *,
     work: pathlib.Path,
     data: pathlib.Path | None = None,
     name: str | None = None,
-) -> RunBundle:
-    """Find the run of an experiment under `work`; `data` chooses where there are more.
+) -> Bundle:
+    """Find the run of an experiment under `work`; `data` chooses among data sets.
 
-    Where no run is there yet, the one prepared data set is taken.
+    Where no data set has such a run yet, the only prepared data set is taken.
     """
     name = name or pathlib.Path(experiment).stem
     if data is not None:
-        return RunBundle(experiment, name, work, layout.dataset(data, work))
-    prepared = [
-        layout.DatasetFiles(path.parent) for path in sorted(work.glob("*/slices.csv"))
-    ]
-    with_run = [dataset for dataset in prepared if dataset.run(name).config.is_file()]
-    candidates = with_run or prepared
+        candidates = [layout.dataset(data, work)]
+    else:
+        tables = sorted(work.glob("*/slices.csv"))
+        prepared = [layout.DatasetFiles(path.parent) for path in tables]
+        with_run = [each for each in prepared if each.run(name).config.is_file()]
+        candidates = with_run or prepared
     if len(candidates) != 1:
         listed = ", ".join(str(dataset.root) for dataset in candidates) or "none"
         raise ValueError(
             f"{work}: expected one data set with a run {name!r}. Received: {listed}. "
-            "Say which by --data, or prepare and train first."
+            "Pass `data` to choose one, or prepare and train first."
         )
-    return RunBundle(experiment, name, work, candidates[0])
-
-
-def built(bundle: RunBundle, what: str) -> pathlib.Path:
-    """Return the folder that `build` made; without a built kernel it raises."""
-    folder = bundle.built(what)
-    if not (folder / "kernel" / "kernel-metadata.json").is_file():
-        raise ValueError(
-            f"{folder}: no kernel is built. Run `python -m competition kernel build "
-            f"--experiment {bundle.experiment} --what {what} --user USER` first."
-        )
-    return folder
+    return Bundle(experiment, name, what, work, candidates[0], data)

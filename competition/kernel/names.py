@@ -3,8 +3,8 @@
 import pathlib
 import re
 
-# The client's limits for datasets, the narrower ones, serve kernels as well.
-SHORTEST, LONGEST = 6, 50
+# The client's limit for datasets, the narrower one, serves kernels as well.
+LONGEST = 50
 CODE_BYTES = 1_000_000
 DATASET_BYTES = 100 * 2**30
 
@@ -17,33 +17,32 @@ def slug(title: str) -> str:
 def title(name: str, *, ending: str) -> str:
     """Return the title "UWM <name> <ending>", or an error where it is too long.
 
-    Other characters than letters and digits become a space: "v1.5" and "v15" stay
-    different.
+    Characters other than letters and digits become a space, so that "v1.5" and "v15"
+    stay different.
     """
     words = re.findall(r"[A-Za-z0-9]+", name)
     if not words:
         raise ValueError(
             "A run's title on Kaggle is made of the letters a to z and digits of its "
-            f"name. Received: {name!r}, which has none. Give the run another --name."
+            f"name. Received: {name!r}, which has none. Give the run another `name`."
         )
-    made = " ".join(["UWM", *words, ending])
-    if not SHORTEST <= len(made) <= LONGEST:
-        room = len(name) - (len(made) - LONGEST)
+    text = " ".join(["UWM", *words, ending])
+    if len(text) > LONGEST:
+        room = len(name) - (len(text) - LONGEST)
         raise ValueError(
-            f"A title on Kaggle has {SHORTEST} to {LONGEST} characters. Received: "
-            f"{made!r}, {len(made)}. Give the run a --name of at most {room}."
+            f"A title on Kaggle has at most {LONGEST} characters. Received: {text!r}, "
+            f"{len(text)}. Give the run a `name` of at most {room}."
         )
-    return made
+    return text
 
 
-def check_user(user: str) -> str:
-    """Return a Kaggle user name that can be part of an id."""
+def check_user(user: str) -> None:
+    """Refuse a Kaggle user name that cannot be part of an id."""
     if not re.fullmatch(r"[A-Za-z0-9](-?[A-Za-z0-9])*", user):
         raise ValueError(
-            "--user expects the user name as in kaggle.com/USER: letters, digits and "
+            "`user` expects the user name as in kaggle.com/USER: letters, digits and "
             f"single hyphens. Received: {user!r}."
         )
-    return user
 
 
 def check_id(id: str, *, what: str) -> str:
@@ -60,15 +59,12 @@ def check_id(id: str, *, what: str) -> str:
 
 def check_sizes(dataset: pathlib.Path, code: pathlib.Path) -> int:
     """Return the bytes of a dataset; too many, or too much code, is an error."""
-    paths = [path for path in dataset.rglob("*") if path.is_file()]
-    total = sum(path.stat().st_size for path in paths)
-    for path, received, limit in (
-        (dataset, total, DATASET_BYTES),
-        (code, code.stat().st_size, CODE_BYTES),
-    ):
-        if received > limit:
+    total = sum(each.stat().st_size for each in dataset.rglob("*") if each.is_file())
+    sizes = (dataset, total, DATASET_BYTES), (code, code.stat().st_size, CODE_BYTES)
+    for path, size, limit in sizes:
+        if size > limit:
             raise ValueError(
-                f"{path}: Kaggle takes at most {limit:,} bytes. Received: "
-                f"{received:,}. Bundle fewer folds or members."
+                f"{path}: Kaggle takes at most {limit:,} bytes. Received: {size:,}. "
+                "Bundle fewer folds or members."
             )
     return total

@@ -1,5 +1,6 @@
 """A run that may be bundled, and a Kaggle to send it to."""
 
+import dataclasses
 import importlib.util
 import shutil
 
@@ -38,7 +39,16 @@ def bundle(prepared, tmp_path):
 @pytest.fixture
 def built(bundle):
     """The bundle of a run, with the submitting kernel built."""
-    build.run("smoke", user=stand_in.USER, work=bundle.work)
+    build.run(bundle, user=stand_in.USER)
+    return bundle
+
+
+@pytest.fixture
+def training(bundle):
+    """The bundle of a run, with the training kernel built."""
+    bundle = dataclasses.replace(bundle, what="train")
+    options = build.BundleOptions(overrides=conftest.TINY)
+    build.run(bundle, user=stand_in.USER, options=options)
     return bundle
 
 

@@ -17,8 +17,8 @@ def test_build_rehearse_push_submit_and_the_ledger(
     job, results = finished
     work, submissions = tmp_path / "work", tmp_path / "submissions"
     shutil.copytree(job.dataset.root, work / job.dataset.root.name)
-    build.run("smoke", user=stand_in.USER, work=work)
     bundle = bundles.find("smoke", work=work)
+    build.run(bundle, user=stand_in.USER)
 
     rehearsed = rehearse.run(
         bundle,
@@ -28,7 +28,7 @@ def test_build_rehearse_push_submit_and_the_ledger(
         python=pathlib.Path(sys.executable),
     )
     assert rehearsed["ok"], rehearsed
-    left = bundle.built("submit") / "rehearsal" / "hidden" / "working"
+    left = bundle.folder / "rehearsal" / "hidden" / "working"
     at_home = job.run.files.submission.read_bytes()
     assert (left / "submission.csv").read_bytes() == at_home
     hidden = rehearsed["rehearsals"]["hidden"]["score"]

@@ -23,150 +23,122 @@ BundleOptions = contents.BundleOptions
 
 
 def run(
-    experiment: str,
-    *,
-    user: str,
-    work: pathlib.Path,
-    data: pathlib.Path | None = None,
-    name: str | None = None,
-    options: BundleOptions | None = None,
+    bundle: bundles.Bundle, *, user: str, options: BundleOptions | None = None
 ) -> dict[str, Any]:
     """Write `work`/kernels/<run>-<what>/{dataset,kernel}/; return ids and size."""
     options = options or BundleOptions()
     names.check_user(user)
-    if options.budget is not None:
-        _check_budget(options)
-    bundle = bundles.find(experiment, work=work, data=data, name=name)
-    new = bundle.built(options.what) / "new"
+    _check_budget(bundle.what, options.budget)
+    new = bundle.folder / "new"
     shutil.rmtree(new, ignore_errors=True)
     with files.replacing(new) as folder:
-        collected = contents.collect(experiment, bundle, options)
-        about = _write_dataset(folder / "dataset", collected, bundle, options)
-        ids = _write_kernel(
-            folder / "kernel", folder / "dataset", bundle, user, options
-        )
-        total = names.check_sizes(folder / "dataset", folder / "kernel" / "main.py")
-        leaks.check(folder, own=(work, ROOT, *((data,) if data else ())), user=user)
-    built = _replace_built(bundle.built(options.what))
-    return {**ids, "built": str(built), "files": len(about["files"]), "bytes": total}
-
-
-def _check_budget(options: BundleOptions) -> None:
-    seconds, most = deadline.parse(options.budget or ""), SESSION[options.what]
-    if seconds >= deadline.parse(most):
-        raise ValueError(
-            f"--budget {options.budget}: Kaggle ends a {options.what} kernel after "
-            f"{most}. Give it less, so that it ends by itself."
-        )
-
-
-def _replace_built(built: pathlib.Path) -> pathlib.Path:
-    """Replace the dataset and the kernel of an earlier build by the new ones."""
-    # The kernel goes first and comes last: a build that is killed in between leaves no
-    # kernel, and `push` then refuses the folder.
+        dataset, kernel = folder / "dataset", folder / "kernel"
+        count = _write_dataset(dataset, bundle, options)
+        ids = _write_kernel(kernel, dataset, bundle, user, options)
+        total = names.check_sizes(dataset, kernel / "main.py")
+        own = (bundle.work, ROOT, *([bundle.data] if bundle.data else []))
+        leaks.check(folder, own=own, user=user)
+    # The kernel is removed first and renamed last: a build that is killed in between
+    # leaves no kernel, and `push` then refuses the folder.
     for part in ("kernel", "dataset"):
-        shutil.rmtree(built / part, ignore_errors=True)
+        shutil.rmtree(bundle.folder / part, ignore_errors=True)
     for part in ("dataset", "kernel"):
-        (built / "new" / part).rename(built / part)
-    (built / "new").rmdir()
-    return built
+        (new / part).rename(bundle.folder / part)
+    new.rmdir()
+    return {**ids, "built": str(bundle.folder), "files": count, "bytes": total}
+
+
+def _check_budget(what: str, budget: str | None) -> None:
+    if budget and deadline.parse(budget) >= deadline.parse(SESSION[what]):
+        raise ValueError(
+            f"`budget` is {budget}, but Kaggle ends a {what} kernel after "
+            f"{SESSION[what]}. Pass a shorter one, so that the kernel ends by itself."
+        )
 
 
 def _write_dataset(
-    folder: pathlib.Path,
-    contents_by_name: dict[str, bytes | pathlib.Path],
-    bundle: bundles.RunBundle,
-    options: BundleOptions,
-) -> dict[str, Any]:
-    folder.mkdir(parents=True)
-    package = wheel.write(ROOT, folder)
-    for name, content in contents_by_name.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+    folder: pathlib.Path, bundle: bundles.Bundle, options: BundleOptions
+) -> int:
+    """Write the dataset and the manifest of its files; return their number."""
+    by_name = contents.collect(bundle, options)
+    for name, content in by_name.items():
         data = content.read_bytes() if isinstance(content, pathlib.Path) else content
-        path.write_bytes(data)
-    listed = {
-        name: {
-            "bytes": (folder / name).stat().st_size,
-            "sha256": files.file_digest(folder / name),
-        }
-        for name in sorted([*contents_by_name, package.name])
-    }
-    about: dict[str, Any] = {
-        "bundle": options.what,
+        files.write_bytes(folder / name, data)
+    package = wheel.write(ROOT, folder).name
+    listed = {}
+    for name in sorted([*by_name, package]):
+        path = folder / name
+        digest = files.file_digest(path)
+        listed[name] = {"bytes": path.stat().st_size, "sha256": digest}
+    manifest: dict[str, Any] = {
+        "bundle": bundle.what,
         "run": bundle.name,
-        "package": package.name,
+        "package": package,
         "files": listed,
     }
-    if options.what == "train":
-        (toml,) = (name for name in contents_by_name if name.endswith(".toml"))
-        quarantined = files.read_json(bundle.dataset.manifest).get("quarantined")
-        about |= {
-            "experiment": toml,
+    if bundle.what == "train":
+        prepared = files.read_json(bundle.dataset.manifest)
+        manifest |= {
+            "experiment": configs.find(bundle.experiment).name,
             "overrides": list(options.overrides),
-            "quarantine": bool(quarantined),
+            "quarantine": bool(prepared.get("quarantined")),
         }
-    files.write_json(folder / "manifest.json", about)
-    return about
+    files.write_json(folder / "manifest.json", manifest)
+    return len(listed)
 
 
 def _write_kernel(
     folder: pathlib.Path,
     dataset: pathlib.Path,
-    bundle: bundles.RunBundle,
+    bundle: bundles.Bundle,
     user: str,
     options: BundleOptions,
 ) -> dict[str, str]:
-    title = names.title(bundle.name, ending=options.what)
-    data_title = names.title(bundle.name, ending=f"{options.what} bundle")
-    ids = {
-        "dataset_id": f"{user}/{names.slug(data_title)}",
-        "kernel_id": f"{user}/{names.slug(title)}",
+    """Write the kernel, and the metadata of both; return the ids of both."""
+    title = names.title(bundle.name, ending=bundle.what)
+    dataset_title = names.title(bundle.name, ending=f"{bundle.what} bundle")
+    kernel_id = f"{user}/{names.slug(title)}"
+    dataset_id = f"{user}/{names.slug(dataset_title)}"
+    template = ROOT / "kernels" / bundle.what
+    constants = {
+        "BUNDLE": files.file_digest(dataset / "manifest.json")[:16],
+        "BUDGET": options.budget,
+        "FOLD": options.fold,
     }
-    constants: dict[str, Any] = {
-        "BUNDLE": files.file_digest(dataset / "manifest.json")[:16]
-    }
-    if options.budget is not None:
-        constants["BUDGET"] = options.budget
-    if options.what == "train":
-        constants["FOLD"] = options.fold
-    template = ROOT / "kernels" / options.what
     code = _set_constants((template / "main.py").read_text("utf-8"), constants)
     files.write_text(folder / "main.py", code)
     files.write_text(folder / "main.ipynb", notebook.make(code, title=title))
+    # Only a training downloads weights.
+    needs_internet = bundle.what == "train" and (
+        configs.load(bundle.experiment, options.overrides).model.encoder_weights
+        == "imagenet"
+    )
     about = files.read_json(template / "kernel-metadata.json") | {
-        "id": ids["kernel_id"],
+        "id": kernel_id,
         "title": title,
         "code_file": "main.ipynb" if options.as_notebook else "main.py",
         "kernel_type": "notebook" if options.as_notebook else "script",
-        "enable_internet": _needs_internet(bundle, options),
+        "enable_internet": needs_internet,
         "machine_shape": options.machine,
-        "dataset_sources": [ids["dataset_id"]],
+        "dataset_sources": [dataset_id],
         "competition_sources": [COMPETITION],
         "kernel_sources": [
-            names.check_id(source, what="--from") for source in options.sources
+            names.check_id(source, what="`sources`") for source in options.sources
         ],
     }
     files.write_json(folder / "kernel-metadata.json", about)
-    licence = [{"name": "other"}]
-    dataset_about = {"title": data_title, "id": ids["dataset_id"], "licenses": licence}
-    files.write_json(dataset / "dataset-metadata.json", dataset_about)
-    return ids
-
-
-def _needs_internet(bundle: bundles.RunBundle, options: BundleOptions) -> bool:
-    """Return whether the kernel downloads weights, as only a training may."""
-    if options.what == "submit":
-        return False
-    config = configs.load(bundle.experiment, options.overrides)
-    return config.model.encoder_weights == "imagenet"
+    licences = [{"name": "other"}]
+    about = {"title": dataset_title, "id": dataset_id, "licenses": licences}
+    files.write_json(dataset / "dataset-metadata.json", about)
+    return {"dataset_id": dataset_id, "kernel_id": kernel_id}
 
 
 def _set_constants(code: str, constants: dict[str, Any]) -> str:
-    """Return the code of a main.py with other values of the constants at its top."""
+    """Replace the constants at the top of a main.py; with None, one stays as it is."""
     for name, value in constants.items():
-        text = json.dumps(value) if isinstance(value, str) else repr(value)
-        line = f"{name} = {text}"
+        if value is None:
+            continue
+        line = f"{name} = {json.dumps(value)}"
         code, count = re.subn(rf"(?m)^{name} = .*$", line, code, count=1)
         if count != 1:
             raise ValueError(f"main.py: expected one line `{name} = ...`. Add it.")

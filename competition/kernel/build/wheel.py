@@ -1,6 +1,6 @@
 """The package as a pure-Python wheel, the same bytes whenever it is built.
 
-No build tool is asked, since it would have to be downloaded and stamps the time.
+A build tool would have to be downloaded, and would write the time into the wheel.
 """
 
 import base64
@@ -8,11 +8,22 @@ import hashlib
 import pathlib
 import tomllib
 import zipfile
-from typing import Any
 
-# The oldest date that a zip can hold.
-_DATE = (1980, 1, 1, 0, 0, 0)
-_MODE = 0o100644 << 16
+_METADATA = """\
+Metadata-Version: 2.4
+Name: {name}
+Version: {version}
+Summary: {description}
+License-Expression: {license}
+License-File: LICENSE
+Requires-Python: {requires-python}
+"""
+_WHEEL = """\
+Wheel-Version: 1.0
+Generator: competition
+Root-Is-Purelib: true
+Tag: py3-none-any
+"""
 
 
 def write(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -24,65 +35,31 @@ def write(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
             "run the command there."
         )
     about = tomllib.loads(path.read_text("utf-8"))
-    project = about["project"]
-    stem = f"{project['name'].replace('-', '_')}-{project['version']}"
-    members = _package(root, about)
+    project, setup = about["project"], about["tool"]["setuptools"]
+    name = project["name"]
+    patterns = "**/*.py", *setup["package-data"][name]
+    paths = {each for pattern in patterns for each in (root / name).glob(pattern)}
+    members = {
+        each.relative_to(root).as_posix(): each.read_bytes() for each in sorted(paths)
+    }
+    stem = f"{name}-{project['version']}"
     info = f"{stem}.dist-info"
-    members |= {
-        f"{info}/METADATA": _metadata(root, project).encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: competition\n"
-        b"Root-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/licenses/LICENSE": (root / "LICENSE").read_bytes(),
-    }
-    record = [f"{name},{_digest(data)},{len(data)}" for name, data in members.items()]
-    record.append(f"{info}/RECORD,,")
-    members[f"{info}/RECORD"] = ("\n".join(record) + "\n").encode()
-    made = folder / f"{stem}-py3-none-any.whl"
-    _zip(made, members)
-    return made
-
-
-def _package(root: pathlib.Path, about: dict[str, Any]) -> dict[str, bytes]:
-    """The modules, and the data files that pyproject.toml names, by sorted path."""
-    setup = about["tool"]["setuptools"]
-    patterns = {name: found for name, found in setup.get("package-data", {}).items()}
-    tops = [
-        top for each in setup["packages"]["find"]["include"] for top in root.glob(each)
-    ]
-    paths = set()
-    for top in tops:
-        if (top / "__init__.py").is_file():
-            paths |= set(top.rglob("*.py"))
-            for pattern in patterns.get(top.name, ()):
-                paths |= set(top.glob(pattern))
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(paths)
-    }
-
-
-def _metadata(root: pathlib.Path, project: dict[str, Any]) -> str:
-    lines = [
-        "Metadata-Version: 2.4",
-        f"Name: {project['name']}",
-        f"Version: {project['version']}",
-        f"Summary: {project['description']}",
-        f"License-Expression: {project['license']}",
-        "License-File: LICENSE",
-        f"Requires-Python: {project['requires-python']}",
-        "Description-Content-Type: text/markdown",
-    ]
-    return "\n".join(lines) + "\n\n" + (root / project["readme"]).read_text("utf-8")
+    members[f"{info}/METADATA"] = _METADATA.format_map(project).encode()
+    members[f"{info}/WHEEL"] = _WHEEL.encode()
+    members[f"{info}/licenses/LICENSE"] = (root / "LICENSE").read_bytes()
+    record = [f"{name},{_digest(data)},{len(data)}\n" for name, data in members.items()]
+    members[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"]).encode()
+    wheel = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in members.items():
+            # The oldest date that a zip can hold. The members are not compressed: how
+            # well zlib packs them depends on its version.
+            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            member.external_attr = 0o100644 << 16
+            archive.writestr(member, data)
+    return wheel
 
 
 def _digest(data: bytes) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest())
     return "sha256=" + digest.rstrip(b"=").decode()
-
-
-def _zip(path: pathlib.Path, members: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            about = zipfile.ZipInfo(name, _DATE)
-            # Stored: how well zlib packs depends on its version.
-            about.external_attr = _MODE
-            archive.writestr(about, data)

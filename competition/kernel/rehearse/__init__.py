@@ -41,7 +41,7 @@ class Stage:
 
 
 def run(
-    bundle: bundles.RunBundle,
+    bundle: bundles.Bundle,
     *,
     judges: Judges,
     data: pathlib.Path | None = None,
@@ -54,7 +54,7 @@ def run(
     Without `data` a phantom is made; `python` is an environment to take as it is
     instead of making one with the versions of Kaggle's image.
     """
-    built = bundles.built(bundle, "submit")
+    built = bundle.built
     folder = built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
     used = (
@@ -91,7 +91,7 @@ def run(
 
 
 def _stages(
-    bundle: bundles.RunBundle,
+    bundle: bundles.Bundle,
     folder: pathlib.Path,
     data: pathlib.Path | None,
     truth: pathlib.Path | None,

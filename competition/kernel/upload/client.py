@@ -36,7 +36,7 @@ _BY_WORDS = (
     ),
     (
         ("already in use", "already exists", "already been taken"),
-        "The name is taken. Build again with another --name.",
+        "The name is taken. Build again with another `name`.",
     ),
 )
 _UNREACHED = (
@@ -51,9 +51,9 @@ _UNKNOWN = (
 _BY_STATUS = {
     400: "Kaggle does not take the request. Build again, and check its names.",
     401: "Kaggle does not know the token. " + _CREDENTIALS,
-    403: "Kaggle does not allow it: is --user the token's user, the phone verified?",
-    404: "Kaggle does not know the name. Check --user, and that it was pushed.",
-    409: "The name is taken. Build again with another --name.",
+    403: "Kaggle does not allow it: is `user` the token's user, the phone verified?",
+    404: "Kaggle does not know the name. Check `user`, and that it was pushed.",
+    409: "The name is taken. Build again with another `name`.",
     429: "Kaggle is asked too often. Wait some minutes, then run the command again.",
 }
 
@@ -77,8 +77,8 @@ def connect(user: str) -> Any:
     received = api.config_values["username"]
     if received.lower() != user.lower():
         raise ValueError(
-            f"The kernel is built for --user {user}, the credentials are of "
-            f"{received}. Build again with --user {received}."
+            f"The kernel is built for the user {user}, the credentials are of "
+            f"{received}. Build again for the user {received}."
         )
     return api
 

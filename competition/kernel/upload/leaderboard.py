@@ -16,20 +16,18 @@ NEWEST = 200
 Record = Callable[[float | None, float | None], Any]
 
 
-def run(
-    bundle: bundles.RunBundle, *, record: Record, wait: bool = True
-) -> dict[str, Any]:
+def run(bundle: bundles.Bundle, *, record: Record, wait: bool = True) -> dict[str, Any]:
     """Submit the version that was pushed, once; `record` its score when there is one.
 
     Returns {"kernel", "version", "status", "public", "private"}.
     """
-    state = bundle.state("submit")
+    state = bundle.state()
     if state.get("status") != "COMPLETE":
         raise ValueError(
-            f"{bundle.run.root / 'kernel.json'}: no version of the kernel is complete. "
+            f"{bundle.record}: no version of the kernel is complete. "
             f"Run `python -m competition kernel push --experiment {bundle.experiment}`."
         )
-    built = bundles.built(bundle, "submit")
+    built = bundle.built
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     (competition,) = about["competition_sources"]
     message = f"{bundle.name} version {state['version']} {state['kernel']}"
@@ -68,7 +66,7 @@ def run(
         )
     if any(score is not None for score in scores.values()):
         record(scores["public"], scores["private"])
-    bundle.keep("submit", state | {"scores": scores})
+    bundle.keep(state | {"scores": scores})
     return result | {"status": "COMPLETE", **scores}
 
 

@@ -21,20 +21,20 @@ _BROKEN = ("failed", "deleted")
 _ENDED = {"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED", "CANCEL_REQUESTED"}
 
 
-def run(bundle: bundles.RunBundle, *, what: str = "submit") -> dict[str, Any]:
+def run(bundle: bundles.Bundle, *, what: str = "submit") -> dict[str, Any]:
     """Push a built kernel, follow it to its end, fetch its output.
 
     Returns {"kernel", "version", "status", "output"}; a kernel that fails on Kaggle is
     an error with the end of its log; what it had trained goes into the run.
     """
-    built = bundles.built(bundle, what)
+    built = bundle.built
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     kernel, (dataset, *_) = about["id"], about["dataset_sources"]
     for id, where in ((kernel, "kernel"), (dataset, "dataset")):
         names.check_id(id, what=f"{built / where}: `id`")
     names.check_sizes(built / "dataset", built / "kernel" / about["code_file"])
     api = client.connect(kernel.partition("/")[0])
-    state = bundle.state(what)
+    state = bundle.state()
     state = _push_dataset(api, bundle, state, what=what, dataset=dataset)
     state = _push_kernel(api, bundle, state, what=what, kernel=kernel)
     status, message = client.wait(
@@ -45,7 +45,7 @@ def run(bundle: bundles.RunBundle, *, what: str = "submit") -> dict[str, Any]:
     )
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
-    bundle.keep(what, state | {"status": status})
+    bundle.keep(state | {"status": status})
     try:
         trained = what == "train" and session.resume(
             output, bundle.run.root, name=bundle.name
@@ -75,14 +75,14 @@ def run(bundle: bundles.RunBundle, *, what: str = "submit") -> dict[str, Any]:
 
 def _push_dataset(
     api: Any,
-    bundle: bundles.RunBundle,
+    bundle: bundles.Bundle,
     state: dict[str, Any],
     *,
     what: str,
     dataset: str,
 ) -> dict[str, Any]:
     """Create or version the dataset, unless it is there as built; wait for it."""
-    folder = bundle.built(what) / "dataset"
+    folder = bundle.folder / "dataset"
     digest = _digest(folder)
     status = client.call("dataset status", _dataset_status, api, dataset)
     if state.get("dataset") != digest or status in (None, *_BROKEN):
@@ -92,7 +92,7 @@ def _push_dataset(
             raise ValueError(client.explain("dataset upload", answer.error))
         # The kernel has to run again on another dataset.
         state = {"dataset": digest}
-        bundle.keep(what, state)
+        bundle.keep(state)
     client.wait(
         f"{dataset} is being processed",
         functools.partial(_ready, api, dataset),
@@ -133,14 +133,14 @@ def _ready(api: Any, dataset: str) -> bool | None:
 
 def _push_kernel(
     api: Any,
-    bundle: bundles.RunBundle,
+    bundle: bundles.Bundle,
     state: dict[str, Any],
     *,
     what: str,
     kernel: str,
 ) -> dict[str, Any]:
     """Push the kernel, which starts it, unless this version was pushed already."""
-    folder = bundle.built(what) / "kernel"
+    folder = bundle.folder / "kernel"
     digest = _digest(folder)
     if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
         console.note(f"{kernel}: version {state['version']} is this one already")
@@ -171,7 +171,7 @@ def _push_kernel(
         "version": answer.version_number,
         "url": answer.url,
     }
-    bundle.keep(what, state)
+    bundle.keep(state)
     console.note(f"{kernel}: version {answer.version_number} at {answer.url}")
     return state
 

@@ -1,5 +1,6 @@
-"""What a bundle holds, and nothing else; the same bytes each time."""
+"""The files of a bundle, their contents, and builds that are refused."""
 
+import dataclasses
 import getpass
 import json
 import pathlib
@@ -9,7 +10,6 @@ import pytest
 
 from competition.core import files
 from competition.kernel import build, bundles, names
-from competition.kernel.build import contents
 from tests import conftest
 
 WHEEL = "competition-0.1.0-py3-none-any.whl"
@@ -18,11 +18,18 @@ FIELDS = {
     "enable_tpu", "enable_internet", "machine_shape", "dataset_sources",
     "competition_sources", "kernel_sources", "model_sources",
 }  # fmt: skip
-TRAIN = contents.BundleOptions(what="train", overrides=conftest.TINY)
+OF_ENCODER = (*conftest.TINY, "model.encoder=EfficientNetB0")
 
 
-def made(bundle, options=None, user="jane-doe"):
-    result = build.run("smoke", user=user, work=bundle.work, options=options)
+def made(bundle, what="submit", *, user="jane-doe", **options):
+    """Build the kernel that submits or trains: (folder, result)."""
+    if what == "train":
+        options = {"overrides": conftest.TINY} | options
+    result = build.run(
+        dataclasses.replace(bundle, what=what),
+        user=user,
+        options=build.BundleOptions(**options),
+    )
     return pathlib.Path(result["built"]), result
 
 
@@ -54,7 +61,7 @@ def test_a_submitting_bundle_holds_these_files_and_no_others(bundle):
 
 
 def test_a_training_bundle_holds_the_experiment_and_no_weights(bundle):
-    folder, _ = made(bundle, TRAIN)
+    folder, _ = made(bundle, "train")
     assert listed(folder / "dataset") == [
         WHEEL,
         "dataset-metadata.json",
@@ -100,13 +107,13 @@ def test_the_members_of_a_blend_travel_with_it(bundle):
     ]
 
 
-@pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
-def test_two_builds_are_the_same_to_the_byte(bundle, tmp_path, options):
-    first, _ = made(bundle, options)
+@pytest.mark.parametrize("what", ["submit", "train"])
+def test_two_builds_are_the_same_to_the_byte(bundle, tmp_path, what):
+    first, _ = made(bundle, what)
     kept = shutil.copytree(first, tmp_path / "kept")
     for path in bundle.run.root.rglob("*"):
         path.touch()
-    second, _ = made(bundle, options)
+    second, _ = made(bundle, what)
     assert listed(kept) == listed(second)
     for name in listed(kept):
         assert (kept / name).read_bytes() == (second / name).read_bytes(), name
@@ -128,15 +135,15 @@ def test_a_build_that_was_killed_leaves_nothing_to_push(bundle, monkeypatch, ren
         with pytest.raises(KeyboardInterrupt):
             made(bundle)
     with pytest.raises(ValueError, match="no kernel is built"):
-        bundles.built(bundle, "submit")
+        _ = bundle.built
     made(bundle)
-    assert bundles.built(bundle, "submit") == folder
+    assert bundle.built == folder
 
 
-@pytest.mark.parametrize("options", [None, TRAIN], ids=["submit", "train"])
-def test_nothing_of_the_machine_is_in_a_bundle(bundle, options, monkeypatch):
+@pytest.mark.parametrize("what", ["submit", "train"])
+def test_nothing_of_the_machine_is_in_a_bundle(bundle, what, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_0123456789abcdef0123456789abcdef")
-    folder, _ = made(bundle, options)
+    folder, _ = made(bundle, what)
     for path in folder.rglob("*"):
         data = path.read_bytes() if path.is_file() else b""
         assert str(bundle.work).encode() not in data
@@ -166,30 +173,29 @@ def test_the_encoder_weights_of_this_machine_do_not_travel(bundle):
 @pytest.mark.parametrize("weights", ["/home/ann/b0.h5", "weights/b0.h5"])
 def test_a_training_that_begins_with_a_file_of_home_is_refused(bundle, weights):
     bundle.run.config.unlink()
-    more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
-    options = contents.BundleOptions(what="train", overrides=(*conftest.TINY, *more))
+    overrides = (*OF_ENCODER, f"model.encoder_weights={weights}")
     with pytest.raises(ValueError, match=r"a file of this machine. Set it to"):
-        made(bundle, options)
+        made(bundle, "train", overrides=overrides)
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        contents.BundleOptions(fold=0),
-        contents.BundleOptions(overrides=("seed=1",)),
-        contents.BundleOptions(sources=("jane-doe/uwm-smoke-train",)),
+        {"fold": 0},
+        {"overrides": ("seed=1",)},
+        {"sources": ("jane-doe/uwm-smoke-train",)},
     ],
 )
 def test_options_of_a_training_are_refused_for_a_submission(bundle, options):
-    with pytest.raises(ValueError, match="--fold, --set and --from are for --what tr"):
-        made(bundle, options)
+    with pytest.raises(ValueError, match="`sources` are for a training: a submis"):
+        made(bundle, **options)
 
 
 def test_a_blend_has_nothing_to_train(bundle, tmp_path):
     path = tmp_path / "both.toml"
     path.write_text('members = ["one", "two"]', encoding="utf-8")
     with pytest.raises(ValueError, match="is a blend of one, two, which has nothing"):
-        build.run(str(path), user="ann", work=bundle.work, options=TRAIN)
+        made(dataclasses.replace(bundle, experiment=str(path)), "train")
 
 
 def test_the_metadata_is_complete_and_offline(bundle):
@@ -205,14 +211,8 @@ def test_the_metadata_is_complete_and_offline(bundle):
 
 
 def test_a_training_goes_on_from_the_kernels_it_is_given(bundle):
-    options = contents.BundleOptions(
-        what="train",
-        overrides=conftest.TINY,
-        fold=1,
-        budget="2h",
-        sources=("jane-doe/uwm-smoke-train",),
-    )
-    folder, _ = made(bundle, options)
+    sources = ("jane-doe/uwm-smoke-train",)
+    folder, _ = made(bundle, "train", fold=1, budget="2h", sources=sources)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert about["kernel_sources"] == ["jane-doe/uwm-smoke-train"]
     code = (folder / "kernel" / "main.py").read_text("utf-8").splitlines()
@@ -222,9 +222,8 @@ def test_a_training_goes_on_from_the_kernels_it_is_given(bundle):
 @pytest.mark.parametrize(("weights", "internet"), [("imagenet", True), ("none", False)])
 def test_only_a_download_of_weights_needs_the_internet(bundle, weights, internet):
     bundle.run.config.unlink()
-    more = ("model.encoder=EfficientNetB0", f"model.encoder_weights={weights}")
-    options = contents.BundleOptions(what="train", overrides=(*conftest.TINY, *more))
-    folder, _ = made(bundle, options)
+    overrides = (*OF_ENCODER, f"model.encoder_weights={weights}")
+    folder, _ = made(bundle, "train", overrides=overrides)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert about["enable_internet"] is internet
 
@@ -246,52 +245,49 @@ def test_the_notebook_twin_is_valid_and_runs_the_same_code(bundle):
 
 @pytest.mark.parametrize("user", ["", "a b", "-ann", "ann/x"])
 def test_a_user_name_that_kaggle_cannot_know_is_refused(bundle, user):
-    with pytest.raises(ValueError, match="--user expects the user name as in"):
+    with pytest.raises(ValueError, match="`user` expects the user name as in"):
         made(bundle, user=user)
 
 
 def test_a_name_too_long_for_a_title_says_how_long_it_may_be(bundle):
     name = "x" * 60
     bundle.run.root.rename(bundle.run.root.with_name(name))
-    with pytest.raises(ValueError, match="Give the run a --name of at most 39"):
-        build.run("smoke", user="ann", work=bundle.work, name=name)
+    with pytest.raises(ValueError, match="Give the run a `name` of at most 39"):
+        made(dataclasses.replace(bundle, name=name))
 
 
-def test_what_is_missing_is_named(bundle, tmp_path):
+def test_a_missing_file_is_named(bundle, tmp_path):
     bundle.run.decision.unlink()
-    with pytest.raises(ValueError, match="Run `python -m competition decide` first"):
+    with pytest.raises(ValueError, match="Run `python -m competition decide --exp"):
         made(bundle)
-    with pytest.raises(
-        ValueError, match=r"expected one data set with a run 'smoke'. R"
-    ):
-        build.run("smoke", user="ann", work=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"one data set with a run 'smoke'. Received"):
+        bundles.find("smoke", work=tmp_path / "nowhere")
     bundle.run.config.unlink()
-    with pytest.raises(ValueError, match=r"no such run. Run `python -m compet"):
+    with pytest.raises(ValueError, match=r"config.json: not found. Run `python -m co"):
         made(bundle)
     bundle.dataset.slices.unlink()
-    with pytest.raises(ValueError, match="The folds travel with the bundle: run"):
-        build.run("smoke", user="ann", work=bundle.work, data=bundle.dataset.root)
+    with pytest.raises(ValueError, match=r"no slice table. Run `python -m competit"):
+        made(bundle, "train")
 
 
 def test_another_config_than_the_runs_is_refused(bundle):
     with pytest.raises(ValueError, match="holds another config under this name"):
-        made(bundle, contents.BundleOptions(what="train"))
+        made(bundle, "train", overrides=())
 
 
 def test_a_fold_that_is_not_trained_is_refused(bundle):
-    options = contents.BundleOptions(what="train", overrides=conftest.TINY, fold=4)
-    with pytest.raises(ValueError, match=r"--fold 4 is not one of .* \[0, 1\]"):
-        made(bundle, options)
+    with pytest.raises(ValueError, match=r"`fold` is 4, .* not one of .* \[0, 1\]"):
+        made(bundle, "train", fold=4)
 
 
 def test_a_budget_that_cannot_be_read_is_refused(bundle):
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
-        made(bundle, contents.BundleOptions(budget="soon"))
-    with pytest.raises(ValueError, match=r"9h: Kaggle ends a submit kernel after 9h"):
-        made(bundle, contents.BundleOptions(budget="9h"))
+        made(bundle, budget="soon")
+    with pytest.raises(ValueError, match=r"9h, but Kaggle ends a submit kernel afte"):
+        made(bundle, budget="9h")
 
 
-def test_a_manifest_lists_what_lies_beside_it(bundle):
+def test_a_manifest_lists_all_files_of_the_dataset(bundle):
     folder, _ = made(bundle)
     manifest = json.loads((folder / "dataset/manifest.json").read_text("utf-8"))
     beside = {"manifest.json", "dataset-metadata.json"}

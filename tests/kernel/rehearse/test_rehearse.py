@@ -141,7 +141,7 @@ def test_what_cannot_be_isolated_is_said(monkeypatch):
 
 def rehearsed(built, tiny_phantom, *lines, limits=None):
     """Both rehearsals of the run with another main.py, which these lines make."""
-    kernel(built.built("submit") / "kernel", *lines)
+    kernel(built.folder / "kernel", *lines)
     return rehearse.run(
         built,
         judges=JUDGES,
@@ -167,7 +167,7 @@ def test_both_layouts_and_both_tests_are_rehearsed(built, tiny_phantom):
     assert result["ok"] and public["verdict"] == hidden["verdict"] == "Complete"
     assert public["rows"] == 0 and public["score"] is None
     assert hidden["rows"] > 0 and hidden["score"]["dice"] == 0
-    folder = built.built("submit") / "rehearsal"
+    folder = built.folder / "rehearsal"
     logs = [(folder / n / "log.txt").read_text("utf-8") for n in ("public", "hidden")]
     assert "input/uwm-smoke-submit-bundle" in logs[0]
     assert "input/datasets/jane-doe/uwm-smoke-submit-bundle" in logs[1]
@@ -224,7 +224,7 @@ def test_without_a_test_of_its_own_the_data_gets_a_phantoms(
         shutil.copytree(tiny_phantom, out)
 
     monkeypatch.setattr(phantom, "write", write)
-    kernel(built.built("submit") / "kernel", SAMPLE, "out.write_text(sample)")
+    kernel(built.folder / "kernel", SAMPLE, "out.write_text(sample)")
     public = built.work / "public"
     public.mkdir()
     (public / "train.csv").symlink_to(tiny_phantom / "competition" / "train.csv")

@@ -9,9 +9,7 @@ import pytest
 
 from competition.core import files
 from competition.kernel import build
-from competition.kernel.build import contents
 from competition.kernel.upload import push
-from tests import conftest
 from tests.kernel import stand_in
 
 KERNEL, DATASET = "jane-doe/uwm-smoke-submit", "jane-doe/uwm-smoke-submit-bundle"
@@ -22,7 +20,7 @@ def test_a_new_dataset_is_created_with_every_file_of_the_bundle(built, kaggle):
     (asked,) = kaggle.of("CreateDataset")
     assert f"{asked['ownerSlug']}/{asked['slug']}" == DATASET
     assert asked["isPrivate"] is True and asked["title"] == "UWM smoke submit bundle"
-    folder = built.built("submit") / "dataset"
+    folder = built.folder / "dataset"
     sent = {name: data for name, data in kaggle.blobs.values()}
     for name in ("manifest.json", "folds.csv", "competition-0.1.0-py3-none-any.whl"):
         assert sent[name] == (folder / name).read_bytes()
@@ -37,7 +35,7 @@ def test_the_kernel_is_pushed_as_its_metadata_says(built, kaggle):
     result = push.run(built)
     (asked,) = kaggle.kernels
     assert asked["slug"] == KERNEL and asked["newTitle"] == "UWM smoke submit"
-    main = built.built("submit") / "kernel" / "main.py"
+    main = built.folder / "kernel" / "main.py"
     assert asked["text"] == main.read_text(encoding="utf-8")
     assert asked["enableInternet"] is False and asked["enableGpu"] is True
     assert asked["isPrivate"] is True and asked["enableTpu"] is False
@@ -45,12 +43,12 @@ def test_the_kernel_is_pushed_as_its_metadata_says(built, kaggle):
     assert asked["competitionDataSources"] == [build.COMPETITION]
     assert asked["machineShape"] == "NvidiaTeslaT4"
     assert result["version"] == 1 and result["status"] == "COMPLETE"
-    assert files.read_json(built.run.root / "kernel.json")["submit"]["version"] == 1
+    assert files.read_json(built.record)["submit"]["version"] == 1
 
 
 def test_the_notebook_twin_can_be_pushed(bundle, kaggle):
-    options = contents.BundleOptions(as_notebook=True)
-    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
+    options = build.BundleOptions(as_notebook=True)
+    build.run(bundle, user=stand_in.USER, options=options)
     push.run(bundle)
     (asked,) = kaggle.kernels
     assert asked["kernelType"] == "notebook"
@@ -116,7 +114,7 @@ def test_another_bundle_makes_new_versions(built, kaggle):
     built.run.decision.write_text(
         built.run.decision.read_text(encoding="utf-8") + "\n", encoding="utf-8"
     )
-    build.run("smoke", user=stand_in.USER, work=built.work)
+    build.run(built, user=stand_in.USER)
     assert push.run(built)["version"] == 2
     assert (
         len(kaggle.of("CreateDataset")) == len(kaggle.of("CreateDatasetVersion")) == 1
@@ -139,10 +137,8 @@ def test_a_kernel_that_failed_shows_its_log_and_may_be_pushed_again(built, kaggl
     assert push.run(built)["version"] == 2
 
 
-def test_what_a_training_left_goes_into_the_run(bundle, kaggle):
-    options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
-    config = bundle.run.config.read_bytes()
+def test_the_weights_of_a_training_go_into_the_run(training, kaggle):
+    config = training.run.config.read_bytes()
     history = b"epoch,loss,score,seconds\n" + b"0,1.0,,1.0\n" * 3
     kaggle.outputs = {
         "runs/smoke/config.json": config,
@@ -151,43 +147,39 @@ def test_what_a_training_left_goes_into_the_run(bundle, kaggle):
         "runs/smoke/fold0/history.csv": b"epoch,loss,score,seconds\n",
         "runs/smoke/fold0/best.weights.h5": b"worse",
     }
-    push.run(bundle, what="train")
-    assert bundle.run.weights(1).read_bytes() == b"further"
-    assert bundle.run.weights(0).read_bytes() != b"worse"
+    push.run(training)
+    assert training.run.weights(1).read_bytes() == b"further"
+    assert training.run.weights(0).read_bytes() != b"worse"
 
 
-def test_what_a_training_that_failed_had_trained_goes_into_the_run(bundle, kaggle):
-    options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
+def test_the_weights_of_a_training_that_failed_go_into_the_run(training, kaggle):
     kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
     kaggle.outputs = {
-        "runs/smoke/config.json": bundle.run.config.read_bytes(),
+        "runs/smoke/config.json": training.run.config.read_bytes(),
         "runs/smoke/fold1/history.csv": b"epoch,loss,score,seconds\n0,1.0,,1.0\n",
         "runs/smoke/fold1/best.weights.h5": b"further",
     }
     with pytest.raises(ValueError, match="as ERROR: Out of memory"):
-        push.run(bundle, what="train")
-    assert bundle.run.weights(1).read_bytes() == b"further"
+        push.run(training)
+    assert training.run.weights(1).read_bytes() == b"further"
 
 
-def test_what_cannot_be_taken_up_does_not_hide_why_the_kernel_failed(bundle, kaggle):
-    options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
+def test_a_run_that_cannot_be_copied_does_not_hide_why_the_kernel_failed(
+    training, kaggle
+):
     kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
-    other = files.read_json(bundle.run.config) | {"fingerprint": "other"}
+    other = files.read_json(training.run.config) | {"fingerprint": "other"}
     kaggle.outputs = {"runs/smoke/config.json": json.dumps(other).encode()}
     message = (
         r"as ERROR: Out of memory\nWhat it had trained cannot be taken up: .*differ"
     )
     with pytest.raises(ValueError, match=message):
-        push.run(bundle, what="train")
+        push.run(training)
 
 
-def test_a_training_that_left_no_run_is_an_error(bundle, kaggle):
-    options = contents.BundleOptions(what="train", overrides=conftest.TINY)
-    build.run("smoke", user=stand_in.USER, work=bundle.work, options=options)
+def test_a_training_that_left_no_run_is_an_error(training, kaggle):
     with pytest.raises(ValueError, match=r"expected the run smoke.*Received none"):
-        push.run(bundle, what="train")
+        push.run(training)
 
 
 @pytest.mark.parametrize(
@@ -195,8 +187,8 @@ def test_a_training_that_left_no_run_is_an_error(bundle, kaggle):
     [
         ("SaveKernel", 403, "You must accept the rules", "Accept them on its page"),
         ("SaveKernel", 401, "Unauthenticated", "does not know the token"),
-        ("SaveKernel", 403, "Forbidden", "is --user the token's user"),
-        ("SaveKernel", 404, "Not found", "Check --user"),
+        ("SaveKernel", 403, "Forbidden", "is `user` the token's user"),
+        ("SaveKernel", 404, "Not found", "Check `user`"),
         ("SaveKernel", 409, "Conflict", "The name is taken"),
         ("SaveKernel", 400, "Bad slug", "does not take the request"),
         ("CreateDataset", 400, "Daily limit reached", "quota is used up"),
@@ -293,7 +285,7 @@ def test_a_push_without_a_version_is_an_error(built, kaggle, monkeypatch):
     monkeypatch.setattr(kaggle, "SaveKernel", lambda body: (200, {"url": "x"}))
     with pytest.raises(ValueError, match="answer names no version of jane-doe/uwm-sm"):
         push.run(built)
-    assert "version" not in built.state("submit")
+    assert "version" not in built.state()
 
 
 def test_a_network_that_stays_away_is_an_error(built, kaggle):
@@ -332,8 +324,8 @@ def test_a_token_serves_as_well_as_a_key(built, kaggle, monkeypatch):
 
 
 def test_anothers_credentials_are_refused_before_anything_is_sent(bundle, kaggle):
-    build.run("smoke", user="someone", work=bundle.work)
-    with pytest.raises(ValueError, match=r"built for --user someone.*of jane-doe"):
+    build.run(bundle, user="someone")
+    with pytest.raises(ValueError, match=r"built for the user someone.*of jane-doe"):
         push.run(bundle)
     assert kaggle.asked == []
 
