@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -22,38 +23,22 @@ _CREDENTIALS = (
     "Make a token at https://www.kaggle.com/settings and set KAGGLE_API_TOKEN, or save "
     "it as ~/.kaggle/access_token."
 )
-# Words in a message of Kaggle -> the remedy; the first entry that fits is used.
-_BY_WORDS = (
-    (
-        ("rules",),
-        "The competition's rules are not accepted. Accept them on its page on Kaggle, "
-        "under Rules, then run the command again.",
-    ),
-    (
-        ("quota", "limit", "maximum", "too many", "daily"),
-        "A quota is used up. See https://www.kaggle.com/settings for when it is "
-        "renewed, then run the command again.",
-    ),
-    (
-        ("already in use", "already exists", "already been taken"),
-        "The name is taken. Build again with another `name`.",
-    ),
-)
-_UNREACHED = (
-    "{}: no good answer from Kaggle: {}\nCheck the network, then run the command "
-    "again: it goes on where it stopped."
-)
-_UNKNOWN = (
-    "{}: Kaggle's answer holds {}, which this version of its client does not know. "
-    "Run `pip install -U kaggle`, then run the command again: it goes on where it "
-    "stopped."
-)
+_TAKEN = "The name is taken. Build again with another `name`."
+# A pattern in a message of Kaggle -> the remedy; the first that is found is used.
+_BY_WORDS = {
+    "rules": "The competition's rules are not accepted. Accept them on its page on "
+    "Kaggle, under Rules, then run the command again.",
+    "quota|limit|maximum|too many|daily": "A quota is used up. See "
+    "https://www.kaggle.com/settings for when it is renewed, then run the command "
+    "again.",
+    "already (in use|exists|been taken)": _TAKEN,
+}
 _BY_STATUS = {
     400: "Kaggle does not take the request. Build again, and check its names.",
     401: "Kaggle does not know the token. " + _CREDENTIALS,
     403: "Kaggle does not allow it: is `user` the token's user, the phone verified?",
     404: "Kaggle does not know the name. Check `user`, and that it was pushed.",
-    409: "The name is taken. Build again with another `name`.",
+    409: _TAKEN,
     429: "Kaggle is asked too often. Wait some minutes, then run the command again.",
 }
 
@@ -61,7 +46,7 @@ _BY_STATUS = {
 def connect(user: str) -> Any:
     """Return the client, signed in as `user`; all of its output goes to standard error.
 
-    Without credentials, with another's, or without the client it is an error.
+    It is an error without the client, without credentials, or with another user's.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -98,29 +83,36 @@ def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) 
     """
     import requests
 
-    pauses = iter(PAUSES_S if again else ())
+    pauses = list(PAUSES_S if again else ())
+    cause: Exception
     while True:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 return ask(*arguments)
         except requests.HTTPError as error:
-            status = error.response.status_code if error.response is not None else 0
-            failure = ValueError(explain(what, str(error), status))
-            failure.__cause__ = error
-            final = status < 500 and status != TOO_MANY
+            status, cause = getattr(error.response, "status_code", 0), error
+            failure = explain(what, str(error), status)
+            may_pass = status >= 500 or status == TOO_MANY
         # Any failure of the transport: also a download that breaks off, or the page of
         # a proxy in place of an answer.
         except (requests.RequestException, ConnectionError) as error:
-            failure = ValueError(_UNREACHED.format(what, error))
-            failure.__cause__, final = error, False
+            failure = (
+                f"{what}: no good answer from Kaggle: {error}\nCheck the network, then "
+                "run the command again: it goes on where it stopped."
+            )
+            cause, may_pass = error, True
         # The client raises KeyError for a status that its version does not know.
         except KeyError as error:
-            raise ValueError(_UNKNOWN.format(what, error)) from error
-        pause = next(pauses, None)
-        if pause is None or final:
-            raise failure
-        console.warn(f"{what}: no good answer from Kaggle; again in {pause:g} s.")
-        time.sleep(pause)
+            failure = (
+                f"{what}: Kaggle's answer holds {error}, which this version of its "
+                "client does not know. Run `pip install -U kaggle`, then run the "
+                "command again: it goes on where it stopped."
+            )
+            cause, may_pass = error, False
+        if not (may_pass and pauses):
+            raise ValueError(failure) from cause
+        console.warn(f"{what}: no good answer from Kaggle; again in {pauses[0]:g} s.")
+        time.sleep(pauses.pop(0))
 
 
 def explain(what: str, message: str, status: int = 0) -> str:
@@ -128,15 +120,14 @@ def explain(what: str, message: str, status: int = 0) -> str:
     hint = _BY_STATUS.get(status, "Run the command again later.")
     if status >= 500:
         hint = "Kaggle itself fails. Run the command again later: it goes on there."
-    # "Too many requests" contains the words of a quota, but is none.
-    for words, better in () if status == TOO_MANY else _BY_WORDS:
-        if any(word in message.lower() for word in words):
-            hint = better
-            break
+    # "Too many requests" contains the words of a quota, but is not about one.
+    if status != TOO_MANY:
+        said = message.lower()
+        hint = next((_BY_WORDS[key] for key in _BY_WORDS if re.search(key, said)), hint)
     return f"{what}: {message.strip() or status}\n{hint}"
 
 
-def wait(what: str, look: Callable[[], T | None], *, hours: float, until: str) -> T:
+def wait(what: str, look: Callable[[], T | None], *, hours: float) -> T:
     """Call `look` until it returns a result; show how long that has taken."""
     start = time.monotonic()
     with console.ERR.status(what) as shown:
@@ -144,7 +135,7 @@ def wait(what: str, look: Callable[[], T | None], *, hours: float, until: str) -
             minutes = (time.monotonic() - start) / 60
             if minutes > hours * 60:
                 raise ValueError(
-                    f"{what}: not {until} after {minutes:.0f} minutes. Run the command "
+                    f"{what}: not over after {minutes:.0f} minutes. Run the command "
                     "again to go on waiting."
                 )
             shown.update(f"{what}: {minutes:.0f} minutes")

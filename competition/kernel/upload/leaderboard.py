@@ -8,10 +8,6 @@ from competition.core import console, files
 from competition.kernel import bundles
 from competition.kernel.upload import client
 
-HOURS = 12.0
-# The newest submissions among which ours is searched: a month of five a day, and more.
-NEWEST = 200
-
 # Enters a score (public, private), None where Kaggle does not show it.
 Record = Callable[[float | None, float | None], Any]
 
@@ -24,63 +20,50 @@ def run(bundle: bundles.Bundle, *, record: Record, wait: bool = True) -> dict[st
     state = bundle.state()
     if state.get("status") != "COMPLETE":
         raise ValueError(
-            f"{bundle.record}: no version of the kernel is complete. "
-            f"Run `python -m competition kernel push --experiment {bundle.experiment}`."
+            f"{bundle.record}: no version of the kernel is complete. Run `python -m "
+            f"competition kernel push --experiment {bundle.experiment}`."
         )
-    built = bundle.built
-    about = files.read_json(built / "kernel" / "kernel-metadata.json")
+    about = files.read_json(bundle.built / "kernel" / "kernel-metadata.json")
     (competition,) = about["competition_sources"]
-    message = f"{bundle.name} version {state['version']} {state['kernel']}"
-    api = client.connect(state["id"].partition("/")[0])
+    kernel, version = state["id"], state["version"]
+    message = f"{bundle.name} version {version} {state['kernel']}"
+    api = client.connect(kernel.partition("/")[0])
     find = functools.partial(_find, api, competition, message)
+    result = {"kernel": kernel, "version": version, "status": "PENDING"}
     if find() is None:
-        answer = client.call(
-            "submission",
-            api.competition_submit_code,
-            "submission.csv",
-            message,
-            competition,
-            state["id"],
-            state["version"],
-            again=False,
-        )
-        console.note(answer.message)
-    result = {"kernel": state["id"], "version": state["version"]}
+        submission = "submission.csv", message, competition, kernel, version
+        submit = functools.partial(api.competition_submit_code, *submission)
+        console.note(client.call("submission", submit, again=False).message)
     if not wait:
-        return result | {"status": "PENDING", "public": None, "private": None}
-    submission = client.wait(
-        f"{message} is being scored",
-        functools.partial(_scored, find),
-        hours=HOURS,
-        until="scored",
-    )
-    scores = {
-        "public": _number(submission.public_score),
-        "private": _number(submission.private_score),
-    }
-    if submission.status.name != "COMPLETE":
-        why = submission.error_description or "Kaggle does not say why"
+        return result | {"public": None, "private": None}
+    look = functools.partial(find, pending=False)
+    scored = client.wait(f"{message} is being scored", look, hours=12)
+    if scored.status.name != "COMPLETE":
+        why = scored.error_description or "Kaggle does not say why"
         raise ValueError(
             f"{message}: {why}. Rehearse the kernel; if it passes there, see its page: "
             f"{state['url']}"
         )
-    if any(score is not None for score in scores.values()):
-        record(scores["public"], scores["private"])
+    public, private = _number(scored.public_score), _number(scored.private_score)
+    if (public, private) != (None, None):
+        record(public, private)
+    scores = {"public": public, "private": private}
     bundle.keep(state | {"scores": scores})
     return result | {"status": "COMPLETE", **scores}
 
 
-def _find(api: Any, competition: str, message: str) -> Any:
-    """Return the submission that carries our message, or None."""
-    ask = functools.partial(api.competition_submissions, page_size=NEWEST)
-    submissions = client.call("submissions", ask, competition) or []
-    return next((one for one in submissions if one.description == message), None)
+def _find(api: Any, competition: str, message: str, *, pending: bool = True) -> Any:
+    """Return the submission that carries our message, or None.
 
-
-def _scored(find: Callable[[], Any]) -> Any:
-    submission = find()
-    is_scored = submission is not None and submission.status.name != "PENDING"
-    return submission if is_scored else None
+    Without `pending`, one that is not scored yet does not count.
+    """
+    # A month of five a day, and more.
+    ask = functools.partial(api.competition_submissions, page_size=200)
+    for submission in client.call("submissions", ask, competition) or []:
+        if submission.description == message:
+            is_pending = submission.status.name == "PENDING"
+            return submission if pending or not is_pending else None
+    return None
 
 
 def _number(text: str) -> float | None:

@@ -15,74 +15,57 @@ from competition.kernel import bundles, names, session
 from competition.kernel.upload import client
 
 READY_HOURS = 1.0
-RUN_HOURS = 13.0
-_LAST_LINES = 30
 _BROKEN = ("failed", "deleted")
-_ENDED = {"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED", "CANCEL_REQUESTED"}
+_ENDED = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED", "CANCEL_REQUESTED")
 
 
-def run(bundle: bundles.Bundle, *, what: str = "submit") -> dict[str, Any]:
+def run(bundle: bundles.Bundle) -> dict[str, Any]:
     """Push a built kernel, follow it to its end, fetch its output.
 
-    Returns {"kernel", "version", "status", "output"}; a kernel that fails on Kaggle is
-    an error with the end of its log; what it had trained goes into the run.
+    Returns {"kernel", "version", "status", "output"}. Trained folds are copied into
+    the run. A kernel that fails on Kaggle is an error with the end of its log.
     """
     built = bundle.built
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     kernel, (dataset, *_) = about["id"], about["dataset_sources"]
-    for id, where in ((kernel, "kernel"), (dataset, "dataset")):
-        names.check_id(id, what=f"{built / where}: `id`")
+    names.check_id(kernel, what=f"{built / 'kernel'}: `id`")
+    names.check_id(dataset, what=f"{built / 'dataset'}: `id`")
     names.check_sizes(built / "dataset", built / "kernel" / about["code_file"])
     api = client.connect(kernel.partition("/")[0])
-    state = bundle.state()
-    state = _push_dataset(api, bundle, state, what=what, dataset=dataset)
-    state = _push_kernel(api, bundle, state, what=what, kernel=kernel)
-    status, message = client.wait(
-        f"{kernel}, version {state['version']}",
-        functools.partial(_ended, api, kernel, []),
-        hours=RUN_HOURS,
-        until="complete",
-    )
+    state = _push_dataset(api, bundle, dataset)
+    state = _push_kernel(api, bundle, kernel, state)
+    version = f"{kernel}, version {state['version']}"
+    look = functools.partial(_ended, api, kernel, [])
+    status, message = client.wait(version, look, hours=13)
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
     bundle.keep(state | {"status": status})
-    try:
-        trained = what == "train" and session.resume(
-            output, bundle.run.root, name=bundle.name
-        )
-    except (ValueError, OSError) as error:
-        if status == "COMPLETE":
-            raise
-        message = f"{message}\nWhat it had trained cannot be taken up: {error}"
+    trained = []
+    if bundle.what == "train":
+        try:
+            trained = session.resume(output, bundle.run.root, name=bundle.name)
+        except (ValueError, OSError) as error:
+            if status == "COMPLETE":
+                raise
+            message += f"\nIts trained folds cannot be copied into the run: {error}"
     if status != "COMPLETE":
-        last = "\n".join(log.splitlines()[-_LAST_LINES:])
+        last = "\n".join(log[-30:])
         raise ValueError(
-            f"{kernel}, version {state['version']}, ended as {status}: {message}\n"
-            f"{last}\nAll of the log is in {output}. Correct it, build, and push again."
+            f"{version}, ended as {status}: {message}\n{last}\nAll of the log is in "
+            f"{output}. Correct it, build, and push again."
         )
-    if what == "train" and not trained:
+    if bundle.what == "train" and not trained:
         raise ValueError(
-            f"{kernel}, version {state['version']}: expected the run {bundle.name} in "
-            f"its output, {output}. Received none. See its log there."
+            f"{version}: expected the run {bundle.name} in its output, {output}. "
+            "Received none. See its log there."
         )
-    return {
-        "kernel": kernel,
-        "version": state["version"],
-        "status": status,
-        "output": str(output),
-    }
+    result = {"kernel": kernel, "version": state["version"], "status": status}
+    return result | {"output": str(output)}
 
 
-def _push_dataset(
-    api: Any,
-    bundle: bundles.Bundle,
-    state: dict[str, Any],
-    *,
-    what: str,
-    dataset: str,
-) -> dict[str, Any]:
-    """Create or version the dataset, unless it is there as built; wait for it."""
-    folder = bundle.folder / "dataset"
+def _push_dataset(api: Any, bundle: bundles.Bundle, dataset: str) -> dict[str, Any]:
+    """Upload the dataset, unless Kaggle has it as built; wait until it is processed."""
+    state, folder = bundle.state(), bundle.folder / "dataset"
     digest = _digest(folder)
     status = client.call("dataset status", _dataset_status, api, dataset)
     if state.get("dataset") != digest or status in (None, *_BROKEN):
@@ -93,12 +76,8 @@ def _push_dataset(
         # The kernel has to run again on another dataset.
         state = {"dataset": digest}
         bundle.keep(state)
-    client.wait(
-        f"{dataset} is being processed",
-        functools.partial(_ready, api, dataset),
-        hours=READY_HOURS,
-        until="ready",
-    )
+    look = functools.partial(_ready, api, dataset)
+    client.wait(f"{dataset} is being processed", look, hours=READY_HOURS)
     return state
 
 
@@ -132,12 +111,7 @@ def _ready(api: Any, dataset: str) -> bool | None:
 
 
 def _push_kernel(
-    api: Any,
-    bundle: bundles.Bundle,
-    state: dict[str, Any],
-    *,
-    what: str,
-    kernel: str,
+    api: Any, bundle: bundles.Bundle, kernel: str, state: dict[str, Any]
 ) -> dict[str, Any]:
     """Push the kernel, which starts it, unless this version was pushed already."""
     folder = bundle.folder / "kernel"
@@ -164,13 +138,8 @@ def _push_kernel(
             f"kernel push: Kaggle's answer names no version of {kernel}. See "
             f"https://www.kaggle.com/code/{kernel}, then push again."
         )
-    state = {
-        "dataset": state["dataset"],
-        "kernel": digest,
-        "id": kernel,
-        "version": answer.version_number,
-        "url": answer.url,
-    }
+    version = {"version": answer.version_number, "url": answer.url}
+    state = {"dataset": state["dataset"], "kernel": digest, "id": kernel, **version}
     bundle.keep(state)
     console.note(f"{kernel}: version {answer.version_number} at {answer.url}")
     return state
@@ -190,8 +159,8 @@ def _ended(api: Any, kernel: str, told: list[str]) -> tuple[str, str] | None:
     return answer.status.name, answer.failure_message or ""
 
 
-def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> str:
-    """Fetch all files and the log of a kernel into `folder`; return the log."""
+def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> list[str]:
+    """Fetch a kernel's output and log into `folder`; return the lines of the log."""
     shutil.rmtree(folder, ignore_errors=True)
     urls, log = client.call("kernel output", api.outputs, kernel)
     for name, url in urls.items():
@@ -199,9 +168,8 @@ def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> str:
         if folder.resolve() not in path.resolve().parents:
             raise ValueError(f"kernel output: the name {name!r} leads out of {folder}.")
         client.call(f"kernel output {name}", client.download, url, path)
-    text = "\n".join(readable(log))
-    files.write_text(folder / "log.txt", text)
-    return text
+    files.write_text(folder / "log.txt", "\n".join(readable(log)))
+    return readable(log)
 
 
 def readable(log: str) -> list[str]:

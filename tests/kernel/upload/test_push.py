@@ -98,7 +98,7 @@ def test_slow_processing_is_waited_for(built, kaggle):
 def test_processing_without_an_end_says_how_to_go_on(built, kaggle, monkeypatch):
     monkeypatch.setattr(push, "READY_HOURS", 0.0)
     kaggle.dataset_statuses = ["BLOBS_RECEIVED"]
-    with pytest.raises(ValueError, match=r"not ready after 0 minutes. Run the command"):
+    with pytest.raises(ValueError, match=r"not over after 0 minutes. Run the command"):
         push.run(built)
     assert kaggle.kernels == []
 
@@ -170,9 +170,7 @@ def test_a_run_that_cannot_be_copied_does_not_hide_why_the_kernel_failed(
     kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
     other = files.read_json(training.run.config) | {"fingerprint": "other"}
     kaggle.outputs = {"runs/smoke/config.json": json.dumps(other).encode()}
-    message = (
-        r"as ERROR: Out of memory\nWhat it had trained cannot be taken up: .*differ"
-    )
+    message = r"as ERROR: Out of memory\nIts trained folds cannot be copied.*: .*differ"
     with pytest.raises(ValueError, match=message):
         push.run(training)
 
