@@ -13,13 +13,11 @@ from typing import Any
 from competition.core import console, files
 from competition.core.data import mask_csv
 from competition.kernel import build, bundles
-from competition.kernel.rehearse import environment, jail
+from competition.kernel.rehearse import environment, jail, mounts
 from competition.sources import phantom
 
 Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
-_HEADER = "id,class,predicted\n"
-_LAST_LINES = 30
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,30 +52,24 @@ def run(
     Without `data` a phantom is made; `python` is an environment to take as it is
     instead of making one with the versions of Kaggle's image.
     """
-    built = bundle.built
+    built, limits = bundle.built, limits or jail.Limits()
     folder = built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
-    used = (
-        environment.look_at(python)
-        if python
-        else environment.make(IMAGE, bundle.work / "kernels")
-    )
+    if python:
+        used = environment.look_at(python)
+    else:
+        used = environment.make(IMAGE, bundle.work / "kernels")
     isolation, open_ends = jail.command()
     for each in open_ends:
         console.warn(f"not isolated: {each}.")
     results = {}
     for stage in _stages(bundle, folder, data, truth):
         console.note(f"== rehearsal: {stage.name}")
-        working = folder / stage.name / "working"
+        working = (folder / stage.name / "working").resolve()
         working.mkdir(parents=True)
-        outcome = jail.run(
-            built / "kernel" / "main.py",
-            _inputs(built, stage),
-            working=working,
-            python=used,
-            limits=limits or jail.Limits(),
-            isolation=isolation,
-        )
+        script = (built / "kernel" / "main.py").resolve()
+        kernel = mounts.Kernel(script, _inputs(built, stage), working, used)
+        outcome = jail.run(kernel, limits=limits, isolation=isolation)
         files.write_text(folder / stage.name / "log.txt", outcome.log)
         results[stage.name] = _judge(stage, outcome, working, judges)
         console.note(results[stage.name]["verdict"])
@@ -97,15 +89,16 @@ def _stages(
     truth: pathlib.Path | None,
 ) -> list[Stage]:
     """Return the two rehearsals; a phantom replaces a hidden test that is missing."""
-    hidden, known = data, truth
-    if data is None or not (data / "test").is_dir():
+    if data and (data / "test").is_dir():
+        hidden = data
+    else:
         made = bundle.work / "kernels" / "phantom"
         phantom.write(made, small=True, seed=7)
-        hidden, known = made / "competition", made / "solution.csv"
-    public = _without_test(data or made / "competition", folder / "data")
+        hidden, truth = made / "competition", made / "solution.csv"
+    public = _without_test(data or hidden, folder / "data")
     return [
         Stage("public", public, None, new_mounts=False),
-        Stage("hidden", hidden or public, known, new_mounts=True),
+        Stage("hidden", hidden, truth, new_mounts=True),
     ]
 
 
@@ -115,7 +108,7 @@ def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
     for path in data.iterdir():
         if path.name not in ("test", "sample_submission.csv"):
             (view / path.name).symlink_to(path.resolve())
-    (view / "sample_submission.csv").write_text(_HEADER, encoding="utf-8")
+    (view / "sample_submission.csv").write_text("id,class,predicted\n", "utf-8")
     return view
 
 
@@ -124,10 +117,10 @@ def _inputs(built: pathlib.Path, stage: Stage) -> dict[str, pathlib.Path]:
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
     if stage.new_mounts:
-        mounts = f"competitions/{competition}", f"datasets/{dataset}"
+        competition, dataset = f"competitions/{competition}", f"datasets/{dataset}"
     else:
-        mounts = competition, dataset.partition("/")[2]
-    return dict(zip(mounts, (stage.data, built / "dataset"), strict=True))
+        dataset = dataset.partition("/")[2]
+    return {competition: stage.data, dataset: built / "dataset"}
 
 
 def _judge(
@@ -135,38 +128,35 @@ def _judge(
 ) -> dict[str, Any]:
     """Return the verdict on an outcome in Kaggle's words, with the reason."""
     path = working / "submission.csv"
-    result: dict[str, Any] = {
-        "verdict": "Complete",
-        "why": None,
+    verdict, why = _failure(outcome, path) or ("Complete", None)
+    rows = score = None
+    if not why:
+        checked = judges.validate(path, data=stage.data)
+        faults = [f"row {each['row']}: {each['fault']}" for each in checked["faults"]]
+        if not checked["ok"]:
+            verdict, why = "Submission Scoring Error", "; ".join(faults[:5])
+        else:
+            rows = len(mask_csv.read(path, "predicted"))
+            if stage.truth:
+                score = judges.score(stage.truth, path, data=stage.data)
+    return {
+        "verdict": verdict,
+        "why": why,
         "seconds": round(outcome.seconds, 1),
         "memory_gb": round(outcome.memory_gb, 2),
-        "rows": None,
-        "score": None,
+        "rows": rows,
+        "score": score,
     }
-    failure = _failure(outcome, path)
-    if failure:
-        return result | dict(zip(("verdict", "why"), failure, strict=True))
-    checked = judges.validate(path, data=stage.data)
-    if not checked["ok"]:
-        faults = checked["faults"][:5]
-        why = "; ".join(f"row {each['row']}: {each['fault']}" for each in faults)
-        return result | {"verdict": "Submission Scoring Error", "why": why}
-    truth = stage.truth
-    score = judges.score(truth, path, data=stage.data) if truth else None
-    rows = len(mask_csv.read(path, "predicted"))
-    return result | {"rows": rows, "score": score}
 
 
 def _failure(outcome: jail.Outcome, path: pathlib.Path) -> tuple[str, str] | None:
     """Return Kaggle's words and the reason where a kernel left no result, else None."""
-    last = "\n".join(outcome.log.splitlines()[-_LAST_LINES:])
+    last = "\n".join(outcome.log.splitlines()[-30:])
     if outcome.stopped == "time":
         return "Notebook Timeout", f"stopped after {outcome.seconds:.0f} s\n{last}"
     if outcome.stopped == "memory":
-        return (
-            "Notebook Exceeded Allowed Compute",
-            f"stopped at {outcome.memory_gb:.1f} GB of memory\n{last}",
-        )
+        memory = f"stopped at {outcome.memory_gb:.1f} GB of memory"
+        return "Notebook Exceeded Allowed Compute", f"{memory}\n{last}"
     if outcome.status != 0:
         full = "No space left on device" in outcome.log
         words = "Exceeded Allowed Compute" if full else "Threw Exception"

@@ -13,17 +13,13 @@ from competition.core import console, files
 PYTHON = "3.12"
 _SHOWN = ("tensorflow", "keras", "numpy", "opencv-python-headless", "pydantic")
 _ASK = """
-import importlib.metadata, json, platform, sys
+import contextlib, importlib.metadata, json, platform, sys
 
-def version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-versions = {name: version(name) for name in sys.argv[1:]}
-folders = [sys.prefix, sys.base_prefix]
-print(json.dumps([platform.python_version(), versions, folders]))
+versions = dict.fromkeys(sys.argv[1:])
+for name in versions:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions[name] = importlib.metadata.version(name)
+print(json.dumps([platform.python_version(), versions, [sys.prefix, sys.base_prefix]]))
 """
 
 
@@ -44,27 +40,35 @@ def make(image: pathlib.Path, folder: pathlib.Path) -> Environment:
     """
     wanted = requirements(image.read_text(encoding="utf-8"))
     base = find_python()
-    key = files.digest(repr((wanted, base)))
-    place = folder / f"image-{key}"
+    place = folder / f"image-{files.digest(repr((wanted, base)))}"
+    python = place / "bin" / "python"
     if not (place / "ready").is_file():
         console.note(f"installing Kaggle's versions into {place} (minutes)")
         shutil.rmtree(place, ignore_errors=True)
-        _run([base, "-m", "venv", str(place)])
-        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _run([*pip, "--disable-pip-version-check", *wanted])
+        options = ["--quiet", "--disable-pip-version-check"]
+        for command in (
+            [base, "-m", "venv", str(place)],
+            [str(python), "-m", "pip", "install", *options, *wanted],
+        ):
+            done = subprocess.run(command, capture_output=True, encoding="utf-8")
+            if done.returncode != 0:
+                raise ValueError(
+                    f"{' '.join(command[:4])} ... failed:\n{done.stderr[-2000:]}\n"
+                    "Without a network, pass the `python` of an environment that has "
+                    "the packages."
+                )
         files.write_text(place / "ready", "")
-    return look_at(place / "bin" / "python")
+    return look_at(python)
 
 
 def look_at(python: pathlib.Path) -> Environment:
     """Ask an interpreter for its version, its packages and its folders."""
-    done = subprocess.run(
-        [str(python), "-c", _ASK, *_SHOWN], capture_output=True, encoding="utf-8"
-    )
+    command = [str(python), "-c", _ASK, *_SHOWN]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         raise ValueError(
             f"{python}: expected a Python interpreter. Received: "
-            f"{done.stderr.strip() or done.returncode}. Check --python."
+            f"{done.stderr.strip() or done.returncode}. Check `python`."
         )
     version, packages, folders = json.loads(done.stdout)
     # Not resolved: an environment's python is a link to the one that made it.
@@ -82,33 +86,19 @@ def requirements(text: str) -> list[str]:
         name, equals, version = line.partition("==")
         if name and not name.startswith("#"):
             rest = ".*" if equals and version.count(".") < 2 else ""
-            wanted.append(f"{name}{equals}{version}{rest}")
+            wanted.append(f"{line}{rest}")
     return wanted
 
 
 def find_python() -> str:
-    """Return a Python of the image's version, or this one where there is none."""
+    """Return a Python of the image's version; on a machine without one, this Python."""
     name = f"python{PYTHON}"
     pyenv = pathlib.Path.home() / ".pyenv" / "versions"
-    candidates = [shutil.which(name), *sorted(pyenv.glob(f"{PYTHON}.*/bin/{name}"))]
-    for candidate in candidates:
-        # A shim of pyenv is there for versions that are not chosen, and fails.
-        if candidate and _works(str(candidate)):
-            return str(candidate)
-    console.warn(
-        f"no Python {PYTHON} as on Kaggle; going on with {sys.version.split()[0]}."
-    )
+    for python in (shutil.which(name), *sorted(pyenv.glob(f"{PYTHON}.*/bin/{name}"))):
+        # A shim of pyenv exists also for versions that are not chosen, and fails.
+        trial = [str(python), "-c", ""]
+        if python and subprocess.run(trial, capture_output=True).returncode == 0:
+            return str(python)
+    version = sys.version.split()[0]
+    console.warn(f"no Python {PYTHON} as on Kaggle; going on with {version}.")
     return sys.executable
-
-
-def _works(python: str) -> bool:
-    return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    if done.returncode != 0:
-        raise ValueError(
-            f"{' '.join(command[:4])} ... failed:\n{done.stderr[-2000:]}\nWithout a "
-            "network, give --python of an environment that has the packages."
-        )

@@ -9,20 +9,17 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
 
-from competition.kernel.rehearse import environment, mounts
+from competition.kernel.rehearse import mounts
 
 _UNSHARE = ["unshare", "--map-root-user", "--user", "--net"]
 _FULL = [*_UNSHARE, "--mount", "--pid", "--fork", "--kill-child"]
-_PAUSE_S = 0.1
-# Linux lists the children of a process here; their memory is watched too.
-_CHILDREN = pathlib.Path("/proc/self/task", str(os.getpid()), "children")
 # Without namespaces the kernel is told where its folders are.
 _CALL = (
     "import pathlib, runpy, sys; script, *folders = map(pathlib.Path, sys.argv[1:]); "
@@ -53,7 +50,10 @@ class Outcome:
 
 def command() -> tuple[list[str], list[str]]:
     """Return the `unshare` that works here, and what it does not isolate."""
-    open_ends = [] if _CHILDREN.is_file() else ["the memory: it has no limit"]
+    open_ends = []
+    # Linux lists the children of a process here; their memory is watched too.
+    if not pathlib.Path(f"/proc/self/task/{os.getpid()}/children").is_file():
+        open_ends.append("the memory: it has no limit")
     mounts_work = "mount -t tmpfs none /mnt && mount --rbind /usr /mnt"
     if _succeeds([*_FULL, "sh", "-c", mounts_work]):
         return _FULL, open_ends
@@ -65,43 +65,36 @@ def command() -> tuple[list[str], list[str]]:
     return [], [*open_ends, "the network: the kernel could reach it"]
 
 
-def run(
-    script: pathlib.Path,
-    inputs: Mapping[str, pathlib.Path],
-    *,
-    working: pathlib.Path,
-    python: environment.Environment,
-    limits: Limits,
-    isolation: list[str],
-) -> Outcome:
-    """Run a kernel's script; what it leaves in /kaggle/working is put into `working`.
+def _succeeds(trial: list[str]) -> bool:
+    if shutil.which(trial[0]) is None:
+        return False
+    return subprocess.run(trial, capture_output=True).returncode == 0
 
-    `inputs` are folders by their path under /kaggle/input. `isolation` is the command
-    that `command()` returned.
-    """
-    script, working = script.resolve(), working.resolve()
+
+def run(kernel: mounts.Kernel, *, limits: Limits, isolation: list[str]) -> Outcome:
+    """Run a kernel in the isolation that `command()` returned; copy its output."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         scratch = pathlib.Path(folder)
-        (scratch / "tmp").mkdir()
-        variables = _variables(scratch / "tmp")
+        home = scratch / "tmp"
+        home.mkdir()
         if "--mount" in isolation:
-            variables |= {"HOME": "/tmp", "TMPDIR": "/tmp"}
-            inside = mounts.command(
-                script,
-                inputs,
-                working=working,
-                python=python,
-                disk_gb=limits.disk_gb,
-                scratch=scratch,
-            )
+            inside = mounts.command(kernel, disk_gb=limits.disk_gb, scratch=scratch)
+            home = pathlib.Path("/tmp")
         else:
-            inside = _in_folders(
-                script, inputs, working=working, python=python, scratch=scratch
-            )
+            inside = _in_folders(kernel, scratch / "input")
+        # Nothing of our variables but the numbers of threads, so no credentials.
+        variables = {name: os.environ[name] for name in _THREADS if name in os.environ}
+        variables |= {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "LANG": "C.UTF-8",
+            "KAGGLE_KERNEL_RUN_TYPE": "Batch",
+        }
         with (scratch / "log").open("w+", encoding="utf-8", errors="replace") as log:
             process = subprocess.Popen(
                 [*isolation, *inside],
-                cwd=working,
+                cwd=kernel.working,
                 env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -113,56 +106,34 @@ def run(
             return Outcome(process.returncode, stopped, seconds, memory, log.read())
 
 
-def _variables(home: pathlib.Path) -> dict[str, str]:
-    """Return a kernel's environment variables: of ours, only the numbers of threads."""
-    threads = {name: os.environ[name] for name in _THREADS if name in os.environ}
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    home_text = str(home)
-    return {
-        **threads,
-        "PATH": path,
-        "HOME": home_text,
-        "TMPDIR": home_text,
-        "LANG": "C.UTF-8",
-        "KAGGLE_KERNEL_RUN_TYPE": "Batch",
-    }
-
-
-def _in_folders(
-    script: pathlib.Path,
-    inputs: Mapping[str, pathlib.Path],
-    *,
-    working: pathlib.Path,
-    python: environment.Environment,
-    scratch: pathlib.Path,
-) -> list[str]:
+def _in_folders(kernel: mounts.Kernel, inputs: pathlib.Path) -> list[str]:
     """Return the command that calls the script's main with folders for mounts."""
-    for place, source in inputs.items():
-        link = scratch / "input" / place
+    for place, source in kernel.inputs.items():
+        link = inputs / place
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source.resolve())
-    folders = [str(script), str(scratch / "input"), str(working)]
-    return [str(python.python), "-c", _CALL, *folders]
+    folders = [str(path) for path in (kernel.script, inputs, kernel.working)]
+    return [str(kernel.python.python), "-c", _CALL, *folders]
 
 
 def _watch(
     process: subprocess.Popen[bytes], limits: Limits
 ) -> tuple[str | None, float, float]:
     """Wait for a process, or kill it at a limit: (why, seconds, most memory in GB)."""
-    start, most, stopped = time.monotonic(), 0.0, None
-    while process.poll() is None:
+    start, seconds, most, stopped = time.monotonic(), 0.0, 0.0, None
+    while process.poll() is None and not stopped:
+        time.sleep(0.1)
+        seconds = time.monotonic() - start
         most = max(most, _memory_gb(process.pid))
         if most > limits.memory_gb:
             stopped = "memory"
-        elif time.monotonic() - start > limits.hours * 3600:
+        elif seconds > limits.hours * 3600:
             stopped = "time"
-        if stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            break
-        time.sleep(_PAUSE_S)
-    return stopped, time.monotonic() - start, most
+    if stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return stopped, seconds, most
 
 
 def _memory_gb(pid: int) -> float:
@@ -170,23 +141,10 @@ def _memory_gb(pid: int) -> float:
 
     The system can drop mapped files at any time, so they do not count.
     """
-    total, waiting = 0, [pid]
-    while waiting:
-        each = waiting.pop()
-        try:
-            text = pathlib.Path(f"/proc/{each}/status").read_text(encoding="utf-8")
-            children = pathlib.Path(f"/proc/{each}/task/{each}/children")
-            tasks = children.read_text(encoding="utf-8")
-        except OSError:
-            continue
-        waiting += map(int, tasks.split())
-        for line in text.splitlines():
-            if line.startswith(("RssAnon:", "RssShmem:")):
-                total += int(line.split()[1])
-    return total / 2**20
-
-
-def _succeeds(trial: list[str]) -> bool:
-    if shutil.which(trial[0]) is None:
-        return False
-    return subprocess.run(trial, capture_output=True).returncode == 0
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_bytes()
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_bytes()
+    except OSError:
+        return 0.0
+    own_kb = map(int, re.findall(rb"Rss(?:Anon|Shmem):\s*(\d+)", status))
+    return sum(own_kb) / 2**20 + sum(map(_memory_gb, map(int, children.split())))

@@ -1,5 +1,6 @@
 """The mounts that a kernel on Kaggle sees, made inside namespaces of their own."""
 
+import dataclasses
 import os
 import pathlib
 import shlex
@@ -10,15 +11,21 @@ from competition.kernel.rehearse import environment
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "etc", "dev", "sys")
 
 
-def command(
-    script: pathlib.Path,
-    inputs: Mapping[str, pathlib.Path],
-    *,
-    working: pathlib.Path,
-    python: environment.Environment,
-    disk_gb: float,
-    scratch: pathlib.Path,
-) -> list[str]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel's script, and the Python that runs it.
+
+    `inputs` are folders by their path under /kaggle/input; `working` receives the
+    contents of /kaggle/working.
+    """
+
+    script: pathlib.Path
+    inputs: Mapping[str, pathlib.Path]
+    working: pathlib.Path
+    python: environment.Environment
+
+
+def command(kernel: Kernel, *, disk_gb: float, scratch: pathlib.Path) -> list[str]:
     """Return the command that makes mounts, runs the script, copies its output."""
     root = scratch / "root"
     root.mkdir()
@@ -31,36 +38,27 @@ def command(
             lines += _bind(path, root / name, recursive=True)
     # Before the interpreter, which may lie under /tmp itself.
     lines += _bind(scratch / "tmp", root / "tmp", writable=True)
-    needed = {folder for folder in python.folders if folder.parts[1:2] != ("usr",)}
-    for folder in sorted(needed):
-        lines += _bind(folder, root / folder.relative_to("/"))
-    lines += _bind(script, root / "kaggle/src/script.py")
-    for place, source in inputs.items():
-        if not source.is_symlink() and _is_view(source):
-            for each in sorted(source.iterdir()):
-                target = root / "kaggle/input" / place / each.name
-                lines += _bind(each.resolve(), target)
-        else:
-            lines += _bind(source.resolve(), root / "kaggle/input" / place)
-    size = int(disk_gb * 2**20)
+    for folder in sorted(set(kernel.python.folders)):
+        if folder.parts[1:2] != ("usr",):
+            lines += _bind(folder, root / folder.relative_to("/"))
+    lines += _bind(kernel.script, root / "kaggle/src/script.py")
+    for place, source in kernel.inputs.items():
+        # Entry by entry: one may be a link, which leads nowhere under another root.
+        for entry in sorted(source.iterdir()):
+            lines += _bind(entry.resolve(), root / "kaggle/input" / place / entry.name)
     lines += [
         f"mkdir -p {root}/proc {root}/kaggle/input {root}/kaggle/working",
         f"mount -t proc proc {root}/proc || mount --rbind /proc {root}/proc",
         f"mount -o remount,bind,ro {root}",
-        f"mount -t tmpfs -o size={size}k working {root}/kaggle/working",
+        f"mount -t tmpfs -o size={int(disk_gb * 2**20)}k working {root}/kaggle/working",
         "set +e",
         f'chroot {root} sh -c \'cd /kaggle/working && exec "$0" "$@"\' '
-        f"{shlex.quote(str(python.python))} /kaggle/src/script.py",
+        f"{shlex.quote(str(kernel.python.python))} /kaggle/src/script.py",
         "status=$?",
-        f"cp -r {root}/kaggle/working/. {shlex.quote(str(working))}",
+        f"cp -r {root}/kaggle/working/. {shlex.quote(str(kernel.working))}",
         "exit $status",
     ]
     return ["sh", "-c", "\n".join(lines)]
-
-
-def _is_view(folder: pathlib.Path) -> bool:
-    """Return whether a folder holds links, which lead nowhere under another root."""
-    return any(each.is_symlink() for each in folder.iterdir())
 
 
 def _bind(
@@ -78,10 +76,7 @@ def _bind(
     lines = [make, f"mount --{'rbind' if recursive else 'bind'} {one} {other}"]
     if not writable and source != pathlib.Path("/dev"):
         # A mount that came with more restrictions keeps them only if they are named.
-        lines.append(
-            " || ".join(
-                f"mount -o remount,bind,ro{more} {other}"
-                for more in ("", ",nosuid,nodev", ",nosuid,nodev,noexec")
-            )
-        )
+        restrictions = ("", ",nosuid,nodev", ",nosuid,nodev,noexec")
+        tries = (f"mount -o remount,bind,ro{more} {other}" for more in restrictions)
+        lines.append(" || ".join(tries))
     return lines

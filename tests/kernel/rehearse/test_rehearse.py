@@ -1,7 +1,9 @@
-"""Kernels run at home as Kaggle would: what they see, and how their failures read."""
+"""Kernels run at home as Kaggle would: their files, limits and failures."""
 
+import json
 import pathlib
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from competition import score, validate
 from competition.core import files
 from competition.kernel import build, rehearse
-from competition.kernel.rehearse import environment, jail
+from competition.kernel.rehearse import environment, jail, mounts
 from competition.sources import phantom
 
 HERE = environment.look_at(pathlib.Path(sys.executable))
@@ -37,18 +39,12 @@ def kernel(folder, *lines):
 
 
 def start(folder, *lines, isolation=FULL, limits=None, inputs=None):
-    """Run a kernel of these lines: (outcome, what it left in its working folder)."""
+    """Run a kernel of these lines: (outcome, its working folder)."""
     working = folder / "working"
     working.mkdir()
-    outcome = jail.run(
-        kernel(folder, *lines),
-        inputs or {},
-        working=working,
-        python=HERE,
-        limits=limits or jail.Limits(),
-        isolation=isolation,
-    )
-    return outcome, working
+    job = mounts.Kernel(kernel(folder, *lines), inputs or {}, working, HERE)
+    limits = limits or jail.Limits()
+    return jail.run(job, limits=limits, isolation=isolation), working
 
 
 @pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
@@ -126,15 +122,20 @@ def test_a_kernel_that_takes_too_much_memory_is_stopped(tmp_path, isolation):
     assert outcome.stopped == "memory" and outcome.memory_gb > 0.1
 
 
-def test_what_cannot_be_isolated_is_said(monkeypatch):
-    monkeypatch.setattr(jail, "_succeeds", lambda trial: False)
+def test_missing_isolation_is_reported(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     isolation, open_ends = jail.command()
     assert isolation == []
     assert [each.partition(":")[0] for each in open_ends] == [
         "the files",
         "the network",
     ]
-    monkeypatch.setattr(jail, "_succeeds", lambda trial: "--mount" not in trial)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+
+    def without_mounts(trial, **options):
+        return subprocess.CompletedProcess(trial, int("--mount" in trial))
+
+    monkeypatch.setattr(subprocess, "run", without_mounts)
     isolation, open_ends = jail.command()
     assert "--net" in isolation and len(open_ends) == 1
 
@@ -244,27 +245,45 @@ def test_kaggles_list_becomes_requirements():
     assert environment.requirements(text) == wanted
 
 
-def test_an_environment_is_made_once_and_a_failure_is_said(tmp_path, monkeypatch):
+@pytest.fixture
+def commands(monkeypatch, tmp_path):
+    """Commands that are run; with a file `offline`, those of pip fail."""
+    asked = []
+
+    def run(command, **options):
+        asked.append(command)
+        failed = "install" in command and (tmp_path / "offline").is_file()
+        answer = json.dumps(["3.12.1", {}, []])
+        return subprocess.CompletedProcess(command, int(failed), answer, "no network")
+
     monkeypatch.setattr(environment, "find_python", lambda: sys.executable)
+    monkeypatch.setattr(subprocess, "run", run)
+    return asked
+
+
+def test_an_environment_is_made_once(tmp_path, commands):
     image = tmp_path / "image.txt"
-    image.write_text("# nothing\n", encoding="utf-8")
-    commands = []
-
-    def made(command):
-        commands.append(command)
-        (tmp_path / "env").mkdir(exist_ok=True)
-
-    monkeypatch.setattr(environment, "_run", made)
-    monkeypatch.setattr(environment, "look_at", lambda python: python)
-    python = environment.make(image, tmp_path)
-    assert python == environment.make(image, tmp_path)
-    assert len(commands) == 2 and commands[0][1:3] == ["-m", "venv"]
-    monkeypatch.undo()
-    with pytest.raises(ValueError, match="Without a network, give --python"):
-        environment._run([sys.executable, "-c", "import nothing_of_the_kind"])
+    image.write_text("numpy==2.0\n", encoding="utf-8")
+    used = environment.make(image, tmp_path)
+    assert used == environment.make(image, tmp_path)
+    made, installed, *asked = commands
+    assert made[1:3] == ["-m", "venv"] and installed[-1] == "numpy==2.0.*"
+    assert installed[0] == asked[0][0] == asked[1][0] == str(used.python)
+    assert len(asked) == 2
 
 
-def test_what_is_no_python_is_said(tmp_path):
+def test_an_environment_that_cannot_be_made_is_an_error(tmp_path, commands):
+    image = tmp_path / "image.txt"
+    image.write_text("numpy==2.0\n", encoding="utf-8")
+    (tmp_path / "offline").touch()
+    with pytest.raises(ValueError, match=r"no network\nWithout a network, pass the `p"):
+        environment.make(image, tmp_path)
+    (tmp_path / "offline").unlink()
+    environment.make(image, tmp_path)
+    assert sum("venv" in command for command in commands) == 2
+
+
+def test_a_file_that_is_no_python_is_an_error(tmp_path):
     path = tmp_path / "python"
     path.write_text("#!/bin/sh\necho no >&2; exit 3\n", encoding="utf-8")
     path.chmod(0o755)
