@@ -1,4 +1,4 @@
-"""What a kernel's notebook shows: slices of the test with the masks submitted."""
+"""The pictures of a kernel's notebook: test slices with the masks submitted."""
 
 import pathlib
 from typing import Any
@@ -10,13 +10,11 @@ from competition.core.data import images, mask_csv
 from competition.core.pages import pictures
 from competition.kernel import session
 
-_COUNT = 3
-
 
 def show(input_root: pathlib.Path, working: pathlib.Path) -> list[Any]:
     """Return pictures for `IPython.display`: up to 3 test slices that have masks.
 
-    Without a submission or a test there are none.
+    The list is empty without a submission or a test.
     """
     from IPython import display
 
@@ -32,12 +30,11 @@ def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
     by_id: dict[str, list[mask_csv.Row]] = {}
     for row in mask_csv.read(path, "predicted"):
         by_id.setdefault(row.id, []).append(row)
-    found = {image.id: image for image in images.find(data, "test")}
-    filled = [
-        id for id, rows in by_id.items() if id in found and any(r.rle for r in rows)
-    ]
-    chosen = pictures.spread(np.ones(len(filled), bool), _COUNT) if filled else []
-    return [_draw(data, found[filled[place]], by_id[filled[place]]) for place in chosen]
+    has_mask = {id for id, rows in by_id.items() if any(row.rle for row in rows)}
+    slices = {each.id: each for each in images.find(data, "test")}
+    filled = [slices[id] for id in by_id if id in slices and id in has_mask]
+    chosen = pictures.spread(np.ones(len(filled), bool), 3) if filled else []
+    return [_draw(data, filled[index], by_id[filled[index].id]) for index in chosen]
 
 
 def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> bytes:
@@ -49,10 +46,8 @@ def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> 
     axes.axis("off")
     axes.imshow(grey, "gray", vmin=0, vmax=np.percentile(grey, 99.5) or 1)
     for index, row in enumerate(rows):
-        mask = rle.decode(row.rle, image.shape)
+        mask = rle.decode(row.rle, image.shape).astype(float)
         if mask.any():
-            axes.contour(
-                mask.astype(float), levels=[0.5], colors=[pictures.class_colour(index)]
-            )
+            axes.contour(mask, levels=[0.5], colors=[pictures.class_colour(index)])
     axes.text(4, 12, image.id, color="white", fontsize=8)
     return pictures.png(picture, dpi=110)

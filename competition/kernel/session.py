@@ -33,24 +33,19 @@ def check(bundle: pathlib.Path) -> None:
 
 def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:
     """Return the folder under `input_root` that holds the competition's `table`."""
-    folders = {
-        path.resolve(): path.parent
-        for path in _find(input_root, table)
-        if _header(path) == _HEADERS[table]
-    }
+    folders = {}
+    for path in _find(input_root, table):
+        # Of another dataset, the table may be in any encoding.
+        with path.open(encoding="utf-8", errors="replace") as file:
+            if file.readline().strip() == _HEADERS[table]:
+                folders[path.resolve()] = path.parent
     if len(folders) != 1:
-        listed = ", ".join(str(path) for path in folders.values()) or "none"
+        listed = ", ".join(map(str, folders.values())) or "none"
         raise ValueError(
             f"{input_root}: expected the competition's data, one {table}. Received: "
             f"{listed}. Attach the competition, and nothing else that holds one."
         )
     return next(iter(folders.values()))
-
-
-def _header(path: pathlib.Path) -> str:
-    # Of another dataset, the table may be in any encoding.
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.readline().strip()
 
 
 def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list[str]:
@@ -60,18 +55,22 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
     has already stay, except those of a fold that has more epochs elsewhere.
     """
     used = []
-    for path in sorted(_find(input_root, "config.json")):
-        source = path.parent
-        if not _is_run(path, name):
+    for config in sorted(_find(input_root, "config.json")):
+        if not _is_run(config, name):
             continue
-        _same_config(path, target / "config.json")
-        for file in sorted(path for path in source.rglob("*") if path.is_file()):
-            part = file.relative_to(source)
+        source, own = config.parent, target / "config.json"
+        if own.is_file() and files.read_json(own) != files.read_json(config):
+            raise ValueError(
+                f"{config} and another attached run of the same name differ in config "
+                "or data. Attach the outputs of one training only."
+            )
+        for path in _files(source):
+            part = path.relative_to(source)
             # Folds follow below. Hidden names are locks, and half-made copies that a
             # killed session left.
             is_left_out = part.parts[0].startswith(("fold", "."))
             if not is_left_out and not (target / part).exists():
-                _copy(file, target / part)
+                _copy(path, target / part)
         for fold in sorted(source.glob("fold*")):
             _copy_further(fold, target / fold.name)
         used.append(str(source))
@@ -96,14 +95,11 @@ def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
     visited = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         real = pathlib.Path(folder).resolve()
-        if real in visited:
-            subfolders.clear()
-            continue
-        visited.add(real)
-        if "sample_submission.csv" in names or "train.csv" in names:
-            subfolders.clear()
-        if name in names:
+        if name in names and real not in visited:
             yield pathlib.Path(folder) / name
+        if real in visited or not _HEADERS.keys().isdisjoint(names):
+            subfolders.clear()
+        visited.add(real)
 
 
 def _is_run(path: pathlib.Path, name: str) -> bool:
@@ -114,14 +110,6 @@ def _is_run(path: pathlib.Path, name: str) -> bool:
     return isinstance(about, dict) and about.get("name") == name and "config" in about
 
 
-def _same_config(source: pathlib.Path, target: pathlib.Path) -> None:
-    if target.is_file() and files.read_json(target) != files.read_json(source):
-        raise ValueError(
-            f"{source} and another attached run of the same name differ in config or "
-            "data. Attach the outputs of one training only."
-        )
-
-
 def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     """Copy a fold's folder if it has more epochs than `target`.
 
@@ -130,18 +118,19 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     """
     if target.is_dir() and _epochs(source) <= _epochs(target):
         return
-    with (
-        files.locked(target, doing="training"),
-        files.replacing(target) as temporary,
-    ):
+    with files.locked(target, doing="training"), files.replacing(target) as temporary:
         temporary.mkdir()
-        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        for path in _files(source):
             _copy(path, temporary / path.relative_to(source))
         shutil.rmtree(target, ignore_errors=True)
 
 
 def _epochs(fold: pathlib.Path) -> int:
     return len(history.read(fold / "history.csv"))
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:

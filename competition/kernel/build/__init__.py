@@ -36,7 +36,7 @@ def run(
         count = _write_dataset(dataset, bundle, options)
         ids = _write_kernel(kernel, dataset, bundle, user, options)
         total = names.check_sizes(dataset, kernel / "main.py")
-        own = (bundle.work, ROOT, *([bundle.data] if bundle.data else []))
+        own = [path for path in (bundle.work, ROOT, bundle.data) if path]
         leaks.check(folder, own=own, user=user)
     # The kernel is removed first and renamed last: a build that is killed in between
     # leaves no kernel, and `push` then refuses the folder.

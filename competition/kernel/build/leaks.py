@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 # User names that many machines have: they identify nobody.
 _COMMON = {"root", "user", "admin", "ubuntu", "runner", "kaggle", "jupyter"}
@@ -14,33 +14,32 @@ _PATHS = re.compile(rb'["\s,=](/(?:home|root|Users|tmp|mnt|data|work|var)/[^"\s,
 _TEXT = {".json", ".csv", ".toml", ".txt"}
 
 
-def check(folder: pathlib.Path, *, own: tuple[pathlib.Path, ...], user: str) -> None:
+def check(folder: pathlib.Path, *, own: Iterable[pathlib.Path], user: str) -> None:
     """Raise where a file of `folder` holds a token, a path or this machine's user name.
 
     `own` are folders of this machine. The name of the Kaggle `user` is allowed.
     """
-    words = _words(own, user)
+    words = _words(own)
     code = [*_contents(folder, "*.whl"), *_contents(folder, "*.py")]
     words |= _user_name(user, code=code)
     for name, data in _contents(folder):
-        found = [word for word in words if re.search(words[word], data)]
+        leaks = [word for word in words if re.search(words[word], data)]
         if _TOKENS.search(data):
-            found.append("a Kaggle token")
+            leaks.append("a Kaggle token")
         if pathlib.Path(name).suffix in _TEXT and (match := _PATHS.search(data)):
-            found.append(f"the path {match[1].decode(errors='replace')}")
-        if found:
+            leaks.append(f"the path {match[1].decode(errors='replace')}")
+        if leaks:
             raise ValueError(
-                f"{name} holds {', '.join(found)}, which must not leave this machine. "
+                f"{name} holds {', '.join(leaks)}, which must not leave this machine. "
                 "Take it out of the run or the code, and build again."
             )
 
 
-def _words(own: tuple[pathlib.Path, ...], user: str) -> dict[str, bytes]:
+def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
     """Return patterns of private words, by their name in a message."""
-    home = pathlib.Path.home()
     words = {
         f"the path {path}": re.escape(str(path)).encode() + rb"(?![\w-])"
-        for path in {home, *(path.resolve() for path in own)}
+        for path in {pathlib.Path.home(), *(path.resolve() for path in own)}
         if len(path.parts) > 1
     }
     for variable in ("KAGGLE_API_TOKEN", "KAGGLE_KEY"):
