@@ -94,7 +94,7 @@ def kernel_rehearse(
 
     result = rehearse.run(
         bundles.find(experiment, work=work, name=name),
-        judges=rehearse.Judges(validate.run, score.run),
+        judges=(validate.run, score.run),
         data=data,
         truth=truth,
         python=python,

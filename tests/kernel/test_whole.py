@@ -22,7 +22,7 @@ def test_build_rehearse_push_submit_and_the_ledger(
 
     rehearsed = rehearse.run(
         bundle,
-        judges=rehearse.Judges(validate.run, score.run),
+        judges=(validate.run, score.run),
         data=tiny_phantom / "competition",
         truth=tiny_phantom / "solution.csv",
         python=pathlib.Path(sys.executable),

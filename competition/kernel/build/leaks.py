@@ -19,9 +19,8 @@ def check(folder: pathlib.Path, *, own: Iterable[pathlib.Path], user: str) -> No
 
     `own` are folders of this machine. The name of the Kaggle `user` is allowed.
     """
-    words = _words(own)
     code = [*_contents(folder, "*.whl"), *_contents(folder, "*.py")]
-    words |= _user_name(user, code=code)
+    words = _words(own) | _user_name(user, code)
     for name, data in _contents(folder):
         leaks = [word for word in words if re.search(words[word], data)]
         if _TOKENS.search(data):
@@ -49,7 +48,7 @@ def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
     return words
 
 
-def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
+def _user_name(user: str, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
     """Return the pattern of this machine's user name, unless it is a common word.
 
     A name that is also a word of the code, such as "max", counts only in paths and
@@ -62,12 +61,12 @@ def _user_name(user: str, *, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
         return {}
     if name.lower() in {*_COMMON, user.lower()} or len(name) < 3:
         return {}
-    literal = re.escape(name).encode()
-    pattern = rb"\b" + literal + rb"\b"
+    literal = rb"\b" + re.escape(name).encode()
+    pattern = literal + rb"\b"
     # Comments are left out: only code can use the name as a word.
     uses = (re.sub(rb"#.*", b"", data) for path, data in code if path.endswith(".py"))
     if any(re.search(pattern, data) for data in uses):
-        pattern = rb"(?:home|Users)[/\\]+" + literal + rb"\b|\b" + literal + rb"@"
+        pattern = rb"(?:home|Users)[/\\]+" + literal + rb"\b|" + literal + rb"@"
     return {f"the user name {name}": pattern}
 
 

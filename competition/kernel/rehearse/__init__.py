@@ -18,30 +18,26 @@ from competition.sources import phantom
 
 Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Judges:
-    """The `run` of the steps validate and score, which this package may not import."""
-
-    validate: Callable[..., dict[str, Any]]
-    score: Callable[..., dict[str, Any]]
+Judge = Callable[..., dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stage:
-    """One rehearsal: its data, the truth where it is known, and which mounts."""
+    """One rehearsal: its data, and the truth where it is known.
+
+    `inputs` are folders by their path under /kaggle/input.
+    """
 
     name: str
     data: pathlib.Path
     truth: pathlib.Path | None
-    new_mounts: bool
+    inputs: dict[str, pathlib.Path]
 
 
 def run(
     bundle: bundles.Bundle,
     *,
-    judges: Judges,
+    judges: tuple[Judge, Judge],
     data: pathlib.Path | None = None,
     truth: pathlib.Path | None = None,
     python: pathlib.Path | None = None,
@@ -49,11 +45,11 @@ def run(
 ) -> dict[str, Any]:
     """Rehearse the submitting kernel of a run: {"ok", "python", "rehearsals", ...}.
 
-    Without `data` a phantom is made; `python` is an environment to take as it is
-    instead of making one with the versions of Kaggle's image.
+    `judges` are the `run` of the steps validate and score, which this package may not
+    import. Without `data` a phantom is made; `python` is an environment to take as it
+    is instead of making one with the versions of Kaggle's image.
     """
-    built, limits = bundle.built, limits or jail.Limits()
-    folder = built / "rehearsal"
+    folder = bundle.built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
     if python:
         used = environment.look_at(python)
@@ -62,16 +58,17 @@ def run(
     isolation, open_ends = jail.command()
     for each in open_ends:
         console.warn(f"not isolated: {each}.")
+    script = (bundle.built / "kernel" / "main.py").resolve()
     results = {}
-    for stage in _stages(bundle, folder, data, truth):
+    for stage in _stages(bundle, data, truth):
         console.note(f"== rehearsal: {stage.name}")
         working = (folder / stage.name / "working").resolve()
         working.mkdir(parents=True)
-        script = (built / "kernel" / "main.py").resolve()
-        kernel = mounts.Kernel(script, _inputs(built, stage), working, used)
-        outcome = jail.run(kernel, limits=limits, isolation=isolation)
+        kernel = mounts.Kernel(script, stage.inputs, working, used)
+        outcome = jail.run(kernel, limits or jail.Limits(), isolation)
         files.write_text(folder / stage.name / "log.txt", outcome.log)
-        results[stage.name] = _judge(stage, outcome, working, judges)
+        submission = working / "submission.csv"
+        results[stage.name] = _judge(stage, outcome, submission, judges)
         console.note(results[stage.name]["verdict"])
     return {
         "ok": all(each["verdict"] == "Complete" for each in results.values()),
@@ -83,23 +80,22 @@ def run(
 
 
 def _stages(
-    bundle: bundles.Bundle,
-    folder: pathlib.Path,
-    data: pathlib.Path | None,
-    truth: pathlib.Path | None,
+    bundle: bundles.Bundle, data: pathlib.Path | None, truth: pathlib.Path | None
 ) -> list[Stage]:
     """Return the two rehearsals; a phantom replaces a hidden test that is missing."""
     if data and (data / "test").is_dir():
         hidden = data
     else:
-        made = bundle.work / "kernels" / "phantom"
-        phantom.write(made, small=True, seed=7)
-        hidden, truth = made / "competition", made / "solution.csv"
-    public = _without_test(data or hidden, folder / "data")
-    return [
-        Stage("public", public, None, new_mounts=False),
-        Stage("hidden", hidden, truth, new_mounts=True),
-    ]
+        folder = bundle.work / "kernels" / "phantom"
+        phantom.write(folder, small=True, seed=7)
+        hidden, truth = folder / "competition", folder / "solution.csv"
+    public = _without_test(data or hidden, bundle.folder / "rehearsal" / "data")
+    about = files.read_json(bundle.folder / "kernel" / "kernel-metadata.json")
+    (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
+    sent = bundle.folder / "dataset"
+    old = {competition: public, dataset.partition("/")[2]: sent}
+    new = {f"competitions/{competition}": hidden, f"datasets/{dataset}": sent}
+    return [Stage("public", public, None, old), Stage("hidden", hidden, truth, new)]
 
 
 def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
@@ -112,33 +108,22 @@ def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
     return view
 
 
-def _inputs(built: pathlib.Path, stage: Stage) -> dict[str, pathlib.Path]:
-    """Return folders by their path under /kaggle/input, in either layout of mounts."""
-    about = files.read_json(built / "kernel" / "kernel-metadata.json")
-    (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
-    if stage.new_mounts:
-        competition, dataset = f"competitions/{competition}", f"datasets/{dataset}"
-    else:
-        dataset = dataset.partition("/")[2]
-    return {competition: stage.data, dataset: built / "dataset"}
-
-
 def _judge(
-    stage: Stage, outcome: jail.Outcome, working: pathlib.Path, judges: Judges
+    stage: Stage, outcome: jail.Outcome, path: pathlib.Path, judges: tuple[Judge, Judge]
 ) -> dict[str, Any]:
     """Return the verdict on an outcome in Kaggle's words, with the reason."""
-    path = working / "submission.csv"
+    validate, measure = judges
     verdict, why = _failure(outcome, path) or ("Complete", None)
     rows = score = None
-    if not why:
-        checked = judges.validate(path, data=stage.data)
+    if verdict == "Complete":
+        checked = validate(path, data=stage.data)
         faults = [f"row {each['row']}: {each['fault']}" for each in checked["faults"]]
         if not checked["ok"]:
             verdict, why = "Submission Scoring Error", "; ".join(faults[:5])
         else:
             rows = len(mask_csv.read(path, "predicted"))
             if stage.truth:
-                score = judges.score(stage.truth, path, data=stage.data)
+                score = measure(stage.truth, path, data=stage.data)
     return {
         "verdict": verdict,
         "why": why,

@@ -20,12 +20,12 @@ from competition.kernel.rehearse import mounts
 
 _UNSHARE = ["unshare", "--map-root-user", "--user", "--net"]
 _FULL = [*_UNSHARE, "--mount", "--pid", "--fork", "--kill-child"]
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 # Without namespaces the kernel is told where its folders are.
 _CALL = (
     "import pathlib, runpy, sys; script, *folders = map(pathlib.Path, sys.argv[1:]); "
     "runpy.run_path(str(script))['main'](*folders)"
 )
-_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,9 +57,7 @@ def command() -> tuple[list[str], list[str]]:
     mounts_work = "mount -t tmpfs none /mnt && mount --rbind /usr /mnt"
     if _succeeds([*_FULL, "sh", "-c", mounts_work]):
         return _FULL, open_ends
-    open_ends.append(
-        "the files: the kernel sees this machine's, and its own have no limit"
-    )
+    open_ends.append("the files: the kernel sees this machine's, without a limit")
     if _succeeds([*_UNSHARE, "true"]):
         return _UNSHARE, open_ends
     return [], [*open_ends, "the network: the kernel could reach it"]
@@ -71,7 +69,7 @@ def _succeeds(trial: list[str]) -> bool:
     return subprocess.run(trial, capture_output=True).returncode == 0
 
 
-def run(kernel: mounts.Kernel, *, limits: Limits, isolation: list[str]) -> Outcome:
+def run(kernel: mounts.Kernel, limits: Limits, isolation: list[str]) -> Outcome:
     """Run a kernel in the isolation that `command()` returned; copy its output."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         scratch = pathlib.Path(folder)
@@ -82,14 +80,15 @@ def run(kernel: mounts.Kernel, *, limits: Limits, isolation: list[str]) -> Outco
             home = pathlib.Path("/tmp")
         else:
             inside = _in_folders(kernel, scratch / "input")
-        # Nothing of our variables but the numbers of threads, so no credentials.
-        variables = {name: os.environ[name] for name in _THREADS if name in os.environ}
-        variables |= {
+        # All other variables of ours stay out, since they may hold credentials.
+        threads = {key: os.environ[key] for key in os.environ if key in _THREADS}
+        variables = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(home),
             "TMPDIR": str(home),
             "LANG": "C.UTF-8",
             "KAGGLE_KERNEL_RUN_TYPE": "Batch",
+            **threads,
         }
         with (scratch / "log").open("w+", encoding="utf-8", errors="replace") as log:
             process = subprocess.Popen(

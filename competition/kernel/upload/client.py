@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from competition.core import console, files
 
 VERSION = "2.0.2"
-TOO_MANY = 429
 # Pauses between tries when the network or Kaggle fails, and between two looks at the
 # state of an upload or a kernel.
 PAUSES_S: tuple[float, ...] = (2, 10, 30, 60)
@@ -92,7 +91,7 @@ def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) 
         except requests.HTTPError as error:
             status, cause = getattr(error.response, "status_code", 0), error
             failure = explain(what, str(error), status)
-            may_pass = status >= 500 or status == TOO_MANY
+            may_pass = status >= 500 or status == 429
         # Any failure of the transport: also a download that breaks off, or the page of
         # a proxy in place of an answer.
         except (requests.RequestException, ConnectionError) as error:
@@ -121,7 +120,7 @@ def explain(what: str, message: str, status: int = 0) -> str:
     if status >= 500:
         hint = "Kaggle itself fails. Run the command again later: it goes on there."
     # "Too many requests" contains the words of a quota, but is not about one.
-    if status != TOO_MANY:
+    if status != 429:
         said = message.lower()
         hint = next((_BY_WORDS[key] for key in _BY_WORDS if re.search(key, said)), hint)
     return f"{what}: {message.strip() or status}\n{hint}"

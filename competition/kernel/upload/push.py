@@ -11,7 +11,7 @@ import shutil
 from typing import Any
 
 from competition.core import console, files
-from competition.kernel import bundles, names, session
+from competition.kernel import bundles, session
 from competition.kernel.upload import client
 
 READY_HOURS = 1.0
@@ -28,9 +28,6 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     built = bundle.built
     about = files.read_json(built / "kernel" / "kernel-metadata.json")
     kernel, (dataset, *_) = about["id"], about["dataset_sources"]
-    names.check_id(kernel, what=f"{built / 'kernel'}: `id`")
-    names.check_id(dataset, what=f"{built / 'dataset'}: `id`")
-    names.check_sizes(built / "dataset", built / "kernel" / about["code_file"])
     api = client.connect(kernel.partition("/")[0])
     state = _push_dataset(api, bundle, dataset)
     state = _push_kernel(api, bundle, kernel, state)

@@ -15,7 +15,7 @@ from competition.kernel.rehearse import environment, jail, mounts
 from competition.sources import phantom
 
 HERE = environment.look_at(pathlib.Path(sys.executable))
-JUDGES = rehearse.Judges(validate.run, score.run)
+JUDGES = (validate.run, score.run)
 FULL, OPEN_ENDS = jail.command()
 full = pytest.mark.skipif(bool(OPEN_ENDS), reason="namespaces are not allowed here")
 HEAD = """
@@ -44,7 +44,7 @@ def start(folder, *lines, isolation=FULL, limits=None, inputs=None):
     working.mkdir()
     job = mounts.Kernel(kernel(folder, *lines), inputs or {}, working, HERE)
     limits = limits or jail.Limits()
-    return jail.run(job, limits=limits, isolation=isolation), working
+    return jail.run(job, limits, isolation), working
 
 
 @pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
