@@ -1,4 +1,4 @@
-"""A run and its kernel: the built folders on this machine, and what was pushed."""
+"""A run and its kernels: the built folders, and the record of what was pushed."""
 
 import dataclasses
 import pathlib
@@ -12,9 +12,10 @@ What = Literal["train", "submit"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bundle:
-    """A run of an experiment (name or path), and what its kernel does with it.
+    """A run of an experiment (name or path), and one of its two kernels.
 
-    `data` is the competition folder where the caller named it.
+    The kernel trains or submits, as `what` says. `data` is the competition folder,
+    where the caller named one.
     """
 
     experiment: str
@@ -47,16 +48,16 @@ class Bundle:
 
     @property
     def record(self) -> pathlib.Path:
-        """The file that records pushes and submissions, of both kernels of the run."""
+        """The file that records what was pushed and submitted, of both kernels."""
         return self.run.root / "kernel.json"
 
     def state(self) -> dict[str, Any]:
-        """Return what was recorded of this kernel."""
+        """Return the record of this kernel."""
         states = files.read_json(self.record) if self.record.is_file() else {}
         return dict(states.get(self.what, {}))
 
     def keep(self, state: dict[str, Any]) -> None:
-        """Record what was pushed and submitted of this kernel."""
+        """Replace the record of this kernel."""
         states = files.read_json(self.record) if self.record.is_file() else {}
         files.write_json(self.record, states | {self.what: state})
 

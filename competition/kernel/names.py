@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-# The client's limit for datasets, the narrower one, serves kernels as well.
+# The client's limit for datasets; its limit for kernels is wider.
 LONGEST = 50
 CODE_BYTES = 1_000_000
 DATASET_BYTES = 100 * 2**30

@@ -43,7 +43,7 @@ def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:
         listed = ", ".join(map(str, folders.values())) or "none"
         raise ValueError(
             f"{input_root}: expected the competition's data, one {table}. Received: "
-            f"{listed}. Attach the competition, and nothing else that holds one."
+            f"{listed}. Attach the competition once."
         )
     return next(iter(folders.values()))
 

@@ -58,7 +58,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
 
 def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
     """Return the bundle under `input_root` and its manifest: mounts have moved."""
-    found, others = {}, []
+    matching, others = {}, []
     for folder, _, names in os.walk(input_root, followlinks=True):
         path = pathlib.Path(folder, "manifest.json")
         # Bytes: another dataset's manifest.json may be text of any encoding.
@@ -66,16 +66,16 @@ def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
         if b'"bundle": "train"' not in content:
             continue
         if hashlib.sha256(content).hexdigest().startswith(BUNDLE or ""):
-            found[path.resolve()] = path
+            matching[path.resolve()] = path
         else:
             others.append(str(path))
-    if len(found) != 1:
+    if len(matching) != 1:
         raise ValueError(
             f"{input_root}: expected one bundle {BUNDLE or ''} (manifest.json). "
-            f"Received: {[str(path) for path in found.values()] or 'none'}, and of "
+            f"Received: {[str(path) for path in matching.values()] or 'none'}, and of "
             f"another build {others or 'none'}. Attach the dataset as last pushed."
         )
-    path = next(iter(found.values()))
+    path = next(iter(matching.values()))
     return path.parent, json.loads(path.read_text("utf-8"))
 
 

@@ -25,7 +25,7 @@ BundleOptions = contents.BundleOptions
 def run(
     bundle: bundles.Bundle, *, user: str, options: BundleOptions | None = None
 ) -> dict[str, Any]:
-    """Write `work`/kernels/<run>-<what>/{dataset,kernel}/; return ids and size."""
+    """Write dataset/ and kernel/ into the bundle's folder; return ids and size."""
     options = options or BundleOptions()
     names.check_user(user)
     _check_budget(bundle.what, options.budget)

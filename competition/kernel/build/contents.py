@@ -74,7 +74,7 @@ def _split(dataset: layout.DatasetFiles) -> dict[str, bytes | pathlib.Path]:
 
 
 def _portable(path: pathlib.Path) -> bytes:
-    """Return a config.json without the paths of this machine; inference reads none."""
+    """Return a config.json without the paths of this machine; inference needs none."""
     about = files.read_json(path)
     model = about["config"]["model"]
     if "encoder_weights" in model:

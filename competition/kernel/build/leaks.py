@@ -1,4 +1,4 @@
-"""Find what must not leave this machine: tokens, paths, the name of its user."""
+"""Find tokens, paths and user names, which must not leave this machine."""
 
 import getpass
 import os

@@ -18,7 +18,7 @@ except Exception as error:
 def make(code: str, *, title: str) -> str:
     """Turn the text of a main.py into that of a notebook (nbformat 4.5).
 
-    The docstring becomes the heading. The cells have no outputs, since none is run.
+    The docstring becomes the heading. The cells have no outputs, since no code is run.
     """
     _, about, body = code.split('"""', 2)
     # In a notebook the last lines would hide the two folders from the pictures.

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,7 @@ class Environment:
 def make(image: pathlib.Path, folder: pathlib.Path) -> Environment:
     """Make a virtual environment in `folder` with the versions that `image` lists.
 
-    One that was made of the same list by the same Python is used again.
+    An environment of the same list and Python is used again.
     """
     wanted = requirements(image.read_text(encoding="utf-8"))
     base = find_python()
@@ -81,13 +82,8 @@ def requirements(text: str) -> list[str]:
 
     A version known to the minor number only takes any patch: 4.13 -> 4.13.*.
     """
-    wanted = []
-    for line in text.splitlines():
-        name, equals, version = line.partition("==")
-        if name and not name.startswith("#"):
-            rest = ".*" if equals and version.count(".") < 2 else ""
-            wanted.append(f"{line}{rest}")
-    return wanted
+    lines = [line for line in text.splitlines() if line and line[0] != "#"]
+    return [re.sub(r"==\d+(\.\d+)?$", r"\g<0>.*", line) for line in lines]
 
 
 def find_python() -> str:

@@ -1,8 +1,8 @@
-"""A process that sees what a kernel on Kaggle sees, as far as this machine allows.
+"""Run a kernel isolated as on Kaggle, as far as this machine allows.
 
 With Linux namespaces: a root of its own with the mounts of Kaggle, read-only, and no
 network. Memory is watched rather than limited: TensorFlow reserves far more addresses
-than it uses, so a limit on addresses would kill what runs on Kaggle.
+than it uses, so a limit on addresses would kill kernels that run on Kaggle.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _CALL = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What Kaggle gives a submission: hours, memory, and space for its output."""
+    """Kaggle's limits for a submission: hours, memory, and space for its output."""
 
     hours: float = 9.0
     memory_gb: float = 30.0
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def command() -> tuple[list[str], list[str]]:
-    """Return the `unshare` that works here, and what it does not isolate."""
+    """Return the `unshare` that works here, and the parts that it does not isolate."""
     open_ends = []
     # Linux lists the children of a process here; their memory is watched too.
     if not pathlib.Path(f"/proc/self/task/{os.getpid()}/children").is_file():

@@ -13,7 +13,7 @@ Record = Callable[[float | None, float | None], Any]
 
 
 def run(bundle: bundles.Bundle, *, record: Record, wait: bool = True) -> dict[str, Any]:
-    """Submit the version that was pushed, once; `record` its score when there is one.
+    """Submit the pushed version, once; `record` its score when Kaggle shows it.
 
     Returns {"kernel", "version", "status", "public", "private"}.
     """

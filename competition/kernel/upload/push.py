@@ -79,7 +79,7 @@ def _push_dataset(api: Any, bundle: bundles.Bundle, dataset: str) -> dict[str, A
 
 
 def _dataset_status(api: Any, dataset: str) -> str | None:
-    """Return the status of a dataset; None where it does not exist, or for us."""
+    """Return the status of a dataset; None where it does not exist or is not ours."""
     import requests
 
     try:
@@ -114,7 +114,7 @@ def _push_kernel(
     folder = bundle.folder / "kernel"
     digest = _digest(folder)
     if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
-        console.note(f"{kernel}: version {state['version']} is this one already")
+        console.note(f"{kernel}: pushed already, as version {state['version']}")
         return state
     answer = client.call("kernel push", api.kernels_push, str(folder))
     if answer.error:
@@ -142,15 +142,15 @@ def _push_kernel(
     return state
 
 
-def _ended(api: Any, kernel: str, told: list[str]) -> tuple[str, str] | None:
+def _ended(api: Any, kernel: str, printed: list[str]) -> tuple[str, str] | None:
     """Print new lines of the log; return (status, message) once the kernel ends."""
     answer = client.call("kernel status", api.kernels_status, kernel)
     # There is no log before the kernel starts.
     with contextlib.suppress(ValueError):
         log = client.call("kernel log", api.kernels_logs, kernel, again=False)
-        for line in readable(log)[len(told) :]:
+        for line in readable(log)[len(printed) :]:
             console.note(f"  {line}")
-            told.append(line)
+            printed.append(line)
     if answer.status.name not in _ENDED:
         return None
     return answer.status.name, answer.failure_message or ""
