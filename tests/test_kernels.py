@@ -210,7 +210,7 @@ def trained(run):
         ("train", "train.csv", "expected the competition's data"),
     ],
 )
-def test_what_is_not_attached_is_named(tmp_path, what, name, expected):
+def test_a_missing_input_is_named(tmp_path, what, name, expected):
     attach(tmp_path, OLD, what)
     next((tmp_path / "input").rglob(name)).unlink()
     done = start(kernel(what), tmp_path)

@@ -116,17 +116,14 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     The folder is replaced as a whole: a history without its weights would count as
     the fold with more epochs in the next session.
     """
-    if target.is_dir() and _epochs(source) <= _epochs(target):
+    counts = [len(history.read(fold / "history.csv")) for fold in (source, target)]
+    if target.is_dir() and counts[0] <= counts[1]:
         return
     with files.locked(target, doing="training"), files.replacing(target) as temporary:
         temporary.mkdir()
         for path in _files(source):
             _copy(path, temporary / path.relative_to(source))
         shutil.rmtree(target, ignore_errors=True)
-
-
-def _epochs(fold: pathlib.Path) -> int:
-    return len(history.read(fold / "history.csv"))
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -19,7 +19,7 @@ KNOWN = {
 
 
 class Kaggle:
-    """What Kaggle knows, what it was asked, and how it is to answer.
+    """Kaggle's state, the requests that it received, and the answers it is to give.
 
     `faults` holds, by method, the (status, message) to answer first; status 0 hangs up.
     """

@@ -1,4 +1,4 @@
-"""Weights kept under one Keras serve another: home may be ahead of Kaggle."""
+"""Weights that one version of Keras saves load in another, as on Kaggle."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""From a trained run to the ledger, with no hand on a web page."""
+"""From a trained run to the ledger, by commands alone."""
 
 import pathlib
 import shutil

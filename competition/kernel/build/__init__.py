@@ -28,7 +28,12 @@ def run(
     """Write dataset/ and kernel/ into the bundle's folder; return ids and size."""
     options = options or BundleOptions()
     names.check_user(user)
-    _check_budget(bundle.what, options.budget)
+    budget, most = options.budget, SESSION[bundle.what]
+    if budget and deadline.parse(budget) >= deadline.parse(most):
+        raise ValueError(
+            f"`budget` is {budget}, but Kaggle ends a {bundle.what} kernel after "
+            f"{most}. Pass a shorter one, so that the kernel ends by itself."
+        )
     new = bundle.folder / "new"
     shutil.rmtree(new, ignore_errors=True)
     with files.replacing(new) as folder:
@@ -46,14 +51,6 @@ def run(
         (new / part).rename(bundle.folder / part)
     new.rmdir()
     return {**ids, "built": str(bundle.folder), "files": count, "bytes": total}
-
-
-def _check_budget(what: str, budget: str | None) -> None:
-    if budget and deadline.parse(budget) >= deadline.parse(SESSION[what]):
-        raise ValueError(
-            f"`budget` is {budget}, but Kaggle ends a {what} kernel after "
-            f"{SESSION[what]}. Pass a shorter one, so that the kernel ends by itself."
-        )
 
 
 def _write_dataset(

@@ -47,8 +47,11 @@ def write(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     members[f"{info}/METADATA"] = _METADATA.format_map(project).encode()
     members[f"{info}/WHEEL"] = _WHEEL.encode()
     members[f"{info}/licenses/LICENSE"] = (root / "LICENSE").read_bytes()
-    record = [f"{name},{_digest(data)},{len(data)}\n" for name, data in members.items()]
-    members[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"]).encode()
+    record = ""
+    for name, data in members.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
+        record += f"{name},sha256={digest.decode()},{len(data)}\n"
+    members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     wheel = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, data in members.items():
@@ -58,8 +61,3 @@ def write(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
             member.external_attr = 0o100644 << 16
             archive.writestr(member, data)
     return wheel
-
-
-def _digest(data: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest())
-    return "sha256=" + digest.rstrip(b"=").decode()

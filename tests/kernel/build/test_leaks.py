@@ -1,4 +1,4 @@
-"""What must not leave the machine is found in every file of a bundle."""
+"""Leaks are found in every file of a bundle."""
 
 import getpass
 import zipfile

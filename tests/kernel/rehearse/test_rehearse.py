@@ -210,7 +210,7 @@ def test_a_limit_reads_as_on_kaggle(built, tiny_phantom):
 
 
 @full
-def test_the_working_folder_has_an_end(built, tiny_phantom):
+def test_the_working_folder_has_a_limit(built, tiny_phantom):
     limits = jail.Limits(disk_gb=0.001)
     lines = ["(working / 'large').write_bytes(bytes(2**21))"]
     result = rehearsed(built, tiny_phantom, *lines, limits=limits)
@@ -234,7 +234,7 @@ def test_without_a_test_of_its_own_the_data_gets_a_phantoms(
     assert result["ok"] and hidden["rows"] > 0 and hidden["score"] is not None
 
 
-def test_what_is_not_built_cannot_be_rehearsed(bundle):
+def test_a_kernel_that_is_not_built_cannot_be_rehearsed(bundle):
     with pytest.raises(ValueError, match=r"no kernel is built. Run `python -m compet"):
         rehearse.run(bundle, judges=JUDGES, python=HERE.python)
 

@@ -31,7 +31,7 @@ def test_the_pushed_version_is_submitted_and_its_score_recorded(built, kaggle):
     }
 
 
-def test_submitted_again_the_same_version_costs_no_submission(built, kaggle):
+def test_submitting_a_version_again_costs_no_submission(built, kaggle):
     push.run(built)
     scored(built)
     assert scored(built) == [(0.81, None)]
@@ -52,7 +52,7 @@ def test_without_waiting_nothing_is_recorded(built, kaggle):
     assert scored(built, wait=False) == []
 
 
-def test_submissions_used_up_are_said_so(built, kaggle):
+def test_a_used_up_quota_is_an_error(built, kaggle):
     push.run(built)
     kaggle.faults["CreateCodeSubmission"] = [(400, "Daily submission limit exceeded")]
     with pytest.raises(ValueError, match="A quota is used up"):

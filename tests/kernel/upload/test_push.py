@@ -64,7 +64,7 @@ def test_all_pages_of_the_output_and_the_log_are_fetched(built, kaggle, tmp_path
     assert (output / "log.txt").read_text(encoding="utf-8").endswith("last line")
 
 
-def test_the_log_is_told_while_the_kernel_runs(built, kaggle, capsys):
+def test_the_log_is_printed_while_the_kernel_runs(built, kaggle, capsys):
     kaggle.kernel_statuses = ["RUNNING", "COMPLETE"]
     push.run(built)
     assert capsys.readouterr().err.count("first line") == 1
@@ -103,7 +103,7 @@ def test_processing_without_an_end_says_how_to_go_on(built, kaggle, monkeypatch)
     assert kaggle.kernels == []
 
 
-def test_pushed_again_nothing_is_sent_again(built, kaggle):
+def test_a_second_push_sends_nothing(built, kaggle):
     push.run(built)
     assert push.run(built)["version"] == 1
     assert len(kaggle.kernels) == len(kaggle.versions) == 1
@@ -207,7 +207,7 @@ def test_a_quota_told_in_the_answer_is_understood(built, kaggle):
         push.run(built)
 
 
-def test_what_kaggle_does_not_attach_is_an_error(built, kaggle):
+def test_a_source_that_kaggle_does_not_attach_is_an_error(built, kaggle):
     kaggle.refused = [build.COMPETITION]
     with pytest.raises(ValueError, match=r"does not attach uw-madison.*Accept the"):
         push.run(built)
@@ -226,7 +226,7 @@ def test_an_upload_that_fails_once_is_repeated(built, kaggle):
     assert len(kaggle.versions[0]) == 5
 
 
-def test_asked_too_often_it_says_so_in_the_end(built, kaggle):
+def test_too_many_requests_are_an_error_in_the_end(built, kaggle):
     kaggle.faults["SaveKernel"] = [(429, "Too many requests")] * 9
     with pytest.raises(ValueError, match="asked too often"):
         push.run(built)
@@ -266,14 +266,14 @@ def test_a_download_that_breaks_off_is_asked_for_again(built, kaggle):
     assert pathlib.Path(output, "submission.csv").read_bytes() == whole
 
 
-def test_a_page_in_place_of_an_answer_is_said_so(built, kaggle, monkeypatch):
+def test_a_page_in_place_of_an_answer_is_an_error(built, kaggle, monkeypatch):
     monkeypatch.setattr(kaggle, "SaveKernel", lambda body: (200, b"<html>"))
     with pytest.raises(ValueError, match=r"kernel push: no good answer.*\nCheck the n"):
         push.run(built)
 
 
 @pytest.mark.parametrize("what", ["dataset_statuses", "kernel_statuses"])
-def test_a_status_that_the_client_does_not_know_is_said_so(built, kaggle, what):
+def test_a_status_that_the_client_does_not_know_is_an_error(built, kaggle, what):
     setattr(kaggle, what, ["PAUSED"])
     with pytest.raises(ValueError, match=r"'PAUSED', which this version of its client"):
         push.run(built)
@@ -301,7 +301,7 @@ def test_failed_processing_is_an_error_and_the_next_push_uploads_again(built, ka
     assert len(kaggle.of("CreateDatasetVersion")) == 1
 
 
-def test_without_credentials_it_is_said_how_to_get_them(built, kaggle, monkeypatch):
+def test_without_credentials_the_error_says_how_to_get_them(built, kaggle, monkeypatch):
     from competition.kernel.upload import client
 
     client.connect(stand_in.USER)
@@ -328,6 +328,6 @@ def test_anothers_credentials_are_refused_before_anything_is_sent(bundle, kaggle
     assert kaggle.asked == []
 
 
-def test_what_is_not_built_cannot_be_pushed(bundle):
+def test_a_kernel_that_is_not_built_cannot_be_pushed(bundle):
     with pytest.raises(ValueError, match=r"no kernel is built. Run `python -m compet"):
         push.run(bundle)
