@@ -13,30 +13,33 @@ if TYPE_CHECKING:
 
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
-    """Predict the held-out scans of all trained folds, unless the weights did before.
+    """Predict the held-out scans of all trained folds that lack predictions.
 
     A blend has no probabilities of its own: its members and gates predict theirs.
     """
     folds = runs.trained_folds(run)
     table = slice_table.read(dataset.slices)
     predicted = sum(
-        _predict_fold(dataset, source, table, fold=fold)
+        _predict_fold(dataset, source, slice_table.held_out(table, fold), fold)
         for source in runs.members_and_gates(run)
         for fold in folds
     )
-    return {
-        "folds": folds,
-        "predicted": predicted,
-        "scans": len(slice_table.held_out_scans(table, folds)),
-    }
+    scans = len(slice_table.held_out_scans(table, folds))
+    return {"folds": folds, "predicted": predicted, "scans": scans}
 
 
 def _predict_fold(
-    dataset: layout.DatasetFiles, run: runs.Run, table: "pd.DataFrame", *, fold: int
+    dataset: layout.DatasetFiles, run: runs.Run, rows: "pd.DataFrame", fold: int
 ) -> int:
-    """Predict the scans that a fold held out, and return their number."""
-    digest = _digest(run, fold)
-    rows = slice_table.held_out(table, fold)
+    """Predict the scans in `rows` with the network of `fold`, and return their number.
+
+    Scans that the same weights have predicted before are left out.
+    """
+    digest = runs.weights_digest(run, fold)
+    if run.config.model.presence:
+        # Older versions stored no predictions of presence heads; by this mark such
+        # files count as made by other weights.
+        digest += "-presence"
     scans = [
         scan
         for scan in slice_table.scans(rows)
@@ -59,11 +62,3 @@ def _predict_fold(
         path = run.files.oof(scan)
         probabilities.write(path, predictions[run.name], digest=digest)
     return len(scans)
-
-
-def _digest(run: runs.Run, fold: int) -> str:
-    """Return the digest of a fold's weights, marked if it has presence heads."""
-    digest = runs.weights_digest(run, fold)
-    # Older versions stored probabilities without what the presence heads predict; the
-    # mark makes such files count as predicted by other weights.
-    return f"{digest}-presence" if run.config.model.presence else digest

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-from collections.abc import Iterable
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +19,16 @@ def run(
 ) -> dict[str, Any]:
     """Score the masks of `submission` by those of `truth`.
 
-    Ids and classes are the truth's; a prediction that is missing is empty. Shapes come
-    from the PNGs in `data`.
+    The truth defines ids and classes; a missing prediction counts as an empty mask. The
+    shapes come from the PNGs in `data`.
     """
     expected, received = _read(truth, submission)
     names = annotations.classes(expected)
     true, predicted = annotations.group(expected), annotations.group(received)
-    found = _find(data, truth, expected)
+    scans = _find_scans(data, truth, expected)
 
     def measure(scan: str) -> metric.ScanMeasurement:
-        slices = found[scan]
+        slices = scans[scan]
         _check_shapes(data, slices)
         return metric.measure(
             _decode(truth, true[scan], slices, names),
@@ -37,12 +36,12 @@ def run(
             classes=len(names),
         )
 
-    # A scan at a time in each thread, so that memory does not grow with the scans.
+    # Each thread holds one scan at a time, so memory does not grow with their number.
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         results = progress.track(
-            pool.map(measure, found), "score", total=len(found), console=console.ERR
+            pool.map(measure, scans), "score", total=len(scans), console=console.ERR
         )
-        measured = dict(zip(found, results, strict=True))
+        measured = dict(zip(scans, results, strict=True))
     return metric.summarise(measured, names)
 
 
@@ -53,18 +52,18 @@ def of_run(
     data: pathlib.Path,
     truth: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """Score a run out of fold and, where the truth is known, its submission."""
-    # Late, since the config's library would slow the start of `run`.
+    """Score a run out of fold and, if `truth` is given, its submission."""
+    # Imported late, since the config's library would slow the start of `run`.
     from competition.core import blending
     from competition.core.experiment import runs
 
     table = slice_table.read(dataset.slices)
     scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
     store = arrays.Arrays(dataset)
-    rule = rules.read(scored.files.decision, scored.classes)
+    class_rules = rules.read(scored.files.decision, scored.classes)
     measured = {}
     for scan in progress.track(scans, "score", console=console.ERR):
-        predicted = blending.decide(blending.out_of_fold(scored, scan), rule)
+        predicted = blending.decide(blending.out_of_fold(scored, scan), class_rules)
         measured[scan] = metric.measure(
             store.masks(scan), predicted, classes=len(scored.classes)
         )
@@ -79,9 +78,8 @@ def of_run(
 def _read(
     truth: pathlib.Path, path: pathlib.Path
 ) -> tuple[list[mask_csv.Row], list[mask_csv.Row]]:
-    """Read both tables; what the truth does not know is an error."""
-    expected = mask_csv.read(truth, None)
-    received = mask_csv.read(path, None)
+    """Read both tables; an id or a class that the truth does not have is an error."""
+    expected, received = mask_csv.read(truth, None), mask_csv.read(path, None)
     ids = {row.id for row in expected}
     names = annotations.classes(expected)
     for row in received:
@@ -98,34 +96,32 @@ def _read(
     return expected, received
 
 
-def _find(
-    data: pathlib.Path, truth: pathlib.Path, rows: Iterable[mask_csv.Row]
+def _find_scans(
+    data: pathlib.Path, truth: pathlib.Path, rows: list[mask_csv.Row]
 ) -> dict[str, list[images.Image]]:
-    """The images of all rows by scan, slices ascending."""
+    """Return the images of all rows by scan, slices ascending."""
     by_id = {i.id: i for part in ("train", "test") for i in images.find(data, part)}
-    first = {row.id: row.number for row in reversed(list(rows))}
-    found: dict[str, list[images.Image]] = {}
-    for id, number in first.items():
-        if id not in by_id:
+    for row in rows:
+        if row.id not in by_id:
             raise ValueError(
-                f"{truth}, row {number}: no image of {id} under {data}/train or "
-                f"{data}/test. Check --data."
+                f"{truth}, row {row.number}: no image of {row.id} under {data}/train "
+                f"or {data}/test. Pass the data folder of this truth as `data`."
             )
-        found.setdefault(by_id[id].scan, []).append(by_id[id])
-    return {
-        scan: sorted(found[scan], key=lambda image: image.slice)
-        for scan in sorted(found)
-    }
+    found = [by_id[id] for id in dict.fromkeys(row.id for row in rows)]
+    scans: dict[str, list[images.Image]] = {}
+    for image in sorted(found, key=lambda image: (image.scan, image.slice)):
+        scans.setdefault(image.scan, []).append(image)
+    return scans
 
 
 def _check_shapes(data: pathlib.Path, scan: list[images.Image]) -> None:
-    expected = scan[0].shape
+    height, width = scan[0].shape
     for image in scan:
         received = images.shape(data / image.path)
-        if received != expected:
+        if received != scan[0].shape:
             raise ValueError(
-                f"{data / image.path}: expected {expected[1]} x {expected[0]} pixels "
-                f"(width x height) as {pathlib.Path(scan[0].path).name} says, received "
+                f"{data / image.path}: expected {width} x {height} pixels (width x "
+                f"height) by the name of {pathlib.Path(scan[0].path).name}, received "
                 f"{received[1]} x {received[0]}. Restore the scan from the download."
             )
 

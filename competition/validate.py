@@ -4,22 +4,19 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from competition.core import rle
 from competition.core.data import images, mask_csv
 
 COLUMNS = ["id", "class", "predicted"]
-# What other programs write for an empty mask.
-_NAMES_OF_NOTHING = {"nan", "none", "null", "na", "n/a", "<na>"}
+# Other programs write these names for an empty mask.
+_EMPTY_NAMES = {"nan", "none", "null", "na", "n/a", "<na>"}
 _BOM = b"\xef\xbb\xbf"
 
-Line = tuple[int, list[str]]
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RowFault:
-    """What is wrong in a row, and what repairs it; None where nothing does safely."""
+class RowFault(NamedTuple):
+    """The fault of a row, and what the repair does; None if no repair is safe."""
 
     row: int
     text: str
@@ -31,64 +28,64 @@ def run(
 ) -> dict[str, Any]:
     """List the faults of `submission` as {"ok", "faults": [{"row", "fault"}], "rows"}.
 
-    Row 1 is the header, and stands for a file that cannot be read as a whole. With
-    `fix` a repaired copy is written there and "repairs" says what was done; where a
-    fault cannot be repaired safely nothing is written, and only such are listed.
+    Row 1 is the header; it also carries the faults of the file as a whole. With `fix` a
+    repaired copy is written there, and "repairs" says what was changed. If a fault
+    cannot be repaired safely, no copy is written, and only such faults are listed.
     """
-    sample = _sample(data)
+    sample_path = data / "sample_submission.csv"
+    if not sample_path.is_file():
+        raise ValueError(
+            f"{sample_path}: not found. The ids and their order come from it; copy it "
+            "from the competition's files."
+        )
+    sample = mask_csv.read(sample_path, "predicted")
     rows, count, faults = _check(submission, sample, data)
     if fix and all(fault.repair for fault in faults):
-        # Before the file is written, for it may replace the faulty one.
+        # Found before the copy is written, which may replace the submission.
         repairs = _repairs(submission, rows, faults)
-        return _fix(rows, sample, fix) | {"repairs": repairs}
+        masks = {_key(row): _mended(row) for row in rows}
+        keys = ((row, (row.id, row.class_name)) for row in sample)
+        mask_csv.write(
+            fix, (dataclasses.replace(row, rle=masks.get(key, "")) for row, key in keys)
+        )
+        fixed = {"ok": True, "faults": [], "rows": len(sample), "fixed": str(fix)}
+        return fixed | {"repairs": repairs}
     if fix:
         faults = [fault for fault in faults if not fault.repair]
     listed = [{"row": fault.row, "fault": fault.text} for fault in faults]
     return {"ok": not faults, "faults": listed, "rows": count}
 
 
-def _sample(data: pathlib.Path) -> list[mask_csv.Row]:
-    path = data / "sample_submission.csv"
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: not found. The ids and their order come from it; copy it from "
-            "the competition's files."
-        )
-    return mask_csv.read(path, "predicted")
-
-
 def _check(
     path: pathlib.Path, sample: list[mask_csv.Row], data: pathlib.Path
 ) -> tuple[list[mask_csv.Row], int, list[RowFault]]:
-    """Return the rows that can be read, how many there are, and all faults."""
+    """Return the rows that can be read, the number of all rows, and all faults."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such file. Check --submission.")
+        raise ValueError(f"{path}: no such file. Check the path of the submission.")
     try:
         (_, header), *table = mask_csv.lines(path)
     except ValueError as error:
         return [], 0, [RowFault(1, str(error))]
-    faults = [*_start(path), *_header(header)]
+    faults = [*_header_faults(path, header)]
     names = [name.strip() for name in header]
     rows: list[mask_csv.Row] = []
     if all(names.count(name) == 1 for name in COLUMNS):
-        rows = _rows(names, table)
-        faults += _fields(names, table)
-        faults += _masks(rows, data)
-        faults += _keys(rows, sample)
-    faults.sort(key=lambda fault: fault.row)
-    return rows, len(table), faults
+        places = [names.index(name) for name in COLUMNS]
+        for number, fields in table:
+            if len(fields) == len(names):
+                rows.append(mask_csv.Row(number, *(fields[place] for place in places)))
+            else:
+                text = f"expected {len(names)} fields, received {len(fields)}."
+                faults.append(RowFault(number, text))
+        faults += [*_mask_faults(rows, data), *_key_faults(rows, sample)]
+    return rows, len(table), sorted(faults, key=lambda fault: fault.row)
 
 
-def _start(path: pathlib.Path) -> Iterator[RowFault]:
+def _header_faults(path: pathlib.Path, names: list[str]) -> Iterator[RowFault]:
     with path.open("rb") as file:
         if file.read(3) == _BOM:
             text = "a byte order mark stands before the header; save as plain UTF-8."
             yield RowFault(1, text, "removed the byte order mark")
-
-
-def _header(names: list[str]) -> Iterator[RowFault]:
-    if names == COLUMNS:
-        return
     received = f"Expected {','.join(COLUMNS)}; received {','.join(names)}."
     stripped = [name.strip() for name in names]
     if stripped != names:
@@ -104,32 +101,15 @@ def _header(names: list[str]) -> Iterator[RowFault]:
     elif extra:
         text = f"column {', '.join(extra)} is not of the competition. {received}"
         yield RowFault(1, text, f"removed column {', '.join(extra)}")
-    if not missing and not extra and stripped != COLUMNS:
+    elif not missing and stripped != COLUMNS:
         twice = len(stripped) > len(COLUMNS)
         text = f"the columns stand in another order, or twice. {received}"
         yield RowFault(1, text, None if twice else "put the columns in order")
 
 
-def _rows(names: list[str], table: list[Line]) -> list[mask_csv.Row]:
-    """The rows that have all their fields."""
-    places = [names.index(name) for name in COLUMNS]
-    return [
-        mask_csv.Row(number, *(fields[place] for place in places))
-        for number, fields in table
-        if len(fields) == len(names)
-    ]
-
-
-def _fields(names: list[str], table: list[Line]) -> Iterator[RowFault]:
-    for number, fields in table:
-        if len(fields) != len(names):
-            text = f"expected {len(names)} fields, received {len(fields)}."
-            yield RowFault(number, text)
-
-
-def _masks(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
-    """Faults of the RLEs; without an image a run may end anywhere."""
-    # What is wrong with the test folder is not the submission's fault.
+def _mask_faults(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
+    """Yield the faults of the RLEs; without an image a run may end anywhere."""
+    # Problems of the test folder are no faults of the submission.
     found, _ = images.find_with_problems(data, "test")
     by_id = {image.id: image for image in found}
 
@@ -144,26 +124,23 @@ def _masks(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
         return height * width
 
     for row in rows:
-        if _is_nothing(row.rle):
+        if _is_empty_name(row.rle):
             text = f"the mask is the text {row.rle!r}; leave it empty."
             yield RowFault(row.number, text, f"emptied the mask {row.rle!r}")
         elif row.rle:
             pixels = size(row.id.strip())
-            reason = rle.fault(row.rle, pixels)
-            if reason:
+            if reason := rle.fault(row.rle, pixels):
                 legal = rle.mend(row.rle, pixels) is not None
                 repair = f"wrote the same mask anew: {reason}" if legal else None
                 yield RowFault(row.number, f"the RLE is not legal: {reason}", repair)
 
 
-def _is_nothing(text: str) -> bool:
-    return text.strip().lower() in _NAMES_OF_NOTHING
-
-
-def _keys(rows: list[mask_csv.Row], sample: list[mask_csv.Row]) -> Iterator[RowFault]:
-    """Rows that are unknown, repeated, out of the sample's order, or missing."""
-    place = {(row.id, row.class_name): row.number for row in sample}
-    seen: dict[tuple[str, str], mask_csv.Row] = {}
+def _key_faults(
+    rows: list[mask_csv.Row], sample: list[mask_csv.Row]
+) -> Iterator[RowFault]:
+    """Yield rows that are unknown, repeated, out of the sample's order, or missing."""
+    places = {(row.id, row.class_name): row.number for row in sample}
+    first_rows: dict[tuple[str, str], mask_csv.Row] = {}
     last = 0
     for row in rows:
         key = _key(row)
@@ -171,27 +148,43 @@ def _keys(rows: list[mask_csv.Row], sample: list[mask_csv.Row]) -> Iterator[RowF
         if key != (row.id, row.class_name):
             text = f"spaces stand around the id or the class of {name}."
             yield RowFault(row.number, text, "removed the spaces around id and class")
-        if key not in place:
+        if key not in places:
             yield RowFault(row.number, f"{name} is not in sample_submission.csv.")
-        elif key in seen:
-            text = f"{name} stands already in row {seen[key].number}."
-            same = _mended(row) == _mended(seen[key])
+            continue
+        first = first_rows.setdefault(key, row)
+        if first is not row:
+            text = f"{name} stands already in row {first.number}."
+            same = _mended(row) == _mended(first)
             repair = "removed the row, equal to the earlier one" if same else None
             yield RowFault(row.number, text, repair)
-        else:
-            seen[key] = row
-            if place[key] < last:
-                where = f"row {place[key]} of sample_submission.csv"
-                text = f"{name} is out of order: {where}."
-                yield RowFault(row.number, text, f"moved to {where}")
-            last = place[key]
+            continue
+        if places[key] < last:
+            where = f"row {places[key]} of sample_submission.csv"
+            text = f"{name} is out of order: {where}."
+            yield RowFault(row.number, text, f"moved to {where}")
+        last = places[key]
     if len(rows) != len(sample):
         text = f"expected {len(sample)} rows below the header, received {len(rows)}."
         yield RowFault(1, text, "made the rows those of sample_submission.csv")
-    for key, number in place.items():
-        if key not in seen:
+    for key, number in places.items():
+        if key not in first_rows:
             text = f"{', '.join(key)} is missing; it belongs in this row."
             yield RowFault(number, text, f"added {', '.join(key)} with an empty mask")
+
+
+def _repairs(
+    path: pathlib.Path, rows: list[mask_csv.Row], faults: list[RowFault]
+) -> list[dict[str, Any]]:
+    """Return what the repair changes, by row, also in legal rows."""
+    repairs = [(fault.row, fault.repair) for fault in faults]
+    if b"\r" in path.read_bytes():
+        repairs.append((1, "wrote Unix line ends"))
+    for row in rows:
+        if row.rle != _mended(row) and not _is_empty_name(row.rle):
+            if not rle.fault(row.rle):
+                repairs.append((row.number, "merged runs that touch"))
+    repairs.sort(key=lambda repair: repair[0])
+    return [{"row": row, "repair": text} for row, text in repairs]
 
 
 def _key(row: mask_csv.Row) -> tuple[str, str]:
@@ -199,34 +192,10 @@ def _key(row: mask_csv.Row) -> tuple[str, str]:
 
 
 def _mended(row: mask_csv.Row) -> str:
-    """The mask as it is best written; one that cannot be read stays as it is."""
-    mended = "" if _is_nothing(row.rle) else rle.mend(row.rle)
+    """Return the mask as simple, legal text; one that cannot be read stays as it is."""
+    mended = "" if _is_empty_name(row.rle) else rle.mend(row.rle)
     return row.rle if mended is None else mended
 
 
-def _repairs(
-    path: pathlib.Path, rows: list[mask_csv.Row], faults: list[RowFault]
-) -> list[dict[str, Any]]:
-    """What a repair does by row, also to what is no fault but could be simpler."""
-    repairs = [(fault.row, fault.repair or "") for fault in faults]
-    if b"\r" in path.read_bytes():
-        repairs.append((1, "wrote Unix line ends"))
-    for row in rows:
-        if row.rle != _mended(row) and not _is_nothing(row.rle):
-            if not rle.fault(row.rle):
-                repairs.append((row.number, "merged runs that touch"))
-    repairs.sort(key=lambda repair: repair[0])
-    return [{"row": row, "repair": text} for row, text in repairs]
-
-
-def _fix(
-    rows: list[mask_csv.Row], sample: list[mask_csv.Row], fix: pathlib.Path
-) -> dict[str, Any]:
-    """Write the rows of the sample with the masks of `rows`, legal and merged."""
-    masks = {_key(row): _mended(row) for row in rows}
-    filled = (
-        dataclasses.replace(row, rle=masks.get((row.id, row.class_name), ""))
-        for row in sample
-    )
-    mask_csv.write(fix, filled)
-    return {"ok": True, "faults": [], "rows": len(sample), "fixed": str(fix)}
+def _is_empty_name(text: str) -> bool:
+    return text.strip().lower() in _EMPTY_NAMES

@@ -89,7 +89,9 @@ def test_the_weights_are_searched_and_stand_in_the_decision(two):
 def test_another_run_may_be_the_gate(two):
     dataset, run, other = two
     path = other.files.oof("case1_day0")
-    nowhere = probabilities.prediction(np.zeros_like(probabilities.read(path)))
+    nowhere = probabilities.prediction(
+        np.zeros_like(probabilities.read(path).probability)
+    )
     probabilities.write(path, nowhere, digest="x")
     gated = runs.start(
         dataset, "by-hand-gated", configs.load("smoke", ('gate=["other"]',))
@@ -168,7 +170,7 @@ def test_predictions_of_another_size_are_an_error(two):
     dataset, _, other = two
     blend = start(dataset)
     path = other.files.oof("case2_day0")
-    cut = probabilities.prediction(probabilities.read(path)[:, :9])
+    cut = probabilities.prediction(probabilities.read(path).probability[:, :9])
     probabilities.write(path, cut, digest="x")
     with pytest.raises(ValueError, match=r"case2_day0: by-hand pred.*, other \(5, 9"):
         decide.run(dataset, blend)

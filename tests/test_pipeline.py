@@ -40,7 +40,7 @@ def test_every_held_out_scan_is_predicted_at_its_own_size(finished):
     assert len(scans) == len(list(job.run.files.oof("x").parent.iterdir())) > 0
     for scan in scans:
         rows = table[table["scan"] == scan]
-        probability = probabilities.read(job.run.files.oof(scan))
+        probability = probabilities.read(job.run.files.oof(scan)).probability
         size = rows["height"].iloc[0], rows["width"].iloc[0]
         assert probability.shape == (len(rows), *size, len(job.run.classes))
         assert probability.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half-written."""
+"""Write files so that none is ever half-written."""
 
 import contextlib
 import glob
@@ -14,10 +14,11 @@ from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # Windows: nobody is kept out.
+except ImportError:  # Windows has no locks: no process is kept out.
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
+# A process that was killed may take this long to end.
 ENDING_SECONDS = 5.0
 
 
@@ -25,8 +26,8 @@ ENDING_SECONDS = 5.0
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` that takes its name on success.
 
-    Whatever is written there (a file or a folder) is removed when the block raises,
-    and what a process that was killed had left.
+    If the block raises, the temporary file or folder is removed; so is one that an
+    earlier, killed process left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: NumPy and Keras decide the format by it.
@@ -43,35 +44,13 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         _remove(temporary)
 
 
-@contextlib.contextmanager
-def locked(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
-    """Hold a folder against other processes; one that still holds it is an error.
-
-    It is waited for a moment: a process that was killed may be about to end. The lock
-    lies beside the folder, which may be replaced meanwhile.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}{LOCK}").open("w") as file:
-        if fcntl:
-            end = time.monotonic() + ENDING_SECONDS
-            while not _lock(file):
-                if time.monotonic() > end:
-                    raise ValueError(
-                        f"{folder}: another process is {doing} here. Wait for its end "
-                        "or choose another `name`."
-                    )
-                time.sleep(0.1)
-        yield
-
-
-def _lock(file: IO[str]) -> bool:
+def _is_alive(process: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        os.kill(process, 0)
+    except ProcessLookupError:
         return False
     except OSError:
-        # A file system without locks: nobody is kept out.
-        return True
+        pass  # The process belongs to another user.
     return True
 
 
@@ -81,14 +60,33 @@ def _remove(path: pathlib.Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _is_alive(process: int) -> bool:
+@contextlib.contextmanager
+def locked(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
+    """Hold a folder against other processes; if one holds it already, raise an error.
+
+    The lock file lies beside the folder, which may be replaced meanwhile.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}{LOCK}").open("w") as file:
+        end = time.monotonic() + ENDING_SECONDS
+        while not _lock(file):
+            if time.monotonic() > end:
+                raise ValueError(
+                    f"{folder}: another process is {doing} here. Wait for its end or "
+                    "choose another `name`."
+                )
+            time.sleep(0.1)
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
     except OSError:
-        # Somebody else's.
-        return True
+        pass  # The file system has no locks: no process is kept out.
     return True
 
 
@@ -99,7 +97,7 @@ def digest(content: bytes | str, digits: int = 16) -> str:
 
 
 def file_digest(path: pathlib.Path) -> str:
-    """Return the SHA-256 of a file of any size; it is read in pieces."""
+    """Return the SHA-256 of a file of any size, reading it in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -121,7 +119,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """Read a JSON file; a broken one is an error that names it."""
+    """Read a JSON file; the error about a broken file names it."""
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:

@@ -1,76 +1,71 @@
-"""From a slice of any size to the network's input, and back."""
+"""Bring a slice of any size to the network's input size, and back."""
 
 import numpy as np
 
 from competition.core.experiment import schema
 
-# What OpenCV can shrink by areas at once.
-_CHANNELS = 4
-
 
 def fit(image: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
     """Bring an image (H, W) or (H, W, K) to the geometry's height and width."""
-    target = geometry.height, geometry.width
-    if image.shape[:2] == target:
-        return image
-    return _place(image, target) if geometry.fit == "pad" else _resize(image, target)
-
-
-def place(image: np.ndarray, out: np.ndarray) -> None:
-    """Do what `fit` does by "pad", into `out` (h, w) or (h, w, K)."""
-    out[...] = 0
-    pairs = [
-        _overlap(*sizes) for sizes in zip(image.shape, out.shape[:2], strict=False)
-    ]
-    out[tuple(to for _, to in pairs)] = image[tuple(since for since, _ in pairs)]
-
-
-def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
-    """Bring mask bits (H, W) to the geometry's size; every pixel stays a real one."""
-    target = geometry.height, geometry.width
-    if bits.shape == target:
-        return bits
-    if geometry.fit == "pad":
-        return _place(bits, target)
-    import cv2
-
-    return cv2.resize(bits, target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return restore(image, (geometry.height, geometry.width), geometry)
 
 
 def restore(
     array: np.ndarray, shape: tuple[int, int], geometry: schema.Geometry
 ) -> np.ndarray:
-    """Undo `fit` on an array (h, w) or (h, w, C): native `shape`, 0 where cropped."""
+    """Bring an array (h, w) or (h, w, C) to its native `shape`, with 0 where cropped.
+
+    This undoes `fit`, and is the same operation: both pad, crop or resize.
+    """
     if array.shape[:2] == shape:
         return array
-    return _place(array, shape) if geometry.fit == "pad" else _resize(array, shape)
-
-
-def _place(array: np.ndarray, target: tuple[int, int]) -> np.ndarray:
-    """Copy the common centre into zeros of the target's size."""
-    placed = np.empty((*target, *array.shape[2:]), array.dtype)
+    if geometry.fit == "resize":
+        return _resize(array, shape)
+    placed = np.empty((*shape, *array.shape[2:]), array.dtype)
     place(array, placed)
     return placed
 
 
+def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
+    """Bring mask bits (H, W) to the geometry's size; no bits are mixed."""
+    size = geometry.width, geometry.height
+    if geometry.fit == "pad" or bits.shape == size[::-1]:
+        return fit(bits, geometry)
+    import cv2
+
+    return cv2.resize(bits, size, interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def place(image: np.ndarray, out: np.ndarray) -> None:
+    """Copy the common centre of an image into `out` (h, w) or (h, w, K), else 0."""
+    out[...] = 0
+    pairs = [
+        _overlap(*sizes) for sizes in zip(image.shape, out.shape[:2], strict=False)
+    ]
+    out[tuple(target for _, target in pairs)] = image[
+        tuple(source for source, _ in pairs)
+    ]
+
+
 def _overlap(size: int, target: int) -> tuple[slice, slice]:
-    # Both ways must cut at the same place, so the odd pixel goes by the difference.
-    difference = abs(target - size) // 2
+    # Padding and cropping must cut at the same place, wherever the odd pixel goes.
+    margin = abs(target - size) // 2
     common = min(size, target)
-    inner, outer = slice(0, common), slice(difference, difference + common)
+    inner, outer = slice(0, common), slice(margin, margin + common)
     return (inner, outer) if size < target else (outer, inner)
 
 
-def _resize(image: np.ndarray, target: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     import cv2
 
-    shrinks = target[0] < image.shape[0] or target[1] < image.shape[1]
-    # Linear alone would skip pixels and alias when it shrinks.
+    shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
+    # Linear interpolation alone would skip pixels and alias when it shrinks.
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     planes = image.reshape(*image.shape[:2], -1)
-    resized = np.empty((*target, planes.shape[-1]), image.dtype)
-    for first in range(0, planes.shape[-1], _CHANNELS):
-        part = planes[..., first : first + _CHANNELS]
-        part = cv2.resize(part, target[::-1], interpolation=interpolation)
-        resized[..., first : first + _CHANNELS] = part.reshape(*target, -1)
-    return resized.reshape(*target, *image.shape[2:])
+    # OpenCV shrinks at most 4 channels at once.
+    parts = [planes[..., first : first + 4] for first in range(0, planes.shape[2], 4)]
+    resized = [
+        cv2.resize(part, shape[::-1], interpolation=interpolation).reshape(*shape, -1)
+        for part in parts
+    ]
+    return np.concatenate(resized, axis=-1).reshape(*shape, *image.shape[2:])

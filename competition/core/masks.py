@@ -1,4 +1,4 @@
-"""Masks as bits: bit c of a pixel says that class c is there, so organs may overlap."""
+"""Masks as bits: bit c of a pixel is set if class c is there, so organs may overlap."""
 
 from typing import Any
 
@@ -34,8 +34,3 @@ def unpack(bits: Bits, classes: int) -> np.ndarray:
 def plane(bits: Bits, index: int) -> np.ndarray:
     """Return the boolean mask (...) of the class at `index`."""
     return (bits & bits.dtype.type(1 << index)) != 0
-
-
-def count(bits: Bits, index: int) -> int:
-    """How many pixels the class at `index` has."""
-    return int(np.count_nonzero(bits & bits.dtype.type(1 << index)))

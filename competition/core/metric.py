@@ -15,18 +15,10 @@ from competition.core.regions.cropped_masks import CroppedMask
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class PreparedTruth:
-    """The organs of a scan's truth by class, and the union of all of them."""
-
-    organs: tuple[CroppedMask, ...]
-    merged: CroppedMask
-
-
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ClassComparison:
     """One class of one scan: overlaps by slice (D,) and in 3D, normalised distances.
 
-    NaN stands where truth and prediction are both empty; a mean skips this value.
+    A value is NaN where truth and prediction are both empty; means leave it out.
     """
 
     dice: np.ndarray
@@ -45,57 +37,30 @@ class ScanMeasurement:
     hausdorff_merged: float
 
 
-def dice(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the Dice of two boolean masks of one shape; NaN where both are empty."""
-    _check_shapes(truth.shape, predicted.shape)
-    both = np.count_nonzero(truth & predicted)
-    total = np.count_nonzero(truth) + np.count_nonzero(predicted)
-    return 2 * both / total if total else float("nan")
-
-
-def hausdorff(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the symmetric Hausdorff distance in voxels of two masks (D, H, W).
-
-    It is 0.0 where both are empty and infinite where one is.
-    """
-    _check_shapes(truth.shape, predicted.shape)
-    one = prepare(truth.view(np.uint8), classes=1).merged
-    other = prepare(predicted.view(np.uint8), classes=1).merged
-    if one.empty or other.empty:
-        return 0.0 if one.empty and other.empty else float("inf")
-    return distance.hausdorff(one, other, distance.VOXELS)
-
-
-def prepare(bits: np.ndarray, *, classes: int) -> PreparedTruth:
-    """Crop the classes out of mask bits (D, H, W), to be compared more than once."""
-    organs, union = cropped_masks.cut(bits, classes)
-    return PreparedTruth(tuple(organs), union)
-
-
 def measure(
-    truth: PreparedTruth | np.ndarray,
-    predicted: np.ndarray,
-    *,
-    classes: int | None = None,
+    truth: np.ndarray, predicted: np.ndarray, *, classes: int
 ) -> ScanMeasurement:
-    """Compare two masks of a scan, bits (D, H, W); `truth` may be a prepared one."""
-    if not isinstance(truth, PreparedTruth):
-        if classes is None:
-            raise ValueError("`classes` must be given where the truth is not prepared.")
-        truth = prepare(truth, classes=classes)
-    _check_shapes(truth.merged.shape, predicted.shape)
-    other = prepare(predicted, classes=len(truth.organs))
-    by_class = tuple(map(compare, truth.organs, other.organs))
-    if len(by_class) == 1:
-        return ScanMeasurement(by_class, by_class[0].hausdorff_merged)
-    return ScanMeasurement(by_class, merged(truth.merged, other.merged))
+    """Compare the true and the predicted mask bits (D, H, W) of a scan."""
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            "Truth and prediction must have one shape. Received: "
+            f"truth {truth.shape}, prediction {predicted.shape}. Restore the native "
+            "size."
+        )
+    true_organs, true_union = cropped_masks.cut(truth, classes)
+    organs, union = cropped_masks.cut(predicted, classes)
+    by_class = tuple(map(_compare, true_organs, organs))
+    # One class merged is the class itself, whose distance is known already.
+    merged = (
+        by_class[0].hausdorff_merged if classes == 1 else _merged(true_union, union)
+    )
+    return ScanMeasurement(by_class, merged)
 
 
-def compare(truth: CroppedMask, predicted: CroppedMask) -> ClassComparison:
-    """Compare one class of one scan."""
+def _compare(truth: CroppedMask, predicted: CroppedMask) -> ClassComparison:
     both = cropped_masks.common(truth, predicted)
     total = truth.counts + predicted.counts
-    # 0 / 0 is the NaN of what is empty in both.
+    # Where both are empty, 0 / 0 gives the NaN.
     with np.errstate(invalid="ignore"):
         return ClassComparison(
             dice=2 * both / total,
@@ -103,14 +68,14 @@ def compare(truth: CroppedMask, predicted: CroppedMask) -> ClassComparison:
             iou=both / (total - both),
             iou_3d=float(both.sum() / (total - both).sum()),
             hausdorff_per_class=per_class(truth, predicted),
-            hausdorff_merged=merged(truth, predicted),
+            hausdorff_merged=_merged(truth, predicted),
         )
 
 
 def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
-    """Return the Hausdorff distance in voxels as a part of the volume's diagonal.
+    """Return the Hausdorff distance in voxels as a share of the volume's diagonal.
 
-    It is NaN where both are empty and 1 where one is.
+    It is NaN if both masks are empty, and 1 if one of them is.
     """
     if truth.empty or predicted.empty:
         return float("nan") if truth.empty and predicted.empty else 1.0
@@ -118,11 +83,11 @@ def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
     return float(distance.hausdorff(truth, predicted, distance.VOXELS) / diagonal)
 
 
-def merged(truth: CroppedMask, predicted: CroppedMask) -> float:
-    """Return the Hausdorff distance in a unit cube as a part of the cube's diagonal.
+def _merged(truth: CroppedMask, predicted: CroppedMask) -> float:
+    """Return the Hausdorff distance in a unit cube as a share of the cube's diagonal.
 
-    It is NaN where both are empty, and 1 where one is or where the prediction has more
-    than ten times the voxels of the truth.
+    It is NaN if both masks are empty, and 1 if one of them is or if the prediction has
+    more than ten times the voxels of the truth.
     """
     if truth.empty or predicted.empty:
         return float("nan") if truth.empty and predicted.empty else 1.0
@@ -137,24 +102,24 @@ def summarise(
 ) -> dict[str, Any]:
     """Return the scores of all scans: pooled, by class, and by scan and class.
 
-    Values that are skipped count nowhere; the mean of no values is None.
+    NaN values are left out; the mean of no values is None.
     """
     by_scan = {
         scan: dict(zip(class_names, measurement.by_class, strict=True))
         for scan, measurement in measured.items()
     }
     pooled = [one for by_class in by_scan.values() for one in by_class.values()]
-    distances = [measurement.hausdorff_merged for measurement in measured.values()]
-    scores: dict[str, Any] = _scores(pooled, distances)
-    scores["by_class"] = {
-        name: _alone([by_class[name] for by_class in by_scan.values()])
-        for name in class_names
+    return {
+        **_scores(pooled, [one.hausdorff_merged for one in measured.values()]),
+        "by_class": {
+            name: _alone([by_class[name] for by_class in by_scan.values()])
+            for name in class_names
+        },
+        "by_scan": {
+            scan: {name: _alone([one]) for name, one in by_class.items()}
+            for scan, by_class in by_scan.items()
+        },
     }
-    scores["by_scan"] = {
-        scan: {name: _alone([one]) for name, one in by_class.items()}
-        for scan, by_class in by_scan.items()
-    }
-    return scores
 
 
 def _alone(comparisons: list[ClassComparison]) -> dict[str, float | None]:
@@ -165,37 +130,19 @@ def _alone(comparisons: list[ClassComparison]) -> dict[str, float | None]:
 def _scores(
     comparisons: list[ClassComparison], merged_distances: list[float]
 ) -> dict[str, float | None]:
-    # Slices count alike whichever scan or class they are of.
-    dice = _mean(value for one in comparisons for value in one.dice)
-    hausdorff_per_class = _mean(one.hausdorff_per_class for one in comparisons)
-    hausdorff_merged = _mean(merged_distances)
-    return {
-        "dice": dice,
-        "dice_3d": _mean(one.dice_3d for one in comparisons),
-        "iou": _mean(value for one in comparisons for value in one.iou),
-        "iou_3d": _mean(one.iou_3d for one in comparisons),
-        "hausdorff_per_class": hausdorff_per_class,
-        "hausdorff_merged": hausdorff_merged,
-        "score_per_class": _combine(dice, hausdorff_per_class),
-        "score_merged": _combine(dice, hausdorff_merged),
+    means = {
+        # Slices count alike, whichever scan or class they belong to.
+        name: _mean(getattr(one, name) for one in comparisons)
+        for name in ("dice", "dice_3d", "iou", "iou_3d", "hausdorff_per_class")
     }
+    means["hausdorff_merged"] = _mean(merged_distances)
+    for reading in ("per_class", "merged"):
+        hausdorff = means[f"hausdorff_{reading}"]
+        means[f"score_{reading}"] = 0.4 * means["dice"] + 0.6 * (1 - hausdorff)
+    return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
 
 
-def _combine(dice: float | None, hausdorff: float | None) -> float | None:
-    if dice is None or hausdorff is None:
-        return None
-    return 0.4 * dice + 0.6 * (1 - hausdorff)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    array = np.fromiter(values, float)
+def _mean(values: Iterable[np.ndarray | float]) -> float:
+    array = np.hstack([[], *values])
     array = array[~np.isnan(array)]
-    return float(array.mean()) if array.size else None
-
-
-def _check_shapes(truth: tuple[int, ...], predicted: tuple[int, ...]) -> None:
-    if truth != predicted:
-        raise ValueError(
-            "Truth and prediction must have one shape. Received: "
-            f"truth {truth}, prediction {predicted}. Restore the native size."
-        )
+    return float(array.mean()) if array.size else float("nan")

@@ -33,22 +33,17 @@ def prediction(
     probable in a slice as in the slice's most probable pixel.
     """
     if presence is None:
-        presence = slice_maxima(probability)
+        depth, height, width, classes = probability.shape
+        # The maximum over rows first: NumPy compares whole rows at a time, which is 70
+        # times as fast as one maximum over both axes.
+        rows = probability.reshape(depth, height, width * classes).max(axis=1)
+        presence = rows.reshape(depth, width, classes).max(axis=1)
     return Prediction(probability, presence)
 
 
 def quantise(probability: np.ndarray) -> np.ndarray:
     """Turn probabilities 0..1 into uint8, on which `decide` and `submit` both work."""
     return np.rint(probability * 255).astype(np.uint8)
-
-
-def slice_maxima(probability: np.ndarray) -> np.ndarray:
-    """Return the maximum of each class in each slice: (D, H, W, C) to (D, C)."""
-    depth, height, width, classes = probability.shape
-    # The maximum over rows first: NumPy compares whole rows at a time, which is 70
-    # times as fast as one maximum over both axes.
-    rows = probability.reshape(depth, height, width * classes).max(axis=1)
-    return np.asarray(rows.reshape(depth, width, classes).max(axis=1))
 
 
 def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
@@ -62,9 +57,9 @@ def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
         )
 
 
-def read(path: pathlib.Path) -> np.ndarray:
-    """Read the uint8 probabilities (D, H, W, C) of a scan."""
-    return _load(path, "probability")
+def read(path: pathlib.Path) -> Prediction:
+    """Read the prediction of a scan."""
+    return Prediction(_load(path, "probability"), read_presence(path))
 
 
 def read_presence(path: pathlib.Path) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable
 
 SHOWN = 20
 
@@ -16,9 +15,8 @@ class Problem:
     scan: str | None = None
 
 
-def report(problems: Iterable[Problem]) -> str:
-    """The first problems in full, then how many more there are of each kind."""
-    problems = list(problems)
+def report(problems: list[Problem]) -> str:
+    """Return the first 20 problems, then the number of further ones of each kind."""
     lines = [problem.text for problem in problems[:SHOWN]]
     more = collections.Counter(problem.kind for problem in problems[SHOWN:])
     lines += [f"... and {count} more: {kind}" for kind, count in more.items()]

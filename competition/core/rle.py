@@ -13,7 +13,7 @@ def encode(mask: np.ndarray) -> str:
             f"Received: shape {mask.shape}. Encode slice by slice."
         )
     pixels = mask.ravel() if mask.dtype == bool else mask.ravel() != 0
-    # Searching bytes is the fastest way to the few rows that an organ covers.
+    # Searching bytes is the fastest way to find the few rows that an organ covers.
     raw = pixels.tobytes()
     first = raw.find(1)
     if first < 0:
@@ -30,35 +30,72 @@ def encode(mask: np.ndarray) -> str:
 def decode(text: str, shape: tuple[int, int]) -> np.ndarray:
     """Decode into a boolean mask (H, W); an illegal text is an error that says why.
 
-    Runs may touch, an empty text is an empty mask.
+    Runs may touch. An empty text is an empty mask.
     """
     size = shape[0] * shape[1]
+    mask = np.zeros(shape, bool)
     if not text:
-        return np.zeros(shape, bool)
+        return mask
     ends, lengths = _parse(text, size)
-    # A pixel is the number of its place among all pixels of runs, plus all gaps before.
+    # The index of the n-th pixel of all runs is n plus the lengths of all gaps before.
     pixels = (ends - np.add.accumulate(lengths)).repeat(lengths)
     pixels += _ramp(size)[: pixels.size]
-    mask = np.zeros(shape, bool)
     mask.ravel()[pixels] = True
     return mask
 
 
+def _parse(text: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the end of each run, exclusive and 1-based, and its length.
+
+    These checks find every fault, quickly; `fault` then finds the words for it.
+    """
+    raw = text.encode()
+    spaces = raw.translate(None, b"0123456789")
+    # Without leading zeros every number is positive and needs no comparison.
+    if spaces.strip(b" ") or b" 0" in raw or raw.startswith(b"0"):
+        raise _error(text, size)
+    edges = np.fromstring(raw, np.int64, sep=" ")
+    # There must be one space between two numbers, and an even count of numbers.
+    if edges.size != len(spaces) + 1 or edges.size & 1:
+        raise _error(text, size)
+    ends = edges[1::2]
+    ends += edges[::2]
+    steps = edges[1:] - edges[:-1]
+    # As unsigned numbers, negative gaps and overflown ends are too large as well.
+    far = steps.view(np.uint64)
+    if far[far.argmax()] > size or edges.view(np.uint64)[-1] > size + 1:
+        raise _error(text, size)
+    return ends, steps[::2]
+
+
+@functools.cache
+def _ramp(size: int) -> np.ndarray:
+    return np.arange(-1, size - 1)
+
+
+def _error(text: str, size: int) -> ValueError:
+    return ValueError(
+        f"the RLE is not legal: {fault(text, size)} Expected 'start length' pairs, "
+        "1-based, row-major, sorted. Correct the row."
+    )
+
+
 def fault(text: str, size: int | None = None) -> str | None:
-    """Say what is illegal in `text`, or None; without `size` runs may end anywhere."""
-    numbers: list[int] = []
-    for position, word in enumerate(text.split()):
+    """Return the fault of a text, or None; without `size` a run may end anywhere."""
+    words = text.split()
+    for place, word in enumerate(words):
         if not (word.isascii() and word.isdigit()):
-            return (
-                f"{_place(position)} must be a whole number. Received: {word[:40]!r}."
-            )
-        numbers.append(int(word[:40]))
-    if len(numbers) % 2:
+            name = "length" if place % 2 else "start"
+            subject = f"the {name} of run {place // 2 + 1}"
+            return f"{subject} must be a whole number. Received: {word[:40]!r}."
+    if len(words) % 2:
         return (
             "starts and lengths must come in pairs. "
-            f"Received: {len(numbers)} numbers, the last start without a length."
+            f"Received: {len(words)} numbers, the last start without a length."
         )
-    end = 0
+    # Python refuses to read thousands of digits.
+    numbers = [int(word[:40]) for word in words]
+    previous = end = 0
     for run, (start, length) in enumerate(
         zip(numbers[::2], numbers[1::2], strict=True), start=1
     ):
@@ -67,12 +104,12 @@ def fault(text: str, size: int | None = None) -> str | None:
                 f"run {run}: start and length must be positive. "
                 f"Received: '{start} {length}'."
             )
+        before = f"run {run} starts at {start}, but run {run - 1}"
+        if start < previous:
+            return f"{before} at {previous}: runs must be sorted."
         if start <= end:
-            before = f"run {run} starts at {start}, but run {run - 1}"
-            if start < numbers[2 * run - 4]:
-                return f"{before} at {numbers[2 * run - 4]}: runs must be sorted."
             return f"{before} ends at {end}: runs must not overlap."
-        end = start + length - 1
+        previous, end = start, start + length - 1
         if size is not None and end > size:
             return f"run {run} ends at {end}, outside the image of {size} pixels."
     if text != " ".join(map(str, numbers)):
@@ -86,62 +123,20 @@ def fault(text: str, size: int | None = None) -> str | None:
 def mend(text: str, size: int | None = None) -> str | None:
     """Write the same mask as legal text: runs sorted and merged, single spaces.
 
-    None where the text does not say for certain which mask is meant.
+    A text that does not say for certain which mask is meant gives None.
     """
     words = text.split()
-    # Longer numbers are none of a pixel, and slow to read.
-    if len(words) % 2 or not all(w.isdecimal() and len(w) < 18 for w in words):
+    # No pixel has a number of 18 digits, and longer numbers are slow to read.
+    if not all(word.isdecimal() and len(word) < 18 for word in words):
         return None
     numbers = [int(word) for word in words]
-    if not text.isascii() or 0 in numbers:
+    if len(numbers) % 2 or not text.isascii() or 0 in numbers:
         return None
     merged: list[list[int]] = []
     for start, length in sorted(zip(numbers[::2], numbers[1::2], strict=True)):
-        end = start + length
-        if merged and start <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([start, end])
+        if not merged or start > merged[-1][1]:
+            merged.append([start, start])
+        merged[-1][1] = max(merged[-1][1], start + length)
     if size is not None and merged and merged[-1][1] > size + 1:
         return None
     return " ".join(f"{start} {end - start}" for start, end in merged)
-
-
-def _parse(text: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of checked runs, where the next pixel would be, 1-based, and the lengths.
-
-    The checks are few and cover all; `fault` finds the words once one fails.
-    """
-    raw = text.encode()
-    spaces = raw.translate(None, b"0123456789")
-    # No zero may lead: then every number is positive, and need not be compared.
-    if spaces.strip(b" ") or b" 0" in raw or raw.startswith(b"0"):
-        raise _error(text, size)
-    edges = np.fromstring(raw, np.int64, sep=" ")
-    # One space between two numbers, and pairs of these.
-    if edges.size != len(spaces) + 1 or edges.size & 1:
-        raise _error(text, size)
-    ends = edges[1::2]
-    ends += edges[::2]
-    steps = edges[1:] - edges[:-1]
-    # As unsigned numbers, negative gaps are too large; saturated ones are as well.
-    far = steps.view(np.uint64)
-    if far[far.argmax()] > size or edges.view(np.uint64)[-1] > size + 1:
-        raise _error(text, size)
-    return ends, steps[::2]
-
-
-def _error(text: str, size: int) -> ValueError:
-    return ValueError(
-        f"the RLE is not legal: {fault(text, size)} Expected 'start length' pairs, "
-        "1-based, row-major, sorted. Correct the row."
-    )
-
-
-def _place(position: int) -> str:
-    return f"the {'length' if position % 2 else 'start'} of run {position // 2 + 1}"
-
-
-@functools.cache
-def _ramp(size: int) -> np.ndarray:
-    return np.arange(-1, size - 1)

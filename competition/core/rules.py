@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import files, masks, probabilities
+from competition.core import files
 from competition.core.regions import components, gating
 
 
@@ -51,42 +51,16 @@ CLEANING: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
 }
 
 
-def apply(
-    probability: np.ndarray,
-    rules: Sequence[Rule],
-    *,
-    presence: np.ndarray | None = None,
-) -> masks.Bits:
-    """Turn uint8 probabilities (D, H, W, C) into mask bits (D, H, W).
-
-    `presence` is uint8 (D, C): by default the largest probability of each slice.
-    """
-    if presence is None:
-        presence = probabilities.slice_maxima(probability)
-    planes = [
-        decide(probability[..., index], rule, presence=presence[:, index])
-        for index, rule in enumerate(rules)
-    ]
-    return masks.pack(np.stack(planes, axis=-1))
-
-
-def decide(
-    probability: np.ndarray, rule: Rule, *, presence: np.ndarray | None = None
-) -> np.ndarray:
-    """Decide one class: uint8 probabilities (D, H, W) to a mask (D, H, W).
-
-    `presence` is uint8 (D,): by default the largest probability of each slice.
-    """
-    if presence is None:
-        presence = probability.max(axis=(1, 2))
-    mask = threshold(probability, rule, presence)
+def decide(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.ndarray:
+    """Decide one class: uint8 probabilities (D, H, W), presence (D,) to a mask."""
+    mask = threshold(probability, presence, rule)
     for part, change in CLEANING.items():
         if value := getattr(rule, part):
             mask = change(mask, value)
     return mask
 
 
-def threshold(probability: np.ndarray, rule: Rule, presence: np.ndarray) -> np.ndarray:
+def threshold(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.ndarray:
     """Return the mask of a rule's first parts: threshold, gate and smoothing."""
     mask: np.ndarray = probability >= rule.threshold * 255
     if not (rule.gate or rule.smooth):

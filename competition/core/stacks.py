@@ -14,8 +14,8 @@ def gather(
 ) -> np.ndarray:
     """Stack the slices of `volume` (D, H, W) around `index` into (H, W, K).
 
-    Beyond the first or last slice that slice is repeated. The stack is written into
-    `out` (H, W, K) where it is given, contiguous and of the volume's type.
+    Beyond its ends, the volume repeats its first or last slice. `out` (H, W, K), if
+    given, takes the stack; it must be contiguous and of the volume's type.
     """
     import cv2
 
@@ -26,6 +26,6 @@ def gather(
     if len(planes) == 1:
         out[..., 0] = planes[0]
     else:
-        # Twice as fast as writing one plane after the other.
+        # This is twice as fast as copying one plane after the other.
         cv2.merge(planes, out)
     return out

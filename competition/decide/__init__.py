@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich import progress
 
-from competition.core import blending, console, files, rules
+from competition.core import blending, console, files, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.regions import cropped_masks
@@ -44,8 +44,12 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
 
 def _key(run: runs.Run, scans: list[str]) -> str:
-    digests = [blending.digests(run, scan) for scan in scans]
-    names = [each.name for each in runs.members_and_gates(run)]
+    sources = runs.members_and_gates(run)
+    digests = [
+        [probabilities.digest(source.files.oof(scan)) for source in sources]
+        for scan in scans
+    ]
+    names = [source.name for source in sources]
     parts = (VERSION, scans, digests, names, run.config.decide.model_dump())
     return files.digest(repr(parts))
 

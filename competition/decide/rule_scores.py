@@ -68,7 +68,7 @@ def _masks(
     crop = functools.partial(cropped_masks.crop, corner=corner, shape=probability.shape)
     for _, same in itertools.groupby(sorted(tried, key=_first_part), _first_part):
         group = list(same)
-        mask = rules.threshold(part, group[0], presence)
+        mask = rules.threshold(part, presence, group[0])
         for rule, cleaned in _cleaned(mask, group, list(rules.CLEANING)):
             yield rule, crop(cleaned)
 

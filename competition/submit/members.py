@@ -64,9 +64,9 @@ class LoadedMembers:
         self._use(models)
         predictions = self._predictor.predict(volume, _windows(volume))
         members = [name for name in self.members if name in models.members]
-        combined = blending.combine(
+        combined = blending.MemberPredictions(
             [predictions[name] for name in members],
-            [predictions[name] for name in models.gates],
+            [predictions[name].presence for name in models.gates],
         )
         return combined, rules_for(self.class_rules, self.members, members)
 

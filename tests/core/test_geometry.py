@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition.core import geometry, metric
+from competition.core import geometry
 from competition.core.experiment import schema
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -16,7 +16,7 @@ def placed(height: int, width: int, fit: str = "pad") -> schema.Geometry:
 
 
 @given(sizes, sizes)
-def test_restore_undoes_fit_where_the_pixel_was_kept(shape, target):
+def test_restore_undoes_fit_for_the_pixels_that_were_kept(shape, target):
     image = np.arange(1, 1 + np.prod(shape), dtype=np.uint16).reshape(shape)
     fitted = geometry.fit(image, placed(*target))
     back = geometry.restore(fitted, shape, placed(*target))
@@ -52,7 +52,8 @@ def test_a_resize_round_trip_keeps_an_organ(shape):
     to = placed(256, 256, "resize")
     stack = organ[..., None].astype(np.float32)
     back = geometry.restore(geometry.fit(stack, to), shape, to)
-    assert metric.dice(organ, back[..., 0] >= 0.5) >= 0.98
+    kept = back[..., 0] >= 0.5
+    assert 2 * (organ & kept).sum() / (organ.sum() + kept.sum()) >= 0.98
 
 
 def test_a_resized_mask_keeps_its_values():
@@ -66,6 +67,6 @@ def test_one_channel_keeps_its_axis_through_a_resize():
     assert fitted.shape == (3, 4, 1)
 
 
-def test_what_fits_is_not_copied():
+def test_an_image_that_fits_is_not_copied():
     image = np.zeros((3, 4, 5), np.uint16)
     assert geometry.fit(image, placed(3, 4)) is image

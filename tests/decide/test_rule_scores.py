@@ -39,7 +39,7 @@ def likely(seed, empty=False):
 def alone(truth, predictions, index, rule):
     """Return the numbers of one rule from whole masks and the metric itself."""
     probability, presence = predictions.of_class(index, rule.weights)
-    mask = rules.decide(probability, rule, presence=presence)
+    mask = rules.decide(probability, presence, rule)
     pair = metric.measure(truth.astype(np.uint8), mask.astype(np.uint8), classes=1)
     pair = pair.by_class[0]
     rows = ~np.isnan(pair.dice)
@@ -61,7 +61,7 @@ def check(truth, predictions, tried):
 
 
 def of(*members):
-    return blending.combine(tuple(map(probabilities.prediction, members)), ())
+    return blending.MemberPredictions(list(map(probabilities.prediction, members)))
 
 
 @hypothesis.settings(deadline=None, max_examples=10)

@@ -1,4 +1,4 @@
-"""Masks cropped to the box of their organ, with what comparisons of an organ reuse."""
+"""Masks cropped to the box of their organ, which is small beside the scan."""
 
 import dataclasses
 from typing import Any
@@ -14,8 +14,8 @@ class CroppedMask:
     """One organ of a scan: its mask, cropped to the smallest box that holds the organ.
 
     `mask` is boolean (d, h, w); `low` and `high` are the corners of the box in a volume
-    of `shape` (D, H, W); `counts` (D,) are the pixels in each slice of the volume. An
-    absent organ has a box without voxels at the origin.
+    of `shape` (D, H, W); `counts` (D,) are the pixels in each slice of the volume;
+    `trees` caches the KD-trees. An absent organ has a box of size 0 at the origin.
     """
 
     mask: np.ndarray
@@ -43,7 +43,7 @@ class CroppedMask:
         if spacing not in self.trees:
             from scipy.spatial import cKDTree
 
-            # One more voxel on each side, or no voxel of a full box had an outside.
+            # One voxel more on each side, so that a box full of voxels has a border.
             low = np.maximum(self.low - 1, 0)
             high = np.minimum(self.high + 1, self.shape)
             border = coordinates(_border(self.window(low, high))) + low
@@ -53,7 +53,7 @@ class CroppedMask:
 
 def cut(bits: np.ndarray, classes: int) -> tuple[list[CroppedMask], CroppedMask]:
     """Crop each class, and the union of all classes, out of mask bits (D, H, W)."""
-    # The bits of all classes are projected together, so the volume is read once.
+    # All classes are projected together, so that the volume is read once.
     profiles = _profiles(bits)
 
     def organ(any_of: int) -> CroppedMask:
@@ -69,9 +69,9 @@ def crop(mask: np.ndarray, *, corner: Corner, shape: tuple[int, ...]) -> Cropped
     """Crop a boolean mask (d, h, w) that lies at `corner` of a volume of `shape`."""
     low, high = _corners(_profiles(mask.view(np.uint8)))
     cropped = mask[box(low, high)]
-    if not cropped.size:
-        return _cropped(cropped, low, high, shape)
-    return _cropped(cropped, low + corner, high + corner, shape)
+    # The box of an absent organ stays at the origin.
+    offset = corner if cropped.size else np.zeros_like(corner)
+    return _cropped(cropped, low + offset, high + offset, shape)
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:

@@ -1,22 +1,19 @@
 """The Hausdorff distance of two organs: exact over all voxels, measured at few.
 
 A voxel of one organ inside the other has distance 0, and a voxel outside is nearest to
-the border of the other: outside voxels alone are measured, by a KD-tree of that border.
-Where there are many, cells of them are measured first: neighbouring voxels are about
+the border of the other: only outside voxels are measured, by a KD-tree of that border.
+If there are many, cells of them are measured first: neighbouring voxels are about
 equally far away, so a cell that cannot hold the farthest voxel is dropped whole.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from competition.core.regions import cropped_masks
 
-if TYPE_CHECKING:
-    from scipy import spatial
-
 VOXELS = (1.0, 1.0, 1.0)
-# The sides of the cells, in voxels, that are dropped one after the other.
+# The sides of the cells in voxels: large cells are dropped first.
 _CELLS = (8, 4, 2)
 # Up to this number of voxels, measuring all is faster than looking for the farthest.
 _FEW = 2000
@@ -31,7 +28,7 @@ def hausdorff(
 
     Voxels are `spacing` apart along each axis.
     """
-    # The larger organ reaches farther: its distance spares most of the other search.
+    # The larger organ reaches farther: its distance saves most of the second search.
     large, small = sorted((one, other), key=lambda organ: -organ.counts.sum())
     return _directed(small, large, spacing, _directed(large, small, spacing, 0.0))
 
@@ -50,7 +47,7 @@ def _directed(
     near = outside & cropped_masks.spread(inside)
     tree = target.tree(spacing)
     farthest = _farthest(outside & ~near, low, tree, spacing, least)
-    # A neighbour is at most one spacing away, which seldom is the farthest.
+    # A neighbour is at most one spacing away, and seldom the farthest voxel.
     if farthest >= max(spacing):
         return farthest
     return _farthest(near, low, tree, spacing, farthest)
@@ -59,7 +56,7 @@ def _directed(
 def _farthest(
     mask: np.ndarray,
     corner: np.ndarray,
-    tree: "spatial.cKDTree",
+    tree: Any,
     spacing: tuple[float, ...],
     least: float,
 ) -> float:

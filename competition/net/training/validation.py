@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from competition.core import files, masks, metric, probabilities, rules
+from competition.core import blending, files, masks, metric, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import runs
 from competition.core.pages import pictures
@@ -67,8 +67,9 @@ class HeldOutScans:
         probability = scan_predictor.predict_scan(
             [network], self.store.scan(scan), windows, self.run.config
         )
+        prediction = probabilities.prediction(probabilities.quantise(probability))
         cheap = [rules.CHEAP] * len(self.run.classes)
-        return rules.apply(probabilities.quantise(probability), cheap)
+        return blending.decide(blending.MemberPredictions([prediction]), cheap)
 
 
 def spread(scans: list[str], count: int) -> list[str]:

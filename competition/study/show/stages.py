@@ -26,7 +26,7 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
         probability, presence = prediction.of_class(index, rule.weights)
         steps: Steps = {"probability": probability}
         steps["threshold"] = probability >= rule.threshold * 255
-        mask = rules.threshold(probability, rule, presence)
+        mask = rules.threshold(probability, presence, rule)
         if rule.gate or rule.smooth:
             steps["gate"] = mask
         for part, change in rules.CLEANING.items():
