@@ -40,10 +40,12 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
 
 
 def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
-    read = files.read_json(run.files.score)
-    scores = {name: result for name, result in read.items() if result}
+    scores = {k: v for k, v in files.read_json(run.files.score).items() if v}
     ranked = {name: examples.ranked(result) for name, result in scores.items()}
     histories = {k: history.read(run.files.history(k)) for k in run.config.folds}
+    config = run.config.model_dump(mode="json")
+    # Each table of the config has a card of its own, the other keys share one.
+    tables = {k: config.pop(k) for k, v in [*config.items()] if isinstance(v, dict)}
     values = {
         "key": key,
         "run": run,
@@ -58,7 +60,7 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
             for word, row in examples.chosen(ranked.get("oof", []))
         ],
         "folds": _folds(slice_table.read(dataset.slices), histories),
-        "settings": _settings(run),
+        "settings": {"run": config} | tables,
     }
     return html_page.render("report.html", values)
 
@@ -66,23 +68,19 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
 def _pictures(
     dataset: layout.DatasetFiles, run: runs.Run, scan: str
 ) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": shown.number,
-            "png": html_page.embed(pictures.slice(shown, len(run.classes))),
-        }
-        for shown in pictures.choose(dataset, run, scan)
-    ]
+    drawn = []
+    for shown in pictures.choose(dataset, run, scan):
+        png = html_page.embed(pictures.slice(shown, len(run.classes)))
+        drawn.append({"number": shown.number, "png": png})
+    return drawn
 
 
 def _curves(histories: Histories) -> list[dict[str, str]]:
     """Draw the curves of all folds, each for a light and for a dark page."""
     drawn = []
     for column, title in CURVES.items():
-        lines = {
-            f"fold {k}": history.points(rows, column) for k, rows in histories.items()
-        }
-        lines = {name: points for name, points in lines.items() if points}
+        points = {k: history.points(rows, column) for k, rows in histories.items()}
+        lines = {f"fold {k}": values for k, values in points.items() if values}
         if lines:
             looks = {
                 look: html_page.embed(pictures.curves(lines, xlabel="epoch", ink=ink))
@@ -110,11 +108,3 @@ def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _settings(run: runs.Run) -> dict[str, dict[str, Any]]:
-    """Return the config as tables of keys, in its own order."""
-    values = run.config.model_dump(mode="json")
-    tables = {key: part for key, part in values.items() if isinstance(part, dict)}
-    plain = {key: value for key, value in values.items() if key not in tables}
-    return {"run": plain, **tables}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import progress
 
-from competition.core import console, files, masks, metric, problems, rules
+from competition.core import console, files, metric, problems, rules
 from competition.core.data import annotations, arrays, images, mask_csv, slice_table
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def run(
     def measure(scan: str) -> metric.ScanMeasurement:
         slices = scans[scan]
         _check_shapes(data, slices)
-        return metric.measure(
-            _decode(truth, true[scan], slices, names),
-            _decode(submission, predicted.get(scan, {}), slices, names),
-            classes=len(names),
-        )
+        bits = []
+        for path, rows in ((truth, true[scan]), (submission, predicted.get(scan, {}))):
+            decoded, faults = annotations.decode(path, rows, slices, names)
+            problems.raise_if_any(faults)
+            bits.append(decoded)
+        return metric.measure(*bits, classes=len(names))
 
     # Each thread holds one scan at a time, so memory does not grow with their number.
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -124,15 +125,3 @@ def _check_shapes(data: pathlib.Path, scan: list[images.Image]) -> None:
                 f"height) by the name of {pathlib.Path(scan[0].path).name}, received "
                 f"{received[1]} x {received[0]}. Restore the scan from the download."
             )
-
-
-def _decode(
-    path: pathlib.Path,
-    rows: dict[str, list[mask_csv.Row]],
-    scan: list[images.Image],
-    names: list[str],
-) -> masks.Bits:
-    """Decode one scan's rows of the table at `path` into mask bits (D, H, W)."""
-    bits, faults = annotations.decode(path, rows, scan, names)
-    problems.raise_if_any(faults)
-    return bits

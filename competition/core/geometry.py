@@ -38,21 +38,16 @@ def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
 
 def place(image: np.ndarray, out: np.ndarray) -> None:
     """Copy the common centre of an image into `out` (h, w) or (h, w, K), else 0."""
+    source, target = [], []
+    for size, wanted in zip(image.shape[:2], out.shape[:2], strict=True):
+        common = slice(min(size, wanted))
+        # Padding and cropping must cut at the same place, wherever the odd pixel goes.
+        margin = abs(wanted - size) // 2
+        centre = slice(margin, margin + common.stop)
+        source.append(common if size < wanted else centre)
+        target.append(centre if size < wanted else common)
     out[...] = 0
-    pairs = [
-        _overlap(*sizes) for sizes in zip(image.shape, out.shape[:2], strict=False)
-    ]
-    out[tuple(target for _, target in pairs)] = image[
-        tuple(source for source, _ in pairs)
-    ]
-
-
-def _overlap(size: int, target: int) -> tuple[slice, slice]:
-    # Padding and cropping must cut at the same place, wherever the odd pixel goes.
-    margin = abs(target - size) // 2
-    common = min(size, target)
-    inner, outer = slice(0, common), slice(margin, margin + common)
-    return (inner, outer) if size < target else (outer, inner)
+    out[tuple(target)] = image[tuple(source)]
 
 
 def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

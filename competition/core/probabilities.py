@@ -8,9 +8,6 @@ import numpy as np
 from competition.core import files
 from competition.core.data import arrays
 
-# The key in the file under which the digest of the weights lies.
-_DIGEST = "made_by"
-
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Prediction:
@@ -53,13 +50,13 @@ def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
             temporary,
             probability=predicted.probability,
             presence=predicted.presence,
-            **{_DIGEST: np.array(digest)},
+            made_by=np.array(digest),
         )
 
 
 def read(path: pathlib.Path) -> Prediction:
     """Read the prediction of a scan."""
-    return Prediction(_load(path, "probability"), read_presence(path))
+    return Prediction(_load(path, "probability"), _load(path, "presence"))
 
 
 def read_presence(path: pathlib.Path) -> np.ndarray:
@@ -69,7 +66,7 @@ def read_presence(path: pathlib.Path) -> np.ndarray:
 
 def digest(path: pathlib.Path) -> str | None:
     """Return the digest of the weights that made a file; None without a file."""
-    return str(_load(path, _DIGEST)) if path.is_file() else None
+    return str(_load(path, "made_by")) if path.is_file() else None
 
 
 def _load(path: pathlib.Path, key: str) -> np.ndarray:

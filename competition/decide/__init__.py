@@ -31,13 +31,14 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
             return decision
     store = arrays.Arrays(dataset)
     by_scan = table.drop_duplicates("scan").set_index("scan")
-    found = search.search(
+    chosen, scores = search.search(
         candidates.steps(run.config.decide, members=len(runs.members(run))),
         by_scan.loc[scans, ["fold", "case"]].reset_index(),
-        start=[rules.Rule()] * len(run.classes),
-        measure=lambda wanted: _measure(run, store, scans, wanted),
+        run.classes,
+        lambda wanted: _measure(run, store, scans, wanted),
     )
-    decision = _to_json(found, run) | {"key": key}
+    entries = rules.to_json(chosen, run.classes, run.config.members)
+    decision = {**entries, **scores, "key": key}
     _print(decision)
     files.write_json(run.files.decision, decision)
     return decision
@@ -77,19 +78,6 @@ def _measure(
         {rule: np.array([scan[index][rule] for scan in by_scan]) for rule in tried}
         for index, tried in enumerate(wanted)
     ]
-
-
-def _to_json(found: search.SearchResult, run: runs.Run) -> dict[str, Any]:
-    kept = {
-        step: dict(zip(run.classes, gains, strict=True))
-        for step, gains in found.kept.items()
-    }
-    return {
-        **rules.to_json(found.rules, run.classes, run.config.members),
-        "baseline": found.baseline,
-        "nested": {"score": found.nested, "gains": found.gains, "kept": kept},
-        "in_sample": found.in_sample,
-    }
 
 
 def _print(decision: dict[str, Any]) -> None:

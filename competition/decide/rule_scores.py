@@ -9,10 +9,11 @@ import numpy as np
 
 from competition.core import blending, metric, rules
 from competition.core.regions import cropped_masks
+from competition.core.regions.cropped_masks import CroppedMask
 
 
 def measure(
-    truth: cropped_masks.CroppedMask,
+    truth: CroppedMask,
     predictions: blending.MemberPredictions,
     index: int,
     tried: Iterable[rules.Rule],
@@ -38,23 +39,19 @@ def measure(
     return measured
 
 
-def _numbers(
-    truth: cropped_masks.CroppedMask, predicted: cropped_masks.CroppedMask
-) -> np.ndarray:
+def _numbers(truth: CroppedMask, predicted: CroppedMask) -> np.ndarray:
     """Return sum and count of Dice over slices, then of the distance (4,)."""
     total = truth.counts + predicted.counts
     both = cropped_masks.common(truth, predicted)
     dice = (2 * both / np.maximum(total, 1)).sum()
     distance = metric.per_class(truth, predicted)
-    skipped = np.isnan(distance)
-    return np.array(
-        [dice, np.count_nonzero(total), 0.0 if skipped else distance, not skipped]
-    )
+    rows, pairs = np.count_nonzero(total), not np.isnan(distance)
+    return np.array([dice, rows, np.nan_to_num(distance), pairs])
 
 
 def _masks(
     probability: np.ndarray, presence: np.ndarray, tried: list[rules.Rule]
-) -> Iterator[tuple[rules.Rule, cropped_masks.CroppedMask]]:
+) -> Iterator[tuple[rules.Rule, CroppedMask]]:
     """Yield each rule with the mask that `rules.decide` would make by it.
 
     Only the part of the slices in which any rule could see the class is looked at.

@@ -8,8 +8,8 @@ itself, the whole of it is repeated without each split, and scored on that split
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,35 +35,21 @@ class SearchPath:
     rules: list[Rule]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SearchResult:
-    """The rules by class, the scores, and the gain of each step.
-
-    `nested` is None for a single scan. `gains` are those of `nested` over `baseline` by
-    step; `kept` holds the gains for which a step was kept, by step and class.
-    """
-
-    rules: list[Rule]
-    baseline: float
-    nested: float | None
-    in_sample: float
-    gains: dict[str, float]
-    kept: dict[str, list[float]]
-
-
 def search(
     steps: Mapping[str, Candidates],
     scans: "pd.DataFrame",
-    *,
-    start: list[Rule],
+    classes: Sequence[str],
     measure: Measure,
-) -> SearchResult:
+) -> tuple[list[Rule], dict[str, Any]]:
     """Search the rules on all scans, and once without each split to test the search.
 
     `scans` has the `fold` and `case` of each scan, by its index; `measure` returns the
-    table of the rules by class that it is given.
+    table of the rules by class that it is given. Return the rules of the classes, and
+    the scores as they stand in decision.json: `nested` has the score of the search, the
+    gain in it by step, and the gains for which a step was kept, by step and class.
     """
-    table: Table = [{} for _ in start]
+    table: Table = [{} for _ in classes]
+    start = [Rule() for _ in classes]
     searches = [paths_on(scans, start)]
     for train, test in splits(scans):
         searches.append(paths_on(scans.loc[train], start, test=test))
@@ -74,17 +60,17 @@ def search(
         _fill(table, _wanted(searches, candidates), measure)
         taken = [take(paths, candidates, table) for paths in searches]
         searches = [paths for paths, _ in taken]
-        kept[name] = taken[0][1]
+        kept[name] = dict(zip(classes, taken[0][1], strict=True))
         tested = [paths[0] for paths in searches[1:]]
         scores.append(total(tested, table) if tested else baseline)
-    return SearchResult(
-        rules=searches[0][0].rules,
-        baseline=baseline,
-        nested=scores[-1] if len(searches) > 1 else None,
-        in_sample=total(searches[0][:1], table),
-        gains=dict(zip(kept, np.diff(scores).tolist(), strict=True)),
-        kept=kept,
-    )
+    nested = {
+        "score": scores[-1] if len(searches) > 1 else None,
+        "gains": dict(zip(kept, np.diff(scores).tolist(), strict=True)),
+        "kept": kept,
+    }
+    in_sample = total(searches[0][:1], table)
+    scored = {"baseline": baseline, "nested": nested, "in_sample": in_sample}
+    return searches[0][0].rules, scored
 
 
 def splits(scans: "pd.DataFrame") -> list[tuple[list[int], list[int]]]:

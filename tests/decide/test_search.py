@@ -33,26 +33,28 @@ def run(by_threshold, *, scans=FOUR):
     def measure(wanted):
         return [{rule: rows(*by_threshold[rule.threshold]) for rule in wanted[0]}]
 
-    return search.search({"threshold": lower}, scans, start=[Rule()], measure=measure)
+    return search.search({"threshold": lower}, scans, ["a"], measure)
 
 
 def test_a_step_that_helps_everywhere_is_kept_and_counted():
-    found = run({0.5: [0.5] * 4, 0.3: [0.6] * 4})
-    assert found.rules == [Rule(0.3)]
-    assert found.baseline == pytest.approx(0.4 * 0.5 + 0.6)
-    assert found.nested == found.in_sample == pytest.approx(0.4 * 0.6 + 0.6)
-    assert found.gains == {"threshold": pytest.approx(0.04)}
-    assert found.kept == {"threshold": [pytest.approx(0.04)]}
+    rules, scores = run({0.5: [0.5] * 4, 0.3: [0.6] * 4})
+    assert rules == [Rule(0.3)]
+    nested = scores["nested"]
+    assert scores["baseline"] == pytest.approx(0.4 * 0.5 + 0.6)
+    assert nested["score"] == scores["in_sample"] == pytest.approx(0.4 * 0.6 + 0.6)
+    assert nested["gains"] == {"threshold": pytest.approx(0.04)}
+    assert nested["kept"] == {"threshold": {"a": pytest.approx(0.04)}}
 
 
 def test_a_step_that_loses_on_the_other_fold_is_not_kept():
     # Fold 0 would choose 0.3, which ruins fold 1, though on all it is better.
-    found = run({0.5: [0.2, 0.2, 0.5, 0.5], 0.3: [0.9, 0.9, 0.1, 0.1]})
-    assert found.rules == [Rule()]
-    assert found.in_sample == found.baseline
+    rules, scores = run({0.5: [0.2, 0.2, 0.5, 0.5], 0.3: [0.9, 0.9, 0.1, 0.1]})
+    assert rules == [Rule()]
+    assert scores["in_sample"] == scores["baseline"]
     # The search on fold 0 alone keeps the step, and so loses on fold 1.
-    assert found.nested < found.baseline
-    assert found.gains["threshold"] == pytest.approx(found.nested - found.baseline)
+    lost = scores["nested"]["score"] - scores["baseline"]
+    assert lost < 0
+    assert scores["nested"]["gains"]["threshold"] == pytest.approx(lost)
 
 
 def test_the_other_classes_count_in_the_choice_but_stay():
@@ -90,9 +92,9 @@ def test_splits_are_folds_else_cases_else_scans():
 
 
 def test_a_single_scan_has_no_nested_score():
-    found = run({0.5: [0.5], 0.3: [0.6]}, scans=FOUR[:1])
-    assert found.nested is None
-    assert found.rules == [Rule(0.3)] and found.gains == {"threshold": 0.0}
+    rules, scores = run({0.5: [0.5], 0.3: [0.6]}, scans=FOUR[:1])
+    assert scores["nested"]["score"] is None
+    assert rules == [Rule(0.3)] and scores["nested"]["gains"] == {"threshold": 0.0}
 
 
 def test_the_score_is_the_metrics_own():

@@ -38,7 +38,7 @@ def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp
     models, counts, decisions = loaded.all_models, [], []
     while models:
         predictions, class_rules = loaded.predict(volume, models)
-        counts.append((len(predictions.probability), models.passes))
+        counts.append((len(predictions.members), models.passes))
         decisions.append(blending.decide(predictions, class_rules))
         models = models.smaller()
     assert counts == [(3, 6), (2, 4), (1, 2), (1, 1)]
@@ -71,7 +71,7 @@ def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
     models = loaded.all_models
     while models:
         predictions, _ = loaded.predict(volume, models)
-        assert predictions.gate is not None
+        assert len(predictions.gates) == 1
         assert models.runs[-1] == "third"
         models = models.smaller()
 

@@ -5,9 +5,6 @@ from typing import Any
 
 import numpy as np
 
-# One entry for each of the three axes.
-Corner = np.ndarray
-
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class CroppedMask:
@@ -19,8 +16,8 @@ class CroppedMask:
     """
 
     mask: np.ndarray
-    low: Corner
-    high: Corner
+    low: np.ndarray
+    high: np.ndarray
     shape: tuple[int, ...]
     counts: np.ndarray
     trees: dict[tuple[float, ...], Any] = dataclasses.field(default_factory=dict)
@@ -30,7 +27,7 @@ class CroppedMask:
         """Return whether no voxel is set."""
         return self.mask.size == 0
 
-    def window(self, low: Corner, high: Corner) -> np.ndarray:
+    def window(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Return the mask within a larger box, from corner `low` to corner `high`."""
         if (low == self.low).all() and (high == self.high).all():
             return self.mask
@@ -39,14 +36,19 @@ class CroppedMask:
         return window
 
     def tree(self, spacing: tuple[float, ...]) -> Any:
-        """Return the KD-tree of the border, with voxels `spacing` apart by axis."""
+        """Return the KD-tree of the voxels that have a neighbour outside the mask.
+
+        Voxels are `spacing` apart along each axis.
+        """
         if spacing not in self.trees:
             from scipy.spatial import cKDTree
 
-            # One voxel more on each side, so that a box full of voxels has a border.
+            # One voxel more on each side, so that a box full of voxels has a border. An
+            # inner voxel is never the nearest to one outside: its neighbour is nearer.
             low = np.maximum(self.low - 1, 0)
             high = np.minimum(self.high + 1, self.shape)
-            border = coordinates(_border(self.window(low, high))) + low
+            mask = self.window(low, high)
+            border = coordinates(mask & spread(~mask)) + low
             self.trees[spacing] = cKDTree(border * spacing, balanced_tree=False)
         return self.trees[spacing]
 
@@ -65,7 +67,9 @@ def cut(bits: np.ndarray, classes: int) -> tuple[list[CroppedMask], CroppedMask]
     return organs, organs[0] if classes == 1 else organ((1 << classes) - 1)
 
 
-def crop(mask: np.ndarray, *, corner: Corner, shape: tuple[int, ...]) -> CroppedMask:
+def crop(
+    mask: np.ndarray, *, corner: np.ndarray, shape: tuple[int, ...]
+) -> CroppedMask:
     """Crop a boolean mask (d, h, w) that lies at `corner` of a volume of `shape`."""
     low, high = _corners(_profiles(mask.view(np.uint8)))
     cropped = mask[box(low, high)]
@@ -79,7 +83,7 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     return box(*_corners(_profiles(mask.view(np.uint8))))
 
 
-def box(low: Corner, high: Corner) -> tuple[slice, ...]:
+def box(low: np.ndarray, high: np.ndarray) -> tuple[slice, ...]:
     """Return the slices of the box between two corners, for indexing a volume."""
     return tuple(map(slice, low, high))
 
@@ -113,15 +117,6 @@ def coordinates(mask: np.ndarray) -> np.ndarray:
     return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
 
 
-def _border(mask: np.ndarray) -> np.ndarray:
-    """Return the voxels of a mask (d, h, w) that have a neighbour outside the mask.
-
-    Beyond the array there is no neighbour. A voxel without outside neighbours is never
-    the nearest one to an outside voxel: its neighbour towards that voxel is nearer.
-    """
-    return mask & spread(~mask)
-
-
 def _profiles(bits: np.ndarray) -> list[np.ndarray]:
     """Join the bits (D, H, W) of each slice, of each row and of each column."""
     face = np.bitwise_or.reduce(bits, axis=0)
@@ -132,7 +127,7 @@ def _profiles(bits: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _corners(profiles: list[np.ndarray]) -> tuple[Corner, Corner]:
+def _corners(profiles: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the corners of the smallest box around what is set in the profiles."""
     covered = [np.flatnonzero(profile) for profile in profiles]
     low = np.array([side[0] if side.size else 0 for side in covered])
@@ -141,7 +136,7 @@ def _corners(profiles: list[np.ndarray]) -> tuple[Corner, Corner]:
 
 
 def _cropped(
-    mask: np.ndarray, low: Corner, high: Corner, shape: tuple[int, ...]
+    mask: np.ndarray, low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]
 ) -> CroppedMask:
     counts = np.zeros(shape[0], int)
     counts[low[0] : high[0]] = _areas(mask)

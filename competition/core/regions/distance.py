@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from competition.core.regions import cropped_masks
+from competition.core.regions.cropped_masks import CroppedMask
 
+Spacing = tuple[float, ...]
 VOXELS = (1.0, 1.0, 1.0)
 # The sides of the cells in voxels: large cells are dropped first.
 _CELLS = (8, 4, 2)
@@ -19,11 +21,7 @@ _CELLS = (8, 4, 2)
 _FEW = 2000
 
 
-def hausdorff(
-    one: cropped_masks.CroppedMask,
-    other: cropped_masks.CroppedMask,
-    spacing: tuple[float, ...],
-) -> float:
+def hausdorff(one: CroppedMask, other: CroppedMask, spacing: Spacing) -> float:
     """Return the symmetric Hausdorff distance of two organs of a volume, neither empty.
 
     Voxels are `spacing` apart along each axis.
@@ -34,10 +32,7 @@ def hausdorff(
 
 
 def _directed(
-    source: cropped_masks.CroppedMask,
-    target: cropped_masks.CroppedMask,
-    spacing: tuple[float, ...],
-    least: float,
+    source: CroppedMask, target: CroppedMask, spacing: Spacing, least: float
 ) -> float:
     """Return the largest distance of a voxel of `source` from `target`, or `least`."""
     low = np.minimum(source.low, target.low)
@@ -54,11 +49,7 @@ def _directed(
 
 
 def _farthest(
-    mask: np.ndarray,
-    corner: np.ndarray,
-    tree: Any,
-    spacing: tuple[float, ...],
-    least: float,
+    mask: np.ndarray, corner: np.ndarray, tree: Any, spacing: Spacing, least: float
 ) -> float:
     """Return the largest distance of a voxel of `mask` from a tree, or `least`.
 
