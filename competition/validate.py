@@ -44,10 +44,10 @@ def run(
         # Found before the copy is written, which may replace the submission.
         repairs = _repairs(submission, rows, faults)
         masks = {_key(row): _mended(row) for row in rows}
-        keys = ((row, (row.id, row.class_name)) for row in sample)
-        mask_csv.write(
-            fix, (dataclasses.replace(row, rle=masks.get(key, "")) for row, key in keys)
+        filled = (
+            dataclasses.replace(row, rle=masks.get(_key(row), "")) for row in sample
         )
+        mask_csv.write(fix, filled)
         fixed = {"ok": True, "faults": [], "rows": len(sample), "fixed": str(fix)}
         return fixed | {"repairs": repairs}
     if fix:

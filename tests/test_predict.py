@@ -33,7 +33,7 @@ def heads(tmp_path, monkeypatch):
     return dataset, run
 
 
-def test_predicted_before_the_heads_were_asked_it_is_predicted_again(heads):
+def test_predictions_without_presence_heads_are_made_again(heads):
     dataset, run = heads
     path = run.files.oof("case1_day0")
     blank = probabilities.prediction(np.zeros((*by_hand.SHAPE, 2), np.uint8))

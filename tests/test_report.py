@@ -209,7 +209,7 @@ def test_a_scan_without_a_score_comes_last_and_is_not_shown(scored):
     ]
 
 
-def test_nothing_to_score_at_all_gives_a_page_without_slices(scored):
+def test_without_any_score_the_page_has_no_slices(scored):
     dataset, run = scored
     scores = files.read_json(run.files.score)
     scores["oof"] = {**dict.fromkeys(scores["oof"]), "by_class": {}, "by_scan": {}}

@@ -138,7 +138,7 @@ def test_runs_are_sorted_and_merged(check, tmp_path, received, written, fault):
     assert validate.run(fix, data=tmp_path)["ok"]
 
 
-def test_what_is_no_fault_is_written_plainly_too(check, tmp_path):
+def test_legal_rows_are_simplified_too(check, tmp_path):
     path = tmp_path / "submission.csv"
     result = check(*first("1 2 3 4"), end="\r\n", fix=path)
     assert texts(result["repairs"], "repair") == [
@@ -173,7 +173,7 @@ def test_an_empty_file_is_a_fault(check):
     assert "received an empty file" in check()["faults"][0]["fault"]
 
 
-def test_without_a_sample_there_is_nothing_to_compare(tmp_path):
+def test_a_missing_sample_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"sample_submission\.csv: not found"):
         validate.run(tmp_path / "submission.csv", data=tmp_path)
 
@@ -184,7 +184,7 @@ def test_a_missing_submission_is_an_error(check, tmp_path):
 
 
 def seconds_for(folder, cases):
-    """The processor time that a submission of so many cases takes."""
+    """Return the processor time that a submission of this many cases takes."""
     folder.mkdir()
     keys = [
         f"case{case}_day0_slice_{slice:04},{name},"

@@ -37,7 +37,7 @@ def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
 
 
 def place(image: np.ndarray, out: np.ndarray) -> None:
-    """Copy the common centre of an image into `out` (h, w) or (h, w, K), else 0."""
+    """Copy the centre of an image into `out` (h, w) or (h, w, K), and 0 elsewhere."""
     source, target = [], []
     for size, wanted in zip(image.shape[:2], out.shape[:2], strict=True):
         common = slice(min(size, wanted))

@@ -25,11 +25,9 @@ def measure(
     """
     measured: dict[rules.Rule, np.ndarray] = {}
     by_mask: dict[tuple[bytes, int], np.ndarray] = {}
-    by_weights: dict[tuple[float, ...], list[rules.Rule]] = {}
-    for rule in tried:
-        by_weights.setdefault(rule.weights, []).append(rule)
-    for weights, group in by_weights.items():
-        for rule, mask in _masks(*predictions.of_class(index, weights), group):
+    by_weights = operator.attrgetter("weights")
+    for weights, same in itertools.groupby(sorted(tried, key=by_weights), by_weights):
+        for rule, mask in _masks(*predictions.of_class(index, weights), list(same)):
             # Many rules give the same mask: a hash recognises it and takes no memory.
             corners = np.concatenate([mask.low, mask.high]).tobytes()
             key = corners, hash(np.packbits(mask.mask).tobytes())
@@ -54,7 +52,7 @@ def _masks(
 ) -> Iterator[tuple[rules.Rule, CroppedMask]]:
     """Yield each rule with the mask that `rules.decide` would make by it.
 
-    Only the part of the slices in which any rule could see the class is looked at.
+    The rules are applied only to the box of the pixels that are likely for any of them.
     """
     gates = [rule.gate[1] for rule in tried if rule.gate and rule.gate[0]]
     least = min([*gates, *(rule.threshold for rule in tried)])

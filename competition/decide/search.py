@@ -48,16 +48,15 @@ def search(
     the scores as they stand in decision.json: `nested` has the score of the search, the
     gain in it by step, and the gains for which a step was kept, by step and class.
     """
-    table: Table = [{} for _ in classes]
     start = [Rule() for _ in classes]
+    table = measure([{rule} for rule in start])
     searches = [paths_on(scans, start)]
     for train, test in splits(scans):
         searches.append(paths_on(scans.loc[train], start, test=test))
-    _fill(table, [{rule} for rule in start], measure)
     baseline = total(searches[0][:1], table)
     scores, kept = [baseline], {}
     for name, candidates in steps.items():
-        _fill(table, _wanted(searches, candidates), measure)
+        _fill(table, searches, candidates, measure)
         taken = [take(paths, candidates, table) for paths in searches]
         searches = [paths for paths, _ in taken]
         kept[name] = dict(zip(classes, taken[0][1], strict=True))
@@ -76,16 +75,14 @@ def search(
 def splits(scans: "pd.DataFrame") -> list[tuple[list[int], list[int]]]:
     """Split scans by fold, else by case, else by scan: (train, test) indices of each.
 
-    There are at most 5 splits, and none of a single scan.
+    There are at most 5 splits; a single scan has no split.
     """
-    for labels in (scans["fold"], scans["case"], scans.index):
+    index = scans.index.to_numpy()
+    for labels in (scans["fold"], scans["case"], index):
         parts = np.unique(labels, return_inverse=True)[1] % _MOST_SPLITS
         if parts.any():
             return [
-                (
-                    scans.index[parts != part].tolist(),
-                    scans.index[parts == part].tolist(),
-                )
+                (index[parts != part].tolist(), index[parts == part].tolist())
                 for part in dict.fromkeys(parts)
             ]
     return []
@@ -142,23 +139,21 @@ def total(paths: list[SearchPath], table: Table) -> float:
     return score(np.concatenate(numbers))
 
 
-def _fill(table: Table, wanted: list[set[Rule]], measure: Measure) -> None:
-    """Measure the rules by class that the table does not hold yet."""
-    new = [asked - known.keys() for asked, known in zip(wanted, table, strict=True)]
+def _fill(
+    table: Table,
+    searches: list[list[SearchPath]],
+    candidates: Candidates,
+    measure: Measure,
+) -> None:
+    """Measure the candidates of a step on all paths, if the table lacks them."""
+    by_path = [path.rules for paths in searches for path in paths]
+    new = [
+        {tried for rule in of_class for tried in candidates(rule)} - known.keys()
+        for of_class, known in zip(zip(*by_path, strict=True), table, strict=True)
+    ]
     if any(new):
         for known, measured in zip(table, measure(new), strict=True):
             known.update(measured)
-
-
-def _wanted(
-    searches: list[list[SearchPath]], candidates: Candidates
-) -> list[set[Rule]]:
-    """Return the rules by class that a step may choose among, on any path."""
-    by_path = [path.rules for paths in searches for path in paths]
-    return [
-        {tried for rule in by_class for tried in candidates(rule)}
-        for by_class in zip(*by_path, strict=True)
-    ]
 
 
 def _improve(

@@ -53,7 +53,7 @@ def test_broken_json_is_named(tmp_path):
         files.read_json(tmp_path / "x.json")
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
+def test_a_file_that_a_killed_process_left_is_removed(tmp_path):
     code = (
         "import os, pathlib, signal; from competition.core import files\n"
         f"with files.replacing(pathlib.Path({str(tmp_path / 'x.txt')!r})) as path:\n"
@@ -83,7 +83,7 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch):
         assert folder.is_dir()
 
 
-def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_keeps_no_process_out(tmp_path, monkeypatch):
     def flock(file, how):
         raise OSError("Function not implemented")
 

@@ -249,7 +249,7 @@ def test_merged_is_one_beyond_ten_times_the_truth():
     assert metric.measure(truth, eleven, classes=1).hausdorff_merged == 1
 
 
-def test_a_perfect_prediction_scores_one_and_nothing_is_none():
+def test_a_perfect_prediction_scores_one_and_an_empty_one_has_no_score():
     full = {"case1_day0": (np.ones((*SHAPE, 3), bool),) * 2}
     assert summary(full)["score_per_class"] == summary(full)["score_merged"] == 1
     empty = summary({"case1_day0": (np.zeros((*SHAPE, 3), bool),) * 2})

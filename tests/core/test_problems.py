@@ -14,10 +14,10 @@ def test_the_first_twenty_are_shown_and_the_others_counted_by_kind():
     assert lines[20:] == ["... and 2 more: rows", "... and 1 more: images"]
 
 
-def test_no_problem_stops_nothing():
+def test_without_problems_no_error_is_raised():
     problems.raise_if_any([])
 
 
-def test_a_problem_stops():
+def test_a_problem_is_raised():
     with pytest.raises(ValueError, match=r"^broken$"):
         problems.raise_if_any([problems.Problem("images", "broken")])

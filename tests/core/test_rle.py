@@ -49,7 +49,7 @@ def test_a_run_goes_on_in_the_next_row():
     assert rle.encode(mask) == "5 2"
 
 
-def test_nothing_is_an_empty_text():
+def test_an_empty_mask_is_an_empty_text():
     assert rle.encode(np.zeros(SHAPE, bool)) == ""
     assert not rle.decode("", SHAPE).any()
 
@@ -139,7 +139,7 @@ def test_mended_runs_are_the_same_mask_and_legal(runs):
     "text",
     ["1", "1 x", "0 2", "2 0", "-1 2", "1.0 2", "15 2", f"1 {9**99}", "\u0661 1"],
 )
-def test_what_no_mask_is_meant_by_for_certain_is_not_mended(text):
+def test_a_text_of_no_certain_mask_is_not_mended(text):
     assert rle.mend(text, 15) is None
 
 

@@ -73,7 +73,7 @@ def test_shared_work_changes_no_number(seed, no_truth):
 
 @hypothesis.settings(deadline=None, max_examples=10)
 @hypothesis.given(arrays.arrays(bool, SHAPE))
-def test_where_nothing_is_likely_nothing_is_decided(truth):
+def test_without_likely_pixels_the_masks_are_empty(truth):
     check(truth, of(likely(0, empty=True)), EVERY[:20])
 
 

@@ -9,10 +9,10 @@ _RUN = 3
 def present(
     probability: np.ndarray, presence: np.ndarray, gate: tuple[int, float, float]
 ) -> np.ndarray:
-    """Return in which slices (D,) a class is, from uint8 (D, H, W) and presence (D,).
+    """Return for each slice (D,) whether it holds a class, by a gate (n, p, q).
 
-    By a gate (n, p, q) these are the slices of which at least n pixels exceed p and the
-    presence is at least q. With n = 0 the presence alone decides.
+    At least n pixels of the uint8 probabilities (D, H, W) must exceed p, and the uint8
+    presence (D,) must be at least q. With n = 0 the presence alone decides.
     """
     pixels, above, least = gate
     passed: np.ndarray = presence >= least * 255

@@ -46,7 +46,7 @@ def test_one_class_alone_is_all():
     assert organ is merged
 
 
-def test_nothing_is_an_empty_organ():
+def test_an_absent_class_is_an_empty_organ():
     (organ,), _ = cropped_masks.cut(bits(), 1)
     assert organ.empty
     assert organ.counts.tolist() == [0, 0, 0, 0]
@@ -73,7 +73,7 @@ def test_common_pixels_are_counted_by_slice():
     ],
     ids=["a voxel", "at the first slice", "the full volume", "half of it"],
 )
-def test_the_border_is_what_has_a_neighbour_outside(low, high, border):
+def test_the_border_voxels_have_a_neighbour_outside(low, high, border):
     organ = cropped_masks.cut(bits((low, high, 1)), 1)[1]
     assert organ.tree((1.0, 1.0, 1.0)).n == border
 
