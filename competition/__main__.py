@@ -12,17 +12,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    help="From a competition folder to a scored submission.",
     epilog="Example:\npython -m competition phantom work/phantom --small",
 )
 for part in (sources, steps, study):
     app.add_typer(part.app)
 app.add_typer(ledger.app, name="ledger", invoke_without_command=True)
 app.add_typer(kernel.app, name="kernel")
-
-
-@app.callback()
-def _about() -> None:
-    """From a competition folder to a scored submission."""
 
 
 def main() -> None:

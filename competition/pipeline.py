@@ -1,36 +1,19 @@
 """The steps of a run in their order, and the calls that kernels and notebooks make."""
 
-import dataclasses
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
-from competition import decide as decide_step
-from competition import predict as predict_step
+from competition import decide, predict, report, score, train, validate
 from competition import prepare as prepare_step
-from competition import report as report_step
-from competition import score as score_step
 from competition import submit as submit_step
-from competition import train as train_step
-from competition import validate as validate_step
 from competition.core import console, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
 
 WORK = pathlib.Path("work")
-# The share of a budget that predicting and deciding after training may need.
-AFTER_TRAINING = 0.1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Job:
-    """The data and the run that the steps work on."""
-
-    data: pathlib.Path
-    dataset: layout.DatasetFiles
-    run: runs.Run
-    truth: pathlib.Path | None = None
 
 
 def run(
@@ -54,36 +37,35 @@ def run(
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
-    reserve = AFTER_TRAINING * deadline.parse(budget) if budget else 0.0
-    # An error in the experiment is told before the minutes that preparing takes.
+    # Predicting and deciding after training may need a tenth of the budget.
+    reserve = 0.1 * deadline.parse(budget) if budget else 0.0
+    # An error in the experiment is reported before the minutes that preparing takes.
     configs.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
-    job = open_job(
-        experiment, data=data, work=work, overrides=overrides, name=name, truth=truth
+    dataset, opened = open_experiment(
+        experiment, data=data, work=work, overrides=overrides, name=name
     )
     console.note("== train")
     # Preparing took its share of the budget.
     left = deadline.budget(limit)
-    trained = train_step.run(job.dataset, job.run, fold=fold, budget=left)
-    results["train"] = trained
+    results["train"] = trained = train.run(dataset, opened, fold=fold, budget=left)
     if fold is not None or not all(f["finished"] for f in trained["folds"].values()):
         console.note("training goes on with the next call")
         return results
     if limit and not limit.allows(reserve):
         console.note("the time is nearly over: the next call goes on with `predict`")
         return results
-    console.note("== predict")
-    results["predict"] = predict_step.run(job.dataset, job.run)
-    console.note("== decide")
-    results["decide"] = decide_step.run(job.dataset, job.run)
-    console.note("== submit")
-    results["submit"] = submit_step.run(job.run, data=data, budget=budget)
-    console.note("== validate")
-    results["validate"] = _validate(job.run.files.submission, data)
-    console.note("== score")
-    results["score"] = score_step.of_run(job.dataset, job.run, data=data, truth=truth)
-    console.note("== report")
-    results["report"] = report_step.run(job.dataset, job.run)
+    steps: dict[str, Callable[[], dict[str, Any]]] = {
+        "predict": lambda: predict.run(dataset, opened),
+        "decide": lambda: decide.run(dataset, opened),
+        "submit": lambda: submit_step.run(opened, data=data, budget=budget),
+        "validate": lambda: _validate(opened.files.submission, data),
+        "score": lambda: score.of_run(dataset, opened, data=data, truth=truth),
+        "report": lambda: report.run(dataset, opened),
+    }
+    for step, take in steps.items():
+        console.note(f"== {step}")
+        results[step] = take()
     return results
 
 
@@ -97,21 +79,19 @@ def prepare(
     return prepare_step.run(data, layout.dataset(data, work), options=options)
 
 
-def open_job(
+def open_experiment(
     experiment: str,
     *,
     data: pathlib.Path,
     work: pathlib.Path = WORK,
     overrides: tuple[str, ...] = (),
     name: str | None = None,
-    truth: pathlib.Path | None = None,
-) -> Job:
-    """Open the run of an experiment on prepared data, made now if it is new."""
+) -> tuple[layout.DatasetFiles, runs.Run]:
+    """Open the run of an experiment on prepared data; a new run is made."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     wanted = configs.load(experiment, overrides)
-    name = name or configs.find(experiment).stem
-    return Job(data, dataset, runs.start(dataset, name, wanted), truth)
+    return dataset, runs.start(dataset, name or configs.find(experiment).stem, wanted)
 
 
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
@@ -126,34 +106,6 @@ def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
             "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
         )
     return dataset, runs.start(dataset, run.name, run.config, run_files=run.files)
-
-
-def search(
-    experiment: str,
-    *,
-    data: pathlib.Path,
-    work: pathlib.Path = WORK,
-    overrides: tuple[str, ...] = (),
-    name: str | None = None,
-    trials: int | None = None,
-    budget: str | None = None,
-) -> dict[str, Any]:
-    """Search better values for an experiment on prepared data; see `search.run`."""
-    # Only here, since it loads Optuna.
-    from competition.study import search as study
-
-    limit = deadline.start(budget)
-    plan = study.load(experiment, overrides)
-    dataset = layout.dataset(data, work)
-    prepare_step.check_source(data, dataset)
-    return study.run(
-        dataset,
-        name or configs.find(experiment).stem,
-        plan,
-        train=train_step.watched,
-        count=trials,
-        limit=limit,
-    )
 
 
 def submit(
@@ -186,7 +138,7 @@ def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
         if not sample.is_file() or not mask_csv.read(sample, "predicted"):
             console.note("validate: sample_submission.csv has no rows to compare with")
             return {"ok": None}
-        result = validate_step.run(path, data=data)
+        result = validate.run(path, data=data)
     except (ValueError, OSError) as error:
         console.warn(f"{path} cannot be validated: {error}")
         return {"ok": None}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import progress
 
-from competition.core import console, probabilities
+from competition.core import console, files, probabilities
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 
@@ -35,7 +35,7 @@ def _predict_fold(
 
     Scans that the same weights have predicted before are left out.
     """
-    digest = runs.weights_digest(run, fold)
+    digest = files.file_digest(run.files.weights(fold))
     if run.config.model.presence:
         # Older versions stored no predictions of presence heads; by this mark such
         # files count as made by other weights.

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+from typing import NamedTuple
 
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
@@ -11,6 +12,7 @@ import pytest
 
 # `net` sets variables that TensorFlow reads once: here before any test imports Keras.
 from competition import net, pipeline  # noqa: F401
+from competition.core.experiment import layout, runs
 from competition.sources import phantom
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -55,11 +57,25 @@ TINY = (
 )
 
 
+class Job(NamedTuple):
+    """A run, and the competition folder, data set and truth that belong to it."""
+
+    data: pathlib.Path
+    dataset: layout.DatasetFiles
+    run: runs.Run
+    truth: pathlib.Path
+
+
+def open_job(experiment, *, data, **asked):
+    """Open the run of an experiment on prepared data of the phantom."""
+    opened = pipeline.open_experiment(experiment, data=data, **asked)
+    return Job(data, *opened, data.parent / "solution.csv")
+
+
 @pytest.fixture(scope="session")
 def finished(tiny_phantom, tmp_path_factory):
     """A whole run of a tiny network on the tiny phantom: (job, results)."""
     work = tmp_path_factory.mktemp("work")
     asked = dict(data=tiny_phantom / "competition", work=work, overrides=TINY)
-    truth = tiny_phantom / "solution.csv"
-    results = pipeline.run("smoke", **asked, truth=truth)
-    return pipeline.open_job("smoke", **asked, truth=truth), results
+    results = pipeline.run("smoke", **asked, truth=tiny_phantom / "solution.csv")
+    return open_job("smoke", **asked), results

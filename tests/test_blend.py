@@ -38,9 +38,9 @@ def two(tmp_path):
 
 def write(run, scan, probability):
     """Write what the fold of `scan` would have predicted."""
-    digest = runs.weights_digest(run, by_hand.rows_of(scan)["fold"].iloc[0])
+    weights = run.files.weights(by_hand.rows_of(scan)["fold"].iloc[0])
     seen = probabilities.prediction(probability)
-    probabilities.write(run.files.oof(scan), seen, digest=digest)
+    probabilities.write(run.files.oof(scan), seen, digest=files.file_digest(weights))
 
 
 def start(dataset, *overrides):
@@ -195,7 +195,7 @@ def blended(finished, tmp_path_factory):
     results = pipeline.run(
         "smoke", **asked, overrides=members, name="both", truth=job.truth
     )
-    return pipeline.open_job("smoke", **asked, overrides=members, name="both"), results
+    return conftest.open_job("smoke", **asked, overrides=members, name="both"), results
 
 
 def test_run_on_a_blend_makes_a_valid_submission(blended):

@@ -79,7 +79,7 @@ def test_another_config_under_the_same_name_is_an_error(finished):
     with pytest.raises(
         ValueError, match=r"training\.epochs: 2 -> 3\nContinue under another `name`"
     ):
-        pipeline.open_job(
+        pipeline.open_experiment(
             "smoke",
             data=job.data,
             work=job.dataset.root.parent,
@@ -120,7 +120,7 @@ def test_an_unfinished_run_says_what_to_do(finished, tmp_path):
 
 def test_unprepared_data_says_what_to_do(competition, tmp_path):
     with pytest.raises(ValueError, match=r"manifest\.json: not found\. .* prepare"):
-        pipeline.open_job("smoke", data=competition, work=tmp_path / "none")
+        pipeline.open_experiment("smoke", data=competition, work=tmp_path / "none")
 
 
 def test_a_run_is_opened_by_its_folder(finished, tmp_path, monkeypatch):

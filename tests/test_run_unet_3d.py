@@ -30,7 +30,7 @@ def volumes(finished, tmp_path_factory):
     shutil.copytree(flat.dataset.root, work / flat.dataset.root.name)
     asked = dict(data=flat.data, work=work, overrides=VOLUMES, name="deep")
     results = pipeline.run("smoke", **asked, truth=flat.truth)
-    return pipeline.open_job("smoke", **asked, truth=flat.truth), results
+    return conftest.open_job("smoke", **asked), results
 
 
 def test_it_learns_something_and_every_step_takes_it(volumes):

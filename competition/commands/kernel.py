@@ -5,7 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from competition import ledger, pipeline, score, validate
 from competition.commands import options, output
+from competition.kernel import build, bundles
+from competition.kernel.upload import leaderboard, push
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,26 +16,20 @@ app = typer.Typer(
     epilog="Example:\npython -m competition kernel push --experiment smoke",
 )
 
-
+File = pathlib.Path | None
 What = Annotated[
     Literal["train", "submit"],
-    typer.Option("--what", help="The kernel that trains or the one that submits."),
-]
-RunData = Annotated[
-    pathlib.Path | None,
-    typer.Option("--data", help="The data set, where several have such a run."),
+    typer.Option(help="The kernel that trains or the one that submits."),
 ]
 
 
-@app.command(
-    "build", **options.example("kernel build --experiment smoke --user yourname")
-)
+@app.command(**options.example("kernel build", "--experiment smoke --user yourname"))
 def kernel_build(
     experiment: options.Experiment,
-    user: Annotated[str, typer.Option("--user", help="Your user name on Kaggle.")],
+    user: Annotated[str, typer.Option(help="Your user name on Kaggle.")],
     what: What = "submit",
-    data: RunData = None,
-    work: options.Work = options.WORK,
+    data: options.RunData = None,
+    work: options.Work = pipeline.WORK,
     name: options.Name = None,
     override: options.Set = None,
     fold: options.Fold = None,
@@ -50,47 +47,35 @@ def kernel_build(
     as_json: options.Json = False,
 ) -> None:
     """Write the dataset and the kernel that Kaggle gets."""
-    from competition.kernel import build, bundles
-
     bundle = bundles.find(experiment, what, work=work, data=data, name=name)
     settings = build.BundleOptions(
-        fold=fold,
-        budget=budget,
-        overrides=tuple(override or ()),
-        sources=tuple(earlier or ()),
-        as_notebook=notebook,
-        machine=machine,
-    )
+        fold=fold, budget=budget, overrides=tuple(override or ()),
+        sources=tuple(earlier or ()), as_notebook=notebook, machine=machine,
+    )  # fmt: skip
     output.result(build.run(bundle, user=user, options=settings), as_json)
 
 
 @app.command(
-    "rehearse",
     **options.example(
-        f"kernel rehearse {options.PHANTOM}",
-        "--experiment smoke --truth work/phantom/solution.csv",
+        "kernel rehearse", options.PHANTOM, f"--experiment smoke {options.SOLUTION}"
     ),
 )
 def kernel_rehearse(
     experiment: options.Experiment,
-    data: Annotated[
-        pathlib.Path | None,
-        typer.Option("--data", help="Default: a new phantom."),
-    ] = None,
+    data: Annotated[File, typer.Option(help="Default: a new phantom.")] = None,
     truth: options.Truth = None,
-    work: options.Work = options.WORK,
+    work: options.Work = pipeline.WORK,
     name: options.Name = None,
     python: Annotated[
-        pathlib.Path | None,
-        typer.Option("--python", help="An environment to use as it is."),
+        File, typer.Option(help="An environment to use as it is.")
     ] = None,
     hours: Annotated[float, typer.Option(help="Time limit.")] = 9.0,
     memory_gb: Annotated[float, typer.Option(help="Memory limit.")] = 30.0,
     as_json: options.Json = False,
 ) -> None:
     """Run the built kernel as Kaggle would, twice, and score what it writes."""
-    from competition import score, validate
-    from competition.kernel import bundles, rehearse
+    # Only here, since it loads SciPy for its phantom.
+    from competition.kernel import rehearse
 
     result = rehearse.run(
         bundles.find(experiment, work=work, name=name),
@@ -100,51 +85,36 @@ def kernel_rehearse(
         python=python,
         limits=rehearse.Limits(hours, memory_gb),
     )
-    if as_json:
-        output.result(result, as_json)
-    else:
-        for stage, outcome in result["rehearsals"].items():
-            keys = ("verdict", "why", "seconds", "rows")
-            output.result({f"{stage}: {key}": outcome[key] for key in keys}, False)
-        scored = result["rehearsals"]["hidden"]["score"]
-        if scored:
-            output.scores({"rehearsal": scored})
+    output.result(result, as_json, output.rehearsals)
     if not result["ok"]:
         raise typer.Exit(1)
 
 
-@app.command("push", **options.example("kernel push --experiment smoke"))
+@app.command(**options.example("kernel push", "--experiment smoke"))
 def kernel_push(
     experiment: options.Experiment,
     what: What = "submit",
-    data: RunData = None,
-    work: options.Work = options.WORK,
+    data: options.RunData = None,
+    work: options.Work = pipeline.WORK,
     name: options.Name = None,
     as_json: options.Json = False,
 ) -> None:
     """Send the built dataset and kernel, follow the kernel, fetch its output."""
-    from competition.kernel import bundles
-    from competition.kernel.upload import push
-
     bundle = bundles.find(experiment, what, work=work, data=data, name=name)
     output.result(push.run(bundle), as_json)
 
 
-@app.command("submit", **options.example("kernel submit --experiment smoke"))
+@app.command(**options.example("kernel submit", "--experiment smoke"))
 def kernel_submit(
     experiment: options.Experiment,
-    data: RunData = None,
-    work: options.Work = options.WORK,
+    data: options.RunData = None,
+    work: options.Work = pipeline.WORK,
     name: options.Name = None,
     wait: Annotated[bool, typer.Option(help="Wait for the score.")] = True,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
     """Submit the pushed version, and enter its score into the ledger."""
-    from competition import ledger
-    from competition.kernel import bundles
-    from competition.kernel.upload import leaderboard
-
     bundle = bundles.find(experiment, work=work, data=data, name=name)
     if wait and not ledger.holds(submissions, bundle.name):
         raise ValueError(

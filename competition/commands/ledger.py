@@ -1,10 +1,10 @@
 """Commands of the ledger: list the kept experiments, add one, set its scores."""
 
-import pathlib
 from typing import Annotated
 
 import typer
 
+from competition import ledger, pipeline
 from competition.commands import options, output
 
 app = typer.Typer(
@@ -20,32 +20,24 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """List the kept experiments, and compare their scores with the leaderboard's."""
-    from competition import ledger
-
-    if context.invoked_subcommand:
-        return
-    output.result(ledger.show(submissions), as_json, output.ledger)
+    if not context.invoked_subcommand:
+        output.result(ledger.show(submissions), as_json, output.ledger)
 
 
-@app.command(**options.example("ledger add smoke"))
+@app.command(**options.example("ledger add", "smoke"))
 def add(
     experiment: Annotated[str, typer.Argument(help="The name of a run.")],
-    data: Annotated[
-        pathlib.Path | None,
-        typer.Option("--data", help="The data set, where several have such a run."),
-    ] = None,
-    work: options.Work = options.WORK,
+    data: options.RunData = None,
+    work: options.Work = pipeline.WORK,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
     """Copy an experiment's config, decision, score and pictures, and enter it."""
-    from competition import ledger
-
     entry = ledger.add(experiment, work=work, submissions=submissions, data=data)
     output.result(entry, as_json)
 
 
-@app.command("set", **options.example("ledger set smoke --public 0.87 --private 0.86"))
+@app.command(**options.example("ledger set", "smoke --public 0.87 --private 0.86"))
 def set_scores(
     experiment: Annotated[str, typer.Argument(help="A kept experiment.")],
     public: Annotated[float | None, typer.Option(help="The public score.")] = None,
@@ -54,8 +46,6 @@ def set_scores(
     as_json: options.Json = False,
 ) -> None:
     """Enter the leaderboard's scores of a kept experiment."""
-    from competition import ledger
-
     entry = ledger.set_scores(
         experiment, submissions=submissions, public=public, private=private
     )

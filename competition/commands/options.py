@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the examples that end their help."""
 
 import pathlib
 from typing import Annotated, Any
@@ -8,45 +8,40 @@ from typer import core
 
 Path = pathlib.Path
 
-Data = Annotated[Path, typer.Option("--data", help="The unpacked competition folder.")]
-Experiment = Annotated[
-    str, typer.Option("--experiment", help="A name or the path of a .toml file.")
+_DATA = typer.Option("--data", help="The unpacked competition folder.")
+Data = Annotated[Path, _DATA]
+# For commands that take a run's folder instead of an experiment and its data.
+OptionalData = Annotated[Path | None, _DATA]
+# For commands that find the data set in the work folder, where one has such a run.
+RunData = Annotated[
+    Path | None, typer.Option(help="The data set, where several have such a run.")
 ]
-# Where the folder of a run can be given instead of an experiment.
-DataOfExperiment = Annotated[
-    Path | None, typer.Option("--data", help="The unpacked competition folder.")
-]
+Experiment = Annotated[str, typer.Option(help="A name or the path of a .toml file.")]
 ExperimentOrRun = Annotated[
-    str | None, typer.Option("--experiment", help="The run of this experiment.")
+    str | None, typer.Option(help="The run of this experiment.")
 ]
-RunFolder = Annotated[
-    Path | None, typer.Option("--run", help="Or the folder of a run.")
-]
-Work = Annotated[Path, typer.Option("--work", help="Where files are kept.")]
+RunFolder = Annotated[Path | None, typer.Option(help="Or the folder of a run.")]
+Work = Annotated[Path, typer.Option(help="Where files are kept.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config."),
 ]
-Name = Annotated[str | None, typer.Option("--name", help="Name the run otherwise.")]
+Name = Annotated[str | None, typer.Option(help="Name the run otherwise.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
-Fold = Annotated[int | None, typer.Option("--fold", help="Only this fold.")]
-Budget = Annotated[
-    str | None, typer.Option("--budget", help="When to stop, such as 8h30m.")
-]
+Fold = Annotated[int | None, typer.Option(help="Only this fold.")]
+Budget = Annotated[str | None, typer.Option(help="When to stop, such as 8h30m.")]
+Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[
-    Path | None, typer.Option("--truth", help="The test's solution, where it is known.")
+    Path | None, typer.Option(help="The test's solution, where it is known.")
 ]
-Folds = Annotated[int, typer.Option("--folds", help="How many folds.")]
-FoldSeed = Annotated[int, typer.Option("--fold-seed", help="Which split of the cases.")]
-FoldFile = Annotated[
-    Path | None, typer.Option("--fold-file", help="A CSV with columns case, fold.")
-]
+Folds = Annotated[int, typer.Option(help="How many folds.")]
+FoldSeed = Annotated[int, typer.Option(help="Which split of the cases.")]
+FoldFile = Annotated[Path | None, typer.Option(help="A CSV with columns case, fold.")]
 Faulty = Annotated[
     str | None,
     typer.Option(
-        "--faulty",
         help="Scans to leave out: none, uwm, host or a file with one scan a line. "
         "Default: uwm for the UW-Madison set, else none.",
     ),
@@ -54,13 +49,12 @@ Faulty = Annotated[
 Quarantine = Annotated[
     bool, typer.Option("--quarantine", help="Set scans with problems aside, go on.")
 ]
-WORK = Path("work")
-# The data of the examples, which `phantom` makes.
-PHANTOM = "--data work/phantom/competition"
-Submissions = Annotated[
-    Path, typer.Option("--submissions", help="Where the ledger is kept.")
-]
+Submissions = Annotated[Path, typer.Option(help="Where the ledger is kept.")]
 SUBMISSIONS = Path("submissions")
+# The files of the examples, which `phantom` and `run` make.
+PHANTOM = "--data work/phantom/competition"
+SOLUTION = "--truth work/phantom/solution.csv"
+SUBMITTED = "--submission work/competition/runs/smoke/submission.csv"
 
 
 class Command(core.TyperCommand):
@@ -76,7 +70,10 @@ class Command(core.TyperCommand):
         formatter.write(epilog or "")
 
 
-def example(*parts: str) -> dict[str, Any]:
-    """Return arguments of `command` for an example of a call, each part on a line."""
-    call = " \\\n  ".join(parts)
-    return {"cls": Command, "epilog": f"Example:\npython -m competition {call}\n"}
+def example(name: str, *parts: str) -> dict[str, Any]:
+    """Return arguments of `command`: its name, and a call of it, a line for each part.
+
+    The name of a group's command stands behind that of its group.
+    """
+    call = f"python -m competition {name} " + " \\\n  ".join(parts)
+    return {"name": name.split()[-1], "cls": Command, "epilog": f"Example:\n{call}\n"}

@@ -9,19 +9,33 @@ from rich.console import Console
 from rich.markup import escape
 
 
+def lines(result: dict[str, Any]) -> None:
+    """Print a line for each key."""
+    for key, value in result.items():
+        print(f"{key}: {value}")
+
+
 def result(
     result: dict[str, Any],
     as_json: bool,
-    show: Callable[[dict[str, Any]], None] | None = None,
+    show: Callable[[dict[str, Any]], None] = lines,
 ) -> None:
-    """Print a result as JSON, else by `show`, or a line for each key without it."""
+    """Print a result as one JSON object, or by `show`."""
     if as_json:
         print(json.dumps(result, allow_nan=False))
-    elif show:
-        show(result)
     else:
-        for key, value in result.items():
-            print(f"{key}: {value}")
+        show(result)
+
+
+def prepared(manifest: dict[str, Any]) -> None:
+    """Print the cases, scans, slices and voxels of each fold, and their numbers."""
+    folds = [
+        {key: row[key] for key in ("fold", "cases", "scans", "slices")} | row["voxels"]
+        for row in manifest["fold_table"]
+    ]
+    _table(folds, title="what each fold holds out (classes in voxels)", width=110)
+    shown = ("cases", "scans", "slices", "faulty", "quarantined", "gaps")
+    lines({key: manifest[key] for key in shown})
 
 
 def faults(result: dict[str, Any]) -> None:
@@ -34,15 +48,13 @@ def faults(result: dict[str, Any]) -> None:
     print(f"rows: {result['rows']}")
 
 
-def folds(rows: list[dict[str, Any]]) -> None:
-    """Print the table of the folds: what each holds out, with the voxels by class."""
-    title = "what each fold holds out (classes in voxels)"
-    counts = ["fold", "cases", "scans", "slices"]
-    shown = table.Table(*counts, *map(escape, rows[0]["voxels"]), title=title)
-    for row in rows:
-        values = [*(row[key] for key in counts), *row["voxels"].values()]
-        shown.add_row(*(f"{value:,}" for value in values))
-    Console(width=110).print(shown)
+def run(results: dict[str, Any]) -> None:
+    """Print the scores of a run and its files; of an unfinished run, its results."""
+    if "score" not in results:
+        lines(results)
+        return
+    scores({name: score for name, score in results["score"].items() if score})
+    lines({"submission": results["submit"]["submission"], **results["report"]})
 
 
 def scores(scores: dict[str, Any]) -> None:
@@ -51,13 +63,21 @@ def scores(scores: dict[str, Any]) -> None:
         "score_per_class", "score_merged", "dice", "iou", "hausdorff_per_class",
         "hausdorff_merged",
     ]  # fmt: skip
-    shown = table.Table("", "class", *columns)
+    rows = []
     for name, result in scores.items():
         for class_name, values in {"all": result, **result["by_class"]}.items():
-            numbers = [values[key] for key in columns]
-            cells = ["-" if n is None else f"{n:.4f}" for n in numbers]
-            shown.add_row(name if class_name == "all" else "", class_name, *cells)
-    Console(width=130).print(shown)
+            row = {"": name if class_name == "all" else "", "class": class_name}
+            rows.append(row | {column: values[column] for column in columns})
+    _table(rows, width=130)
+
+
+def rehearsals(result: dict[str, Any]) -> None:
+    """Print the verdict of each stage of a rehearsal, and the hidden stage's score."""
+    for stage, outcome in result["rehearsals"].items():
+        for key in ("verdict", "why", "seconds", "rows"):
+            print(f"{stage}: {key}: {outcome[key]}")
+    if scored := result["rehearsals"]["hidden"]["score"]:
+        scores({"rehearsal": scored})
 
 
 def ledger(shown: dict[str, Any]) -> None:
@@ -65,22 +85,26 @@ def ledger(shown: dict[str, Any]) -> None:
     if not shown["experiments"]:
         print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
         return
-    _rows(shown["experiments"], title="kept experiments")
+    _table(shown["experiments"], title="kept experiments")
     related = [row for row in shown["relations"] if row["mean_gap"] is not None]
     if related:
-        _rows(related, title="leaderboard against out of fold")
+        _table(related, title="leaderboard against out of fold")
     else:
         print("3 experiments with a leaderboard score are needed to relate it to ours")
 
 
-def _rows(rows: list[dict[str, Any]], *, title: str) -> None:
-    shown = table.Table(*rows[0], title=title)
+def _table(
+    rows: list[dict[str, Any]], *, title: str | None = None, width: int = 150
+) -> None:
+    shown = table.Table(*map(escape, rows[0]), title=title)
     for row in rows:
         shown.add_row(*map(_cell, row.values()))
-    Console(width=150).print(shown)
+    Console(width=width).print(shown)
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return "-" if value is None else str(value)
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return escape(value)
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"

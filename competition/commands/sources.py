@@ -9,9 +9,11 @@ from competition.commands import options, output
 
 app = typer.Typer()
 
+File = pathlib.Path | None
 
-@app.command(**options.example("phantom work/phantom --small"))
-def phantom(
+
+@app.command(**options.example("phantom", "work/phantom --small"))
+def make_phantom(
     out: Annotated[pathlib.Path, typer.Argument(help="The folder to make.")],
     cases: Annotated[int, typer.Option(help="How many cases.")] = 10,
     days: Annotated[int, typer.Option(help="Scans of a case, at most.")] = 3,
@@ -27,61 +29,47 @@ def phantom(
     as_json: options.Json = False,
 ) -> None:
     """Make a synthetic competition: OUT/competition and OUT/solution.csv."""
-    from competition.sources import phantom as source
+    # Only here, since it loads SciPy.
+    from competition.sources import phantom
 
-    summary = source.write(
-        out,
-        cases=cases,
-        days=days,
-        slices=slices,
-        small=small,
-        public=public,
-        faults=faults,
-        seed=seed,
-    )
+    summary = phantom.write(
+        out, cases=cases, days=days, slices=slices, small=small, public=public,
+        faults=faults, seed=seed,
+    )  # fmt: skip
     output.result(summary, as_json)
 
 
 @app.command(
     **options.example(
-        "convert --images volumes --labels labels --test unlabelled", "--out work/mine"
+        "convert",
+        "--images volumes --labels labels --test unlabelled",
+        "--out work/mine",
     )
 )
-def convert(
-    out: Annotated[pathlib.Path, typer.Option("--out", help="The folder to make.")],
-    images: Annotated[
-        pathlib.Path | None,
-        typer.Option("--images", help="NIfTI files or DICOM series."),
-    ] = None,
+def convert_volumes(
+    out: Annotated[pathlib.Path, typer.Option(help="The folder to make.")],
+    images: Annotated[File, typer.Option(help="NIfTI files or DICOM series.")] = None,
     labels: Annotated[
-        pathlib.Path | None,
-        typer.Option("--labels", help="Label volumes of the same names."),
+        File, typer.Option(help="Label volumes of the same names.")
     ] = None,
-    test: Annotated[
-        pathlib.Path | None, typer.Option("--test", help="Volumes without labels.")
-    ] = None,
-    axis: Annotated[
-        str, typer.Option("--axis", help="x, y or z: slices lie across it.")
-    ] = "z",
+    test: Annotated[File, typer.Option(help="Volumes without labels.")] = None,
+    axis: Annotated[str, typer.Option(help="x, y or z: slices lie across it.")] = "z",
     restore: Annotated[
-        pathlib.Path | None,
-        typer.Option("--restore", help="Turn these masks back into label volumes."),
+        File, typer.Option(help="Turn these masks back into label volumes.")
     ] = None,
     data: Annotated[
-        pathlib.Path | None,
-        typer.Option("--data", help="With --restore: the converted folder."),
+        File, typer.Option(help="With --restore: the converted folder.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Make a competition folder of medical volumes, or label volumes of masks."""
+    # Only here, since it loads SimpleITK.
+    from competition.sources import convert
+
     if images and labels and not (restore or data):
-        from competition.sources import convert as source
-
-        summary = source.write(images, labels, out=out, test=test, axis=axis)
+        summary = convert.write(images, labels, out=out, test=test, axis=axis)
     elif restore and data and not (images or labels or test):
-        from competition.sources import convert as source
-
-        summary = source.restore(restore, data=data, out=out)
+        summary = convert.restore(restore, data=data, out=out)
     else:
         raise typer.BadParameter(
             "give --images and --labels, or --restore and --data, not both"

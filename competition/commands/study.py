@@ -1,57 +1,60 @@
-"""Commands to study data and experiments: audit, baseline, search and show."""
+"""Commands to study data and experiments: audit, baseline, search and show.
+
+Each loads its study itself, since the studies load SciPy, scikit-learn and Optuna.
+"""
 
 import pathlib
 from typing import Annotated
 
 import typer
 
+from competition import pipeline, prepare, train
 from competition.commands import options, output
+from competition.core.experiment import configs, layout, runs
+from competition.machine import deadline
 
 app = typer.Typer()
 
 
-@app.command(**options.example(f"audit {options.PHANTOM}"))
-def audit(
-    data: options.Data, work: options.Work = options.WORK, as_json: options.Json = False
+@app.command(**options.example("audit", options.PHANTOM))
+def audit_data(
+    data: options.Data,
+    work: options.Work = pipeline.WORK,
+    as_json: options.Json = False,
 ) -> None:
     """Describe prepared data, and list the annotations that look wrong."""
-    from competition.core.experiment import layout
-    from competition.study import audit as study
+    from competition.study import audit
 
-    output.result(study.run(layout.dataset(data, work)), as_json)
+    output.result(audit.run(layout.dataset(data, work)), as_json)
 
 
-@app.command(**options.example(f"baseline kmeans {options.PHANTOM}"))
-def baseline(
+@app.command(**options.example("baseline", f"kmeans {options.PHANTOM}"))
+def score_baseline(
     method: Annotated[str, typer.Argument(help="kmeans, hierarchical, em or svm.")],
     data: options.Data,
     experiment: Annotated[
-        str,
-        typer.Option(
-            "--experiment", help="The experiment whose folds and sizes count."
-        ),
+        str, typer.Option(help="The experiment whose folds and sizes count.")
     ] = "smoke",
-    work: options.Work = options.WORK,
+    work: options.Work = pipeline.WORK,
     as_json: options.Json = False,
 ) -> None:
     """Score a method without a network out of fold, to compare networks with."""
-    from competition.core.experiment import configs, layout
-    from competition.study import baseline as study
+    from competition.study import baseline
 
-    dataset = layout.dataset(data, work)
-    result = study.run(dataset, method, experiment=configs.load(experiment))
+    chosen = configs.load(experiment)
+    result = baseline.run(layout.dataset(data, work), method, experiment=chosen)
     output.result(result, as_json, lambda result: output.scores({method: result}))
 
 
 @app.command(
-    **options.example(f"search {options.PHANTOM}", "--experiment smoke --trials 8")
+    **options.example("search", options.PHANTOM, "--experiment smoke --trials 8")
 )
-def search(
+def search_values(
     data: options.Data,
     experiment: options.Experiment,
-    work: options.Work = options.WORK,
+    work: options.Work = pipeline.WORK,
     trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="Default: search.trials.")
+        int | None, typer.Option(min=1, help="Default: search.trials.")
     ] = None,
     budget: options.Budget = None,
     override: options.Set = None,
@@ -63,34 +66,30 @@ def search(
     A trial that is worse than the others at the same epoch is pruned. After a kill, or
     out of time, the next call goes on. The best values are in best.toml, an experiment.
     """
-    from competition import pipeline
+    from competition.study import search
 
-    result = pipeline.search(
-        experiment,
-        data=data,
-        work=work,
-        overrides=tuple(override or ()),
-        name=name,
-        trials=trials,
-        budget=budget,
+    limit = deadline.start(budget)
+    plan = search.load(experiment, tuple(override or ()))
+    dataset = layout.dataset(data, work)
+    prepare.check_source(data, dataset)
+    name = name or configs.find(experiment).stem
+    result = search.run(
+        dataset, name, plan, train=train.watched, count=trials, limit=limit
     )
     output.result(result, as_json)
 
 
 @app.command(
-    "show",
-    **options.example(f"show case61_day1 {options.PHANTOM}", "--experiment smoke"),
+    **options.example("show", f"case61_day1 {options.PHANTOM}", "--experiment smoke")
 )
 def show_scan(
     scan: Annotated[str, typer.Argument(help="A training scan, such as case61_day1.")],
     data: options.Data,
     experiment: options.Experiment,
-    work: options.Work = options.WORK,
+    work: options.Work = pipeline.WORK,
     out: Annotated[
         pathlib.Path | None,
-        typer.Option(
-            "--out", help="Default: show/SCAN.png or SCAN_gates.png in the run."
-        ),
+        typer.Option(help="Default: show/SCAN.png or SCAN_gates.png in the run."),
     ] = None,
     count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
     gates: Annotated[
@@ -103,11 +102,9 @@ def show_scan(
     as_json: options.Json = False,
 ) -> None:
     """Draw slices of a scan: input, probabilities, each part of the rule, masks."""
-    from competition.core.experiment import layout, runs
-    from competition.study import show as study
+    from competition.study import show
 
     dataset = layout.dataset(data, work)
     run = runs.read(layout.run_of(dataset, experiment))
-    draw = study.gates if gates else study.run
-    result = draw(dataset, run, scan=scan, out=out, count=count)
-    output.result(result, as_json)
+    draw = show.gates if gates else show.run
+    output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)

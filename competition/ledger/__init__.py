@@ -1,7 +1,6 @@
 """The ledger: the experiments worth keeping, and their scores on the leaderboard."""
 
 import dataclasses
-import itertools
 import pathlib
 from typing import Any
 
@@ -9,9 +8,6 @@ import numpy as np
 
 from competition.core.experiment import layout, runs
 from competition.ledger import archive, table
-
-# Fewer points lie on a line by chance.
-_LEAST = 3
 
 
 def add(
@@ -51,16 +47,16 @@ def set_scores(
     if experiment not in entries:
         raise ValueError(
             f"{submissions / 'ledger.csv'}: no experiment {experiment!r}. Expected one "
-            f"of: {', '.join(entries) or 'none is there'}. Run `ledger add` first."
+            f"of: {', '.join(entries) or 'none yet'}. Run `ledger add` first."
         )
-    if public is None and private is None:
-        raise ValueError("Nothing to set. Give --public or --private, or both.")
-    entry = entries[experiment]
-    entry = dataclasses.replace(
-        entry,
-        public=entry.public if public is None else _share("public", public),
-        private=entry.private if private is None else _share("private", private),
-    )
+    given = {"public": public, "private": private}
+    scores: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    if not scores:
+        raise ValueError("No score to set. Pass `public` or `private`, or both.")
+    for board, score in scores.items():
+        if not 0 <= score <= 1:
+            raise ValueError(f"`{board}` must lie between 0 and 1. Received: {score}.")
+    entry = dataclasses.replace(entries[experiment], **scores)
     table.write(submissions, entries | {experiment: entry})
     return dataclasses.asdict(entry)
 
@@ -70,12 +66,11 @@ def show(submissions: pathlib.Path) -> dict[str, Any]:
     entries = list(table.read(submissions).values())
     relations = [
         relation(entries, reading, board)
-        for board, reading in itertools.product(table.BOARDS, table.READINGS)
+        for board in table.BOARDS
+        for reading in table.READINGS
     ]
-    return {
-        "experiments": [dataclasses.asdict(entry) for entry in entries],
-        "relations": relations,
-    }
+    experiments = [dataclasses.asdict(entry) for entry in entries]
+    return {"experiments": experiments, "relations": relations}
 
 
 def holds(submissions: pathlib.Path, experiment: str) -> bool:
@@ -92,26 +87,20 @@ def relation(entries: list[table.Entry], reading: str, board: str) -> dict[str, 
     pairs = [(getattr(entry, reading), getattr(entry, board)) for entry in entries]
     points = np.array([pair for pair in pairs if None not in pair], float)
     ours, leaderboard = points.reshape(-1, 2).T
-    related: dict[str, Any] = {
+    pearson = spearman = gap = None
+    # Two points always lie on a line.
+    if len(points) >= 3:
+        gap = float((leaderboard - ours).mean())
+        if np.ptp(ours) and np.ptp(leaderboard):
+            from scipy import stats
+
+            pearson = float(np.corrcoef(ours, leaderboard)[0, 1])
+            spearman = float(stats.spearmanr(ours, leaderboard).statistic)
+    return {
         "board": board,
         "reading": reading,
-        "experiments": len(ours),
-        "pearson": None,
-        "spearman": None,
-        "mean_gap": None,
+        "experiments": len(points),
+        "pearson": pearson,
+        "spearman": spearman,
+        "mean_gap": gap,
     }
-    if len(ours) < _LEAST:
-        return related
-    related["mean_gap"] = float((leaderboard - ours).mean())
-    if np.ptp(ours) and np.ptp(leaderboard):
-        from scipy import stats
-
-        related["pearson"] = float(np.corrcoef(ours, leaderboard)[0, 1])
-        related["spearman"] = float(stats.spearmanr(ours, leaderboard).statistic)
-    return related
-
-
-def _share(name: str, score: float) -> float:
-    if not 0 <= score <= 1:
-        raise ValueError(f"--{name} must lie between 0 and 1. Received: {score}.")
-    return score

@@ -19,13 +19,13 @@ def find(experiment: str, work: pathlib.Path) -> layout.DatasetFiles:
         known = ", ".join(sorted({path.parent.name for path in configs}))
         raise ValueError(
             f"{work}: no run called {experiment!r}. Expected one of: "
-            f"{known or 'none is there'}. Check the name and --work."
+            f"{known or 'none yet'}. Check the name and `work`."
         )
     if len(matching) > 1:
         names = ", ".join(path.parents[2].name for path in matching)
         raise ValueError(
             f"{work}: {experiment!r} is a run on several data sets: {names}. "
-            "Choose one with --data."
+            "Choose one by `data`."
         )
     return layout.DatasetFiles(matching[0].parents[2])
 
@@ -69,7 +69,7 @@ def keep(
     if folder.exists() and not (folder / "config.json").is_file():
         raise ValueError(
             f"{folder}: exists, and is not the folder of an experiment. Choose another "
-            "name for the run (--name) or move the folder away."
+            "`name` for the run, or move the folder away."
         )
     scans = examples.scans(files.read_json(run.files.score)["oof"])
     sheet = pictures.contact_sheet(dataset, run, scans)
@@ -77,10 +77,8 @@ def keep(
     with tempfile.TemporaryDirectory(dir=submissions, prefix=".adding-") as temporary:
         new = pathlib.Path(temporary) / "new"
         new.mkdir()
-        results = run.files
-        for path in (
-            results.config, results.decision, results.score, results.submission
-        ):  # fmt: skip
+        kept = run.files
+        for path in (kept.config, kept.decision, kept.score, kept.submission):
             if path.is_file():
                 shutil.copyfile(path, new / path.name)
         (new / "contact_sheet.png").write_bytes(sheet)
@@ -108,12 +106,10 @@ def revision(package: pathlib.Path = pathlib.Path(__file__).parents[1]) -> str:
 def _git(folder: pathlib.Path, *arguments: str) -> str | None:
     """Return the output of git in a folder; None where git fails or is missing."""
     try:
-        done = subprocess.run(
+        return subprocess.check_output(
             ["git", "-C", str(folder), *arguments],
-            capture_output=True,
+            stderr=subprocess.DEVNULL,
             encoding="utf-8",
-            check=True,
-        )
+        ).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()

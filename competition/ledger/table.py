@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import pathlib
 from typing import Any
 
@@ -53,16 +54,12 @@ def read(submissions: pathlib.Path) -> dict[str, Entry]:
 
 def write(submissions: pathlib.Path, entries: dict[str, Entry]) -> None:
     """Write `submissions`/ledger.csv, an entry a row."""
-    with files.replacing(submissions / "ledger.csv") as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(COLUMNS)
-            table.writerows(map(_cells, entries.values()))
-
-
-def _cells(entry: Entry) -> list[str]:
-    values = dataclasses.astuple(entry)
-    return [f"{v:.6f}" if isinstance(v, float) else v or "" for v in values]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for entry in map(dataclasses.astuple, entries.values()):
+        table.writerow(f"{v:.6f}" if isinstance(v, float) else v for v in entry)
+    files.write_text(submissions / "ledger.csv", text.getvalue())
 
 
 def _parse(path: pathlib.Path, number: int, row: dict[str, str]) -> Entry:

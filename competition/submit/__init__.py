@@ -52,7 +52,7 @@ def run(
     class_rules = rules.read(run.files.decision, run.classes)
     test = test_folder.find(data, run.classes)
     inputs = (
-        [(s.name, fold, runs.weights_digest(s, fold)) for s, fold in networks],
+        [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
         run.files.decision.read_bytes(),
         test.rows,
         test_folder.state(data, test),

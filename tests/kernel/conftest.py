@@ -20,7 +20,7 @@ def prepared(tiny_phantom, tmp_path_factory):
     work = tmp_path_factory.mktemp("bundled") / "work"
     asked = dict(data=tiny_phantom / "competition", work=work)
     pipeline.prepare(**asked)
-    run = pipeline.open_job("smoke", **asked, overrides=conftest.TINY).run
+    _, run = pipeline.open_experiment("smoke", **asked, overrides=conftest.TINY)
     for fold in run.config.folds:
         files.write_bytes(run.files.weights(fold), b"weights of fold %d" % fold)
         files.write_bytes(run.files.fold(fold) / "state.npz", b"not to be sent")

@@ -1,4 +1,4 @@
-"""What `ledger add` keeps of a run, and when the leaderboard's scores stay."""
+"""The copy that `ledger add` keeps of a run, and the leaderboard's scores in it."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def add(scored, tmp_path):
     )
 
 
-def test_what_the_run_is_judged_by_is_copied(scored, add, tmp_path):
+def test_config_rules_scores_and_submission_are_copied(scored, add, tmp_path):
     run = scored[1]
     added = add()
     folder = tmp_path / "submissions" / "by-hand"
@@ -67,7 +67,7 @@ def test_what_the_run_is_judged_by_is_copied(scored, add, tmp_path):
     assert sorted(os.listdir(folder.parent)) == ["by-hand", "ledger.csv"]
 
 
-def test_the_entry_is_what_the_run_says(scored, add, tmp_path):
+def test_the_entry_holds_the_scores_of_the_run(scored, add, tmp_path):
     add()
     entry = table.read(tmp_path / "submissions")["by-hand"]
     score = files.read_json(scored[1].files.score)["oof"]
@@ -129,7 +129,7 @@ def test_a_folder_of_something_else_is_not_replaced(add, tmp_path):
     assert os.listdir(tmp_path / "submissions") == ["by-hand"]
 
 
-def test_what_fails_half_way_leaves_the_last_one(scored, add, tmp_path, monkeypatch):
+def test_a_failure_half_way_leaves_the_last_copy(scored, add, tmp_path, monkeypatch):
     add()
     before = (tmp_path / "submissions" / "ledger.csv").read_text("utf-8")
 
@@ -149,10 +149,10 @@ def test_a_run_is_found_by_its_name(scored, tmp_path):
     assert archive.find("by-hand", work) == scored[0]
     with pytest.raises(ValueError, match=r"no run called '\*'. Expected one of: by-h"):
         archive.find("*", work)
-    with pytest.raises(ValueError, match="Expected one of: none is there"):
+    with pytest.raises(ValueError, match="Expected one of: none yet"):
         archive.find("by-hand", tmp_path / "nowhere")
     shutil.copytree(work / "boxes", work / "other")
-    with pytest.raises(ValueError, match=r"several data sets: boxes, other\. .*--data"):
+    with pytest.raises(ValueError, match=r"several data sets: boxes, other\. .*`data`"):
         archive.find("by-hand", work)
 
 

@@ -34,7 +34,7 @@ def public(points):
     return ledger.relation(entries(points), "score_per_class", "public")
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_a_written_ledger_is_read_back(tmp_path):
     other = dataclasses.replace(PLAIN, experiment="a, b", nested=0.25, public=1.0)
     written = {"unet": PLAIN, "a, b": other}
     table.write(tmp_path / "new", written)
@@ -46,7 +46,7 @@ def test_what_is_written_is_read(tmp_path):
     ]
 
 
-def test_without_a_ledger_there_is_nothing(tmp_path):
+def test_without_a_ledger_no_experiment_is_kept(tmp_path):
     assert table.read(tmp_path) == {}
     shown = ledger.show(tmp_path)
     assert shown["experiments"] == []
@@ -66,9 +66,9 @@ def test_scores_are_set_one_by_one(tmp_path):
     ("experiment", "scores", "message"),
     [
         ("other", {"public": 0.5}, "no experiment 'other'. Expected one of: unet"),
-        ("unet", {}, "Nothing to set. Give --public or --private"),
-        ("unet", {"public": 87.5}, "--public must lie between 0 and 1. Received: 87.5"),
-        ("unet", {"private": float("nan")}, "--private must lie between 0 and 1"),
+        ("unet", {}, "No score to set. Pass `public` or `private`"),
+        ("unet", {"public": 87.5}, "`public` must lie between 0 and 1. Received: 87.5"),
+        ("unet", {"private": float("nan")}, "`private` must lie between 0 and 1"),
     ],
 )
 def test_a_score_that_cannot_be_set(tmp_path, experiment, scores, message):
@@ -78,8 +78,8 @@ def test_a_score_that_cannot_be_set(tmp_path, experiment, scores, message):
     assert table.read(tmp_path) == {"unet": PLAIN}
 
 
-def test_an_empty_ledger_says_so(tmp_path):
-    with pytest.raises(ValueError, match="Expected one of: none is there"):
+def test_an_empty_ledger_is_named(tmp_path):
+    with pytest.raises(ValueError, match="Expected one of: none yet"):
         ledger.set_scores("unet", submissions=tmp_path, public=0.5)
 
 

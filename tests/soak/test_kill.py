@@ -38,7 +38,7 @@ def job(tiny_phantom, tmp_path):
     overrides = (*(() if SOAK else TINY), *OVERRIDES)
 
     def open_job(name):
-        return pipeline.open_job(
+        return conftest.open_job(
             "smoke", data=data, work=tmp_path / "work", overrides=overrides, name=name
         )
 

@@ -33,7 +33,7 @@ def prepared(tiny_phantom, tmp_path):
     pipeline.prepare(data, work=tmp_path)
 
     def open_job(*overrides, name=None):
-        return pipeline.open_job(
+        return conftest.open_job(
             "smoke", data=data, work=tmp_path, overrides=(*FEW, *overrides), name=name
         )
 

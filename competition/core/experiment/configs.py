@@ -1,6 +1,9 @@
-"""What an experiment is: typed, frozen, complete, and strict about its keys."""
+"""The config of an experiment, read from TOML files and checked."""
 
+import contextlib
 import difflib
+import functools
+import json
 import pathlib
 import tomllib
 import typing
@@ -16,13 +19,13 @@ Kind = typing.TypeVar("Kind", bound=schema.Table)
 
 
 class Config(schema.Table):
-    """Everything that makes a run what it is."""
+    """The complete config of an experiment, which each of its runs keeps."""
 
     seed: schema.Seed
     slices: Annotated[tuple[schema.Offset, ...], schema.LOOSE]
     intensity: Literal["slice", "scan"]
     folds: schema.Folds
-    members: Annotated[tuple[str, ...], schema.OPTIONAL]
+    members: schema.Members
     gate: Annotated[tuple[str, ...], schema.OPTIONAL]
     geometry: schema.Geometry
     model: schema.Model
@@ -33,47 +36,35 @@ class Config(schema.Table):
     decide: schema.Decide
     submit: schema.Submit = schema.Submit()
 
-    @pydantic.field_validator("members")
-    @classmethod
-    def _two_or_more(cls, members: tuple[str, ...]) -> tuple[str, ...]:
-        if len(members) == 1 or len(set(members)) < len(members):
-            raise ValueError("a blend needs two or more runs, each named once")
-        return members
-
     @pydantic.field_validator("model")
     @classmethod
     def _patch_fits(
         cls, model: schema.Model, info: pydantic.ValidationInfo
     ) -> schema.Model:
-        geometry = info.data.get("geometry")
-        if geometry is None or not model.volumetric:
-            return model
-        depth, *sides = model.patch
-        frame = geometry.height, geometry.width
-        largest = [depth, *map(min, sides, frame)]
-        if largest != list(model.patch):
-            raise ValueError(
-                "`model.patch` (depth, height, width) must fit into geometry.height "
-                f"and width, {frame[0]} and {frame[1]}. Use patch = {largest}"
-            )
+        if (geometry := info.data.get("geometry")) and model.volumetric:
+            depth, *sides = model.patch
+            largest = [depth, *map(min, sides, (geometry.height, geometry.width))]
+            if largest != list(model.patch):
+                raise ValueError(
+                    "`model.patch` (depth, height, width) must fit into "
+                    f"geometry.height and width, {geometry.height} and "
+                    f"{geometry.width}. Use patch = {largest}"
+                )
         return model
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
     """Load an experiment by name or path: base, its few lines, then `key=value`s."""
     values = read(experiment, overrides)
-    # How better values are searched for is no part of what a run is.
+    # The search for better values is no part of a run.
     values.pop("search", None)
     return check(values, Config, source=str(find(experiment)))
 
 
 def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read all that an experiment's TOML and the `overrides` say, not yet checked."""
-    values = _read_toml(EXPERIMENTS / "base.toml")
-    values = _merge(values, _read_toml(find(experiment)))
-    for override in overrides:
-        values = _merge(values, _parse(override))
-    return values
+    files = EXPERIMENTS / "base.toml", find(experiment)
+    return functools.reduce(_merge, [*map(_read_toml, files), *map(_parse, overrides)])
 
 
 def find(experiment: str) -> pathlib.Path:
@@ -90,11 +81,6 @@ def find(experiment: str) -> pathlib.Path:
             f"Known: {', '.join(names)}. A path of a .toml file works too."
         )
     return EXPERIMENTS / f"{experiment}.toml"
-
-
-def restore(values: dict[str, Any], source: str) -> Config:
-    """Rebuild a config from the `values` that a run kept; `source` names the file."""
-    return check(values, Config, source=source)
 
 
 def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
@@ -118,11 +104,6 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             named[f"{prefix}{key}"] = value
     return named
-
-
-def differences(one: Config, other: Config) -> list[str]:
-    """List the keys in which two configs differ, as `key: one -> other`."""
-    return changes(one.model_dump(), other.model_dump())
 
 
 def changes(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
@@ -150,44 +131,35 @@ def _read_toml(path: pathlib.Path) -> dict[str, Any]:
 
 def _parse(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise ValueError(
-            f"--set takes key=value, such as training.epochs=3. Received: {override!r}."
-        )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return typing.cast(dict[str, Any], value)
+    # A value that is no TOML, as in model.norm=group, is a string without its quotes.
+    for value in (text, json.dumps(text, ensure_ascii=False)) if equals else ():
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"{key} = {value}")
+    raise ValueError(
+        "An override is key=value, such as training.epochs=3. "
+        f"Received: {override!r}. Correct it."
+    )
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        both = isinstance(value, dict) and isinstance(under, dict)
-        merged[key] = _merge(under or {}, value) if both else value
+    merged = below | above
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merge(below[key], above[key])
     return merged
 
 
 def _explain(fault: Any, table: type[schema.Table]) -> str:
-    path = [str(part) for part in fault["loc"]]
-    key = ".".join(path)
-    if fault["type"] == "extra_forbidden":
-        names = list(_table_at(path[:-1], table).model_fields)
-        return (
-            f"unknown key `{key}`.{nearest(path[-1], names)} Keys: {', '.join(names)}."
-        )
+    key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "missing":
         return f"`{key}` is missing. Add it."
-    return f"`{key}`: {fault['msg']}. Received: {fault['input']!r}."
-
-
-def _table_at(path: list[str], table: Any) -> type[schema.Table]:
-    for part in path:
-        # In a dict any name leads to its kind of value.
-        inside = typing.get_args(table)[1:] or (table.model_fields[part].annotation,)
-        table = inside[0]
-    return typing.cast(type[schema.Table], table)
+    if fault["type"] != "extra_forbidden":
+        return f"`{key}`: {fault['msg']}. Received: {fault['input']!r}."
+    *above, unknown = fault["loc"]
+    inside: Any = table
+    for part in above:
+        # All values of a dict are of one kind.
+        kinds = typing.get_args(inside)[1:] or (inside.model_fields[part].annotation,)
+        inside = kinds[0]
+    names = list(inside.model_fields)
+    return f"unknown key `{key}`.{nearest(unknown, names)} Keys: {', '.join(names)}."

@@ -9,10 +9,11 @@ from competition.core import files
 
 
 class Epoch(TypedDict):
-    """One epoch, counted from 0; `score` is None where it was not taken.
+    """One epoch, counted from 0; `score` is None where the epoch was not scored.
 
-    `mean_score` is that of the last epochs' mean weights, taken once, at the end.
-    `scoring` is how many of the `seconds` went into scores, `rate` the last step's.
+    `mean_score` is the score of the last epochs' mean weights, measured once, at the
+    end. `scoring` is the part of `seconds` that scores took; `rate` is the learning
+    rate of the last step.
     """
 
     epoch: int
@@ -25,7 +26,7 @@ class Epoch(TypedDict):
 
 
 def write(path: pathlib.Path, history: list[Epoch]) -> None:
-    """Write a history as CSV; a score that was not taken is an empty field."""
+    """Write a history as CSV; a missing score is an empty field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(Epoch.__annotations__), lineterminator="\n")
     writer.writeheader()
@@ -34,7 +35,7 @@ def write(path: pathlib.Path, history: list[Epoch]) -> None:
 
 
 def read(path: pathlib.Path) -> list[Epoch]:
-    """Read a history; before the first epoch there is none."""
+    """Read a history; before the first epoch it is empty."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -59,32 +60,29 @@ def _epoch(row: dict[str, str]) -> Epoch:
     )
 
 
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None
+
+
 def best(history: list[Epoch]) -> float | None:
-    """The best score of a history; None where none was taken."""
-    taken = [each for row in history for each in (row["score"], row.get("mean_score"))]
-    return max((each for each in taken if each is not None), default=None)
+    """Return the best score of a history; None without any score."""
+    scores = [each for row in history for each in (row["score"], row.get("mean_score"))]
+    return max((each for each in scores if each is not None), default=None)
 
 
 def is_over(history: list[Epoch], *, epochs: int, patience: int) -> bool:
-    """Whether a fold is done: all epochs, or `patience` scores without a better one.
+    """Return whether a fold has all its epochs, or no better score for `patience` ones.
 
-    A patience of 0 has no end.
+    With a patience of 0 only the epochs count.
     """
     scores = [row["score"] for row in history if row["score"] is not None]
-    if len(history) >= epochs:
-        return True
-    return bool(
-        patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience
-    )
+    since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+    return len(history) >= epochs or 0 < patience <= since_best
 
 
 def points(
     history: list[Epoch], column: Literal["loss", "score"]
 ) -> list[tuple[float, float]]:
-    """Return (epoch, value) of a column where it has one; epochs count from 1."""
+    """Return (epoch, value) of a column where it has a value; epochs count from 1."""
     values = [(row["epoch"] + 1.0, row[column]) for row in history]
     return [(epoch, value) for epoch, value in values if value is not None]
-
-
-def _number(text: str | None) -> float | None:
-    return float(text) if text else None

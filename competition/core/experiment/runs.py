@@ -1,7 +1,6 @@
 """Runs: an experiment trained on a data set, with the config that made it."""
 
 import dataclasses
-import pathlib
 from typing import Any
 
 from competition.core import files
@@ -32,18 +31,41 @@ def start(
     config or on other data is an error.
     """
     manifest = prepared(dataset)
-    config = _within_folds(config, manifest["folds"], dataset=dataset, name=name)
     run_files = run_files or dataset.run(name)
+    classes, fingerprint = tuple(manifest["classes"]), manifest["fingerprint"]
+    wanted = Run(name, run_files, config, classes, fingerprint)
+    # Data of few cases has fewer folds than an experiment asks for.
+    folds = tuple(fold for fold in config.folds if fold < manifest["folds"])
+    if config.members:
+        # A blend trains nothing: its folds are those of its members.
+        folds = _sibling(wanted, config.members[0]).config.folds
+    elif not folds:
+        raise ValueError(
+            f"{dataset.slices} has the folds 0 to {manifest['folds'] - 1}, the "
+            f"experiment trains {list(config.folds)}. Set `folds` within them."
+        )
+    config = config.model_copy(update={"folds": folds})
     if not run_files.config.is_file() or not _is_begun(run_files):
         record = {
             "name": name,
-            "classes": manifest["classes"],
-            "fingerprint": manifest["fingerprint"],
+            "classes": classes,
+            "fingerprint": fingerprint,
             "config": config.model_dump(mode="json"),
         }
         files.write_json(run_files.config, record)
     run = read(run_files)
-    _check_same(run, config, manifest)
+    if changed := configs.changes(run.config.model_dump(), config.model_dump()):
+        raise ValueError(
+            f"{run_files.config} holds another config under this name:\n  "
+            + "\n  ".join(changed)
+            + "\nContinue under another `name`."
+        )
+    if run.fingerprint != fingerprint:
+        raise ValueError(
+            f"{run_files.config} was made on other data or folds (fingerprint "
+            f"{run.fingerprint}, now {fingerprint}). Prepare as before, or continue "
+            "under another `name`."
+        )
     return run
 
 
@@ -53,8 +75,7 @@ def prepared(dataset: layout.DatasetFiles) -> dict[str, Any]:
         raise ValueError(
             f"{dataset.manifest}: not found. Run `python -m competition prepare` first."
         )
-    manifest: dict[str, Any] = files.read_json(dataset.manifest)
-    return manifest
+    return files.read_json(dataset.manifest)
 
 
 def _is_begun(run_files: layout.RunFiles) -> bool:
@@ -84,7 +105,7 @@ def read(run_files: layout.RunFiles) -> Run:
     return Run(
         name=record["name"],
         files=run_files,
-        config=configs.restore(record["config"], source=str(path)),
+        config=configs.check(record["config"], configs.Config, source=str(path)),
         classes=tuple(record["classes"]),
         fingerprint=record["fingerprint"],
     )
@@ -110,9 +131,17 @@ def trained_folds(run: Run) -> list[int]:
 
     All members and gates of a run must have the same trained folds.
     """
-    by_name = {member.name: _own_folds(member) for member in members_and_gates(run)}
-    folds, *others = by_name.values()
-    if any(other != folds for other in others):
+    by_name = {}
+    for member in members_and_gates(run):
+        folds = [k for k in member.config.folds if member.files.weights(k).is_file()]
+        if not folds:
+            raise ValueError(
+                f"{member.files.root}: no trained fold (expected "
+                f"{member.files.weights(0)} or another). "
+                "Run `python -m competition train` first."
+            )
+        by_name[member.name] = folds
+    if any(other != folds for other in by_name.values()):
         listed = ", ".join(f"{name} {numbers}" for name, numbers in by_name.items())
         raise ValueError(
             f"{run.files.root}: its runs are trained on different folds: {listed}. "
@@ -121,19 +150,23 @@ def trained_folds(run: Run) -> list[int]:
     return folds
 
 
-def _own_folds(run: Run) -> list[int]:
-    folds = [fold for fold in run.config.folds if run.files.weights(fold).is_file()]
-    if not folds:
-        raise ValueError(
-            f"{run.files.root}: no trained fold (expected {run.files.weights(0)} or "
-            "another). Run `python -m competition train` first."
-        )
-    return folds
-
-
 def _sibling(run: Run, name: str) -> Run:
-    """Return the run `name` of the same data, in the folder beside that of `run`."""
-    other = _open_member(run.files.root.parent / name, user=run.name)
+    """Return the run `name` in the folder beside that of `run`, which predicts with it.
+
+    It must be of the same data, and no blend.
+    """
+    run_files = layout.RunFiles(run.files.root.parent / name)
+    if not run_files.config.is_file():
+        raise ValueError(
+            f"{run_files.config}: not found. {run.name} uses the run {name}, whose "
+            f"folder must lie beside its own. Run the experiment {name} first."
+        )
+    other = read(run_files)
+    if other.config.members:
+        raise ValueError(
+            f"{run.name} uses the run {name}, which is a blend itself. Name its "
+            f"members instead: {', '.join(other.config.members)}."
+        )
     for subject, received, expected in (
         ("data or folds (fingerprint)", other.fingerprint, run.fingerprint),
         ("classes", other.classes, run.classes),
@@ -145,61 +178,3 @@ def _sibling(run: Run, name: str) -> Run:
                 f"{run.name}."
             )
     return other
-
-
-def _open_member(root: pathlib.Path, *, user: str) -> Run:
-    """Return the run in `root`, which the run `user` needs; a blend is refused."""
-    run_files = layout.RunFiles(root)
-    if not run_files.config.is_file():
-        raise ValueError(
-            f"{run_files.config}: not found. {user} uses the run {root.name}, whose "
-            f"folder must lie beside its own. Run the experiment {root.name} first."
-        )
-    member = read(run_files)
-    if member.config.members:
-        raise ValueError(
-            f"{user} uses the run {root.name}, which is a blend itself. Name its "
-            f"members instead: {', '.join(member.config.members)}."
-        )
-    return member
-
-
-def weights_digest(run: Run, fold: int) -> str:
-    """Return the digest of a fold's weights, which marks all that was made by them."""
-    return files.file_digest(run.files.weights(fold))
-
-
-def _within_folds(
-    config: configs.Config, count: int, *, dataset: layout.DatasetFiles, name: str
-) -> configs.Config:
-    """Return the config with those of its folds that are below `count`.
-
-    Data of few cases has fewer folds than an experiment asks for. A blend trains
-    nothing and takes the folds of its first member.
-    """
-    if config.members:
-        first = _open_member(dataset.run(config.members[0]).root, user=name)
-        return config.model_copy(update={"folds": first.config.folds})
-    folds = tuple(fold for fold in config.folds if fold < count)
-    if not folds:
-        raise ValueError(
-            f"{dataset.slices} has the folds 0 to {count - 1}, the experiment trains "
-            f"{list(config.folds)}. Set `folds` within them."
-        )
-    return config.model_copy(update={"folds": folds})
-
-
-def _check_same(run: Run, config: configs.Config, manifest: dict[str, Any]) -> None:
-    changed = configs.differences(run.config, config)
-    if changed:
-        raise ValueError(
-            f"{run.files.config} holds another config under this name:\n  "
-            + "\n  ".join(changed)
-            + "\nContinue under another `name`."
-        )
-    if run.fingerprint != manifest["fingerprint"]:
-        raise ValueError(
-            f"{run.files.config} was made on other data or folds (fingerprint "
-            f"{run.fingerprint}, now {manifest['fingerprint']}). Prepare as before, "
-            "or continue under another `name`."
-        )

@@ -1,4 +1,8 @@
-"""The parts of an experiment: typed, frozen, and strict about their keys."""
+"""The parts of an experiment: typed, frozen, and strict about their keys.
+
+`experiments/base.toml` explains every key. The keys with a default here are younger
+than the others: a run that was kept without such a key was made with its default.
+"""
 
 from typing import Annotated, Literal
 
@@ -10,14 +14,25 @@ Weight = Annotated[float, pydantic.Field(ge=0)]
 Fraction = Annotated[float, pydantic.Field(ge=0, lt=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Index = Annotated[int, pydantic.Field(ge=0)]
-# What NumPy and Keras can be seeded with, and room for the fold.
+# NumPy and Keras take seeds below 2**32, and the fold's number is added.
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 Offset = Annotated[int, pydantic.Field(ge=-1000, le=1000)]
 # TOML knows arrays only; strict mode would refuse them for a tuple.
 LOOSE = pydantic.Field(strict=False, min_length=1)
 OPTIONAL = pydantic.Field(strict=False)
-# At least so many pixels above a probability, and a presence of at least so much.
+# The least pixels above a probability, that probability, and the least presence.
 Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
+# Names of networks, and those of encoders in keras.applications.
+Architecture = Literal[
+    "unet", "attention_unet", "unet_plus_plus", "fcn", "segnet", "deeplab", "unet_3d"
+]
+Encoder = Annotated[
+    str,
+    pydantic.Field(
+        pattern=r"^(none|EfficientNetB[0-7]|EfficientNetV2(B[0-3]|S|M|L)"
+        r"|ConvNeXt(Tiny|Small|Base|Large|XLarge)|ResNet(50|101|152))$"
+    ),
+]
 
 
 def _each_once(folds: tuple[int, ...]) -> tuple[int, ...]:
@@ -29,6 +44,15 @@ def _each_once(folds: tuple[int, ...]) -> tuple[int, ...]:
 Folds = Annotated[tuple[Index, ...], LOOSE, pydantic.AfterValidator(_each_once)]
 
 
+def _two_or_more(members: tuple[str, ...]) -> tuple[str, ...]:
+    if len(members) == 1 or len(set(members)) < len(members):
+        raise ValueError("a blend needs two or more runs, each named once")
+    return members
+
+
+Members = Annotated[tuple[str, ...], OPTIONAL, pydantic.AfterValidator(_two_or_more)]
+
+
 class Table(pydantic.BaseModel):
     """A part of the config: no unknown keys, no silent conversions, no changes."""
 
@@ -38,38 +62,17 @@ class Table(pydantic.BaseModel):
 
 
 class Geometry(Table):
-    """How a slice of any size becomes the network's input, and back."""
+    """The size that a slice is brought to for the network, and the way."""
 
     fit: Literal["pad", "resize"]
     height: Count
     width: Count
 
 
-# Names of keras.applications.
-Encoder = Annotated[
-    str,
-    pydantic.Field(
-        pattern=r"^(none|EfficientNetB[0-7]|EfficientNetV2(B[0-3]|S|M|L)"
-        r"|ConvNeXt(Tiny|Small|Base|Large|XLarge)|ResNet(50|101|152))$"
-    ),
-]
-
-
 class Model(Table):
-    """The network: which one, how wide and deep, how regularised.
+    """The network: its kind, width, depth and regularisation."""
 
-    What has a default here came later: a run kept without it was made with that value.
-    """
-
-    architecture: Literal[
-        "unet",
-        "attention_unet",
-        "unet_plus_plus",
-        "fcn",
-        "segnet",
-        "deeplab",
-        "unet_3d",
-    ]
+    architecture: Architecture
     widths: Annotated[tuple[Count, ...], LOOSE]
     patch: Annotated[tuple[Count, Count, Count], OPTIONAL] = (16, 64, 64)
     dropout: Fraction
@@ -82,18 +85,18 @@ class Model(Table):
 
     @property
     def volumetric(self) -> bool:
-        """Whether it looks at patches of a scan rather than at stacks about a slice."""
+        """Return whether it takes patches of a scan, not stacks about a slice."""
         return self.architecture == "unet_3d"
 
     @pydantic.model_validator(mode="after")
     def _encoder_fits(self) -> "Model":
-        over = "unet", "attention_unet", "deeplab"
-        if self.encoder != "none" and self.architecture not in over:
-            raise ValueError(
-                f"an encoder goes with {', '.join(over)}, not {self.architecture}. "
-                'Set encoder = "none" or another architecture'
-            )
-        if self.encoder == "none" and self.encoder_weights != "none":
+        if self.encoder != "none":
+            if self.architecture not in ("unet", "attention_unet", "deeplab"):
+                raise ValueError(
+                    "an encoder goes with unet, attention_unet, deeplab, not "
+                    f'{self.architecture}. Set encoder = "none" or another architecture'
+                )
+        elif self.encoder_weights != "none":
             raise ValueError(
                 "`encoder_weights` need an `encoder`. Name the one that they are of, "
                 'or set encoder_weights = "none"'
@@ -102,10 +105,7 @@ class Model(Table):
 
 
 class Loss(Table):
-    """The weights of the loss's terms, and what shapes the terms.
-
-    A term of weight 0 is left out. What has a default here came later.
-    """
+    """The weights of the loss's terms, 0 for none, and what shapes the terms."""
 
     bce: Weight
     focal: Weight = 0.0
@@ -131,11 +131,7 @@ class Loss(Table):
 
 
 class Augment(Table):
-    """What may happen to a training sample: each change's probability, then its limits.
-
-    What is drawn is drawn evenly within the limits. A probability of 0 leaves the
-    change out. What has a default here came later.
-    """
+    """The changes of a training sample: the probability of each, then its limits."""
 
     engine: Literal["auto", "device", "host", "addons", "none"]
     flip: Share
@@ -164,12 +160,7 @@ class Augment(Table):
 
 
 class Sampling(Table):
-    """Which training slices an epoch shows.
-
-    `empties` is the share of the slices without an organ that "positives" and
-    "balanced" keep, others every epoch. Patches lie about such slices; `centred` is
-    the share of them that have an organ in the middle where there is one.
-    """
+    """The training slices of an epoch; patches are cut about the same slices."""
 
     slices: Literal["all", "positives", "balanced"] = "all"
     empties: Share = 0.2
@@ -177,10 +168,7 @@ class Sampling(Table):
 
 
 class Training(Table):
-    """How long and how fast a fold is trained, and on what.
-
-    What has a default here came later: a run kept without it was made with that value.
-    """
+    """The training of a fold: its steps, scores and devices."""
 
     batch: Count
     accumulate: Count = 1
@@ -193,7 +181,7 @@ class Training(Table):
     schedule: Literal["cosine", "one_cycle", "polynomial"] = "cosine"
     power: Positive = 1.0
     warmup: Share
-    ema: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
+    ema: Fraction = 0.0
     swa_epochs: Index = 0
     freeze_epochs: Index = 0
     patience: Index = 0
@@ -210,7 +198,7 @@ class Training(Table):
     @pydantic.model_validator(mode="after")
     def _within_the_epochs(self) -> "Training":
         for key in ("swa_epochs", "freeze_epochs"):
-            if getattr(self, key) >= self.epochs > 0 and getattr(self, key):
+            if getattr(self, key) >= self.epochs:
                 raise ValueError(
                     f"`{key}` must be below `epochs`, which is {self.epochs}. "
                     f"Received: {getattr(self, key)}"
@@ -219,7 +207,7 @@ class Training(Table):
 
 
 class Decide(Table):
-    """The values that the search for a decision rule tries; without any it is off."""
+    """The values that the search for a decision rule tries."""
 
     weights: Annotated[tuple[Weight, ...], OPTIONAL]
     thresholds: Annotated[tuple[Share, ...], OPTIONAL]
@@ -232,11 +220,7 @@ class Decide(Table):
 
 
 class Submit(Table):
-    """How often a network looks at a slice it predicts, out of fold as in submit.
-
-    The views are averaged: all flips at all scales, about the slice's centre. Of a
-    blend, each member's own count. A run kept without it was made with these values.
-    """
+    """The views of a slice that predictions are averaged over."""
 
     tta: Annotated[tuple[Literal["flip"], ...], OPTIONAL] = ()
     scales: Annotated[

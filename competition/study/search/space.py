@@ -116,7 +116,7 @@ def change(
         for name in names:
             table = table[name]
         table[last] = value
-    return configs.restore(changed, source)
+    return configs.check(changed, configs.Config, source=source)
 
 
 def show(values: Mapping[str, Any]) -> str:

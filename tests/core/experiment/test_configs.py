@@ -1,5 +1,8 @@
 """Experiments: complete, typed, strict."""
 
+import itertools
+import re
+
 import pytest
 
 from competition.core.experiment import configs
@@ -12,9 +15,16 @@ def test_every_experiment_loads(name):
     assert isinstance(configs.load(name), configs.Config)
 
 
+def test_base_explains_every_key():
+    lines = (configs.EXPERIMENTS / "base.toml").read_text("utf-8").splitlines()
+    for above, line in itertools.pairwise(lines):
+        is_key = re.match(r"\w+ = ", line)
+        assert not is_key or "  # " in line or above.startswith("# "), line
+
+
 def test_an_experiment_is_base_with_its_own_lines():
     base, gated = configs.load("base"), configs.load("attention_unet")
-    assert configs.differences(base, gated) == [
+    assert configs.changes(base.model_dump(), gated.model_dump()) == [
         "model.architecture: unet -> attention_unet"
     ]
 
@@ -34,9 +44,14 @@ def test_overrides_come_last_and_are_typed():
     assert loaded.folds == (1,)
 
 
-def test_what_a_run_keeps_restores_it():
+def test_a_config_survives_the_file_of_a_run():
     loaded = configs.load("smoke")
-    assert configs.restore(loaded.model_dump(mode="json"), "config.json") == loaded
+    assert (
+        configs.check(
+            loaded.model_dump(mode="json"), configs.Config, source="config.json"
+        )
+        == loaded
+    )
 
 
 def test_a_config_cannot_be_changed():
@@ -55,7 +70,7 @@ def test_a_config_cannot_be_changed():
         ("training=3", "`training`: .*Received: 3"),
         ("slices=[]", "`slices`: .*at least 1"),
         ("model.architecture=vnet", "`model.architecture`: .*'unet'.*'vnet'"),
-        ("epochs", "--set takes key=value.*Received: 'epochs'"),
+        ("epochs", "An override is key=value.*Received: 'epochs'"),
         ("loss={bce=0.0, dice=0.0}", "at least one term of the loss"),
         (
             'model={architecture="unet_3d", patch=[8, 64, 160]}',
@@ -78,7 +93,7 @@ def test_a_wrong_key_or_value_is_named(override, message):
         configs.load("smoke", (override,))
 
 
-def test_a_patch_of_no_use_may_be_of_any_size():
+def test_a_patch_that_is_not_used_may_have_any_size():
     assert configs.load("smoke", ("model.patch=[8, 500, 500]",)).model.patch[1] == 500
 
 

@@ -16,18 +16,18 @@ ROWS: list[history.Epoch] = [
 ]  # fmt: skip
 
 
-def test_a_history_survives_and_an_untaken_score_is_empty(tmp_path):
+def test_a_history_survives_and_a_missing_score_is_empty(tmp_path):
     path = tmp_path / "history.csv"
     history.write(path, ROWS)
     assert path.read_text("utf-8").splitlines()[1] == "0,0.5,,1.5,,0.001,0.0"
     assert history.read(path) == ROWS
 
 
-def test_before_the_first_epoch_there_is_none(tmp_path):
+def test_before_the_first_epoch_a_history_is_empty(tmp_path):
     assert history.read(tmp_path / "history.csv") == []
 
 
-def test_the_best_score_is_the_highest_that_was_taken():
+def test_the_best_score_is_the_highest():
     assert history.best(ROWS) == 0.75
     assert history.best(ROWS[:1]) is None
 

@@ -1,4 +1,4 @@
-"""A run's folder, and what may be wrong with it."""
+"""The folder of a run, and its faults."""
 
 import pytest
 

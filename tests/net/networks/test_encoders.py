@@ -92,7 +92,7 @@ def test_equal_slices_give_what_the_three_channel_network_gives(
     published.save_weights(path)
     values = wanted.model_dump()
     values["model"]["encoder_weights"] = str(path)
-    pretrained.load(network, configs.restore(values, "test"))
+    pretrained.load(network, configs.check(values, configs.Config, source="test"))
     grey = np.random.default_rng(0).random((1, *case.size, 1), np.float32)
     _, family = encoders.APPLICATIONS[case.encoder]
     names = family.halving[0], family.halving[-1]

@@ -148,8 +148,10 @@ def test_the_best_experiment_loads_and_has_its_values(searched):
     about = files.read_json(
         dataset.search("mine").trial(f"trial-{result['trial']}").config
     )
-    trained = configs.restore(about["config"], "here")
-    assert configs.differences(best, trained) == ["folds: (0, 1, 2, 3, 4) -> (0,)"]
+    trained = configs.check(about["config"], configs.Config, source="here")
+    assert configs.changes(best.model_dump(), trained.model_dump()) == [
+        "folds: (0, 1, 2, 3, 4) -> (0,)"
+    ]
 
 
 def test_only_the_best_trial_keeps_its_weights(searched):
@@ -388,5 +390,6 @@ def test_killed_for_real_in_a_trial_it_goes_on(tiny_phantom, tmp_path):
     best = configs.load(result["best"])
     assert best.model.widths in ((4, 8), (6, 8))
     # The run of the best experiment is one like any other.
-    job = pipeline.open_job(result["best"], data=data, work=work, name="best")
-    assert configs.differences(job.run.config, best) == []
+    asked = dict(data=data, work=work, name="best")
+    _, run = pipeline.open_experiment(result["best"], **asked)
+    assert configs.changes(run.config.model_dump(), best.model_dump()) == []

@@ -45,7 +45,7 @@ def test_changed_values_are_checked_and_the_rest_stays(load):
     changed = space.change(
         plan, {"training.epochs": 2, "model.widths": [4, 8]}, source="trial 1"
     )
-    assert configs.differences(plan.base, changed) == [
+    assert configs.changes(plan.base.model_dump(), changed.model_dump()) == [
         "model.widths: (32, 64, 128, 256, 512) -> (4, 8)",
         "training.epochs: 20 -> 2",
     ]
