@@ -11,7 +11,7 @@ from competition.core import geometry
 from competition.core.experiment import configs
 from competition.net.inference import trained_network
 from competition.net.input import scan_batches
-from competition.net.networks import attention_unet
+from competition.net.networks import unet
 from competition.net.training import step
 
 
@@ -31,7 +31,7 @@ def compute(
     """
     import cv2
 
-    network = attention_unet.gates(trained_network.load(weights, config, classes))
+    network = unet.attention_maps(trained_network.load(weights, config, classes))
     size = config.geometry.width, config.geometry.height
     _, height, width = volume.shape
     frame = np.ones(size[::-1], np.float32)

@@ -14,11 +14,8 @@ from keras import layers
 from competition.core.experiment import configs, schema
 
 Tensor = Any
-
-# A group of channels that are normalised together holds an eighth of them.
-GROUPS = 8
-# A volume is flatter than it is wide, so its depth is halved down to half of this only.
-SHALLOWEST = 4
+# Returns a skip's replacement from the skip, the coarser features and a `name`.
+Gate = Callable[..., Tensor]
 
 
 def layer_for(x: Tensor, name: str) -> Any:
@@ -28,9 +25,18 @@ def layer_for(x: Tensor, name: str) -> Any:
 
 def stack_input(config: configs.Config) -> Tensor:
     """Return the input of a network: a normalised stack (H, W, K)."""
-    geometry = config.geometry
-    shape = geometry.height, geometry.width, len(config.slices)
-    return keras.Input(shape, name="stack")
+    height, width = config.geometry.height, config.geometry.width
+    return keras.Input((height, width, len(config.slices)), name="stack")
+
+
+def check_levels(model: schema.Model, least: int, *, reason: str) -> None:
+    """Refuse a config with fewer widths than its architecture needs."""
+    if len(model.widths) < least:
+        raise ValueError(
+            f"`model.widths` needs at least {least} levels for architecture = "
+            f'"{model.architecture}", since {reason}. Received: {list(model.widths)}. '
+            "Add a width or use another architecture."
+        )
 
 
 def conv_block(x: Tensor, width: int, model: schema.Model, *, name: str) -> Tensor:
@@ -61,52 +67,50 @@ def conv(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = normalise(x, model, name=f"{name}_norm")
+    x = _normalise(x, model, name=f"{name}_norm")
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def normalise(x: Tensor, model: schema.Model, *, name: str) -> Tensor:
-    """Normalise over the batch, over groups of channels, or over each channel alone."""
+def _normalise(x: Tensor, model: schema.Model, *, name: str) -> Tensor:
     if model.norm == "batch":
         return layers.BatchNormalization(momentum=model.norm_momentum, name=name)(x)
     width = x.shape[-1]
-    groups = width if model.norm == "instance" else math.gcd(width, GROUPS)
+    # Each channel is a group of its own, or a group holds an eighth of the channels.
+    groups = width if model.norm == "instance" else math.gcd(width, 8)
     return layers.GroupNormalization(groups, name=name)(x)
 
 
-def encode(x: Tensor, model: schema.Model) -> tuple[list[Tensor], Tensor]:
-    """Return the skips, finest first, and the deepest features.
+def encode(x: Tensor, model: schema.Model) -> list[Tensor]:
+    """Return the features of every level, finest first: the skips and the bottom.
 
-    A skip at level l has half the size of that at l - 1, rounded up, and widths[l].
+    Those of level l have half the size of those at l - 1, rounded up, and widths[l].
     """
-    skips = []
+    features = []
     for level, width in enumerate(model.widths[:-1]):
         x = conv_block(x, width, model, name=f"encoder{level}")
-        skips.append(x)
+        features.append(x)
         # TensorFlow on a CPU cannot pool volumes of float16.
         dtype = "float32" if len(x.shape) == 5 else None
-        pool = layer_for(x, "MaxPooling")(
+        x = layer_for(x, "MaxPooling")(
             strides(x), padding="same", dtype=dtype, name=f"pool{level}"
-        )
-        x = pool(x)
-    return skips, conv_block(x, model.widths[-1], model, name="bottom")
+        )(x)
+    return [*features, conv_block(x, model.widths[-1], model, name="bottom")]
 
 
 def decode(
-    skips: list[Tensor],
-    bottom: Tensor,
-    model: schema.Model,
-    *,
-    gate: Callable[..., Tensor] | None = None,
+    features: list[Tensor], model: schema.Model, *, gate: Gate | None = None
 ) -> list[Tensor]:
-    """Return the decoded features of every level, finest first, `bottom` last.
+    """Return the decoded features of every level, finest first, the bottom last.
 
-    At each level the features are brought to the size of the skip and joined with it.
-    `gate(skip, features, level=level)` may replace the skip.
+    Each level brings those below to the size of its skip, which a `gate` may replace,
+    and joins the two.
     """
+    *skips, bottom = features
     decoded = [bottom]
     for level, skip in reversed(list(enumerate(skips))):
-        skip = gate(skip, decoded[0], level=level) if gate else skip
+        # As in the paper on gates, the finest skip has none.
+        if gate and level:
+            skip = gate(skip, decoded[0], name=f"gate{level}")
         width = model.widths[level]
         x = double(decoded[0], skip, width=width, name=f"up{level}")
         x = layers.Concatenate(name=f"join{level}")([skip, x])
@@ -118,14 +122,15 @@ def strides(x: Tensor) -> tuple[int, ...]:
     """Return how many times smaller pooling makes each side of features like `x`."""
     if len(x.shape) == 4:
         return 2, 2
-    return 2, 2, 2 if x.shape[3] >= SHALLOWEST else 1
+    # A volume is flatter than it is wide: a depth below 4 is not halved.
+    return 2, 2, 2 if x.shape[3] >= 4 else 1
 
 
 def double(x: Tensor, skip: Tensor, *, width: int, name: str) -> Tensor:
     """Bring `x` to `width` channels and to the size of the skip, twice its own."""
     # As fast as a 1 x 1 convolution before nearest upsampling, and in one layer.
     factors = strides(skip)
-    transposed = layers.Conv2DTranspose if len(factors) == 2 else layers.Conv3DTranspose
+    transposed = getattr(layers, f"Conv{len(factors)}DTranspose")
     x = transposed(width, factors, strides=factors, name=name)(x)
     return crop(x, skip, name=f"{name}_crop")
 

@@ -3,20 +3,13 @@
 import keras
 
 from competition.core.experiment import configs
-from competition.net.networks import (
-    attention_unet,
-    deeplab,
-    fcn,
-    segnet,
-    unet,
-    unet_plus_plus,
-)
+from competition.net.networks import deeplab, fcn, segnet, unet
 from competition.net.volumetric import unet_3d
 
 ARCHITECTURES = {
     "unet": unet.build,
-    "attention_unet": attention_unet.build,
-    "unet_plus_plus": unet_plus_plus.build,
+    "attention_unet": unet.build_attention,
+    "unet_plus_plus": unet.build_plus_plus,
     "fcn": fcn.build,
     "segnet": segnet.build,
     "deeplab": deeplab.build,
@@ -29,7 +22,6 @@ def build(config: configs.Config, classes: int) -> keras.Model:
 
     Height and width, odd ones too, are those of the geometry. A 3D network takes its
     patch: (h, w, D) to (h, w, D, classes). `heads` describes further outputs. All
-    weights are random, those of an encoder too: `pretrained.load` is called only where
-    training begins.
+    weights are random; `encoders.load_weights` is called only where training begins.
     """
     return ARCHITECTURES[config.model.architecture](config, classes)

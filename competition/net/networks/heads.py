@@ -7,7 +7,6 @@ have their depth before the classes: (B, H, W, D, C) and (B, D, C).
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,8 +15,6 @@ from keras import layers, ops
 from competition.core.experiment import configs, schema
 from competition.net.networks import blocks
 
-# About one pixel in a hundred belongs to a class.
-PRIOR = 0.01
 Tensor = Any
 Outputs = dict[str, Any]
 
@@ -27,29 +24,23 @@ def logits(x: Tensor, classes: int, *, name: str = "logits") -> Tensor:
 
     Of volumes they are (B, H, W, D, classes).
     """
-    # Organs are rare from the first step, so the network need not learn that they are.
-    prior = keras.initializers.Constant(math.log(PRIOR / (1 - PRIOR)))
+    # About one pixel in a hundred belongs to a class: the network need not learn that.
+    prior = keras.initializers.Constant(math.log(0.01 / (1 - 0.01)))
     return blocks.layer_for(x, "Conv")(
         classes, 1, dtype="float32", bias_initializer=prior, name=name
     )(x)
 
 
-def deep(
-    decoded: Sequence[Tensor], classes: int, model: schema.Model
-) -> tuple[Tensor, ...]:
-    """Return logits of coarser features, or nothing without deep supervision."""
-    if not model.deep_supervision:
-        return ()
-    return tuple(
-        logits(x, classes, name=f"deep{number}")
-        for number, x in enumerate(decoded, start=1)
-    )
+def deep(decoded: list[Tensor], classes: int, model: schema.Model) -> list[Tensor]:
+    """Return logits of coarser features; without deep supervision an empty list."""
+    coarser = decoded if model.deep_supervision else []
+    return [logits(x, classes, name=f"deep{i}") for i, x in enumerate(coarser, start=1)]
 
 
 def network_of_decoder(
-    config: configs.Config, stack: Tensor, decoded: Sequence[Tensor], classes: int
+    config: configs.Config, stack: Tensor, decoded: list[Tensor], classes: int
 ) -> keras.Model:
-    """Close a network with the features of its decoder, finest first, bottom last."""
+    """Build a network on the features of its decoder, finest first, bottom last."""
     return network(
         config,
         stack,
@@ -64,25 +55,21 @@ def network(
     stack: Tensor,
     *,
     logits: Tensor,
-    deep: Sequence[Tensor],
+    deep: list[Tensor],
     bottom: Tensor,
 ) -> keras.Model:
-    """Close a network; presence is read from its deepest features, the `bottom`."""
+    """Build a network of its outputs; presence is read from the `bottom` features."""
     outputs: Outputs = {"logits": logits}
     if deep:
-        outputs["deep"] = list(deep)
+        outputs["deep"] = deep
     if config.model.presence:
-        outputs["presence"] = _presence(bottom, classes=logits.shape[-1])
+        # The maximum as well: the mean hardly moves for an organ of a few pixels.
+        both = [ops.mean(bottom, axis=(1, 2)), ops.max(bottom, axis=(1, 2))]
+        joined = layers.Concatenate(name="presence_join")(both)
+        presence = layers.Dense(logits.shape[-1], dtype="float32", name="presence")
+        outputs["presence"] = presence(joined)
     returned = outputs if len(outputs) > 1 else logits
     return keras.Model(stack, returned, name=config.model.architecture)
-
-
-def _presence(bottom: Tensor, *, classes: int) -> Tensor:
-    # The maximum as well: the mean hardly moves for an organ of a few pixels.
-    mean = ops.mean(bottom, axis=(1, 2))
-    largest = ops.max(bottom, axis=(1, 2))
-    joined = layers.Concatenate(name="presence_join")([mean, largest])
-    return layers.Dense(classes, dtype="float32", name="presence")(joined)
 
 
 def named(outputs: Tensor | Outputs) -> Outputs:

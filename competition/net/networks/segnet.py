@@ -59,7 +59,6 @@ class MaxUnpool(layers.Layer):
         x, places = inputs
         _, height, width, channels = x.shape
         quarters = [ops.where(places == number, x, 0) for number in range(4)]
-        above = ops.stack(quarters[:2], axis=3)
-        below = ops.stack(quarters[2:], axis=3)
+        above, below = (ops.stack(quarters[i : i + 2], axis=3) for i in (0, 2))
         both = ops.stack([above, below], axis=2)  # (B, H, 2, W, 2, C)
         return ops.reshape(both, (-1, 2 * height, 2 * width, channels))

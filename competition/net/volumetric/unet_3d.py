@@ -20,8 +20,7 @@ def build(config: configs.Config, classes: int) -> keras.Model:
     depth, height, width = model.patch
     patch = keras.Input((height, width, depth), name="stack")
     voxels = layers.Reshape((height, width, depth, 1), name="voxels")(patch)
-    skips, bottom = blocks.encode(voxels, model)
-    decoded = blocks.decode(skips, bottom, model)
+    decoded = blocks.decode(blocks.encode(voxels, model), model)
     logits = heads.logits(decoded[0], classes)
     deep = heads.deep(decoded[1:-1], classes, model)
     return heads.network(

@@ -9,7 +9,7 @@ import pytest
 from keras import applications
 
 from competition.core.experiment import configs
-from competition.net.networks import build, encoders, heads, pretrained
+from competition.net.networks import build, encoders, heads
 from competition.net.training import losses, step
 from tests.net.conftest import CLASSES, TINY
 
@@ -23,7 +23,7 @@ def make(encoder: str, *more: str) -> configs.Config:
 
 
 def as_efficientnet(image: np.ndarray) -> np.ndarray:
-    # Fresh ones divide by 255 and nothing else: published files hold the rest.
+    # A new one only divides by 255; published files hold mean and deviation.
     mean, deviation = encoders.IMAGENET
     return np.float32(255 * (image - np.float32(mean)) / np.float32(deviation))
 
@@ -38,7 +38,7 @@ def as_pixels(image: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass
 class Case:
-    """The smallest of a family: where it is used, and what it expects of an image."""
+    """The smallest encoder of a family, its architecture, and its preprocessing."""
 
     encoder: str
     architecture: str
@@ -77,7 +77,7 @@ def network(wanted) -> keras.Model:
 def published(case) -> keras.Model:
     """The application as it comes, three channels and its own preprocessing."""
     keras.utils.set_random_seed(2)
-    application, _ = encoders.APPLICATIONS[case.encoder]
+    application = getattr(applications, case.encoder)
     whole = application(include_top=False, weights=None, input_shape=(*case.size, 3))
     for layer in whole.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -92,17 +92,18 @@ def test_equal_slices_give_what_the_three_channel_network_gives(
     published.save_weights(path)
     values = wanted.model_dump()
     values["model"]["encoder_weights"] = str(path)
-    pretrained.load(network, configs.check(values, configs.Config, source="test"))
+    config = configs.check(values, configs.Config, source="test")
+    encoders.load_weights(network, config)
     grey = np.random.default_rng(0).random((1, *case.size, 1), np.float32)
-    _, family = encoders.APPLICATIONS[case.encoder]
-    names = family.halving[0], family.halving[-1]
-    ends = [encoders.find_layer(published, name).input for name in names]
+    family = encoders.FAMILIES[case.encoder]
+    last = len(family.halving) - 1
+    features = encoders.extract(published, family, last + 1).outputs
+    ends = [features[0], features[last]]
     theirs = keras.Model(published.input, ends)(case.prepare(np.repeat(grey, 3, -1)))
     ones = np.ones_like(grey)
     ours = network.get_layer("encoder")(
         np.concatenate([np.repeat(grey, SLICES, -1), ones], -1)
     )
-    last = len(family.halving) - 1
     for one, other in zip((ours[0], ours[last]), theirs, strict=True):
         scale = np.abs(np.array(other)).max()
         assert scale > 0
@@ -128,8 +129,8 @@ def test_the_encoder_takes_the_momentum_of_the_config(case, network, wanted):
 
 
 def test_a_deeplab_ends_at_a_sixteenth_of_the_size():
-    shape = (64, 64, 6)
-    encoder = encoders.build("ResNet50", shape, halvings=4)
+    wanted = make("ResNet50", "model.architecture=deeplab", "geometry.height=64")
+    encoder = build.build(wanted, CLASSES).get_layer("encoder")
     assert [each.shape[1] for each in encoder.outputs] == [32, 16, 8, 4]
     assert not any(layer.name.startswith("conv5") for layer in encoder.layers)
 
@@ -160,18 +161,17 @@ def test_a_kernel_is_spread_over_slices_and_its_mean_over_the_ones():
     )
     kernel = np.float32([1, 2, 4]).reshape(1, 1, 3, 1)
     # 1 / 0.5 + 2 / 1 + 4 / 2 = 6 over four slices; 2 * 0.5 + 2 * 0 + 2 * 1 = 3.
-    spread = pretrained.spread_kernel(kernel, 4, family)
+    spread = encoders.spread_kernel(kernel, 4, family)
     assert spread.ravel().tolist() == [1.5, 1.5, 1.5, 1.5, -3]
 
 
-@pytest.mark.parametrize("name", encoders.APPLICATIONS)
+@pytest.mark.parametrize("name", encoders.FAMILIES)
 def test_names_are_those_of_keras(name):
-    application, _ = encoders.APPLICATIONS[name]
-    assert application is getattr(applications, name)
+    assert callable(getattr(applications, name))
     assert make(name).model.encoder == name
 
 
-def test_an_unknown_encoder_is_refused_with_the_names_there_are():
+def test_an_unknown_encoder_is_refused_with_the_valid_names():
     with pytest.raises(ValueError, match=r"model\.encoder.*ConvNeXt\(Tiny.*VGG16"):
         make("VGG16")
 
@@ -208,7 +208,7 @@ def test_encoder_weights_without_an_encoder_are_refused():
 def test_a_network_without_published_weights_stays_as_it_is():
     network = build.build(configs.load("smoke", TINY), CLASSES)
     before = network.get_weights()
-    pretrained.load(network, configs.load("smoke", TINY))
+    encoders.load_weights(network, configs.load("smoke", TINY))
     for one, other in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -217,7 +217,7 @@ def test_a_network_without_published_weights_stays_as_it_is():
 def small(monkeypatch):
     """A ResNet50 without its blocks, so that failing is quick."""
 
-    def application(name, shape, *, weights):
+    def application(name, shape, *, weights=None):
         if weights:
             raise Exception("URL fetch failure")
         source = keras.Input(shape)
@@ -235,24 +235,24 @@ def test_weights_of_another_network_are_refused(small, channels, tmp_path):
     keras.Model(source, keras.layers.Conv2D(width, 3)(source)).save_weights(path)
     wanted = make("ResNet50", f"model.encoder_weights={path}")
     with pytest.raises(ValueError, match=r"other\.weights\.h5: not weights of a R"):
-        pretrained.load(small, wanted)
+        encoders.load_weights(small, wanted)
 
 
-def test_a_file_that_is_no_weights_is_refused(small, tmp_path):
+def test_a_file_without_weights_is_refused(small, tmp_path):
     path = tmp_path / "broken.weights.h5"
     path.write_text("no")
     wanted = make("ResNet50", f"model.encoder_weights={path}")
     with pytest.raises(ValueError, match=r"broken\.weights\.h5: not weights of a ResN"):
-        pretrained.load(small, wanted)
+        encoders.load_weights(small, wanted)
 
 
 def test_a_missing_file_is_named(small):
     wanted = make("ResNet50", "model.encoder_weights=/nowhere/x.h5")
     with pytest.raises(ValueError, match=r"Received: /nowhere/x\.h5, which is not"):
-        pretrained.load(small, wanted)
+        encoders.load_weights(small, wanted)
 
 
 def test_a_failed_download_says_what_to_do_offline(small):
     wanted = make("ResNet50", "model.encoder_weights=imagenet")
     with pytest.raises(ValueError, match=r"could not be downloaded.*set `model\.enc"):
-        pretrained.load(small, wanted)
+        encoders.load_weights(small, wanted)

@@ -7,7 +7,7 @@ import pytest
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.inference import ensemble
-from competition.net.networks import attention_unet, build, heads, segnet
+from competition.net.networks import build, heads, segnet, unet
 from competition.net.training import losses, step
 from tests.net.conftest import CLASSES, TINY
 
@@ -20,7 +20,7 @@ def make(architecture: str, *more: str) -> configs.Config:
 
 
 def depth(architecture: str) -> tuple[int, ...]:
-    """What stands between width and classes: the slices of a patch, or nothing."""
+    """Return the shape between width and classes: a 3D network has a depth there."""
     return (3,) if architecture == "unet_3d" else ()
 
 
@@ -37,11 +37,11 @@ def losses_of_steps(wanted: configs.Config, batches: list[dict]) -> list[float]:
     keras.utils.set_random_seed(0)
     model = step.TrainingStep(build.build(wanted, CLASSES), losses.build(wanted.loss))
     # Without momentum a step follows its own batch, not the one before.
-    xla = devices.jit_compile("auto")
+    xla = devices.xla("auto", devices.find())
     model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=xla)
     values = []
     for batch in batches:
-        # Else it gives the mean of all steps.
+        # Without this the loss would be the mean of all steps.
         model.reset_metrics()
         values.append(float(model.train_on_batch(batch)))
     return values
@@ -122,7 +122,7 @@ def test_half_precision_gives_float32_outputs(architecture, half):
     assert half in computed
 
 
-def test_deep_outputs_get_coarser_and_without_extras_there_are_none():
+def test_deep_outputs_get_coarser_and_are_missing_without_extras():
     odd = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
     network = build.build(make("unet", *EXTRAS, *odd), CLASSES)
     sizes = [tuple(each.shape[1:3]) for each in network.output["deep"]]
@@ -185,7 +185,7 @@ def test_dropout_is_active_in_training_alone():
 def test_gate_maps_have_their_skips_sizes_and_lie_between_0_and_1():
     sizes = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
     network = build.build(make("attention_unet", *sizes), CLASSES)
-    maps = attention_unet.gates(network)(np.ones((1, 33, 32, 3), np.float32))
+    maps = unet.attention_maps(network)(np.ones((1, 33, 32, 3), np.float32))
     # The finest skip has none.
     assert {name: tuple(each.shape) for name, each in maps.items()} == {
         "gate1": (1, 17, 16, 1),
@@ -199,7 +199,7 @@ def test_gate_maps_have_their_skips_sizes_and_lie_between_0_and_1():
 def test_a_network_without_gates_has_no_gate_maps():
     network = build.build(make("unet"), CLASSES)
     with pytest.raises(ValueError, match=r"Gate maps need.*Received: unet"):
-        attention_unet.gates(network)
+        unet.attention_maps(network)
 
 
 def test_unpooling_puts_the_maxima_back_where_they_were():
