@@ -1,11 +1,20 @@
-"""Losses of single pixels, and the weighted sum that a config names.
+"""Losses of pixels, of overlap and of outlines, and the weighted sum a config names.
 
-All losses compare logits (B, H, W, C) with a truth of 0 and 1 and return a float32 for
-each sample. About two in three slices hold no organ, where a false positive must cost
+All compare a truth of 0 and 1 with logits (B, H, W, C) and return a value for each
+sample (B,). About two in three slices hold no organ, where a false positive must cost
 as well.
+
+Overlap is that of all samples of a batch together. Were it taken sample by sample, the
+many samples without an organ would outweigh the few with one, and a network on little
+data would never predict any organ.
+
+`smooth` is a share of the image's pixels, added to numerator and denominator: a class
+that the batch lacks costs about P / (P + smoothing) where the probabilities sum to P,
+so that its gradient does not vanish as it would with a smoothing of one pixel or less.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,46 +22,16 @@ from keras import ops
 
 from competition.core.experiment import schema
 from competition.net.networks import blocks, heads
-from competition.net.training import region_losses
 
 Tensor = Any
-
-
-class BinaryCrossentropy(keras.losses.Loss):
-    """Cross-entropy of every pixel and class, averaged over a sample."""
-
-    def __init__(self) -> None:
-        super().__init__(name="bce", dtype="float32")
-
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return (B,) from truth and logits (B, ..., C)."""
-        return _mean(_crossentropy(y_true, y_pred))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return no arguments; name and dtype are fixed."""
-        return {}
-
-
-class Focal(keras.losses.Loss):
-    """Cross-entropy, weighted by the probability of the wrong answer to the gamma."""
-
-    def __init__(self, gamma: float = 2.0) -> None:
-        super().__init__(name="focal", dtype="float32")
-        self.gamma = gamma
-
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return (B,) from truth and logits (B, H, W, C)."""
-        wrong = y_true * ops.sigmoid(-y_pred) + (1 - y_true) * ops.sigmoid(y_pred)
-        weight = ops.power(ops.maximum(wrong, region_losses.LEAST), self.gamma)
-        return _mean(weight * _crossentropy(y_true, y_pred))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the one argument; name and dtype are fixed."""
-        return {"gamma": self.gamma}
+Term = Callable[[Tensor, Tensor], Tensor]
+SMOOTH = 0.002
+# A power below 1 has an infinite slope at 0, so its base is at least this.
+LEAST = 1e-6
 
 
 class WeightedSum(keras.losses.Loss):
-    """The weighted sum of other losses over all outputs of a network.
+    """The weighted sum of terms over all outputs of a network, in float32.
 
     Deep outputs are compared with the truth at their size, each with `deep` times the
     weight of the one before; the weights add up to 1. The cross-entropy of the presence
@@ -61,15 +40,13 @@ class WeightedSum(keras.losses.Loss):
 
     def __init__(
         self,
-        terms: Sequence[tuple[float, keras.losses.Loss]],
+        terms: Sequence[tuple[float, Term]],
         *,
         deep: float = 0.5,
         presence: float = 0.2,
     ) -> None:
         super().__init__(name="loss", dtype="float32")
-        self.terms = tuple(terms)
-        self.deep = deep
-        self.presence = presence
+        self.terms, self.deep, self.presence = tuple(terms), deep, presence
 
     def call(self, y_true: Tensor, y_pred: Tensor | heads.Outputs) -> Tensor:
         """Return (B,) from truth (B, H, W, C) and a network's outputs."""
@@ -78,17 +55,33 @@ class WeightedSum(keras.losses.Loss):
         weights = [self.deep**number for number in range(len(sizes))]
         value = 0.0
         for weight, logits in zip(weights, sizes, strict=True):
-            value += weight / sum(weights) * self._pixels(y_true, logits)
+            truth = shrink(y_true, logits.shape[1:3])
+            terms = sum(share * term(truth, logits) for share, term in self.terms)
+            value += weight / sum(weights) * terms
         if "presence" in outputs:
             present = ops.max(y_true, axis=(1, 2))
-            entropy = _mean(_crossentropy(present, outputs["presence"]))
-            value += self.presence * entropy
+            value += self.presence * bce(present, outputs["presence"])
         return value
 
-    def _pixels(self, truth: Tensor, logits: Tensor) -> Tensor:
-        smaller = shrink(truth, logits.shape[1:3])
-        # Not by calling the term, which would reduce, and scale, a second time.
-        return sum(weight * term.call(smaller, logits) for weight, term in self.terms)
+
+def build(loss: schema.Loss) -> WeightedSum:
+    """Build the loss that the config describes; terms of weight 0 are left out."""
+    alpha, beta = loss.tversky_alpha, loss.tversky_beta
+    overlap = functools.partial(tversky, alpha=alpha, beta=beta)
+    terms: list[tuple[float, Term]] = [
+        (loss.bce, bce),
+        (loss.focal, functools.partial(focal, gamma=loss.focal_gamma)),
+        (loss.dice, dice),
+        (loss.tversky, overlap),
+        (
+            loss.focal_tversky,
+            functools.partial(overlap, gamma=loss.focal_tversky_gamma),
+        ),
+        (loss.lovasz, lovasz),
+        (loss.boundary, functools.partial(boundary, pixels=loss.boundary_pixels)),
+    ]
+    used = [(weight, term) for weight, term in terms if weight]
+    return WeightedSum(used, deep=loss.deep, presence=loss.presence)
 
 
 def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
@@ -103,23 +96,104 @@ def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
     return ops.cast(share >= 0.5, "float32")
 
 
-def build(loss: schema.Loss) -> WeightedSum:
-    """Build the loss that the config describes; terms of weight 0 are left out."""
-    alpha, beta = loss.tversky_alpha, loss.tversky_beta
-    terms = [
-        (loss.bce, BinaryCrossentropy()),
-        (loss.focal, Focal(loss.focal_gamma)),
-        (loss.dice, region_losses.Dice()),
-        (loss.tversky, region_losses.Tversky(alpha, beta)),
-        (
-            loss.focal_tversky,
-            region_losses.FocalTversky(alpha, beta, loss.focal_tversky_gamma),
-        ),
-        (loss.lovasz, region_losses.Lovasz()),
-        (loss.boundary, region_losses.Boundary(loss.boundary_pixels)),
-    ]
-    used = [(weight, term) for weight, term in terms if weight]
-    return WeightedSum(used, deep=loss.deep, presence=loss.presence)
+def bce(truth: Tensor, logits: Tensor) -> Tensor:
+    """Return the cross-entropy of each pixel and class, averaged over a sample."""
+    return _mean(_crossentropy(truth, logits))
+
+
+def focal(truth: Tensor, logits: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Weigh cross-entropy by the probability of the wrong answer to the gamma."""
+    wrong = truth * ops.sigmoid(-logits) + (1 - truth) * ops.sigmoid(logits)
+    weight = ops.power(ops.maximum(wrong, LEAST), gamma)
+    return _mean(weight * _crossentropy(truth, logits))
+
+
+def dice(truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH) -> Tensor:
+    """Return 1 - Dice of each class over a batch, averaged over the classes.
+
+    It is Tversky's loss with equal weights, where the smoothing counts half.
+    """
+    return tversky(truth, logits, alpha=0.5, beta=0.5, smooth=smooth)
+
+
+def tversky(
+    truth: Tensor,
+    logits: Tensor,
+    *,
+    alpha: float = 0.3,
+    beta: float = 0.7,
+    gamma: float = 1.0,
+    smooth: float = SMOOTH,
+) -> Tensor:
+    """Return 1 - TP / (TP + alpha FP + beta FN) of a batch, averaged over its classes.
+
+    All samples get the same value. With a gamma below 1, the focal Tversky loss, it is
+    taken to this power first, which raises small errors.
+    """
+    probability = ops.sigmoid(logits)
+    smoothing = _smoothing(logits, smooth) / 2
+    true_positive = ops.sum(truth * probability, axis=(0, 1, 2))
+    false_positive = ops.sum((1 - truth) * probability, axis=(0, 1, 2))
+    false_negative = ops.sum(truth * (1 - probability), axis=(0, 1, 2))
+    wrong = alpha * false_positive + beta * false_negative
+    error = 1 - (true_positive + smoothing) / (true_positive + wrong + smoothing)
+    if gamma != 1:
+        error = ops.power(ops.maximum(error, LEAST), gamma)
+    return ops.broadcast_to(ops.mean(error), ops.shape(logits)[:1])
+
+
+def lovasz(truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH) -> Tensor:
+    """Return the Lovász extension of 1 - Jaccard over the errors of the probabilities.
+
+    Of probabilities 0 and 1 it is 1 - Jaccard itself. The smoothing counts as true
+    positives: without it an empty mask would change its worst pixel alone.
+    """
+    _, height, width, classes = logits.shape
+    smoothing = _smoothing(logits, smooth)
+    error = ops.abs(truth - ops.sigmoid(logits))
+    error = ops.reshape(error, (-1, height * width, classes))
+    truth = ops.reshape(truth, (-1, height * width, classes))
+    order = ops.argsort(-error, axis=1)
+    error = ops.take_along_axis(error, order, axis=1)
+    truth = ops.take_along_axis(truth, order, axis=1)
+    # Intersection and union once the worst 1, 2, ... pixels are wrong.
+    organ = ops.sum(truth, axis=1, keepdims=True)
+    both = organ - ops.cumsum(truth, axis=1)
+    either = organ + ops.cumsum(1 - truth, axis=1)
+    jaccard = 1 - (both + smoothing) / (either + smoothing)
+    before = ops.pad(jaccard[:, :-1], ((0, 0), (1, 0), (0, 0)))
+    return ops.mean(ops.sum(error * (jaccard - before), axis=1), axis=-1)
+
+
+def boundary(truth: Tensor, logits: Tensor, *, pixels: int = 8) -> Tensor:
+    """Return the mean error of a pixel times its distance from the truth's outline.
+
+    Distances are steps to a neighbour, diagonal ones too, counted by growing the truth
+    and its background a pixel at a time. They end at `pixels`, which is a weight of 1.
+    An absent class has no outline, so all weights are 1.
+    """
+    far = (1 - truth) * _steps(truth, pixels) + truth * _steps(1 - truth, pixels)
+    error = ops.abs(truth - ops.sigmoid(logits))
+    return ops.mean(error * far, axis=(1, 2, 3)) / pixels
+
+
+def _steps(planes: Tensor, most: int) -> Tensor:
+    steps = ops.ones_like(planes)
+    for _ in range(most - 1):
+        # Without strides the window would move by its own size.
+        planes = ops.max_pool(planes, 3, strides=1, padding="same")
+        steps = steps + 1 - planes
+    return steps
+
+
+def _smoothing(logits: Tensor, smooth: float) -> float:
+    """Return a number of pixels from their share of an image."""
+    if smooth <= 0:
+        raise ValueError(
+            "`smooth` must be above 0, or an absent class divides 0 by 0. "
+            f"Received: smooth={smooth}. Use {SMOOTH}."
+        )
+    return smooth * logits.shape[1] * logits.shape[2]
 
 
 def _crossentropy(truth: Tensor, logits: Tensor) -> Tensor:
