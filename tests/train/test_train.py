@@ -14,7 +14,7 @@ from competition.core.experiment import history
 from competition.machine import deadline
 from competition.net.input import tensorflow_dataset
 from competition.net.training import progress
-from competition.train import one_fold, processes
+from competition.train import fold_training
 from tests import conftest
 
 ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)
@@ -63,7 +63,7 @@ def test_folds_in_processes_learn_what_they_learn_in_one(prepared, capfd):
             np.testing.assert_array_equal(states[0][name], states[1][name])
 
 
-def test_a_fold_is_drawn_every_so_often(prepared):
+def test_a_sample_picture_is_drawn_after_an_epoch(prepared):
     job = prepared("training.samples_every=1", "folds=[0]")
     train.run(job.dataset, job.run)
     (picture,) = (job.run.files.fold(0) / "samples").iterdir()
@@ -72,8 +72,8 @@ def test_a_fold_is_drawn_every_so_often(prepared):
     assert list((job.run.files.fold(0) / "tensorboard").glob("events.*"))
 
 
-def test_finished_folds_are_left(prepared):
-    # Trained on, the weights could not be read: they are none.
+def test_finished_folds_are_skipped(prepared):
+    # Training would fail on these weights, which are not a valid file.
     for fresh in ("true", "false"):
         job = prepared(f"training.fresh_process={fresh}", name=f"fresh-{fresh}")
         for fold in (0, 1):
@@ -92,16 +92,16 @@ def test_a_budget_is_divided_among_the_folds_that_are_left(prepared, monkeypatch
     def spend(dataset, run, fold, limit):
         given[fold] = limit.left()
 
-    monkeypatch.setattr(one_fold, "train", spend)
+    monkeypatch.setattr(fold_training, "train", spend)
     done = train.run(job.dataset, job.run, budget="2h")
     assert not done["folds"][0]["finished"]
-    # What fold 0 left of its hour is fold 2's.
+    # Fold 0 took no time, so fold 2 is given both hours.
     assert given == {0: pytest.approx(3600, abs=5), 2: pytest.approx(7200, abs=5)}
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
         train.run(job.dataset, job.run, budget="soon")
 
 
-def test_a_budget_of_nothing_says_how_far_it_got(prepared, capsys):
+def test_a_budget_of_zero_trains_no_fold_and_says_so(prepared, capsys):
     job = prepared("folds=[0]", "training.epochs=3")
     train.run(job.dataset, job.run, budget="0s")
     assert "fold 0: no time left" in capsys.readouterr().err
@@ -116,8 +116,9 @@ def test_a_fold_that_is_stopped_says_how_to_go_on(capsys):
 def test_several_gpus_take_a_fold_each(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     places = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
-    assert processes.environments("auto") == processes.environments("folds") == places
-    assert processes.environments("one") == processes.environments("mirror") == [{}]
+    environments = fold_training.environments
+    assert environments("auto") == environments("folds") == places
+    assert environments("one") == environments("mirror") == [{}]
 
 
 def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared):
@@ -126,7 +127,7 @@ def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared)
     limit = deadline.Deadline(3600, clock=lambda: now[0])
 
     def told(at_once, folds=(0, 1, 2)):
-        return processes.commands(job.run, folds, at_once=at_once, limit=limit)
+        return fold_training.commands(job.run, folds, at_once=at_once, limit=limit)
 
     command = ["-m", "competition", "train", "--run", str(job.run.files.root)]
     assert next(told(2)) == [*command, "--fold", "0", "--budget", "1800s"]
@@ -137,11 +138,11 @@ def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared)
     assert next(shares)[-1] == "1800s"
     now[0] = 1800
     assert next(shares)[-1] == "1800s"
-    unlimited = processes.commands(job.run, (1,), at_once=1, limit=None)
+    unlimited = fold_training.commands(job.run, (1,), at_once=1, limit=None)
     assert list(unlimited) == [[*command, "--fold", "1"]]
 
 
-def test_a_line_of_progress_has_all_that_one_asks_for(capsys):
+def test_a_line_of_progress_has_loss_score_and_time(capsys):
     lines = progress.FoldProgress(3, epochs=10)
     lines.epoch(ROW | {"scoring": 6.0})
     lines.epoch(ROW | {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0})
@@ -152,7 +153,7 @@ def test_a_line_of_progress_has_all_that_one_asks_for(capsys):
     ]
 
 
-def test_a_fold_that_is_none_of_the_run_is_an_error(prepared):
+def test_a_fold_outside_the_run_is_an_error(prepared):
     job = prepared()
     with pytest.raises(
         ValueError, match=r"one of the run's folds \[0, 1\]\. Received: 3\."
@@ -217,7 +218,7 @@ def test_the_child_of_a_killed_training_ends_too(prepared):
     assert len(history.read(path)) == done < 500
 
 
-def test_a_watched_fold_is_trained_for_as_long_as_one_likes(prepared):
+def test_a_watched_fold_is_trained_until_the_watcher_stops_it(prepared):
     job = prepared("training.epochs=500")
     path = job.run.files.history(0)
 

@@ -1,0 +1,110 @@
+"""Train one fold in this process, or several in processes of their own."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from competition.core import console, files
+from competition.core.data import arrays, slice_table
+from competition.core.experiment import history, layout, runs
+from competition.machine import deadline, gpus
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def train(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    fold: int,
+    limit: deadline.Deadline | None,
+) -> None:
+    """Train a fold to its end, or until `limit`; the next call goes on from there."""
+    if limit and not limit.allows(0):
+        console.note(f"fold {fold}: no time left")
+        return
+    # Imported late: loading the framework takes seconds.
+    from competition.net.input import tensorflow_dataset
+    from competition.net.training import fitting, progress, setup, validation
+
+    table = slice_table.read(dataset.slices)
+    store = arrays.Arrays(dataset)
+    held_out = slice_table.held_out(table, fold)
+    chosen = slice_table.training(table, fold)
+    _check(chosen, store, fold)
+    folder, training = run.files.fold(fold), run.config.training
+    board = folder / "tensorboard" if training.tensorboard else None
+    with (
+        files.locked(folder, doing=f"training fold {fold}"),
+        setup.network(run, fold) as network,
+    ):
+        lines = progress.FoldProgress(fold, training.epochs, board)
+        parts = setup.FoldTraining(
+            network=network,
+            config=run.config,
+            data=tensorflow_dataset.TrainingData(chosen, store),
+            held_out=validation.HeldOutScans(held_out, store, run),
+            lines=lines,
+            folder=folder,
+            limit=limit,
+        )
+        epochs = fitting.fit(parts)
+    if not history.is_over(epochs, training):
+        lines.stopped(len(epochs))
+
+
+def is_finished(run: runs.Run, fold: int) -> bool:
+    """Return whether a fold is trained to its end and its weights are there."""
+    return bool(summary(run, fold)["finished"])
+
+
+def summary(run: runs.Run, fold: int) -> dict[str, Any]:
+    """Return a fold's number of epochs, its best score, and whether it is finished."""
+    epochs = history.read(run.files.history(fold))
+    is_over = history.is_over(epochs, run.config.training)
+    return {
+        "epochs": len(epochs),
+        "score": history.best(epochs),
+        "finished": is_over and run.files.weights(fold).is_file(),
+    }
+
+
+def environments(setting: str) -> list[dict[str, str]]:
+    """Return the environments of the processes that may train at the same time.
+
+    They are one for each GPU where the setting, `training.gpus`, lets folds train side
+    by side, and otherwise a single one that changes nothing.
+    """
+    numbers = gpus.visible() if setting in {"auto", "folds"} else []
+    return [{"CUDA_VISIBLE_DEVICES": number} for number in numbers] or [{}]
+
+
+def commands(
+    run: runs.Run,
+    folds: Sequence[int],
+    *,
+    at_once: int = 1,
+    limit: deadline.Deadline | None,
+) -> Iterator[list[str]]:
+    """Yield Python's arguments to train each fold; `at_once` processes run together.
+
+    They are made when the turn of a fold comes, with its share of the time left then.
+    """
+    for index, fold in enumerate(folds):
+        rounds = math.ceil((len(folds) - index) / at_once)
+        options = ["--run", str(run.files.root), "--fold", str(fold)]
+        budget = deadline.budget(limit and limit.share(rounds))
+        if budget:
+            options += ["--budget", budget]
+        yield ["-m", "competition", "train", *options]
+
+
+def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: int) -> None:
+    """Raise an error, before the first step, where a fold has no mask to learn from."""
+    scans = slice_table.scans(table)
+    if not any(store.masks(scan).any() for scan in scans):
+        raise ValueError(
+            f"Fold {fold} has no mask to learn from: in its {len(table)} slices of "
+            f"{len(scans)} scans nothing is annotated. Expected at least one. Prepare "
+            "with more cases or fewer folds, or correct train.csv."
+        )
