@@ -136,7 +136,7 @@ def seconds_a_slice(batch: int = 4) -> float:
     model = step.TrainingStep(
         build.build(settings, classes=3), losses.build(settings.loss)
     )
-    xla = devices.jit_compile("auto")
+    xla = devices.xla("auto", devices.find())
     model.compile(optimizer="adamw", jit_compile=xla)
     model.train_on_batch(inputs)
     return clock.seconds(lambda: model.train_on_batch(inputs), repeats=3) / batch

@@ -62,7 +62,7 @@ def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     stream = tensorflow_dataset.TrainingData(table, store).batches(wanted)
     model = step.TrainingStep(build.build(wanted, 3), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
-    xla = devices.jit_compile("auto")
+    xla = devices.xla("auto", devices.find())
     model.compile(optimizer=optimizer, jit_compile=xla)
     guard = callbacks.StopOnNonFinite()
     watch = callbacks.PrintWithinEpoch(guard, progress.FoldProgress(0, 1))

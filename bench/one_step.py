@@ -33,19 +33,19 @@ def keras_step(dtype: str) -> Callable[[], object]:
     from competition.core.experiment import configs
     from competition.net import devices
     from competition.net.networks import build
-    from competition.net.training import fitting, losses, schedules, step
+    from competition.net.training import losses, schedules, setup, step
 
     overrides = (
         f"geometry.height={SIZE}", f"geometry.width={SIZE}",
         f"model.widths={list(WIDTHS)}",
     )  # fmt: skip
     wanted = configs.load("smoke", overrides)
-    fitting.seed(0, deterministic=False)
+    setup.seed(0, deterministic=False)
     policy = "float32" if dtype == "float32" else f"mixed_{dtype}"
     keras.config.set_dtype_policy(policy)
     model = step.TrainingStep(build.build(wanted, CLASSES), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=100)
-    xla = devices.jit_compile("auto")
+    xla = devices.xla("auto", devices.find())
     model.compile(optimizer=optimizer, jit_compile=xla)
     random = np.random.default_rng(0)
     shape = BATCH, SIZE, SIZE

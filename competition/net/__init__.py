@@ -1,6 +1,6 @@
-"""What is learned: networks, losses, input, training, inference.
+"""The networks: their input, training and inference.
 
-The only package that imports TensorFlow and Keras; the steps import it late.
+No other package imports TensorFlow or Keras, and the steps import this one late.
 """
 
 import os

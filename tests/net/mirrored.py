@@ -13,12 +13,12 @@ import tensorflow as tf
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.networks import build
-from competition.net.training import fitting
+from competition.net.training import fitting, setup
 from tests.net import training_parts
 
 
 def main(folder: str, *overrides: str) -> None:
-    """Train the same twice."""
+    """Train the same network on one device and on two."""
     # A device can be divided only before anything is computed.
     cpu = tf.config.list_physical_devices("CPU")[0]
     halves = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
@@ -26,7 +26,7 @@ def main(folder: str, *overrides: str) -> None:
     config = configs.load("smoke", overrides)
     ends = []
     for setting in ("one", "mirror"):
-        fitting.seed(0)
+        setup.seed(0)
         with devices.mirrored(setting, devices.find()):
             fold = training_parts.fold_of(
                 build.build(config, 2),
@@ -44,7 +44,7 @@ class Slices:
     """Stands in for `TrainingData`: 16 random slices, whose bright pixels are organ."""
 
     def batches(self, config: configs.Config, *, first_epoch: int) -> tf.data.Dataset:
-        """Return the batches of all epochs that are left."""
+        """Return the batches of the remaining epochs."""
         random = np.random.default_rng(0)
         stack = random.integers(0, 1000, (16, 32, 32, 5)).astype(np.uint16)
         bits = (stack[..., 2] > 500).astype(np.uint8)

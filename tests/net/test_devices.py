@@ -1,4 +1,4 @@
-"""What follows from the device, and several of them."""
+"""Precision, XLA and determinism by the device, and training on two devices."""
 
 import json
 import subprocess
@@ -26,14 +26,11 @@ def test_the_precision_follows_from_the_device():
 
 
 def test_xla_is_for_one_gpu_or_jax():
-    def xla(setting, device, backend="tensorflow"):
-        return devices.xla(setting, device, backend=backend)
-
-    assert not xla("auto", CPU)
-    assert xla("auto", T4)
-    assert not xla("auto", devices.Device("gpu", 2, 7.5))
-    assert xla("auto", CPU, backend="jax")
-    assert xla(True, CPU) and not xla(False, T4)
+    assert not devices.xla("auto", CPU)
+    assert devices.xla("auto", T4)
+    assert not devices.xla("auto", devices.Device("gpu", 2, 7.5))
+    assert devices.xla("auto", devices.Device("cpu", 2, backend="jax"))
+    assert devices.xla(True, CPU) and not devices.xla(False, T4)
 
 
 def test_the_cpu_repeats_to_the_bit():

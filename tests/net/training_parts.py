@@ -1,6 +1,6 @@
-"""The parts of a fold's training, with a score that a test makes up."""
+"""The parts of a fold's training, with a score function given by the test."""
 
-from competition.net.training import fitting, progress
+from competition.net.training import progress, setup
 
 
 class HeldOut:
@@ -14,13 +14,15 @@ class HeldOut:
 
 
 def fold_of(network, config, *, data, folder, score=lambda network: 0.5, limit=None):
-    """Bring the parts together; progress goes to standard error."""
-    return fitting.FoldTraining(
+    """Bring the parts together."""
+    training = config.training
+    board = folder / "tensorboard" if training.tensorboard else None
+    return setup.FoldTraining(
         network,
         config,
         data,
         HeldOut(score),
-        progress.FoldProgress(0, config.training.epochs),
+        progress.FoldProgress(0, training.epochs, board),
         folder,
         limit,
     )

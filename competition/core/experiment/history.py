@@ -6,6 +6,7 @@ import pathlib
 from typing import Literal, NotRequired, TypedDict
 
 from competition.core import files
+from competition.core.experiment import schema
 
 
 class Epoch(TypedDict):
@@ -70,14 +71,14 @@ def best(history: list[Epoch]) -> float | None:
     return max((each for each in scores if each is not None), default=None)
 
 
-def is_over(history: list[Epoch], *, epochs: int, patience: int) -> bool:
-    """Return whether a fold has all its epochs, or no better score for `patience` ones.
+def is_over(history: list[Epoch], training: schema.Training) -> bool:
+    """Return whether a fold has all its epochs, or no better score for its `patience`.
 
     With a patience of 0 only the epochs count.
     """
     scores = [row["score"] for row in history if row["score"] is not None]
     since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
-    return len(history) >= epochs or 0 < patience <= since_best
+    return len(history) >= training.epochs or 0 < training.patience <= since_best
 
 
 def points(

@@ -111,7 +111,7 @@ class _Group:
         self.batch = self.config.training.batch
         self._warn = warn
         self._ensemble = ensemble.Ensemble([m.networks for m in members], seen)
-        xla = devices.jit_compile(self.config.training.xla)
+        xla = devices.xla(self.config.training.xla, devices.find())
         self._ensemble.compile(jit_compile=xla)
 
     def predict(

@@ -14,11 +14,9 @@ def load(weights: pathlib.Path, config: configs.Config, classes: int) -> keras.M
 
     It computes in the precision that the config sets for this device.
     """
-    policy = keras.config.dtype_policy()
-    setting = config.training.precision
-    keras.config.set_dtype_policy(devices.precision(setting, devices.find()))
     try:
-        network = build.build(config, classes)
+        with devices.policy(config.training.precision, devices.find()):
+            network = build.build(config, classes)
         network.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:
         model = config.model
@@ -28,6 +26,4 @@ def load(weights: pathlib.Path, config: configs.Config, classes: int) -> keras.M
             f"{list(model.widths)}, {slices} slices and {classes} classes ({error}). "
             "Delete the fold's folder and train it again."
         ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
     return network

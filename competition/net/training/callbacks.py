@@ -1,20 +1,15 @@
 """Keras callbacks of a fold: each watches one thing while `fit` runs the loop."""
 
 import math
-import pathlib
 import time
 from typing import Any
 
 import keras
 import numpy as np
 
-from competition.core.experiment import history, schema
+from competition.core.experiment import history
 from competition.machine import deadline
-from competition.net.training import averaging, checkpoint, progress, validation
-from competition.net.training import tensorboard_curves as tensorboard
-
-# Between two lines about an epoch that is still running.
-LINE_SECONDS = 60
+from competition.net.training import checkpoint, progress, setup, weights
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -49,24 +44,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look at the weights: the last step's show in no loss of the epoch."""
-        weights = map(keras.ops.convert_to_numpy, self.model.network.weights)
-        if self.step is None and not all(np.isfinite(w).all() for w in weights):
+        values = map(keras.ops.convert_to_numpy, self.model.network.weights)
+        if self.step is None and not all(np.isfinite(each).all() for each in values):
             self.step = self.last
             self.model.stop_training = True
-
-
-class StopAtDeadline(keras.callbacks.Callback):
-    """Stops before the step at which the time is over."""
-
-    def __init__(self, limit: deadline.Deadline) -> None:
-        super().__init__()
-        self.limit = limit
-        self.is_over = False
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Stop where no time is left."""
-        if not self.limit.allows(0):
-            self.is_over = self.model.stop_training = True
 
 
 class PrintWithinEpoch(keras.callbacks.Callback):
@@ -90,7 +71,7 @@ class PrintWithinEpoch(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Print a line where a minute has passed."""
         now = self.clock()
-        if now - self.printed >= LINE_SECONDS and batch:
+        if now - self.printed >= 60 and batch:
             self.printed = now
             steps = self.params["steps"]
             left = deadline.show((now - self.began) / batch * (steps - batch))
@@ -103,26 +84,14 @@ class PrintWithinEpoch(keras.callbacks.Callback):
 class ScoreAndCheckpoint(keras.callbacks.Callback):
     """Scores the held-out scans after an epoch, and keeps best weights and state.
 
-    Stops after the last epoch, where scores have not risen for `training.patience`, or
-    where `limit` would come within the next epoch (`is_late`).
+    Stops after the last epoch, or where scores have not risen for `training.patience`.
     """
 
     def __init__(
-        self,
-        folder: pathlib.Path,
-        training: schema.Training,
-        state: checkpoint.TrainingState,
-        *,
-        held_out: validation.HeldOutScans,
-        lines: progress.FoldProgress,
-        curves: tensorboard.TensorBoardCurves | None = None,
-        limit: deadline.Deadline | None = None,
+        self, fold: setup.FoldTraining, state: checkpoint.TrainingState
     ) -> None:
         super().__init__()
-        self.folder, self.training, self.state = folder, training, state
-        self.held_out, self.lines, self.curves = held_out, lines, curves
-        self.limit = limit
-        self.is_late = False
+        self.fold, self.state = fold, state
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -134,16 +103,18 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         # The epoch was not finished, or its weights are not finite.
         if self.model.stop_training:
             return
-        network, optimizer = self.model.network, self.model.optimizer
+        fold, training = self.fold, self.fold.config.training
+        done = epoch + 1
         scoring = time.monotonic()
-        with averaging.moving_average(network, optimizer):
-            score = self._score() if self._is_scored(epoch) else None
-            if _is_due(epoch, self.training.samples_every):
-                path = self.folder / "samples" / f"epoch{epoch + 1:03d}.png"
-                self.held_out.draw(network, path)
+        with weights.moving_average(self.model):
+            is_due = done == training.epochs or done % training.score_every == 0
+            score = self._score() if is_due else None
+            if training.samples_every and done % training.samples_every == 0:
+                path = fold.folder / "samples" / f"epoch{done:03d}.png"
+                fold.held_out.draw(self.model.network, path)
         mean_score = self._score_mean(epoch)
         now = time.monotonic()
-        rate = averaging.inner(optimizer).learning_rate
+        rate = self.model.optimizer.learning_rate
         row = history.Epoch(
             epoch=epoch,
             loss=float(logs["loss"]),
@@ -153,54 +124,61 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             rate=float(keras.ops.convert_to_numpy(rate)),
             scoring=round(now - scoring, 3),
         )
-        self._commit(row)
-
-    def _commit(self, row: history.Epoch) -> None:
-        state = self.state
         # Only now: a state that cannot be written leaves the epoch undone.
-        state.epochs.append(row)
+        self.state.epochs.append(row)
         # The commit point: killed before it, the epoch is trained again.
-        checkpoint.save(
-            self.folder, state, network=self.model.network,
-            optimizer=self.model.optimizer,
-        )  # fmt: skip
-        history.write(self.folder / "history.csv", state.epochs)
-        if self.curves:
-            self.curves.write(row)
-        self.lines.epoch(row)
-        if state.is_over(self.training):
-            self.model.stop_training = True
-        elif self.limit and not self.limit.allows(state.next_epoch_seconds()):
-            self.is_late = self.model.stop_training = True
-
-    def _is_scored(self, epoch: int) -> bool:
-        last = epoch + 1 == self.training.epochs
-        return last or _is_due(epoch, self.training.score_every)
+        checkpoint.save(fold.folder, self.state, self.model)
+        history.write(fold.folder / "history.csv", self.state.epochs)
+        fold.lines.epoch(row)
+        self.model.stop_training = history.is_over(self.state.epochs, training)
 
     def _score(self) -> float | None:
         """Score the network, and keep its weights where none were better."""
-        score = self.held_out.score(self.model.network)
+        network, state = self.model.network, self.state
+        score = self.fold.held_out.score(network)
         # Where there is nothing to score, the latest weights count as the best.
-        if score is None or self.state.best is None or score > self.state.best:
-            network = self.model.network
-            self.state.best_crc = checkpoint.save_best_weights(self.folder, network)
-            self.state.best = score
+        if score is None or state.best is None or score > state.best:
+            state.best_crc = checkpoint.save_best_weights(self.fold.folder, network)
+            state.best = score
         return score
 
     def _score_mean(self, epoch: int) -> float | None:
         """Add the epoch to the mean of the last ones; score the mean at the end."""
-        state, training = self.state, self.training
+        state, training = self.state, self.fold.config.training
         if epoch < training.epochs - training.swa_epochs:
             return None
-        weights = self.model.network.weights
+        variables = self.model.network.weights
         state.averaged += 1
-        now = checkpoint.to_arrays(weights)
-        state.mean = averaging.add_to_mean(state.mean, now, state.averaged)
+        now = weights.to_arrays(variables)
+        state.mean = [
+            (mean + (value - mean) / state.averaged).astype(mean.dtype)
+            for mean, value in zip(state.mean or now, now, strict=True)
+        ]
         if epoch + 1 < training.epochs:
             return None
-        with averaging.swapped(weights, state.mean):
+        with weights.swapped(variables, state.mean):
             return self._score()
 
 
-def _is_due(epoch: int, every: int) -> bool:
-    return bool(every) and (epoch + 1) % every == 0
+class StopAtDeadline(keras.callbacks.Callback):
+    """Stops before a step or an epoch for which no time is left.
+
+    It comes after the callback that keeps the state, by which it judges.
+    """
+
+    def __init__(
+        self, limit: deadline.Deadline | None, state: checkpoint.TrainingState
+    ) -> None:
+        super().__init__()
+        self.limit, self.state = limit, state
+        self.is_late = False
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Stop where no time is left."""
+        if self.limit and not self.limit.allows(0):
+            self.is_late = self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop where the limit would come within the next epoch."""
+        if not self.model.stop_training and self.state.is_late(self.limit):
+            self.is_late = self.model.stop_training = True

@@ -10,22 +10,20 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from competition.core import console, files
-from competition.core.experiment import history, schema
+from competition.core.experiment import history
+from competition.machine import deadline
+from competition.net.training import step, weights
 
 LATEST, PREVIOUS = "state.npz", "state-before.npz"
 BEST = "best.weights.h5"
-# The end of the paths of the gradients that an optimizer accumulates.
-ACCUMULATOR = "gradient_accumulator"
 # The errors that a damaged file raises; RuntimeError where its directory is damaged.
 _DAMAGE = ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile
-Arrays = list[np.ndarray]
 
 
 @dataclasses.dataclass
@@ -45,52 +43,40 @@ class TrainingState:
     slowed: bool = False
     resting: bool = False
     averaged: int = 0
-    mean: Arrays = dataclasses.field(default_factory=list)
+    mean: weights.Arrays = dataclasses.field(default_factory=list)
 
-    def is_over(self, training: schema.Training) -> bool:
-        """Return whether the last epoch is done, or no score is expected to rise."""
-        return history.is_over(
-            self.epochs, epochs=training.epochs, patience=training.patience
-        )
+    def is_late(self, limit: deadline.Deadline | None) -> bool:
+        """Return whether `limit` would come within the next epoch.
 
-    def next_epoch_seconds(self) -> float:
-        """Return the seconds that the next epoch may take; 0 where that is unknown.
-
-        A tenth more than any of the last three: before, it may have been another
-        machine.
+        It may take a tenth more than the slowest of the last three: these may have run
+        on another machine. Before the first epoch its time is unknown and counts as 0.
         """
-        return 1.1 * max((row["seconds"] for row in self.epochs[-3:]), default=0.0)
+        slowest = max((row["seconds"] for row in self.epochs[-3:]), default=0.0)
+        return limit is not None and not limit.allows(1.1 * slowest)
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A state as it was read: the fold, and the variables in their order."""
+    """A state as it was read: the fold, and the variables in their order.
+
+    Before the first epoch there are no variables.
+    """
 
     state: TrainingState
-    network: Arrays
-    optimizer: Arrays
-    paths: list[str]
+    network: weights.Arrays = dataclasses.field(default_factory=list)
+    optimizer: weights.Arrays = dataclasses.field(default_factory=list)
+    paths: list[str] = dataclasses.field(default_factory=list)
 
 
-def save(
-    folder: pathlib.Path,
-    state: TrainingState,
-    *,
-    network: keras.Model,
-    optimizer: keras.Optimizer,
-) -> None:
+def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -> None:
     """Write the state of a fold to state.npz, and keep the one before."""
+    paths = [variable.path for variable in model.optimizer.variables]
+    about = dict(vars(state), paths=paths)
     groups = {
-        "network": to_arrays(network.variables),
-        "optimizer": to_arrays(optimizer.variables),
-        "mean": state.mean,
+        "network": weights.to_arrays(model.network.variables),
+        "optimizer": weights.to_arrays(model.optimizer.variables),
+        "mean": about.pop("mean"),
     }
-    about = {
-        field.name: getattr(state, field.name)
-        for field in dataclasses.fields(TrainingState)
-        if field.name != "mean"
-    }
-    about["paths"] = [variable.path for variable in optimizer.variables]
     arrays = {
         f"{name}{number:05d}": array
         for name, group in groups.items()
@@ -108,10 +94,10 @@ def exists(folder: pathlib.Path) -> bool:
     return any((folder / name).is_file() for name in (LATEST, PREVIOUS))
 
 
-def load(folder: pathlib.Path) -> Checkpoint | None:
+def load(folder: pathlib.Path) -> Checkpoint:
     """Read the state of a fold, or the one before where it is damaged.
 
-    Returns None where there is no state; that all are damaged is an error.
+    Without a state the fold is at its beginning. If all are damaged it is an error.
     """
     faults = []
     for path in (folder / LATEST, folder / PREVIOUS):
@@ -120,57 +106,49 @@ def load(folder: pathlib.Path) -> Checkpoint | None:
         try:
             stored = _read(path)
         except _DAMAGE as error:
-            faults.append((path, error))
+            faults.append(f"{path}: the state is damaged ({error})")
             continue
         if faults:
             done = len(stored.state.epochs)
-            console.warn(f"{_describe(faults)}. Going on after epoch {done}.")
+            console.warn(f"{faults[0]}. Going on after epoch {done}.")
             # The next `save` would make it the one before, and remove the sound one.
-            faults[0][0].unlink()
-        return _with_best(folder, stored)
+            (folder / LATEST).unlink()
+        # A fold that was killed after it wrote the best weights of an epoch and before
+        # its state trains that epoch again: its next score counts as the best.
+        best = folder / BEST
+        if not best.is_file() or _crc(best) != stored.state.best_crc:
+            stored.state.best = stored.state.best_crc = None
+        return stored
     if faults:
         raise ValueError(
-            f"{_describe(faults)}, and there is no sound one. Delete the folder to "
+            f"{'; '.join(faults)}, and there is no sound one. Delete the folder to "
             "train the fold again from its beginning."
         )
-    return None
+    return Checkpoint(TrainingState())
 
 
-def restore(
-    stored: Checkpoint,
-    *,
-    network: keras.Model,
-    optimizer: keras.Optimizer,
-    now: TrainingState,
-) -> None:
-    """Assign the stored variables; the optimizer must be built.
+def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) -> None:
+    """Assign the stored variables to a model, whose optimizer must be built.
 
-    Where `now`, the state to go on with, has another encoder frozen than the stored
-    one, the optimizer begins afresh. Where it has a smaller batch, more batches make a
-    step: the optimizer's count of batches grows by as much.
+    The optimizer begins afresh where the encoder is frozen in only one of the stored
+    state and `now`, the state to go on with. Where `now` has a smaller batch, a step
+    takes more batches: the optimizer's count of batches grows by as much.
     """
-    assign(network.variables, stored.network)
+    if not stored.network:
+        return
+    _assign(model.network.variables, stored.network)
     if stored.state.resting != now.resting:
         return
-    if stored.state.halvings == now.halvings:
-        assign(optimizer.variables, stored.optimizer)
-        return
-    # Accumulators do not exist before the first halving, and are empty at an epoch's
-    # end: they are left as they are.
-    values = [
-        array
-        for path, array in zip(stored.paths, stored.optimizer, strict=True)
-        if not path.endswith(ACCUMULATOR)
-    ]
-    # An optimizer's first variable counts its batches.
-    values[0] = values[0] * 2 ** (now.halvings - stored.state.halvings)
-    variables = [v for v in optimizer.variables if not v.path.endswith(ACCUMULATOR)]
-    assign(variables, values)
-
-
-def remove_previous(folder: pathlib.Path) -> None:
-    """Remove the state before the last, which a finished fold does not need."""
-    (folder / PREVIOUS).unlink(missing_ok=True)
+    variables, values = model.optimizer.variables, stored.optimizer
+    if stored.state.halvings != now.halvings:
+        # Before the first halving the optimizer may have no accumulators of gradients:
+        # they begin afresh.
+        variables = [each for each in variables if not _accumulates(each.path)]
+        pairs = zip(stored.paths, values, strict=True)
+        values = [value for path, value in pairs if not _accumulates(path)]
+        # An optimizer's first variable counts its batches.
+        values[0] = values[0] * 2 ** (now.halvings - stored.state.halvings)
+    _assign(variables, values)
 
 
 def save_best_weights(folder: pathlib.Path, network: keras.Model) -> int:
@@ -180,29 +158,20 @@ def save_best_weights(folder: pathlib.Path, network: keras.Model) -> int:
     return _crc(folder / BEST)
 
 
-def to_arrays(variables: Any) -> Arrays:
-    """Return copies of the values of Keras variables."""
-    return [np.array(keras.ops.convert_to_numpy(each)) for each in variables]
-
-
-def assign(variables: Any, arrays: Arrays) -> None:
-    """Give Keras variables the values of arrays; other shapes are an error."""
-    expected = [tuple(variable.shape) for variable in variables]
-    received = [value.shape for value in arrays]
-    if expected != received:
+def finish(folder: pathlib.Path) -> None:
+    """Remove the state before the last of a finished fold, which must have weights."""
+    if not (folder / BEST).is_file():
         raise ValueError(
-            f"{LATEST}: the state is of another network: expected {len(expected)} "
-            f"variables, received {len(received)}, or their shapes differ. "
-            "Train under another name, or delete the folder to begin again."
+            f"{folder / BEST}: not found, though the fold is finished. Bring it back, "
+            "or delete the folder to train the fold again."
         )
-    for variable, value in zip(variables, arrays, strict=True):
-        variable.assign(value)
+    (folder / PREVIOUS).unlink(missing_ok=True)
 
 
 def _read(path: pathlib.Path) -> Checkpoint:
     with np.load(path) as stored:
         about = json.loads(str(stored["about"]))
-        groups: dict[str, Arrays] = {"network": [], "optimizer": [], "mean": []}
+        groups: dict[str, weights.Arrays] = {"network": [], "optimizer": [], "mean": []}
         names = sorted(set(stored.files) - {"about"})
         # A damaged directory hides arrays; states of older versions do not list them.
         if about.pop("arrays", names) != names:
@@ -214,23 +183,21 @@ def _read(path: pathlib.Path) -> Checkpoint:
     return Checkpoint(state, groups["network"], groups["optimizer"], paths)
 
 
-def _with_best(folder: pathlib.Path, stored: Checkpoint) -> Checkpoint:
-    """Forget a best score whose weights are not there: the next score is the best then.
+def _assign(variables: Any, arrays: weights.Arrays) -> None:
+    expected = [tuple(variable.shape) for variable in variables]
+    received = [value.shape for value in arrays]
+    if expected != received:
+        raise ValueError(
+            f"{LATEST}: the state is of another network: expected {len(expected)} "
+            f"variables, received {len(received)}, or their shapes differ. "
+            "Train under another name, or delete the folder to begin again."
+        )
+    weights.assign(variables, arrays)
 
-    They are missing where a fold was killed after the best weights of an epoch were
-    written and before its state: that epoch is trained again.
-    """
-    path = folder / BEST
-    if not path.is_file() or _crc(path) != stored.state.best_crc:
-        stored.state.best = stored.state.best_crc = None
-    return stored
+
+def _accumulates(path: str) -> bool:
+    return path.endswith("gradient_accumulator")
 
 
 def _crc(path: pathlib.Path) -> int:
     return zlib.crc32(path.read_bytes())
-
-
-def _describe(faults: Sequence[tuple[pathlib.Path, Exception]]) -> str:
-    return "; ".join(
-        f"{path}: the state is damaged ({error})" for path, error in faults
-    )

@@ -3,57 +3,28 @@
 import dataclasses
 import gc
 import math
-import pathlib
 
 import keras
-import tensorflow as tf
 
 from competition.core import console
 from competition.core.experiment import configs, history
-from competition.machine import deadline
 from competition.net import devices
-from competition.net.input import tensorflow_dataset
 from competition.net.training import (
-    averaging,
     callbacks,
     checkpoint,
     losses,
-    progress,
     schedules,
+    setup,
     step,
-    tensorboard_curves,
-    validation,
+    weights,
 )
-
-# The name of the layer of a network that `freeze_epochs` is about.
-ENCODER = "encoder"
-
-
-@dataclasses.dataclass(frozen=True)
-class FoldTraining:
-    """The parts of a fold's training that are the same in every attempt."""
-
-    network: keras.Model
-    config: configs.Config
-    data: tensorflow_dataset.TrainingData
-    held_out: validation.HeldOutScans
-    lines: progress.FoldProgress
-    folder: pathlib.Path
-    limit: deadline.Deadline | None = None
 
 
 class _NotFinite(Exception):
     """The loss of a step, or the weights after it, are not finite."""
 
 
-def seed(number: int, *, deterministic: bool = True) -> None:
-    """Make initial weights and dropout repeatable; to the bit if `deterministic`."""
-    keras.utils.set_random_seed(number)
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
-
-
-def fit(fold: FoldTraining) -> list[history.Epoch]:
+def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
     """Train a fold to its last epoch, going on after the last one that was finished.
 
     Writes best.weights.h5, state.npz and history.csv into the fold's folder and returns
@@ -61,17 +32,28 @@ def fit(fold: FoldTraining) -> list[history.Epoch]:
     finished fold it does nothing. Where the limit comes first it ends in time, with
     weights to use and a state to go on from.
     """
-    training = fold.config.training
-    initial = checkpoint.to_arrays(fold.network.variables)
-    board = fold.folder / "tensorboard"
-    curves = (
-        tensorboard_curves.TensorBoardCurves(board) if training.tensorboard else None
-    )
-    stored, state = _load(fold.folder)
-    while not (state.is_over(training) or _is_late(state, fold.limit)):
-        checkpoint.assign(fold.network.variables, initial)
+    initial = weights.to_arrays(fold.network.variables)
+    state = checkpoint.TrainingState()
+    while True:
+        stored = checkpoint.load(fold.folder)
+        # The attempt before may have needed a smaller batch or a lower rate.
+        state = dataclasses.replace(
+            stored.state,
+            halvings=max(stored.state.halvings, state.halvings),
+            slowed=stored.state.slowed or state.slowed,
+        )
+        path = fold.folder / "history.csv"
+        if len(history.read(path)) != len(state.epochs):
+            # Killed between the state and the history that derives from it.
+            history.write(path, state.epochs)
+        if history.is_over(state.epochs, fold.config.training):
+            checkpoint.finish(fold.folder)
+            return state.epochs
+        if state.is_late(fold.limit):
+            return state.epochs
+        weights.assign(fold.network.variables, initial)
         try:
-            _train(fold, stored, state, curves)
+            _train(fold, stored, state)
         except _NotFinite as fault:
             if state.slowed:
                 raise ValueError(f"{fold.folder}: {fault}") from None
@@ -90,44 +72,12 @@ def fit(fold: FoldTraining) -> list[history.Epoch]:
             )
         # The failed attempt may still hold memory of the device.
         gc.collect()
-        stored, state = _load(fold.folder, tried=state)
-    if state.is_over(training):
-        _finish(fold.folder)
-    return state.epochs
-
-
-def _load(
-    folder: pathlib.Path, tried: checkpoint.TrainingState | None = None
-) -> tuple[checkpoint.Checkpoint | None, checkpoint.TrainingState]:
-    """Return the checkpoint on disk, and the state to go on with.
-
-    That state has the smaller batch and the lower rate that the attempt before, whose
-    state is `tried`, has shown to be needed.
-    """
-    tried = tried or checkpoint.TrainingState()
-    stored = checkpoint.load(folder)
-    last = stored.state if stored else checkpoint.TrainingState()
-    state = dataclasses.replace(
-        last,
-        epochs=list(last.epochs),
-        halvings=max(last.halvings, tried.halvings),
-        slowed=last.slowed or tried.slowed,
-    )
-    if len(history.read(folder / "history.csv")) != len(state.epochs):
-        # Killed between the state and the history that derives from it.
-        history.write(folder / "history.csv", state.epochs)
-    return stored, state
-
-
-def _is_late(state: checkpoint.TrainingState, limit: deadline.Deadline | None) -> bool:
-    return limit is not None and not limit.allows(state.next_epoch_seconds())
 
 
 def _train(
-    fold: FoldTraining,
-    stored: checkpoint.Checkpoint | None,
+    fold: setup.FoldTraining,
+    stored: checkpoint.Checkpoint,
     state: checkpoint.TrainingState,
-    curves: tensorboard_curves.TensorBoardCurves | None,
 ) -> None:
     """Train from the state to the last epoch, or as long as the encoder is frozen."""
     config = _adjusted(fold.config, state)
@@ -138,17 +88,12 @@ def _train(
         _freeze_encoder(fold.network, state.resting)
     batches = fold.data.batches(config, first_epoch=begun)
     steps = int(batches.cardinality().numpy()) // (training.epochs - begun)
-    model = _compiled(fold.network, config, state, steps=steps)
-    if stored:
-        checkpoint.restore(
-            stored, network=fold.network, optimizer=model.optimizer, now=state
-        )
+    # The optimizer is new where the encoder is unfrozen: it must move more weights.
+    first = 0 if state.resting else training.freeze_epochs * steps
+    model = _compiled(fold.network, config, steps=steps, first=first)
+    checkpoint.restore(stored, state, model)
     guard = callbacks.StopOnNonFinite()
-    end = callbacks.StopAtDeadline(fold.limit) if fold.limit else None
-    keeper = callbacks.ScoreAndCheckpoint(
-        fold.folder, training, state, held_out=fold.held_out, lines=fold.lines,
-        curves=curves, limit=fold.limit,
-    )  # fmt: skip
+    end = callbacks.StopAtDeadline(fold.limit, state)
     model.fit(
         batches,
         initial_epoch=begun,
@@ -159,38 +104,22 @@ def _train(
         callbacks=[
             # First: the others must not keep or score weights that are not finite.
             guard,
-            *([end] if end else []),
             callbacks.PrintWithinEpoch(guard, fold.lines),
-            keeper,
+            callbacks.ScoreAndCheckpoint(fold, state),
+            end,
         ],
         verbose=0,
     )
     if guard.step is not None:
         ids = fold.data.ids(guard.epoch * steps + guard.step)
         raise _NotFinite(_message(guard, ids))
-    if keeper.is_late or (end and end.is_over):
-        _keep_usable_weights(model, fold.folder, state, begun=begun)
-
-
-def _compiled(
-    network: keras.Model,
-    config: configs.Config,
-    state: checkpoint.TrainingState,
-    *,
-    steps: int,
-) -> step.TrainingStep:
-    """Build the training step around a network, with a built optimizer."""
-    training = config.training
-    model = step.TrainingStep(network, losses.build(config.loss))
-    # The optimizer is new where the encoder is unfrozen: it must move more weights.
-    first = 0 if state.resting else training.freeze_epochs * steps
-    optimizer = schedules.build_optimizer(training, steps=steps, first=first)
-    if keras.config.dtype_policy().name == "mixed_float16":
-        # `compile` would, were the step itself not float32.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer=optimizer, jit_compile=devices.jit_compile(training.xla))
-    return model
+    # Where time ends before the first score, the weights are kept as they are; within
+    # one epoch an earlier call may have come further.
+    is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
+    has_weights = (fold.folder / checkpoint.BEST).is_file()
+    if end.is_late and (is_unscored or not has_weights):
+        with weights.moving_average(model):
+            checkpoint.save_best_weights(fold.folder, fold.network)
 
 
 def _adjusted(
@@ -200,44 +129,44 @@ def _adjusted(
 
     A smaller batch is accumulated more often, so that a step sees as many slices.
     """
-    training = config.training
-    batch, accumulate = training.batch, training.accumulate
-    for _ in range(state.halvings):
-        if batch == 1:
-            raise ValueError(
-                "There is no memory for a single slice. Choose smaller "
-                "`geometry.height` and `width`, `model.widths` or encoder."
-            )
-        batch, accumulate = batch // 2, accumulate * 2
-    rate = training.learning_rate / (2 if state.slowed else 1)
-    changes = {"batch": batch, "accumulate": accumulate, "learning_rate": rate}
+    training, divisor = config.training, 2**state.halvings
+    if training.batch < divisor:
+        raise ValueError(
+            "There is no memory for a single slice. Choose smaller "
+            "`geometry.height` and `width`, `model.widths` or encoder."
+        )
+    changes = {
+        "batch": training.batch // divisor,
+        "accumulate": training.accumulate * divisor,
+        "learning_rate": training.learning_rate / (2 if state.slowed else 1),
+    }
     adjusted = training.model_copy(update=changes)
     return config.model_copy(update={"training": adjusted})
 
 
 def _freeze_encoder(network: keras.Model, frozen: bool) -> None:
-    layers = {layer.name: layer for layer in network.layers}
-    if ENCODER not in layers:
+    encoder = [layer for layer in network.layers if layer.name == "encoder"]
+    if not encoder:
         raise ValueError(
-            "`training.freeze_epochs` is about a network's encoder, and this network "
-            "has none. Set `model.encoder`, or freeze_epochs=0."
+            "`training.freeze_epochs` freezes a network's encoder, and this network "
+            "has none. Set `model.encoder`, or training.freeze_epochs=0."
         )
-    layers[ENCODER].trainable = not frozen
+    encoder[0].trainable = not frozen
 
 
-def _keep_usable_weights(
-    model: step.TrainingStep,
-    folder: pathlib.Path,
-    state: checkpoint.TrainingState,
-    *,
-    begun: int,
-) -> None:
-    """Where time ends before the first score, keep the weights as they are."""
-    is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
-    # Within one epoch an earlier call may have come further.
-    if is_unscored or not (folder / checkpoint.BEST).is_file():
-        with averaging.moving_average(model.network, model.optimizer):
-            checkpoint.save_best_weights(folder, model.network)
+def _compiled(
+    network: keras.Model, config: configs.Config, *, steps: int, first: int
+) -> step.TrainingStep:
+    """Build the training step around a network, with a built optimizer."""
+    model = step.TrainingStep(network, losses.build(config.loss))
+    optimizer = schedules.build_optimizer(config.training, steps=steps, first=first)
+    if keras.config.dtype_policy().name == "mixed_float16":
+        # `compile` would, were the step itself not float32.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    xla = devices.xla(config.training.xla, devices.find())
+    model.compile(optimizer=optimizer, jit_compile=xla)
+    return model
 
 
 def _message(guard: callbacks.StopOnNonFinite, ids: list[str]) -> str:
@@ -248,13 +177,3 @@ def _message(guard: callbacks.StopOnNonFinite, ids: list[str]) -> str:
         f"the slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
         "broken intensities in these slices. The epochs before are kept."
     )
-
-
-def _finish(folder: pathlib.Path) -> None:
-    """Tidy up a finished fold, whose best weights must be there."""
-    if not (folder / checkpoint.BEST).is_file():
-        raise ValueError(
-            f"{folder / checkpoint.BEST}: not found, though the fold is finished. "
-            "Bring it back, or delete the folder to train the fold again."
-        )
-    checkpoint.remove_previous(folder)

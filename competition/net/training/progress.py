@@ -1,6 +1,9 @@
-"""The lines that a training fold prints, readable in a log as well as on a terminal."""
+"""How far a fold is: lines in the log, and curves for TensorBoard."""
 
+import pathlib
 import statistics
+
+import tensorflow as tf
 
 from competition.core import console
 from competition.core.experiment import history
@@ -8,15 +11,21 @@ from competition.machine import deadline
 
 
 class FoldProgress:
-    """Prints a line an epoch, with the time until the last one ends."""
+    """Prints a line an epoch, with the time until the last one ends.
 
-    def __init__(self, fold: int, epochs: int) -> None:
+    With a folder `board` the numbers of each epoch are written there for TensorBoard.
+    """
+
+    def __init__(
+        self, fold: int, epochs: int, board: pathlib.Path | None = None
+    ) -> None:
         self.fold, self.total = fold, epochs
+        self.curves = tf.summary.create_file_writer(str(board)) if board else None
         self.seconds: list[float] = []
         self.scoring: list[float] = []
 
     def epoch(self, row: history.Epoch) -> None:
-        """Print the loss, score and time of an epoch."""
+        """Print the loss, score and time of an epoch, and write its curves."""
         self.seconds.append(row["seconds"])
         self.scoring.append(row.get("scoring") or 0.0)
         share = sum(self.scoring) / max(sum(self.seconds), 1e-9)
@@ -27,6 +36,12 @@ class FoldProgress:
             text += "" if value is None else f"  {name} {value:.4f}"
         text += f"  {row['seconds']:.1f} s (scoring {share:.0%})"
         self.line(text + (f"  {eta} left" if left else ""))
+        if self.curves:
+            with self.curves.as_default(step=row["epoch"] + 1):
+                for name, number in row.items():
+                    if name != "epoch" and number is not None:
+                        tf.summary.scalar(name, number)
+            self.curves.flush()
 
     def line(self, text: str) -> None:
         """Print a line about the fold."""

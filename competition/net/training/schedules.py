@@ -1,5 +1,6 @@
 """The optimizer of a fold and its learning rate, which warms up and then falls."""
 
+import dataclasses
 import math
 from typing import Any, Literal
 
@@ -9,12 +10,10 @@ from keras import ops
 from competition.core.experiment import schema
 
 Tensor = Any
-Kind = Literal["cosine", "polynomial", "one_cycle"]
-# The rates at which "one_cycle" begins and ends, as shares of its peak.
-FROM, TO = 1 / 25, 1e-4
 
 
 @keras.saving.register_keras_serializable(package="competition")
+@dataclasses.dataclass(eq=False)
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate of every step of a fold: up to the peak, then down.
 
@@ -22,23 +21,13 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     rises from a 25th of the peak and falls to a 10,000th, both as a cosine.
     """
 
-    def __init__(
-        self,
-        kind: Kind,
-        *,
-        peak: float,
-        total: int,
-        warmup: int,
-        power: float = 1.0,
-        first: int = 0,
-    ) -> None:
-        self.kind: Kind = kind
-        self.peak = peak
-        self.total = total
-        self.warmup = warmup
-        self.power = power
-        # A new optimizer counts its steps from 0, whichever step it begins with.
-        self.first = first
+    kind: Literal["cosine", "polynomial", "one_cycle"]
+    peak: float
+    total: int
+    warmup: int
+    power: float = 1.0
+    # A new optimizer counts its steps from 0, whichever step it begins with.
+    first: int = 0
 
     def __call__(self, step: Tensor) -> Tensor:
         """Return the rate of a step, counted from 0."""
@@ -47,29 +36,17 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         risen = ops.minimum((step + 1) / self.warmup, 1.0)
         done = (step - self.warmup) / max(1, self.total - self.warmup)
         done = ops.clip(done, 0.0, 1.0)
-        return self.peak * ops.where(risen < 1, self._rise(risen), self._fall(done))
-
-    def _rise(self, share: Tensor) -> Tensor:
-        if self.kind == "one_cycle":
-            return FROM + (1 - FROM) * _cosine(share)
-        return share
-
-    def _fall(self, share: Tensor) -> Tensor:
+        rise, fall = risen, 1 - _cosine(done)
         if self.kind == "polynomial":
-            return ops.power(1 - share, self.power)
-        end = TO if self.kind == "one_cycle" else 0.0
-        return end + (1 - end) * (1 - _cosine(share))
+            fall = ops.power(1 - done, self.power)
+        if self.kind == "one_cycle":
+            rise = 1 / 25 + (1 - 1 / 25) * _cosine(risen)
+            fall = 1e-4 + (1 - 1e-4) * fall
+        return self.peak * ops.where(risen < 1, rise, fall)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            "kind": self.kind,
-            "peak": self.peak,
-            "total": self.total,
-            "warmup": self.warmup,
-            "power": self.power,
-            "first": self.first,
-        }
+        """Return the arguments of the constructor."""
+        return dataclasses.asdict(self)
 
 
 def build_schedule(
@@ -94,15 +71,14 @@ def build_optimizer(
 
     It may keep a moving average of the weights, which `fit` leaves where it is.
     """
+    accumulate = training.accumulate
     shared = {
         "learning_rate": build_schedule(training, steps=steps, first=first),
         "global_clipnorm": training.clip_norm or None,
         "use_ema": training.ema > 0,
         # The average is taken at every batch, the weights move at every step.
-        "ema_momentum": training.ema ** (1 / training.accumulate),
-        "gradient_accumulation_steps": (
-            training.accumulate if training.accumulate > 1 else None
-        ),
+        "ema_momentum": training.ema ** (1 / accumulate),
+        "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
         # Fixed, since the paths of the variables in state.npz begin with it.
         "name": "optimizer",
     }

@@ -1,14 +1,32 @@
-"""A network set up for training: its devices, its precision and its first weights."""
+"""A fold set up for training: its network, on its devices and in its precision."""
 
 import contextlib
+import dataclasses
+import pathlib
 from collections.abc import Iterator
 
 import keras
+import tensorflow as tf
 
-from competition.core.experiment import runs
+from competition.core.experiment import configs, runs
+from competition.machine import deadline
 from competition.net import devices
-from competition.net.networks import build, pretrained
-from competition.net.training import checkpoint, fitting
+from competition.net.input import tensorflow_dataset
+from competition.net.networks import build, encoders
+from competition.net.training import checkpoint, progress, validation
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldTraining:
+    """The parts of a fold's training that are the same in every attempt."""
+
+    network: keras.Model
+    config: configs.Config
+    data: tensorflow_dataset.TrainingData
+    held_out: validation.HeldOutScans
+    lines: progress.FoldProgress
+    folder: pathlib.Path
+    limit: deadline.Deadline | None = None
 
 
 @contextlib.contextmanager
@@ -20,17 +38,20 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
     """
     settings = run.config.training
     device = devices.find()
-    fitting.seed(
-        run.config.seed + fold,
-        deterministic=devices.deterministic(settings.deterministic, device),
-    )
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(devices.precision(settings.precision, device))
-    try:
-        with devices.mirrored(settings.gpus, device):
-            built = build.build(run.config, len(run.classes))
-            if not checkpoint.exists(run.files.fold(fold)):
-                pretrained.load(built, run.config)
-            yield built
-    finally:
-        keras.config.set_dtype_policy(before)
+    deterministic = devices.deterministic(settings.deterministic, device)
+    seed(run.config.seed + fold, deterministic=deterministic)
+    with (
+        devices.policy(settings.precision, device),
+        devices.mirrored(settings.gpus, device),
+    ):
+        built = build.build(run.config, len(run.classes))
+        if not checkpoint.exists(run.files.fold(fold)):
+            encoders.load_weights(built, run.config)
+        yield built
+
+
+def seed(number: int, *, deterministic: bool = True) -> None:
+    """Make initial weights and dropout repeatable; to the bit if `deterministic`."""
+    keras.utils.set_random_seed(number)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()

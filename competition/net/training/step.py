@@ -66,5 +66,4 @@ class TrainingStep(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Return the loss of the outputs that `call` returned."""
-        outputs = {name: y_pred[name] for name in y_pred if name != "truth"}
-        return self.objective(y_pred["truth"], outputs)
+        return self.objective(y_pred["truth"], y_pred)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HeldOutScans:
-    """The scans of `table` that are scored, `training.score_scans` of them.
+    """The scans of `table` that are scored, `training.score_scans` of them; 0 is all.
 
     A table without rows is allowed: there is nothing to score then.
     """
@@ -25,7 +25,11 @@ class HeldOutScans:
     def __init__(
         self, table: "pd.DataFrame", store: arrays.Arrays, run: runs.Run
     ) -> None:
-        chosen = spread(slice_table.scans(table), run.config.training.score_scans)
+        scans = slice_table.scans(table)
+        count = min(run.config.training.score_scans or len(scans), len(scans))
+        # Evenly spread, the first and the last scan among them.
+        numbers = np.linspace(0, len(scans) - 1, count).round().astype(int)
+        chosen = [scans[number] for number in numbers]
         self.rows = {
             scan: table[table["scan"] == scan].sort_values("index") for scan in chosen
         }
@@ -33,15 +37,10 @@ class HeldOutScans:
 
     def score(self, network: keras.Model) -> float | None:
         """Return the score per class; None where truth and prediction are empty."""
-        classes = self.run.classes
-        measured = {
-            scan: metric.measure(
-                self.store.masks(scan),
-                self._predict(network, scan),
-                classes=len(classes),
-            )
-            for scan in self.rows
-        }
+        classes, measured = self.run.classes, {}
+        for scan in self.rows:
+            truth, predicted = self.store.masks(scan), self._predict(network, scan)
+            measured[scan] = metric.measure(truth, predicted, classes=len(classes))
         score: float | None = metric.summarise(measured, classes)["score_per_class"]
         return score
 
@@ -70,11 +69,3 @@ class HeldOutScans:
         prediction = probabilities.prediction(probabilities.quantise(probability))
         cheap = [rules.CHEAP] * len(self.run.classes)
         return blending.decide(blending.MemberPredictions([prediction]), cheap)
-
-
-def spread(scans: list[str], count: int) -> list[str]:
-    """Take `count` of the scans evenly, the first and last among them; 0 takes all."""
-    if not 0 < count < len(scans):
-        return scans
-    places = np.linspace(0, len(scans) - 1, count).round().astype(int)
-    return [scans[place] for place in places]

@@ -120,8 +120,8 @@ def _train(
 
 def _final_score(run: runs.Run, fold: int) -> float | None:
     """Return the best score of a fold; None while its training is not over."""
-    rows, training = history.read(run.files.history(fold)), run.config.training
-    if not history.is_over(rows, epochs=training.epochs, patience=training.patience):
+    rows = history.read(run.files.history(fold))
+    if not history.is_over(rows, run.config.training):
         return None
     score = history.best(rows)
     if score is None:

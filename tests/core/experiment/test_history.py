@@ -2,7 +2,7 @@
 
 import pytest
 
-from competition.core.experiment import history
+from competition.core.experiment import configs, history
 
 ROWS: list[history.Epoch] = [
     {
@@ -64,4 +64,5 @@ def test_a_damaged_history_is_named(tmp_path, row):
 )
 def test_a_fold_is_over_after_its_epochs_or_its_patience(scores, patience, is_over):
     rows = [ROWS[0] | {"score": score} for score in scores]
-    assert history.is_over(rows, epochs=9, patience=patience) is is_over
+    wanted = "training.epochs=9", f"training.patience={patience}"
+    assert history.is_over(rows, configs.load("smoke", wanted).training) is is_over

@@ -10,7 +10,7 @@ from competition.core.experiment import configs
 from competition.net.inference import ensemble, scan_predictor
 from competition.net.input import scan_batches
 from competition.net.networks import build
-from competition.net.training import fitting, step
+from competition.net.training import setup, step
 from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
 
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
@@ -23,7 +23,7 @@ def network(config: configs.Config, seed: int):
 
 
 def new_network(config: configs.Config, seed: int):
-    fitting.seed(seed)
+    setup.seed(seed)
     return build.build(config, CLASSES)
 
 

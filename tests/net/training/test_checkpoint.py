@@ -1,6 +1,7 @@
-"""The state of a fold: two generations, checksums, and what a damaged one does."""
+"""The state of a fold: two generations, checksums, and damaged files."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ ROW = {"epoch": 0, "loss": 0.5, "score": 0.25, "seconds": 1.0}
 
 
 def parts(value=0.0, *, accumulate=None):
-    """A network of 6 weights, all `value`, and its optimizer."""
+    """A model of a network of 6 weights, all `value`, and an optimizer."""
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     for variable in network.variables:
         variable.assign(np.full(variable.shape, value))
@@ -20,35 +21,28 @@ def parts(value=0.0, *, accumulate=None):
         name="optimizer", gradient_accumulation_steps=accumulate
     )
     optimizer.build(network.trainable_variables)
-    return network, optimizer
+    return types.SimpleNamespace(network=network, optimizer=optimizer)
 
 
 def save(folder, value, *, epochs, **about):
-    network, optimizer = parts(value)
     rows = [ROW | {"epoch": number} for number in range(epochs)]
     state = checkpoint.TrainingState(epochs=rows, **about)
-    checkpoint.save(folder, state, network=network, optimizer=optimizer)
-    return network
+    checkpoint.save(folder, state, parts(value))
 
 
 def restored(folder, **now):
     stored = checkpoint.load(folder)
-    network, optimizer = parts(accumulate=2 if now.get("halvings") else None)
-    checkpoint.restore(
-        stored,
-        network=network,
-        optimizer=optimizer,
-        now=checkpoint.TrainingState(**now),
-    )
-    return stored, network, optimizer
+    model = parts(accumulate=2 if now.get("halvings") else None)
+    checkpoint.restore(stored, checkpoint.TrainingState(**now), model)
+    return stored, model.network, model.optimizer
 
 
-def test_without_a_state_there_is_none(tmp_path):
-    assert checkpoint.load(tmp_path) is None
+def test_without_a_state_a_fold_is_at_its_beginning(tmp_path):
+    assert checkpoint.load(tmp_path).state == checkpoint.TrainingState()
     assert not checkpoint.exists(tmp_path)
 
 
-def test_a_state_comes_back_with_all_it_knows(tmp_path):
+def test_a_saved_state_is_read_unchanged(tmp_path):
     mean = [np.array([1.5, 2.5], np.float32)]
     save(tmp_path, 3.0, epochs=2, slowed=True, averaged=1, mean=mean)
     stored, network, _ = restored(tmp_path)
@@ -68,8 +62,12 @@ def test_the_state_before_the_last_is_there_until_the_fold_is_finished(tmp_path)
         "state.npz",
         "state-before.npz",
     }
-    checkpoint.remove_previous(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+    checkpoint.save_best_weights(tmp_path, parts().network)
+    checkpoint.finish(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "state.npz",
+        "best.weights.h5",
+    }
 
 
 @pytest.mark.parametrize("cut", [0, 10, 200, -1])
@@ -84,7 +82,7 @@ def test_a_cut_state_falls_back_to_the_one_before(tmp_path, capsys, cut):
     said = " ".join(capsys.readouterr().err.split())
     assert "the state is damaged" in said
     assert "Going on after epoch 1" in said
-    # The next save must not push the sound one out by the damaged one.
+    # The next save must not replace the sound state by the damaged one.
     save(tmp_path, 3.0, epochs=2)
     assert checkpoint.load(tmp_path).network[0][0, 0] == 3.0
 
@@ -133,7 +131,7 @@ def test_a_state_without_a_list_of_its_arrays_is_read(tmp_path):
     assert len(checkpoint.load(tmp_path).network) == 2
 
 
-def test_killed_between_the_two_names_the_one_before_is_taken(tmp_path):
+def test_a_fold_killed_while_renaming_goes_on_from_the_state_before(tmp_path):
     save(tmp_path, 1.0, epochs=1)
     (tmp_path / "state.npz").rename(tmp_path / "state-before.npz")
     assert len(checkpoint.load(tmp_path).state.epochs) == 1
@@ -151,11 +149,11 @@ def test_two_damaged_states_are_an_error_that_names_both(tmp_path):
 
 
 def test_the_best_score_counts_only_with_its_weights(tmp_path):
-    crc = checkpoint.save_best_weights(tmp_path, parts(1.0)[0])
+    crc = checkpoint.save_best_weights(tmp_path, parts(1.0).network)
     save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
     assert checkpoint.load(tmp_path).state.best == 0.25
     # Killed after the weights of a better epoch, before its state.
-    checkpoint.save_best_weights(tmp_path, parts(2.0)[0])
+    checkpoint.save_best_weights(tmp_path, parts(2.0).network)
     assert checkpoint.load(tmp_path).state.best is None
     (tmp_path / "best.weights.h5").unlink()
     assert checkpoint.load(tmp_path).state.best is None
@@ -170,17 +168,15 @@ def test_the_state_of_another_network_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"state\.npz: the state is of another network"
     ):
-        checkpoint.restore(
-            stored, network=other, optimizer=optimizer, now=checkpoint.TrainingState()
-        )
+        model = types.SimpleNamespace(network=other, optimizer=optimizer)
+        checkpoint.restore(stored, checkpoint.TrainingState(), model)
 
 
-def test_an_optimizer_of_smaller_batches_counts_on_in_them(tmp_path):
-    network, optimizer = parts(1.0)
-    for variable in optimizer.variables:
+def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path):
+    model = parts(1.0)
+    for variable in model.optimizer.variables:
         variable.assign(np.full(variable.shape, 7, variable.dtype))
-    state = checkpoint.TrainingState(epochs=[ROW])
-    checkpoint.save(tmp_path, state, network=network, optimizer=optimizer)
+    checkpoint.save(tmp_path, checkpoint.TrainingState(epochs=[ROW]), model)
     _, _, halved = restored(tmp_path, halvings=1)
     by_path = {variable.path: variable for variable in halved.variables}
     iteration = keras.ops.convert_to_numpy(by_path["optimizer/iteration"])
@@ -192,11 +188,11 @@ def test_an_optimizer_of_smaller_batches_counts_on_in_them(tmp_path):
     assert all((keras.ops.convert_to_numpy(each) == 7).all() for each in moments)
 
 
-def test_an_optimizer_of_other_weights_begins_afresh(tmp_path):
-    network, optimizer = parts(1.0)
-    optimizer.iterations.assign(5)
+def test_the_optimizer_begins_afresh_where_the_encoder_is_unfrozen(tmp_path):
+    model = parts(1.0)
+    model.optimizer.iterations.assign(5)
     state = checkpoint.TrainingState(epochs=[ROW], resting=True)
-    checkpoint.save(tmp_path, state, network=network, optimizer=optimizer)
+    checkpoint.save(tmp_path, state, model)
     _, same, fresh = restored(tmp_path, resting=False)
     assert int(keras.ops.convert_to_numpy(fresh.iterations)) == 0
     assert same.get_weights()[0][0, 0] == 1.0

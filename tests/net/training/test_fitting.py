@@ -1,4 +1,4 @@
-"""Training a fold: what it leaves behind, and how it goes on after a fault."""
+"""Training a fold: its files, and how it goes on after a fault."""
 
 import itertools
 
@@ -12,7 +12,8 @@ from competition.machine import deadline
 from competition.net.inference import trained_network
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
-from competition.net.training import averaging, callbacks, fitting, progress, step
+from competition.net.training import callbacks, fitting, progress, setup, step
+from competition.net.training import weights as variable_weights
 from tests.net import training_parts
 from tests.net.conftest import CLASSES, TINY
 
@@ -20,7 +21,7 @@ WANTED = (*TINY, "model.dropout=0.2", "augment.engine=none")
 
 
 class Killed(Exception):
-    """What takes the place of a power cut."""
+    """Stands in for a power cut."""
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def fold(table, store, tmp_path):
 
     def train(name, score, *overrides, limit=None, data=None):
         wanted = configs.load("smoke", (*WANTED, *overrides))
-        fitting.seed(0)
+        setup.seed(0)
         network = build.build(wanted, CLASSES)
         history = fitting.fit(
             training_parts.fold_of(
@@ -48,7 +49,7 @@ def fold(table, store, tmp_path):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """A network with all that has state, made faster than the smallest U-Net."""
+    """Replace the U-Net by a faster network that has layers with state too."""
 
     def network(config, classes):
         stack = keras.Input((config.geometry.height, config.geometry.width, 3))
@@ -62,7 +63,7 @@ def small(monkeypatch):
 
 
 def scores(*values):
-    """A score that gives these values call by call; an exception is raised."""
+    """Return a score function that returns these values, or raises them, in turn."""
     left = list(values)
 
     def score(network):
@@ -195,7 +196,7 @@ def test_it_stops_early_after_scores_without_a_better_one(fold):
     assert timeless(again) == timeless(history)
 
 
-def test_where_nothing_can_be_scored_the_last_weights_are_kept(fold, tmp_path):
+def test_without_any_score_the_last_weights_are_kept(fold, tmp_path):
     network, history = fold("run", lambda network: None, "training.epochs=2")
     assert [row["score"] for row in history] == [None, None]
     for one, other in zip(
@@ -225,7 +226,7 @@ def test_a_history_that_lags_behind_the_state_is_mended(fold, tmp_path):
     assert path.read_text("utf-8") == whole
 
 
-def test_it_is_scored_every_so_often_and_at_the_end(fold):
+def test_scans_are_scored_every_few_epochs_and_at_the_end(fold):
     epochs = "training.epochs=5", "training.score_every=2"
     _, history = fold("run", scores(0.1, 0.2, 0.3), *epochs)
     assert [row["score"] for row in history] == [None, 0.1, None, 0.2, 0.3]
@@ -242,7 +243,7 @@ def test_a_loss_that_stays_not_finite_stops_with_its_slices(fold, tmp_path, caps
     assert not (tmp_path / "run" / "state.npz").exists()
 
 
-def test_weights_that_the_last_step_broke_are_no_state(
+def test_weights_that_the_last_step_broke_are_not_saved(
     fold, table, store, tmp_path, monkeypatch
 ):
     def on_epoch_end(guard, epoch, logs=None):
@@ -316,7 +317,7 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
     assert sizes == [4, 2, 1]
 
 
-def test_without_a_score_yet_each_call_keeps_what_it_has_come_to(fold, tmp_path):
+def test_before_the_first_score_each_call_keeps_its_latest_weights(fold, tmp_path):
     folder, kept = tmp_path / "run", []
     for epochs in (1, 2):
         limit = deadline.Deadline(1000)
@@ -380,7 +381,7 @@ def test_a_budget_that_ends_within_an_epoch_leaves_usable_weights(fold, tmp_path
     assert len(history) == 4
 
 
-def test_an_epoch_tells_how_far_it_is(capsys):
+def test_a_long_epoch_prints_its_progress(capsys):
     now = iter([0.0, 30.0, 61.0, 62.0])
     guard = callbacks.StopOnNonFinite()
     guard.loss = 0.5
@@ -395,7 +396,7 @@ def test_an_epoch_tells_how_far_it_is(capsys):
     ]
 
 
-def test_an_encoder_rests_for_the_first_epochs(fold, monkeypatch, tmp_path):
+def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
     def network(config, classes):
         stack = keras.Input((32, 32, 3))
         within = keras.Input((32, 32, 3))
@@ -424,8 +425,8 @@ def test_an_encoder_rests_for_the_first_epochs(fold, monkeypatch, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_network_without_an_encoder_cannot_rest_it(fold):
-    with pytest.raises(ValueError, match=r"freeze_epochs` is about .* has none\. Set"):
+def test_a_network_without_an_encoder_cannot_freeze_it(fold):
+    with pytest.raises(ValueError, match=r"freeze_epochs` freezes .* has none\. Set"):
         fold("run", half, "training.freeze_epochs=2")
 
 
@@ -449,6 +450,6 @@ def test_it_trains_in_mixed_precision_and_resumes(fold, tmp_path, policy):
 def test_variables_get_their_own_values_back():
     held = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     held.layers[0].kernel.assign([[1.0], [2.0]])
-    with averaging.swapped(held.variables, [np.zeros((2, 1)), np.zeros(1)]):
+    with variable_weights.swapped(held.variables, [np.zeros((2, 1)), np.zeros(1)]):
         assert not held.get_weights()[0].any()
     np.testing.assert_array_equal(held.get_weights()[0], [[1.0], [2.0]])

@@ -1,4 +1,4 @@
-"""What the device does with a batch before the network sees it."""
+"""The batch on the device: stacks are normalised and mask bits unpacked."""
 
 import numpy as np
 import pytest

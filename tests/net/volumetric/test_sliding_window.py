@@ -8,7 +8,7 @@ from competition.core import geometry, probabilities
 from competition.core.experiment import configs
 from competition.net.inference import ensemble, scan_predictor
 from competition.net.networks import build
-from competition.net.training import fitting
+from competition.net.training import setup
 from competition.net.volumetric import sliding_window
 from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
 
@@ -29,7 +29,7 @@ def pointwise(config: configs.Config) -> keras.Model:
 
 
 def network(config: configs.Config, seed: int = 0) -> keras.Model:
-    fitting.seed(seed)
+    setup.seed(seed)
     return build.build(config, CLASSES)
 
 

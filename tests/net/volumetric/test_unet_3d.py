@@ -6,7 +6,7 @@ import pytest
 from competition.core.experiment import configs
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
-from competition.net.training import fitting, losses
+from competition.net.training import fitting, losses, setup
 from tests.net import training_parts
 from tests.net.conftest import CLASSES, TINY
 
@@ -95,7 +95,7 @@ def train(folder, table, store, *, until: int = 99):
     more = "model.dropout=0.2", "augment.engine=host", "training.batch=2"
     more = (*more, "training.epochs=3")
     wanted = configs.load("smoke", (*CHOSEN, *more))
-    fitting.seed(0)
+    setup.seed(0)
     net, scored = build.build(wanted, CLASSES), []
 
     def score(network):
