@@ -21,7 +21,11 @@ class Device:
 def find() -> Device:
     """Find the devices that the Keras backend would compute on."""
     if keras.backend.backend() == "jax":
-        return _find_jax()
+        import jax
+
+        local = jax.local_devices()
+        capability = float(getattr(local[0], "compute_capability", 0) or 0)
+        return Device(local[0].platform, len(local), capability, "jax")
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -30,14 +34,6 @@ def find() -> Device:
     details = tf.config.experimental.get_device_details(gpus[0])
     major, minor = details.get("compute_capability", (0, 0))
     return Device("gpu", len(gpus), major + minor / 10)
-
-
-def _find_jax() -> Device:
-    import jax
-
-    first, *others = jax.local_devices()
-    capability = float(getattr(first, "compute_capability", 0) or 0)
-    return Device(first.platform, 1 + len(others), capability, "jax")
 
 
 def precision(setting: str, device: Device) -> str:
@@ -85,8 +81,8 @@ def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
 
     With one device, on JAX, or where the config says "one", it changes nothing.
     """
-    is_wanted = setting in {"auto", "mirror"} and device.count > 1
-    if not is_wanted or device.backend == "jax":
+    is_alone = device.count == 1 or device.backend == "jax"
+    if is_alone or setting not in {"auto", "mirror"}:
         return contextlib.nullcontext()
     import tensorflow as tf
 

@@ -52,7 +52,6 @@ def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
     other engines do it once: affine and then elastic. In between, its border is
     repeated, where the others take 0.
     """
-    changed = {name: batch[name] for name in ("mixup",) if name in batch}
     stack = tf.cast(batch["stack"], tf.float32)
     bits = tf.cast(batch["bits"], tf.float32)
     bits = bits[..., None] if bits.shape.rank == 3 else bits
@@ -79,11 +78,12 @@ def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
     if "cutmix" in batch:
         stack, bits = (_cutmix(each, batch["cutmix"]) for each in (stack, bits))
     bits = tf.reshape(bits, tf.shape(batch["bits"]))
-    return changed | {
+    changed = {
         "stack": tf.cast(tf.round(stack), batch["stack"].dtype),
         "bits": tf.cast(bits, batch["bits"].dtype),
         "window": window,
     }
+    return changed | ({"mixup": batch["mixup"]} if "mixup" in batch else {})
 
 
 def _affine(stack: tf.Tensor, affine: tf.Tensor) -> tf.Tensor:
@@ -157,10 +157,8 @@ def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: schema.Augment) -> tf.Tens
 
     def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         image, sigma = pair
-        branches = [
-            functools.partial(blurred, image, level)
-            for level in range(1, augment_params.BLUR_LEVELS + 1)
-        ]
+        levels = range(1, augment_params.BLUR_LEVELS + 1)
+        branches = [functools.partial(blurred, image, level) for level in levels]
         level = tf.cast(tf.round(sigma[0] / step), tf.int32)
         return tf.switch_case(level, [lambda: image, *branches])
 
@@ -169,15 +167,12 @@ def _blur(stack: tf.Tensor, sigma: tf.Tensor, limits: schema.Augment) -> tf.Tens
 
 def _noise(stack: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
     """Take each slice's noise out of the tile, whose edges meet."""
-    height, width, slices = stack.shape[1:]
-    offsets = augment_params.tile_offsets(slices).astype("int32")
     sigma = change[:, 0, None, None, None]
     row, column = tf.unstack(tf.cast(change[:, 1:, None, None, None], tf.int32), axis=1)
-    y = tf.range(height)[:, None, None] + offsets[:, 0] + row
-    x = tf.range(width)[:, None] + offsets[:, 1] + column
+    y, x = augment_params.noise_places(stack.shape[1:])
     size = augment_params.NOISE_TILE
     tile = augment_params.noise_tile().ravel()
-    return sigma * tf.gather(tile, y % size * size + x % size)
+    return sigma * tf.gather(tile, (y + row) % size * size + (x + column) % size)
 
 
 def _holes(image: tf.Tensor, holes: tf.Tensor, limits: schema.Augment) -> tf.Tensor:

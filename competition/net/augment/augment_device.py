@@ -4,8 +4,10 @@ It makes the changes that the batch carries and no others. After the other engin
 is mixup alone, whose masks cannot be packed into bits.
 """
 
+import functools
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from competition.net.augment import augment_params
@@ -63,28 +65,23 @@ def _warp(stack: Tensor, truth: Tensor, control: Tensor) -> tuple[Tensor, Tensor
     left = ops.clip(ops.floor(x), -1.0, width - 1.0)
     top = ops.clip(ops.floor(y), -1.0, height - 1.0)
     right, below = (ops.expand_dims(each, -1) for each in (x - left, y - top))
-    at = _Pixels(stack).at
+    stack, truth = (
+        ops.pad(each, [[0, 0], [1, 1], [1, 1], [0, 0]]) for each in (stack, truth)
+    )
+    at = functools.partial(_pixels, stack)
     upper = at(top, left) * (1 - right) + at(top, left + 1) * right
     lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
-    nearest = _Pixels(truth).at(ops.floor(y + 0.5), ops.floor(x + 0.5))
+    nearest = _pixels(truth, ops.floor(y + 0.5), ops.floor(x + 0.5))
     return upper * (1 - below) + lower * below, nearest
 
 
-class _Pixels:
-    """The pixels of a batch, framed by zeros, as one long list to take from."""
-
-    def __init__(self, image: Tensor) -> None:
-        self.height, self.width, channels = image.shape[1:]
-        framed = ops.pad(image, [[0, 0], [1, 1], [1, 1], [0, 0]])
-        self.pixels = ops.reshape(framed, (-1, channels))
-        self.size = ops.shape(image)[0]
-
-    def at(self, y: Tensor, x: Tensor) -> Tensor:
-        """Return the pixels at whole rows and columns (B, H, W), -1 to the size."""
-        first = ops.reshape(ops.arange(self.size, dtype="int32"), (-1, 1, 1))
-        row = first * (self.height + 2) + ops.cast(y, "int32") + 1
-        index = row * (self.width + 2) + ops.cast(x, "int32") + 1
-        return ops.take(self.pixels, index, axis=0)
+def _pixels(framed: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Take the pixels at rows and columns (B, H, W), counted from -1, the frame."""
+    samples, height, width, channels = ops.shape(framed)
+    first = ops.reshape(ops.arange(samples, dtype="int32"), (-1, 1, 1))
+    row = first * height + ops.cast(y, "int32") + 1
+    index = row * width + ops.cast(x, "int32") + 1
+    return ops.take(ops.reshape(framed, (-1, channels)), index, axis=0)
 
 
 def _upsample(grid: Tensor, like: Tensor) -> Tensor:
@@ -129,26 +126,21 @@ def _bell(distance: Tensor, sigma: Tensor) -> Tensor:
 
 def _noise(stack: Tensor, change: Tensor) -> Tensor:
     """Take each slice's noise out of the tile, whose edges meet."""
-    sigma, row, column = (
-        ops.reshape(change[:, number], (-1, 1, 1, 1)) for number in range(3)
-    )
-    height, width, slices = stack.shape[1:]
-    offsets = augment_params.tile_offsets(slices).astype("int32")
-    y = ops.reshape(ops.arange(height, dtype="int32"), (1, -1, 1, 1)) + offsets[:, 0]
-    x = ops.reshape(ops.arange(width, dtype="int32"), (1, 1, -1, 1)) + offsets[:, 1]
-    y = ops.mod(y + ops.cast(row, "int32"), augment_params.NOISE_TILE)
-    x = ops.mod(x + ops.cast(column, "int32"), augment_params.NOISE_TILE)
+    sigma, *corner = ops.unstack(ops.reshape(change, (-1, 1, 1, 1, 3)), axis=-1)
+    row, column = (ops.cast(each, "int32") for each in corner)
+    y, x = augment_params.noise_places(stack.shape[1:])
+    size = augment_params.NOISE_TILE
     tile = augment_params.noise_tile().reshape(-1)
-    return sigma * ops.take(tile, y * augment_params.NOISE_TILE + x, axis=0)
+    index = ops.mod(y + row, size) * size + ops.mod(x + column, size)
+    return sigma * ops.take(tile, index, axis=0)
 
 
 def _inside(boxes: Tensor, like: Tensor) -> Tensor:
     """Return 1 in pixels inside any of the boxes (B, N, 4), else 0: (B, H, W, 1)."""
-    top, bottom, left, right = (
-        ops.reshape(boxes[..., side], (-1, 1, 1, boxes.shape[1])) for side in range(4)
-    )
-    y = ops.reshape(ops.arange(like.shape[1], dtype="float32"), (1, -1, 1, 1))
-    x = ops.reshape(ops.arange(like.shape[2], dtype="float32"), (1, 1, -1, 1))
+    sides = ops.unstack(ops.expand_dims(boxes, (1, 2)), axis=-1)
+    top, bottom, left, right = sides
+    y, x = (np.arange(size, dtype="float32") for size in like.shape[1:3])
+    y, x = y[:, None, None], x[:, None]
     inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
     return ops.cast(ops.any(inside, axis=-1, keepdims=True), like.dtype)
 

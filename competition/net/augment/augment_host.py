@@ -33,12 +33,13 @@ def apply(
     for number, (image, mask) in enumerate(zip(stack, bits, strict=True)):
         # Interpolation must not mix in values that the network would see clipped.
         low, high = window[number].T.astype(stack.dtype)
-        changed = transform(
-            image=np.clip(image, low, high, out=image),
-            mask=mask,
-            window=window[number],
-            changes={name: values[number] for name, values in changes.items()},
-        )
+        np.clip(image, low, high, out=image)
+        sample = {name: values[number] for name, values in changes.items()}
+        sample["window"] = window[number]
+        if "warp" in sample:
+            control = np.moveaxis(sample["warp"], -1, 0)
+            sample["place"] = _spline(control, image.shape[:2])
+        changed = transform(image=image, mask=mask, sample=sample)
         image[...], mask[...] = changed["image"], changed["mask"]
     if "cutmix" in changes:
         for images in (stack, bits):
@@ -51,40 +52,36 @@ def apply(
 class ChangedSample(albumentations.DualTransform):
     """The warp, the intensities and the holes of one sample, in this order.
 
-    Takes a uint16 stack with its window, or one for each slice, and the changes.
+    Takes a uint16 stack, its mask and, as `sample`, the changes to them, the window
+    (of the stack or of each slice) and the `place` in the source of each pixel.
     """
 
-    targets_as_params = ("changes", "window")
+    targets_as_params = ("sample",)
 
     def get_params_dependent_on_data(self, params: Params, data: Params) -> Params:
-        """Return what stack and mask share, with the place each pixel comes from."""
-        shared = {name: data[name] for name in self.targets_as_params}
-        if "warp" in shared["changes"]:
-            control = np.moveaxis(shared["changes"]["warp"], -1, 0)
-            shared["place"] = _spline(control, data["image"].shape[:2])
-        return shared
+        """Return the parameters that stack and mask share."""
+        return {"sample": data["sample"]}
 
-    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+    def apply(self, img: np.ndarray, sample: Params, **params: Any) -> np.ndarray:
         """Change a stack (H, W, K): bilinear, with 0 from beyond the border."""
-        changes = params["changes"]
-        if "warp" in changes:
-            x, y = params["place"]
-            moved = cv2.remap(img, x, y, cv2.INTER_LINEAR)
-            img = moved.reshape(img.shape)
-        if augment_params.INTENSITIES & changes.keys():
-            low, high = params["window"].T
+        img = _move(img, sample, cv2.INTER_LINEAR)
+        if augment_params.INTENSITIES & sample.keys():
+            low, high = sample["window"].T
             grey = (img - low) / np.maximum(high - low, np.float32(1))
-            grey = _change_intensities(np.clip(grey, 0, 1, out=grey), changes)
+            grey = _change_intensities(np.clip(grey, 0, 1, out=grey), sample)
             img = np.rint(np.clip(grey, 0, 1, out=grey) * WHITE).astype(np.uint16)
-        return _empty_holes(img, changes)
+        return _empty_holes(img, sample)
 
-    def apply_to_mask(self, mask: np.ndarray, **params: Any) -> np.ndarray:
+    def apply_to_mask(self, mask: np.ndarray, sample: Params, **_: Any) -> np.ndarray:
         """Move bits (H, W) to the nearest pixel, so that they stay bits."""
-        if "warp" in params["changes"]:
-            x, y = params["place"]
-            moved = cv2.remap(mask, x, y, cv2.INTER_NEAREST)
-            mask = moved.reshape(mask.shape)
-        return _empty_holes(mask, params["changes"])
+        return _empty_holes(_move(mask, sample, cv2.INTER_NEAREST), sample)
+
+
+def _move(image: np.ndarray, sample: Params, interpolation: int) -> np.ndarray:
+    if "place" not in sample:
+        return image
+    x, y = sample["place"]
+    return cv2.remap(image, x, y, interpolation).reshape(image.shape)
 
 
 def _spline(control: np.ndarray, frame: tuple[int, ...]) -> np.ndarray:
@@ -119,14 +116,12 @@ def _change_intensities(x: np.ndarray, changes: augment_params.Changes) -> np.nd
 def _noise(change: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Take each slice's noise (H, W, K) out of the tile, whose edges meet."""
     height, width, slices = shape
-    noise = np.empty(shape, np.float32)
     tile = augment_params.noise_tile()
-    places = augment_params.tile_offsets(slices) + change[1:].astype(int)
-    for number, (y, x) in enumerate(places):
+    planes = []
+    for y, x in augment_params.tile_offsets(slices) + change[1:].astype(int):
         rows = tile.take(np.arange(y, y + height), axis=0, mode="wrap")
-        columns = np.arange(x, x + width)
-        noise[..., number] = rows.take(columns, axis=1, mode="wrap")
-    return noise * change[0]
+        planes.append(rows.take(np.arange(x, x + width), axis=1, mode="wrap"))
+    return np.stack(planes, axis=-1) * change[0]
 
 
 def _empty_holes(image: np.ndarray, changes: augment_params.Changes) -> np.ndarray:

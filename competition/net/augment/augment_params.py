@@ -129,6 +129,14 @@ def tile_offsets(slices: int) -> np.ndarray:
     return np.arange(slices)[:, None] * np.array([[101, 57]])
 
 
+def noise_places(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows (H, 1, K) and columns (W, K) of a stack's noise in the tile."""
+    height, width, slices = shape
+    down, across = tile_offsets(slices).T
+    y, x = np.arange(height)[:, None, None] + down, np.arange(width)[:, None] + across
+    return y.astype(np.int32), x.astype(np.int32)
+
+
 def hole_size(limits: schema.Augment, frame: Frame) -> tuple[int, int]:
     """Return the height and width of a hole in pixels, even numbers of at least 2."""
     height, width = (2 * max(1, round(limits.holes_size * n / 2)) for n in frame)
