@@ -13,14 +13,12 @@ from competition.core.data import mask_csv
 from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
 
-WORK = pathlib.Path("work")
-
 
 def run(
     experiment: str,
     *,
     data: pathlib.Path | str,
-    work: pathlib.Path | str = WORK,
+    work: pathlib.Path | str = layout.WORK,
     options: prepare_step.PrepareOptions | None = None,
     overrides: tuple[str, ...] = (),
     name: str | None = None,
@@ -72,7 +70,7 @@ def run(
 def prepare(
     data: pathlib.Path,
     *,
-    work: pathlib.Path = WORK,
+    work: pathlib.Path = layout.WORK,
     options: prepare_step.PrepareOptions | None = None,
 ) -> dict[str, Any]:
     """Prepare a competition folder; see `prepare.run`."""
@@ -83,7 +81,7 @@ def open_experiment(
     experiment: str,
     *,
     data: pathlib.Path,
-    work: pathlib.Path = WORK,
+    work: pathlib.Path = layout.WORK,
     overrides: tuple[str, ...] = (),
     name: str | None = None,
 ) -> tuple[layout.DatasetFiles, runs.Run]:

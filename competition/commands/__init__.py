@@ -1,1 +1,4 @@
-"""The commands: they read arguments, call a step or a study, and print its result."""
+"""The commands: they read arguments, call a step or a study, and print its result.
+
+Each imports inside itself what it calls, so that `--help` loads no slow library.
+"""

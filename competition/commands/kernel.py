@@ -1,14 +1,13 @@
 """Commands that build, rehearse, push and submit a Kaggle kernel."""
 
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from competition import ledger, pipeline, score, validate
 from competition.commands import options, output
-from competition.kernel import build, bundles
-from competition.kernel.upload import leaderboard, push
+from competition.core.experiment import layout
+from competition.kernel import bundles
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,8 +17,7 @@ app = typer.Typer(
 
 File = pathlib.Path | None
 What = Annotated[
-    Literal["train", "submit"],
-    typer.Option(help="The kernel that trains or the one that submits."),
+    bundles.What, typer.Option(help="The kernel that trains or the one that submits.")
 ]
 
 
@@ -29,7 +27,7 @@ def kernel_build(
     user: Annotated[str, typer.Option(help="Your user name on Kaggle.")],
     what: What = "submit",
     data: options.RunData = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     name: options.Name = None,
     override: options.Set = None,
     fold: options.Fold = None,
@@ -47,6 +45,8 @@ def kernel_build(
     as_json: options.Json = False,
 ) -> None:
     """Write the dataset and the kernel that Kaggle gets."""
+    from competition.kernel import build
+
     bundle = bundles.find(experiment, what, work=work, data=data, name=name)
     settings = build.BundleOptions(
         fold=fold, budget=budget, overrides=tuple(override or ()),
@@ -64,7 +64,7 @@ def kernel_rehearse(
     experiment: options.Experiment,
     data: Annotated[File, typer.Option(help="Default: a new phantom.")] = None,
     truth: options.Truth = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     name: options.Name = None,
     python: Annotated[
         File, typer.Option(help="An environment to use as it is.")
@@ -74,7 +74,7 @@ def kernel_rehearse(
     as_json: options.Json = False,
 ) -> None:
     """Run the built kernel as Kaggle would, twice, and score what it writes."""
-    # Only here, since it loads SciPy for its phantom.
+    from competition import score, validate
     from competition.kernel import rehearse
 
     result = rehearse.run(
@@ -95,11 +95,13 @@ def kernel_push(
     experiment: options.Experiment,
     what: What = "submit",
     data: options.RunData = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     name: options.Name = None,
     as_json: options.Json = False,
 ) -> None:
     """Send the built dataset and kernel, follow the kernel, fetch its output."""
+    from competition.kernel.upload import push
+
     bundle = bundles.find(experiment, what, work=work, data=data, name=name)
     output.result(push.run(bundle), as_json)
 
@@ -108,13 +110,16 @@ def kernel_push(
 def kernel_submit(
     experiment: options.Experiment,
     data: options.RunData = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     name: options.Name = None,
     wait: Annotated[bool, typer.Option(help="Wait for the score.")] = True,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
     """Submit the pushed version, and enter its score into the ledger."""
+    from competition import ledger
+    from competition.kernel.upload import leaderboard
+
     bundle = bundles.find(experiment, work=work, data=data, name=name)
     if wait and not ledger.holds(submissions, bundle.name):
         raise ValueError(

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from competition import ledger, pipeline
 from competition.commands import options, output
+from competition.core.experiment import layout
 
 app = typer.Typer(
     help="The experiments worth keeping, and the leaderboard's scores.",
@@ -20,6 +20,8 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """List the kept experiments, and compare their scores with the leaderboard's."""
+    from competition import ledger
+
     if not context.invoked_subcommand:
         output.result(ledger.show(submissions), as_json, output.ledger)
 
@@ -28,11 +30,13 @@ def show(
 def add(
     experiment: Annotated[str, typer.Argument(help="The name of a run.")],
     data: options.RunData = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     submissions: options.Submissions = options.SUBMISSIONS,
     as_json: options.Json = False,
 ) -> None:
     """Copy an experiment's config, decision, score and pictures, and enter it."""
+    from competition import ledger
+
     entry = ledger.add(experiment, work=work, submissions=submissions, data=data)
     output.result(entry, as_json)
 
@@ -46,6 +50,8 @@ def set_scores(
     as_json: options.Json = False,
 ) -> None:
     """Enter the leaderboard's scores of a kept experiment."""
+    from competition import ledger
+
     entry = ledger.set_scores(
         experiment, submissions=submissions, public=public, private=private
     )

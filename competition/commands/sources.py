@@ -29,7 +29,6 @@ def make_phantom(
     as_json: options.Json = False,
 ) -> None:
     """Make a synthetic competition: OUT/competition and OUT/solution.csv."""
-    # Only here, since it loads SciPy.
     from competition.sources import phantom
 
     summary = phantom.write(
@@ -63,7 +62,6 @@ def convert_volumes(
     as_json: options.Json = False,
 ) -> None:
     """Make a competition folder of medical volumes, or label volumes of masks."""
-    # Only here, since it loads SimpleITK.
     from competition.sources import convert
 
     if images and labels and not (restore or data):

@@ -6,30 +6,29 @@ from typing import Annotated, Any
 
 import typer
 
-from competition import decide, pipeline, predict, prepare, report, score, train
-from competition import validate as validate_step
 from competition.commands import options, output
-from competition.core.experiment import layout, runs
+from competition.core.experiment import layout
 
 app = typer.Typer()
 
 File = pathlib.Path | None
-Step = Callable[[layout.DatasetFiles, runs.Run], dict[str, Any]]
 
 
-def _add(command_name: str, step: Step, about: str) -> None:
+def _add(step: Callable[..., dict[str, Any]]) -> None:
     """Add the command for a step that takes the run of an experiment."""
-    example = options.example(command_name, f"{options.PHANTOM} --experiment smoke")
+    example = options.example(step.__name__, f"{options.PHANTOM} --experiment smoke")
 
-    @app.command(help=about, **example)
+    @app.command(help=step.__doc__, **example)
     def command(
         data: options.Data,
         experiment: options.Experiment,
-        work: options.Work = pipeline.WORK,
+        work: options.Work = layout.WORK,
         override: options.Set = None,
         name: options.Name = None,
         as_json: options.Json = False,
     ) -> None:
+        from competition import pipeline
+
         opened = pipeline.open_experiment(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
@@ -39,7 +38,7 @@ def _add(command_name: str, step: Step, about: str) -> None:
 @app.command(**options.example("prepare", options.PHANTOM))
 def prepare_data(
     data: options.Data,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     folds: options.Folds = 5,
     fold_seed: options.FoldSeed = 0,
     fold_file: options.FoldFile = None,
@@ -51,6 +50,8 @@ def prepare_data(
     as_json: options.Json = False,
 ) -> None:
     """Decode annotations and slices into arrays, and split the cases into folds."""
+    from competition import pipeline, prepare
+
     settings = prepare.PrepareOptions(
         folds, fold_seed, fold_file, faulty, verify, quarantine
     )
@@ -63,7 +64,7 @@ def train_folds(
     data: options.OptionalData = None,
     experiment: options.ExperimentOrRun = None,
     run: options.RunFolder = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     fold: options.Fold = None,
     budget: options.Budget = None,
     override: options.Set = None,
@@ -74,6 +75,8 @@ def train_folds(
 
     Or those of the run in a folder, which knows its experiment and its data.
     """
+    from competition import pipeline, train
+
     if run and not (data or experiment or override or name):
         opened = pipeline.open_run(run)
     elif data and experiment and not run:
@@ -85,10 +88,20 @@ def train_folds(
     output.result(train.run(*opened, fold=fold, budget=budget), as_json)
 
 
-_add(
-    "predict", predict.run, "Predict every training scan by the fold that held it out."
-)
-_add("decide", decide.run, "Find the rule that turns probabilities into masks.")
+@_add
+def predict(*opened: Any) -> dict[str, Any]:
+    """Predict every training scan by the fold that held it out."""
+    from competition import predict
+
+    return predict.run(*opened)
+
+
+@_add
+def decide(*opened: Any) -> dict[str, Any]:
+    """Find the rule that turns probabilities into masks."""
+    from competition import decide
+
+    return decide.run(*opened)
 
 
 @app.command(**options.example("submit", f"{options.PHANTOM} --experiment smoke"))
@@ -96,7 +109,7 @@ def submit(
     data: options.Data,
     experiment: options.ExperimentOrRun = None,
     run: options.RunFolder = None,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     out: Annotated[
         File, typer.Option(help="Default: submission.csv in the run.")
     ] = None,
@@ -104,6 +117,8 @@ def submit(
     as_json: options.Json = False,
 ) -> None:
     """Write submission.csv for the test folder."""
+    from competition import pipeline
+
     if experiment and not run:
         run = layout.run_of(layout.dataset(data, work), experiment).root
     elif experiment or not run:
@@ -119,7 +134,9 @@ def validate_submission(
     as_json: options.Json = False,
 ) -> None:
     """Say whether Kaggle would accept a submission."""
-    result = validate_step.run(submission, data=data, fix=fix)
+    from competition import validate
+
+    result = validate.run(submission, data=data, fix=fix)
     output.result(result, as_json, output.faults)
     if not result["ok"]:
         raise typer.Exit(1)
@@ -135,11 +152,18 @@ def score_submission(
     as_json: options.Json = False,
 ) -> None:
     """Compute the competition's score of a submission."""
+    from competition import score
+
     result = score.run(truth, submission, data=data)
     output.result(result, as_json, lambda result: output.scores({"submission": result}))
 
 
-_add("report", report.run, "Write the page about a run.")
+@_add
+def report(*opened: Any) -> dict[str, Any]:
+    """Write the page about a run."""
+    from competition import report
+
+    return report.run(*opened)
 
 
 @app.command(
@@ -148,7 +172,7 @@ _add("report", report.run, "Write the page about a run.")
 def run(
     data: options.Data,
     experiment: options.Experiment,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     truth: options.Truth = None,
     folds: options.Folds = 5,
     fold_seed: options.FoldSeed = 0,
@@ -162,6 +186,8 @@ def run(
     as_json: options.Json = False,
 ) -> None:
     """Take every step, prepare to report, going on where it stopped."""
+    from competition import pipeline, prepare
+
     settings = prepare.PrepareOptions(
         folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )

@@ -1,17 +1,12 @@
-"""Commands to study data and experiments: audit, baseline, search and show.
-
-Each loads its study itself, since the studies load SciPy, scikit-learn and Optuna.
-"""
+"""Commands to study data and experiments: audit, baseline, search and show."""
 
 import pathlib
 from typing import Annotated
 
 import typer
 
-from competition import pipeline, prepare, train
 from competition.commands import options, output
-from competition.core.experiment import configs, layout, runs
-from competition.machine import deadline
+from competition.core.experiment import layout
 
 app = typer.Typer()
 
@@ -19,7 +14,7 @@ app = typer.Typer()
 @app.command(**options.example("audit", options.PHANTOM))
 def audit_data(
     data: options.Data,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     as_json: options.Json = False,
 ) -> None:
     """Describe prepared data, and list the annotations that look wrong."""
@@ -35,10 +30,11 @@ def score_baseline(
     experiment: Annotated[
         str, typer.Option(help="The experiment whose folds and sizes count.")
     ] = "smoke",
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     as_json: options.Json = False,
 ) -> None:
     """Score a method without a network out of fold, to compare networks with."""
+    from competition.core.experiment import configs
     from competition.study import baseline
 
     chosen = configs.load(experiment)
@@ -52,7 +48,7 @@ def score_baseline(
 def search_values(
     data: options.Data,
     experiment: options.Experiment,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Default: search.trials.")
     ] = None,
@@ -66,6 +62,9 @@ def search_values(
     A trial that is worse than the others at the same epoch is pruned. After a kill, or
     out of time, the next call goes on. The best values are in best.toml, an experiment.
     """
+    from competition import prepare, train
+    from competition.core.experiment import configs
+    from competition.machine import deadline
     from competition.study import search
 
     limit = deadline.start(budget)
@@ -86,7 +85,7 @@ def show_scan(
     scan: Annotated[str, typer.Argument(help="A training scan, such as case61_day1.")],
     data: options.Data,
     experiment: options.Experiment,
-    work: options.Work = pipeline.WORK,
+    work: options.Work = layout.WORK,
     out: Annotated[
         pathlib.Path | None,
         typer.Option(help="Default: show/SCAN.png or SCAN_gates.png in the run."),
@@ -102,6 +101,7 @@ def show_scan(
     as_json: options.Json = False,
 ) -> None:
     """Draw slices of a scan: input, probabilities, each part of the rule, masks."""
+    from competition.core.experiment import runs
     from competition.study import show
 
     dataset = layout.dataset(data, work)

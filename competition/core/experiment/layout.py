@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+WORK = pathlib.Path("work")
 # Written by `convert` into a competition folder: the geometry that PNGs cannot keep.
 GEOMETRY = "geometry.json"
 
