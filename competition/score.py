@@ -1,17 +1,17 @@
 """Step 7: the competition's score of a submission, or of a run out of fold."""
 
+import itertools
+import operator
 import os
 import pathlib
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import progress
 
-from competition.core import console, files, metric, problems, rules
+from competition.core import blending, console, files, metric, problems, rules
 from competition.core.data import annotations, arrays, images, mask_csv, slice_table
-
-if TYPE_CHECKING:
-    from competition.core.experiment import layout, runs
+from competition.core.experiment import layout, runs
 
 
 def run(
@@ -47,17 +47,13 @@ def run(
 
 
 def of_run(
-    dataset: "layout.DatasetFiles",
-    scored: "runs.Run",
+    dataset: layout.DatasetFiles,
+    scored: runs.Run,
     *,
     data: pathlib.Path,
     truth: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Score a run out of fold and, if `truth` is given, its submission."""
-    # Imported late, since the config's library would slow the start of `run`.
-    from competition.core import blending
-    from competition.core.experiment import runs
-
     table = slice_table.read(dataset.slices)
     scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
     store = arrays.Arrays(dataset)
@@ -109,10 +105,9 @@ def _find_scans(
                 f"or {data}/test. Pass the data folder of this truth as `data`."
             )
     found = [by_id[id] for id in dict.fromkeys(row.id for row in rows)]
-    scans: dict[str, list[images.Image]] = {}
-    for image in sorted(found, key=lambda image: (image.scan, image.slice)):
-        scans.setdefault(image.scan, []).append(image)
-    return scans
+    by_scan = operator.attrgetter("scan")
+    found.sort(key=operator.attrgetter("scan", "slice"))
+    return {scan: [*group] for scan, group in itertools.groupby(found, by_scan)}
 
 
 def _check_shapes(data: pathlib.Path, scan: list[images.Image]) -> None:

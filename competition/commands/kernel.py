@@ -126,11 +126,8 @@ def kernel_submit(
             f"{submissions / 'ledger.csv'}: no experiment {bundle.name!r} to enter the "
             f"score for. Run `ledger add {bundle.name}` first, or give --no-wait."
         )
-    result = leaderboard.run(
-        bundle,
-        record=lambda public, private: ledger.set_scores(
-            bundle.name, submissions=submissions, public=public, private=private
-        ),
-        wait=wait,
-    )
+    result = leaderboard.run(bundle, wait=wait)
+    scores = {board: result[board] for board in ("public", "private")}
+    if any(score is not None for score in scores.values()):
+        ledger.set_scores(bundle.name, submissions=submissions, **scores)
     output.result(result, as_json)

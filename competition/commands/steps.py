@@ -120,7 +120,7 @@ def submit(
     from competition import pipeline
 
     if experiment and not run:
-        run = layout.run_of(layout.dataset(data, work), experiment).root
+        run = layout.dataset(data, work).run(layout.run_name(experiment)).root
     elif experiment or not run:
         raise typer.BadParameter("give either --experiment or --run")
     output.result(pipeline.submit(run, data=data, out=out, budget=budget), as_json)

@@ -105,6 +105,6 @@ def show_scan(
     from competition.study import show
 
     dataset = layout.dataset(data, work)
-    run = runs.read(layout.run_of(dataset, experiment))
+    run = runs.read(dataset.run(layout.run_name(experiment)))
     draw = show.gates if gates else show.run
     output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)

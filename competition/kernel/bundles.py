@@ -70,22 +70,6 @@ def find(
     data: pathlib.Path | None = None,
     name: str | None = None,
 ) -> Bundle:
-    """Find the run of an experiment under `work`; `data` chooses among data sets.
-
-    Where no data set has such a run yet, the only prepared data set is taken.
-    """
-    name = name or pathlib.Path(experiment).stem
-    if data is not None:
-        candidates = [layout.dataset(data, work)]
-    else:
-        tables = sorted(work.glob("*/slices.csv"))
-        prepared = [layout.DatasetFiles(path.parent) for path in tables]
-        with_run = [each for each in prepared if each.run(name).config.is_file()]
-        candidates = with_run or prepared
-    if len(candidates) != 1:
-        listed = ", ".join(str(dataset.root) for dataset in candidates) or "none"
-        raise ValueError(
-            f"{work}: expected one data set with a run {name!r}. Received: {listed}. "
-            "Pass `data` to choose one, or prepare and train first."
-        )
-    return Bundle(experiment, name, what, work, candidates[0], data)
+    """Return the bundle of an experiment's run under `work`; see `layout.find`."""
+    name = name or layout.run_name(experiment)
+    return Bundle(experiment, name, what, work, layout.find(name, work, data), data)

@@ -19,10 +19,10 @@ def add(
 ) -> dict[str, Any]:
     """Copy the results of a scored run to `submissions`, and enter it in the ledger.
 
-    An experiment that is in the ledger already is replaced. Without `data`, `work` must
-    hold exactly one run of this name.
+    An experiment that is in the ledger already is replaced. Without `data`, only one
+    data set in `work` may have a run of this name.
     """
-    dataset = layout.dataset(data, work) if data else archive.find(experiment, work)
+    dataset = layout.find(experiment, work, data)
     run = runs.read(dataset.run(experiment))
     entries = table.read(submissions)
     entry = archive.entry(run)

@@ -11,25 +11,6 @@ from competition.core.experiment import layout, runs
 from competition.ledger import table
 
 
-def find(experiment: str, work: pathlib.Path) -> layout.DatasetFiles:
-    """Return the one prepared data set in `work` that has a run of this name."""
-    configs = sorted(work.glob("*/runs/*/config.json"))
-    matching = [path for path in configs if path.parent.name == experiment]
-    if not matching:
-        known = ", ".join(sorted({path.parent.name for path in configs}))
-        raise ValueError(
-            f"{work}: no run called {experiment!r}. Expected one of: "
-            f"{known or 'none yet'}. Check the name and `work`."
-        )
-    if len(matching) > 1:
-        names = ", ".join(path.parents[2].name for path in matching)
-        raise ValueError(
-            f"{work}: {experiment!r} is a run on several data sets: {names}. "
-            "Choose one by `data`."
-        )
-    return layout.DatasetFiles(matching[0].parents[2])
-
-
 def entry(run: runs.Run) -> table.Entry:
     """Return the entry of a run, without any score of the leaderboard."""
     if not run.files.score.is_file():

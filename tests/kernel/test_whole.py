@@ -4,9 +4,11 @@ import pathlib
 import shutil
 import sys
 
-from competition import ledger, score, validate
+from typer import testing
+
+from competition import __main__, ledger, score, validate
 from competition.kernel import build, bundles, rehearse
-from competition.kernel.upload import leaderboard, push
+from competition.kernel.upload import push
 from competition.ledger import table
 from tests.kernel import stand_in
 
@@ -35,30 +37,11 @@ def test_build_rehearse_push_submit_and_the_ledger(
     assert hidden == results["score"]["submission"]
 
     assert push.run(bundle)["version"] == 1
-    add(submissions)
-    leaderboard.run(
-        bundle,
-        record=lambda public, private: ledger.set_scores(
-            "smoke", submissions=submissions, public=public, private=private
-        ),
+    ledger.add("smoke", work=work, submissions=submissions)
+    asked = (
+        f"kernel submit --experiment smoke --work {work} --submissions {submissions}"
     )
+    called = testing.CliRunner().invoke(__main__.app, asked.split())
+    assert called.exit_code == 0, called.output
     (entry,) = table.read(submissions).values()
     assert entry.public == 0.81 and entry.private is None
-
-
-def add(submissions):
-    """Enter the run into a ledger, as `ledger add` does."""
-    entry = table.Entry(
-        experiment="smoke",
-        date="2026-01-01",
-        revision="",
-        fingerprint="",
-        folds="0 1",
-        score_per_class=0.5,
-        score_merged=0.5,
-        nested=None,
-        public=None,
-        private=None,
-        submission="",
-    )
-    table.write(submissions, {"smoke": entry})

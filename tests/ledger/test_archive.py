@@ -9,6 +9,7 @@ import pytest
 
 from competition import ledger
 from competition.core import files
+from competition.core.experiment import layout, runs
 from competition.core.pages import examples, pictures
 from competition.ledger import archive, table
 from tests import by_hand
@@ -144,16 +145,14 @@ def test_a_failure_half_way_leaves_the_last_copy(scored, add, tmp_path, monkeypa
     assert (tmp_path / "submissions" / "ledger.csv").read_text("utf-8") == before
 
 
-def test_a_run_is_found_by_its_name(scored, tmp_path):
+def test_a_run_is_found_by_its_name(scored, add, tmp_path):
     work = tmp_path / "work"
-    assert archive.find("by-hand", work) == scored[0]
-    with pytest.raises(ValueError, match=r"no run called '\*'. Expected one of: by-h"):
-        archive.find("*", work)
-    with pytest.raises(ValueError, match="Expected one of: none yet"):
-        archive.find("by-hand", tmp_path / "nowhere")
+    assert layout.find("by-hand", work, None) == scored[0]
+    with pytest.raises(ValueError, match=r"config.json: not found.* it: by-hand"):
+        runs.read(scored[0].run("*"))
     shutil.copytree(work / "boxes", work / "other")
-    with pytest.raises(ValueError, match=r"several data sets: boxes, other\. .*`data`"):
-        archive.find("by-hand", work)
+    with pytest.raises(ValueError, match=r"Received: .*boxes, .*other\. Pass `data`"):
+        add()
 
 
 @pytest.fixture

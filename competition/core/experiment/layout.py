@@ -95,9 +95,28 @@ def _plain(name: str) -> str:
     return name
 
 
-def run_of(dataset: DatasetFiles, experiment: str) -> RunFiles:
-    """Return the run of an experiment: by its own name, or by that of its TOML."""
-    return dataset.run(pathlib.Path(experiment).name.removesuffix(".toml"))
+def run_name(experiment: str) -> str:
+    """Return the name of an experiment's run: its own name, or that of its TOML."""
+    return pathlib.Path(experiment).name.removesuffix(".toml")
+
+
+def find(name: str, work: pathlib.Path, data: pathlib.Path | None) -> DatasetFiles:
+    """Return the data set that has the run `name`; `data` chooses among data sets.
+
+    Where none has such a run yet, the only prepared data set is taken.
+    """
+    if data is not None:
+        return dataset(data, work)
+    prepared = [DatasetFiles(path.parent) for path in sorted(work.glob("*/slices.csv"))]
+    with_run = [each for each in prepared if each.run(name).config.is_file()]
+    candidates = with_run or prepared
+    if len(candidates) != 1:
+        listed = ", ".join(str(each.root) for each in candidates) or "none"
+        raise ValueError(
+            f"{work}: expected one data set with a run {name!r}. Received: {listed}. "
+            "Pass `data` to choose one, or prepare and train first."
+        )
+    return candidates[0]
 
 
 def dataset(data: pathlib.Path, work: pathlib.Path) -> DatasetFiles:

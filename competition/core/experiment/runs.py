@@ -91,9 +91,11 @@ def read(run_files: layout.RunFiles) -> Run:
     """Read a run from its folder alone."""
     path = run_files.config
     if not path.is_file():
+        beside = sorted(run_files.root.parent.glob("*/config.json"))
         raise ValueError(
             f"{path}: not found. A run's folder is expected, such as "
-            "work/<dataset>/runs/<experiment>."
+            "work/<dataset>/runs/<experiment>. Runs beside it: "
+            f"{', '.join(other.parent.name for other in beside) or 'none yet'}."
         )
     record = files.read_json(path)
     keys = ("name", "classes", "fingerprint", "config")

@@ -1,21 +1,18 @@
 """Submit a pushed kernel to the competition and wait for its score."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 from competition.core import console, files
 from competition.kernel import bundles
 from competition.kernel.upload import client
 
-# Enters a score (public, private), None where Kaggle does not show it.
-Record = Callable[[float | None, float | None], Any]
 
+def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
+    """Submit the pushed version, once, and `wait` for its score.
 
-def run(bundle: bundles.Bundle, *, record: Record, wait: bool = True) -> dict[str, Any]:
-    """Submit the pushed version, once; `record` its score when Kaggle shows it.
-
-    Returns {"kernel", "version", "status", "public", "private"}.
+    Returns {"kernel", "version", "status", "public", "private"}. A score that Kaggle
+    does not show is None.
     """
     state = bundle.state()
     if state.get("status") != "COMPLETE":
@@ -36,34 +33,33 @@ def run(bundle: bundles.Bundle, *, record: Record, wait: bool = True) -> dict[st
         console.note(client.call("submission", submit, again=False).message)
     if not wait:
         return result | {"public": None, "private": None}
-    look = functools.partial(find, pending=False)
-    scored = client.wait(f"{message} is being scored", look, hours=12)
-    if scored.status.name != "COMPLETE":
-        why = scored.error_description or "Kaggle does not say why"
+
+    def scored() -> Any:
+        submission = find()
+        is_pending = submission is None or submission.status.name == "PENDING"
+        return None if is_pending else submission
+
+    answer = client.wait(f"{message} is being scored", scored, hours=12)
+    if answer.status.name != "COMPLETE":
+        why = answer.error_description or "Kaggle does not say why"
         raise ValueError(
             f"{message}: {why}. Rehearse the kernel; if it passes there, see its page: "
             f"{state['url']}"
         )
-    public, private = _number(scored.public_score), _number(scored.private_score)
-    if (public, private) != (None, None):
-        record(public, private)
-    scores = {"public": public, "private": private}
+    scores = {
+        "public": _number(answer.public_score),
+        "private": _number(answer.private_score),
+    }
     bundle.keep(state | {"scores": scores})
     return result | {"status": "COMPLETE", **scores}
 
 
-def _find(api: Any, competition: str, message: str, *, pending: bool = True) -> Any:
-    """Return the submission that carries our message, or None.
-
-    Without `pending`, one that is not scored yet does not count.
-    """
+def _find(api: Any, competition: str, message: str) -> Any:
+    """Return the submission that carries our message, or None."""
     # A month of five a day, and more.
     ask = functools.partial(api.competition_submissions, page_size=200)
-    for submission in client.call("submissions", ask, competition) or []:
-        if submission.description == message:
-            is_pending = submission.status.name == "PENDING"
-            return submission if pending or not is_pending else None
-    return None
+    made = client.call("submissions", ask, competition) or []
+    return next((each for each in made if each.description == message), None)
 
 
 def _number(text: str) -> float | None:

@@ -25,8 +25,7 @@ def test_leaks_are_named(tmp_path, monkeypatch, text, found):
 
 
 def test_a_leak_inside_a_wheel_is_found(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
-        archive.writestr("a/b.py", f"HERE = '{tmp_path}'")
+    wheel(tmp_path, f"HERE = '{tmp_path}'")
     with pytest.raises(ValueError, match=r"a\.whl/a/b\.py holds the path"):
         leaks.check(tmp_path, own=(tmp_path,), user="ann")
 

@@ -199,23 +199,23 @@ def test_a_failure_reads_as_on_kaggle(built, tiny_phantom, lines, verdict, why):
     assert hidden["verdict"] == verdict and why in hidden["why"]
 
 
-def test_a_limit_reads_as_on_kaggle(built, tiny_phantom):
-    limits = jail.Limits(hours=1 / 3600)
-    result = rehearsed(built, tiny_phantom, "time.sleep(60)", limits=limits)
-    assert result["rehearsals"]["public"]["verdict"] == "Notebook Timeout"
-    limits = jail.Limits(memory_gb=0.001)
-    result = rehearsed(built, tiny_phantom, "time.sleep(60)", limits=limits)
-    verdict = result["rehearsals"]["public"]["verdict"]
-    assert verdict == "Notebook Exceeded Allowed Compute"
+SLEEP = "time.sleep(60)"
+WRITE = "(working / 'large').write_bytes(bytes(2**21))"
 
 
-@full
-def test_the_working_folder_has_a_limit(built, tiny_phantom):
-    limits = jail.Limits(disk_gb=0.001)
-    lines = ["(working / 'large').write_bytes(bytes(2**21))"]
-    result = rehearsed(built, tiny_phantom, *lines, limits=limits)
-    verdict = result["rehearsals"]["public"]["verdict"]
-    assert verdict == "Notebook Exceeded Allowed Compute"
+@pytest.mark.parametrize(
+    ("limit", "line", "verdict"),
+    [
+        ({"hours": 1 / 3600}, SLEEP, "Notebook Timeout"),
+        ({"memory_gb": 0.001}, SLEEP, "Notebook Exceeded Allowed Compute"),
+        pytest.param(
+            {"disk_gb": 0.001}, WRITE, "Notebook Exceeded Allowed Compute", marks=full
+        ),
+    ],
+)
+def test_a_limit_reads_as_on_kaggle(built, tiny_phantom, limit, line, verdict):
+    result = rehearsed(built, tiny_phantom, line, limits=jail.Limits(**limit))
+    assert result["rehearsals"]["public"]["verdict"] == verdict
 
 
 def test_without_a_test_of_its_own_the_data_gets_a_phantoms(
@@ -246,6 +246,14 @@ def test_kaggles_list_becomes_requirements():
 
 
 @pytest.fixture
+def image(tmp_path):
+    """A list of versions, as Kaggle's image has one."""
+    path = tmp_path / "image.txt"
+    path.write_text("numpy==2.0\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
 def commands(monkeypatch, tmp_path):
     """Commands that are run; with a file `offline`, those of pip fail."""
     asked = []
@@ -261,9 +269,7 @@ def commands(monkeypatch, tmp_path):
     return asked
 
 
-def test_an_environment_is_made_once(tmp_path, commands):
-    image = tmp_path / "image.txt"
-    image.write_text("numpy==2.0\n", encoding="utf-8")
+def test_an_environment_is_made_once(tmp_path, image, commands):
     used = environment.make(image, tmp_path)
     assert used == environment.make(image, tmp_path)
     made, installed, *asked = commands
@@ -272,9 +278,7 @@ def test_an_environment_is_made_once(tmp_path, commands):
     assert len(asked) == 2
 
 
-def test_an_environment_that_cannot_be_made_is_an_error(tmp_path, commands):
-    image = tmp_path / "image.txt"
-    image.write_text("numpy==2.0\n", encoding="utf-8")
+def test_an_environment_that_cannot_be_made_is_an_error(tmp_path, image, commands):
     (tmp_path / "offline").touch()
     with pytest.raises(ValueError, match=r"no network\nWithout a network, pass the `p"):
         environment.make(image, tmp_path)

@@ -10,17 +10,16 @@ KERNEL = "jane-doe/uwm-smoke-submit"
 
 
 def scored(bundle, **options):
-    """Submit, and return what was recorded."""
-    recorded = []
-    leaderboard.run(bundle, record=lambda *pair: recorded.append(pair), **options)
-    return recorded
+    """Submit, and return the public and the private score."""
+    result = leaderboard.run(bundle, **options)
+    return result["public"], result["private"]
 
 
-def test_the_pushed_version_is_submitted_and_its_score_recorded(built, kaggle):
+def test_the_pushed_version_is_submitted_and_its_score_returned(built, kaggle):
     push.run(built)
     kaggle.score_after = 3
     kaggle.verdict |= {"privateScore": "0.79"}
-    assert scored(built) == [(0.81, 0.79)]
+    assert scored(built) == (0.81, 0.79)
     (asked,) = kaggle.of("CreateCodeSubmission")
     assert asked["competitionName"] == build.COMPETITION
     assert (asked["kernelOwner"], asked["kernelSlug"]) == tuple(KERNEL.split("/"))
@@ -34,7 +33,7 @@ def test_the_pushed_version_is_submitted_and_its_score_recorded(built, kaggle):
 def test_submitting_a_version_again_costs_no_submission(built, kaggle):
     push.run(built)
     scored(built)
-    assert scored(built) == [(0.81, None)]
+    assert scored(built) == (0.81, None)
     assert len(kaggle.submissions) == 1
 
 
@@ -46,10 +45,10 @@ def test_a_submission_whose_answer_was_lost_is_not_made_twice(built, kaggle):
     assert len(kaggle.of("CreateCodeSubmission")) == 1
 
 
-def test_without_waiting_nothing_is_recorded(built, kaggle):
+def test_without_waiting_there_is_no_score(built, kaggle):
     push.run(built)
     kaggle.score_after = 99
-    assert scored(built, wait=False) == []
+    assert scored(built, wait=False) == (None, None)
 
 
 def test_a_used_up_quota_is_an_error(built, kaggle):
