@@ -12,7 +12,7 @@ from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout, runs
 from competition.net.networks import build
 from competition.study import show
-from competition.study.show import stages
+from competition.study.show import drawings
 from tests import by_hand, conftest
 
 
@@ -28,7 +28,7 @@ def decide(run, rule):
 
 def test_a_rule_without_parts_has_the_threshold_alone(scored):
     _, run = scored
-    (first, _) = stages.trace(run, "case1_day0")
+    (first, _) = drawings.trace(run, "case1_day0")
     assert list(first) == ["probability", "threshold"]
     assert first["threshold"].sum() == 3 * 6 * 6
 
@@ -36,7 +36,7 @@ def test_a_rule_without_parts_has_the_threshold_alone(scored):
 def test_every_part_that_is_on_is_a_stage_and_the_last_is_the_mask(scored):
     dataset, run = scored
     decide(run, rules.Rule(gate=(12, 0.6, 0.5), pixels=10, largest=1, holes=True))
-    (first, _) = stages.trace(run, "case1_day0")
+    (first, _) = drawings.trace(run, "case1_day0")
     assert list(first) == [
         "probability", "threshold", "gate", "pixels", "largest", "holes",
     ]  # fmt: skip

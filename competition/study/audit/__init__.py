@@ -99,8 +99,8 @@ def _measure(
         # Opened anew for each scan, so that its pages leave the memory with it.
         store = arrays.Arrays(dataset)
         volume, bits = np.array(store.scan(scan)), np.array(store.masks(scan))
-        z, y, x = map(float, table[table["scan"] == scan][_SPACINGS].iloc[0])
-        scans[scan] = fingerprint.describe(volume, bits, names, (z, y, x))
+        spacing_mm = table.loc[table["scan"] == scan, _SPACINGS].iloc[0].tolist()
+        scans[scan] = fingerprint.describe(volume, bits, names, spacing_mm)
         rows += features.measure(scan, volume, bits, numbers[scan], len(names))
     return scans, pd.DataFrame(rows)
 

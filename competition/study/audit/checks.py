@@ -58,18 +58,6 @@ class Suspect:
     words: str
     weight: float
 
-    def touches(self, other: "Suspect") -> bool:
-        """Return whether both share a scan, a class, and a slice or the one after it.
-
-        In the slice after a fault, masks go back to normal: that is no second fault.
-        """
-        return (
-            self.scan == other.scan
-            and bool(set(self.classes) & set(other.classes))
-            and self.first <= other.last + 1
-            and other.first <= self.last + 1
-        )
-
 
 def find(rows: pd.DataFrame) -> list[Suspect]:
     """Return the suspects among the masks of all scans, most wrong pixels first.
@@ -87,10 +75,19 @@ def find(rows: pd.DataFrame) -> list[Suspect]:
 
 
 def explained(suspects: Sequence[Suspect]) -> list[Suspect]:
-    """Drop each suspect whose masks a stronger reason names as well."""
+    """Drop each suspect whose masks a stronger reason names as well.
+
+    In the slice after a fault, masks go back to normal: that is no second fault.
+    """
     chosen: list[Suspect] = []
     for suspect in sorted(suspects, key=lambda each: list(REASONS).index(each.reason)):
-        if not any(stronger.touches(suspect) for stronger in chosen):
+        if not any(
+            suspect.scan == stronger.scan
+            and set(suspect.classes) & set(stronger.classes)
+            and suspect.first - 1 <= stronger.last
+            and suspect.last + 1 >= stronger.first
+            for stronger in chosen
+        ):
             chosen.append(suspect)
     return chosen
 

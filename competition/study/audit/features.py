@@ -5,7 +5,7 @@ time and only the rows are kept, so memory does not grow with the images.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ LONGEST_GAP = 3
 # Borders are tried at these distances in pixels, down and to the right.
 STEP = 4
 SHIFTS = np.arange(-40, 41, STEP)
+_IN_PLACE = np.zeros(1, int)
 # A long border is thinned to at most this many points: more add time, not certainty.
 _POINTS = 160
 _BLUR = 1.5
@@ -28,11 +29,7 @@ Border = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def measure(
-    scan: str,
-    volume: np.ndarray,
-    bits: masks.Bits,
-    numbers: Sequence[int],
-    classes: int,
+    scan: str, volume: np.ndarray, bits: masks.Bits, numbers: list[int], classes: int
 ) -> list[Row]:
     """Return a row for every mask of a scan (D, H, W) that is not empty.
 
@@ -49,8 +46,8 @@ def measure(
     for number, image, body, pixels in zip(numbers, volume, bodies, bits, strict=True):
         if number - 1 not in slopes:
             latest = {}
-        planes = {c: masks.plane(pixels, c) for c in range(classes)}
-        planes = {c: mask for c, mask in planes.items() if mask.any()}
+        every = {c: masks.plane(pixels, c) for c in range(classes)}
+        planes = {c: mask for c, mask in every.items() if mask.any()}
         details = looks.views(image, body, unit) if planes else []
         for c, mask in planes.items():
             line = border(mask)
@@ -63,9 +60,10 @@ def measure(
                 "area": np.count_nonzero(mask),
                 "digest": files.digest(np.packbits(mask).tobytes()),
                 "by_slice": [
-                    fit(slopes[n], line) if n in slopes else math.nan for n in near
+                    fit(slopes[n], line).item() if n in slopes else math.nan
+                    for n in near
                 ],
-                "by_shift": fit_around(slopes[number], line).astype(np.float32),
+                "by_shift": fit(slopes[number], line, SHIFTS).astype(np.float32),
                 "look": looks.look(details, mask, unit),
             }
             rows.append(row | _compare(c, number, mask, latest))
@@ -94,22 +92,17 @@ def border(mask: np.ndarray) -> Border:
     return y, x, down / length, right / length
 
 
-def fit(slopes: np.ndarray, line: Border) -> float:
-    """Return how much (0 to 1) a border follows an edge of one sign.
+def fit(slopes: np.ndarray, line: Border, shifts: np.ndarray = _IN_PLACE) -> np.ndarray:
+    """Return how much (0 to 1) a border follows an edge of one sign, by shift (N, N).
 
     Along a well-drawn border the slice gets brighter, or darker, all the way round.
-    Elsewhere a border crosses edges of either sign, and they cancel.
+    Elsewhere a border crosses edges of either sign, and they cancel. The border is
+    moved by each of `shifts` (N,), down by right.
     """
     y, x, down, right = line
-    return float(abs((slopes[0, y, x] * down + slopes[1, y, x] * right).mean()))
-
-
-def fit_around(slopes: np.ndarray, line: Border) -> np.ndarray:
-    """Return `fit` (N, N) of the border moved by each of `SHIFTS`, down by right."""
-    y, x, down, right = line
     height, width = slopes.shape[1:]
-    rows = (y + SHIFTS[:, None]).clip(0, height - 1)[:, None]
-    columns = (x + SHIFTS[:, None]).clip(0, width - 1)[None]
+    rows = (y + shifts[:, None]).clip(0, height - 1)[:, None]
+    columns = (x + shifts[:, None]).clip(0, width - 1)[None]
     crossed = slopes[0][rows, columns] * down + slopes[1][rows, columns] * right
     return np.abs(crossed.mean(axis=-1))
 
@@ -132,12 +125,12 @@ def _compare(
     """
     last, before = latest.get(c, (-math.inf, mask))
     gap = number - last - 1
-    shares = {
-        other: overlap(mask, plane)
+    overlaps = [
+        (overlap(mask, plane), other)
         for other, (place, plane) in latest.items()
         if other != c and place == number - 1
-    }
-    cross, other = max(((share, k) for k, share in shares.items()), default=(0.0, -1))
+    ]
+    cross, other = max(overlaps, default=(0.0, -1))
     row: Row = {"other": other, "cross": cross}
     if gap > LONGEST_GAP:
         return row | dict.fromkeys(("gap", "dice", "rigid", "down", "right"), math.nan)

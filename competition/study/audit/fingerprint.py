@@ -18,10 +18,7 @@ _BLUE = "#2a6fd6"
 
 
 def describe(
-    volume: np.ndarray,
-    bits: masks.Bits,
-    names: Sequence[str],
-    spacing_mm: tuple[float, float, float],
+    volume: np.ndarray, bits: masks.Bits, names: Sequence[str], spacing_mm: list[float]
 ) -> dict[str, Any]:
     """Describe one scan (D, H, W) and its masks; spacings are along z, y and x."""
     depth, height, width = volume.shape
@@ -38,7 +35,7 @@ def describe(
         "slices": depth,
         "height": height,
         "width": width,
-        "spacing_mm": list(spacing_mm),
+        "spacing_mm": spacing_mm,
         "intensity": _quantiles(volume, _GREY_QUANTILES),
         "areas": areas,
         "volume_ml": {name: sum(areas[name]) * voxel_ml for name in names},
@@ -76,18 +73,27 @@ def draw(summary: Mapping[str, Any]) -> bytes:
     picture = figure.Figure((10.5, 6.2), layout="constrained", facecolor="white")
     ((grey, position), (area, volume)) = picture.subplots(2, 2)
     scans, classes = summary["scans"].values(), summary["classes"]
-    _draw_grey_values(grey, [list(scan["intensity"].values()) for scan in scans])
+    levels = np.array([list(scan["intensity"].values()) for scan in scans])
+    _, lowest, low, median, high, highest, _ = levels[np.argsort(levels[:, 3])].T
+    places = np.arange(len(levels))
+    # Nearly all grey values of each scan, and the middle half.
+    for bottom, top, alpha in ((lowest, highest, 0.18), (low, high, 0.35)):
+        grey.fill_between(places, bottom, top, color=_BLUE, alpha=alpha, step="mid")
+    grey.plot(median, color=_BLUE, drawstyle="steps-mid")
+    grey.set_yscale("symlog", linthresh=10)
+    grey.set_xticks([])
     middles = (np.arange(_POSITIONS) + 0.5) / _POSITIONS
     # Matplotlib hides labels that begin with "_" and reads "$" as a formula.
     labels = [" " + name.replace("$", r"\$") for name in classes]
     for c, (name, values) in enumerate(classes.items()):
         colour = pictures.class_colour(c)
         position.plot(middles, values["frequency"], color=colour, label=labels[c], lw=2)
-        levels = [float(level) for level in values["area_mm2"]]
-        area.plot(levels, list(values["area_mm2"].values()), "o-", color=colour)
+        shares = [float(level) for level in values["area_mm2"]]
+        area.plot(shares, list(values["area_mm2"].values()), "o-", color=colour)
         volumes = [scan["volume_ml"][name] for scan in scans]
-        places = c + np.random.default_rng(0).uniform(-0.25, 0.25, len(volumes))
-        volume.scatter(places, volumes, s=10, color=colour, alpha=0.7)
+        across = c + np.random.default_rng(0).uniform(-0.25, 0.25, len(volumes))
+        volume.scatter(across, volumes, s=10, color=colour, alpha=0.7)
+    _label(grey, "scans, darkest first", "grey value")
     _label(position, "position in the scan, first to last slice", "slices with a mask")
     _label(area, "quantile of the masks", "area of a mask, mm²")
     _label(volume, "class", "volume in a scan, ml")
@@ -117,19 +123,6 @@ def _class_summary(scans: Sequence[Mapping[str, Any]], name: str) -> dict[str, A
 def _quantiles(values: Any, levels: Sequence[float]) -> dict[str, float]:
     quantiles = np.quantile(values, levels).tolist()
     return dict(zip(map(str, levels), quantiles, strict=True))
-
-
-def _draw_grey_values(axes: Any, scans: list[list[float]]) -> None:
-    """Draw all scans, darkest first: the middle half, and nearly all grey values."""
-    levels = np.array(sorted(scans, key=lambda scan: scan[3])).T
-    _, lowest, low, median, high, highest, _ = levels
-    places = np.arange(len(scans))
-    for bottom, top, alpha in ((lowest, highest, 0.18), (low, high, 0.35)):
-        axes.fill_between(places, bottom, top, color=_BLUE, alpha=alpha, step="mid")
-    axes.plot(places, median, color=_BLUE, drawstyle="steps-mid")
-    axes.set_yscale("symlog", linthresh=10)
-    axes.set_xticks([])
-    _label(axes, "scans, darkest first", "grey value")
 
 
 def _label(axes: Any, x: str, y: str) -> None:

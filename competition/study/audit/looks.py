@@ -57,8 +57,9 @@ def look(details: list[np.ndarray], mask: np.ndarray, unit: float) -> list[float
 def class_chances(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the log probability (N, C) of each class for every mask by its look.
 
-    Masks are judged by those of other cases; the second time, masks that look like
-    another class teach nothing. Too few cases, or a class in too few: all zero.
+    A model of the other cases judges each mask. It is fitted twice, the second time
+    without masks that look like another class. With too few cases, or a class in too
+    few of them, all are zero.
     """
     labels, cases = rows["class"].to_numpy(), rows["case"].nunique()
     classes = np.unique(labels)

@@ -17,10 +17,7 @@ _BAR = (80, 200, 255)
 
 
 def draw(
-    volume: np.ndarray,
-    bits: masks.Bits,
-    suspect: checks.Suspect,
-    numbers: Sequence[int],
+    volume: np.ndarray, bits: masks.Bits, suspect: checks.Suspect, numbers: list[int]
 ) -> np.ndarray:
     """Draw a suspect in its slices of a scan (D, H, W) as a strip BGR (h, w, 3).
 

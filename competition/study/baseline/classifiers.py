@@ -75,24 +75,17 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray, int], Predict]] = {
 
 
 def _clustered(predict: Predict, features: np.ndarray, truth: np.ndarray) -> Predict:
-    """Return the masks of clusters, given the function that predicts a cluster."""
-    classes = _classes_of_clusters(predict(features), truth)
-    return lambda given: classes[predict(given)]
-
-
-def _classes_of_clusters(clusters: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return which clusters (K, C) make up each class with the best Dice.
+    """Give each class the clusters with the best Dice; `predict` returns a cluster.
 
     Clusters are added to a class in the order of the class's share in them. A class
     without any sample in the truth gets no cluster.
     """
-    members = np.eye(CLUSTERS, dtype=bool)[clusters]
-    sizes = members.sum(axis=0)
-    inside = members.T.astype(float) @ truth
+    members = np.eye(CLUSTERS)[predict(features)]
+    sizes, inside = members.sum(axis=0), members.T @ truth
     chosen = np.zeros((CLUSTERS, truth.shape[1]), bool)
     for c in range(truth.shape[1]):
         order = np.argsort(-inside[:, c] / np.maximum(sizes, 1))
         both = inside[order, c].cumsum()
         dice = 2 * both / (sizes[order].cumsum() + max(truth[:, c].sum(), 1))
         chosen[order[: dice.argmax() + 1], c] = dice.max() > 0
-    return chosen
+    return lambda given: chosen[predict(given)]

@@ -5,6 +5,7 @@ Superpixels are neighbouring pixels of similar grey value, joined agglomerativel
 
 import cv2
 import numpy as np
+import pandas as pd
 from sklearn import cluster
 from sklearn.feature_extraction import image
 
@@ -18,10 +19,7 @@ _WINDOWS = (5, 15)
 
 
 def of_slice(
-    volume: np.ndarray,
-    index: int,
-    window: tuple[float, float],
-    shape: schema.Geometry,
+    volume: np.ndarray, index: int, window: tuple[float, float], shape: schema.Geometry
 ) -> np.ndarray:
     """Return features float32 (h, w, F) of the slice at `index` of a scan (D, H, W).
 
@@ -34,16 +32,14 @@ def of_slice(
     middle = np.ascontiguousarray(grey[..., 0])
     means = [cv2.blur(middle, (size, size)) for size in _WINDOWS]
     squares = [cv2.blur(middle**2, (size, size)) for size in _WINDOWS]
+    variances = np.stack(squares) - np.stack(means) ** 2
     # Rounding can leave a variance slightly below 0.
-    spreads = [
-        np.sqrt(np.maximum(square - mean**2, 0))
-        for square, mean in zip(squares, means, strict=True)
-    ]
+    spreads = np.sqrt(np.maximum(variances, 0))
     edge = cv2.magnitude(*(cv2.Sobel(middle, cv2.CV_32F, *d) for d in ((1, 0), (0, 1))))
     row, column = np.mgrid[0 : 1 : shape.height * 1j, 0 : 1 : shape.width * 1j]
     level = np.full(middle.shape, index / max(len(volume) - 1, 1))
-    planes = [grey[..., 0], grey[..., 1], grey[..., 2], *means, *spreads, edge]
-    return np.stack([*planes, row, column, level], axis=-1).astype(np.float32)
+    planes = [*np.moveaxis(grey, -1, 0), *means, *spreads, edge, row, column, level]
+    return np.stack(planes, axis=-1).astype(np.float32)
 
 
 def find_superpixels(pixels: np.ndarray) -> np.ndarray:
@@ -61,8 +57,5 @@ def find_superpixels(pixels: np.ndarray) -> np.ndarray:
 
 def mean_by_superpixel(values: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     """Return the means (S, F) of values (N, F) in each of the S superpixels (N,)."""
-    sizes = np.bincount(superpixels, minlength=SUPERPIXELS)
-    sums = [
-        np.bincount(superpixels, column, minlength=SUPERPIXELS) for column in values.T
-    ]
-    return (np.stack(sums, axis=-1) / np.maximum(sizes, 1)[:, None]).astype(np.float32)
+    means = pd.DataFrame(values.astype(float)).groupby(superpixels).mean()
+    return means.reindex(range(SUPERPIXELS), fill_value=0).to_numpy(np.float32)

@@ -56,8 +56,7 @@ def _search(
         # The next trial may take 10 % longer than any before.
         longest = 1.1 * max((each.seconds for each in complete), default=0.0)
         if limit and not (limit.left() > 0 and limit.allows(longest)):
-            done = f"{len(ended)} of {count} trials"
-            console.note(f"{done}, no time for the next one")
+            console.note(f"{len(ended)} of {count} trials, no time for the next one")
             return
         trial = study.ask()
         twin = next((each for each in complete if each.values == trial.values), None)
@@ -108,25 +107,17 @@ def _train(
             if not go_on():
                 study.end(state="pruned")
                 return
-            score = _final_score(run, fold)
-            if score is None:
+            rows = history.read(run.files.history(fold))
+            if not history.is_over(rows, run.config.training):
                 return
+            if (score := history.best(rows)) is None:
+                raise ValueError(
+                    f"{run.files.fold(fold)}: no score was taken, by which trials are "
+                    "compared. Expected held-out scans with masks. Choose other "
+                    "`search.folds`."
+                )
             scores.append(score)
     except ValueError as error:
         study.end(state="failed", fault=str(error))
     else:
         study.end(statistics.fmean(scores))
-
-
-def _final_score(run: runs.Run, fold: int) -> float | None:
-    """Return the best score of a fold; None while its training is not over."""
-    rows = history.read(run.files.history(fold))
-    if not history.is_over(rows, run.config.training):
-        return None
-    score = history.best(rows)
-    if score is None:
-        raise ValueError(
-            f"{run.files.fold(fold)}: no score was taken, by which trials are "
-            "compared. Expected held-out scans with masks. Choose other `search.folds`."
-        )
-    return score

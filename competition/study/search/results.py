@@ -7,13 +7,13 @@ from typing import Any, get_args
 import pandas as pd
 
 from competition.core import files
-from competition.core.experiment import history, layout
+from competition.core.experiment import history
 from competition.core.pages import pictures
 from competition.study.search import space, trials
 
+_CURVES = 6
 # Legible on a light and on a dark page.
-INK = "#6b7280"
-CURVES = 6
+_INK = "#6b7280"
 
 
 def best(ended: Sequence[trials.TrialResult]) -> trials.TrialResult | None:
@@ -40,8 +40,13 @@ def write(study: trials.Study) -> dict[str, Any]:
     ended, root = study.ended(), study.files.root
     top = best(ended)
     for trial in ended:
-        if top is None or trial.folder != top.folder:
-            _remove_weights(study.files.trial(trial.folder))
+        if top and trial.folder == top.folder:
+            continue
+        for path in study.files.trial(trial.folder).root.glob("fold*/*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "history.csv":
+                path.unlink()
     if top:
         about = f"# Trial {top.number} of {root}, score {top.score:.4f}.\n\n"
         config = space.change(study.plan, top.values, source=str(root))
@@ -70,18 +75,9 @@ def draw(study: trials.Study) -> None:
         if points and points not in curves.values():
             curves[f"trial {trial.number}"] = points
     if curves:
-        shown = dict(list(curves.items())[:CURVES])
-        picture = pictures.curves(shown, xlabel="epoch", ink=INK)
+        shown = dict(list(curves.items())[:_CURVES])
+        picture = pictures.curves(shown, xlabel="epoch", ink=_INK)
         files.write_bytes(study.files.picture, picture)
-
-
-def _remove_weights(run: layout.RunFiles) -> None:
-    """Keep only the config and the histories of a run."""
-    for path in run.root.glob("fold*/*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != "history.csv":
-            path.unlink()
 
 
 def _table(study: trials.Study, ended: Sequence[trials.TrialResult]) -> str:
@@ -89,14 +85,15 @@ def _table(study: trials.Study, ended: Sequence[trials.TrialResult]) -> str:
     rows = []
     for trial in ended:
         histories = study.files.trial(trial.folder).root.glob("fold*/history.csv")
-        about = {
+        row = {
             "trial": trial.number,
             "state": trial.state,
             "score": trial.score,
             "epochs": sum(len(history.read(path)) for path in histories),
             "seconds": round(trial.seconds, 1),
+            **{key: trial.values.get(key) for key in study.plan.search.space},
+            "fault": trial.fault,
         }
-        values = {key: trial.values.get(key) for key in study.plan.search.space}
-        rows.append({**about, **values, "fault": trial.fault})
+        rows.append(row)
     # As objects: otherwise pandas writes 4 as 4.0 where another trial has no value.
     return pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")

@@ -121,27 +121,25 @@ def change(
 
 def show(values: Mapping[str, Any]) -> str:
     """Describe the values of a trial in a line."""
-    texts = {
-        k: f"{v:.4g}" if isinstance(v, float) else _label(v) for k, v in values.items()
-    }
-    return ", ".join(f"{key} = {text}" for key, text in texts.items())
+    return ", ".join(
+        f"{key} = {f'{value:.4g}' if isinstance(value, float) else _label(value)}"
+        for key, value in values.items()
+    )
 
 
 def as_toml(config: configs.Config) -> str:
     """Return this config as the TOML of an experiment, without the values of base."""
     base = configs.flat(configs.load("base").model_dump(mode="json"))
-    tables: dict[str, list[str]] = {"": []}
+    lines, latest = [], ""
     for key, value in configs.flat(config.model_dump(mode="json")).items():
         if base[key] != value:
             table, _, name = key.rpartition(".")
+            if table != latest:
+                lines.append(f"\n[{table}]")
+            latest = table
             # Strings, numbers and lists are written alike in JSON and TOML.
-            line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-            tables.setdefault(table, []).append(line)
-    return "\n\n".join(
-        "\n".join([f"[{table}]", *lines] if table else lines)
-        for table, lines in tables.items()
-        if lines
-    )
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines).strip()
 
 
 def restore(plan: SearchPlan, drawn: Mapping[str, Any]) -> dict[str, Any]:

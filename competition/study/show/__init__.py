@@ -10,7 +10,7 @@ from competition.core import files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import pictures
-from competition.study.show import gate_maps, stages
+from competition.study.show import drawings
 
 _GATED = "attention_unet"
 
@@ -33,8 +33,8 @@ def run(
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
     indices = rows.index[rows["slice"].isin(numbers)].tolist()
-    traced = stages.trace(run, scan)
-    files.write_bytes(out, stages.draw(shown, indices, traced, run.classes))
+    traced = drawings.trace(run, scan)
+    files.write_bytes(out, drawings.draw_stages(shown, indices, traced, run.classes))
     return {
         "picture": str(out),
         "scan": scan,
@@ -72,9 +72,9 @@ def gates(
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
 
-    from competition.net.inference import gate_maps as network_gates
+    from competition.net.inference import gate_maps
 
-    maps = network_gates.compute(
+    maps = gate_maps.compute(
         weights,
         run.config,
         classes=len(run.classes),
@@ -82,7 +82,7 @@ def gates(
         windows=slice_table.windows(rows, run.config.intensity),
         chosen=rows.index[rows["slice"].isin(numbers)].tolist(),
     )
-    files.write_bytes(out, gate_maps.draw(shown, maps, run.classes))
+    files.write_bytes(out, drawings.draw_gates(shown, maps, run.classes))
     return {
         "picture": str(out),
         "scan": scan,

@@ -9,7 +9,7 @@ def test_a_mask_that_fills_its_slice_follows_no_edge():
     slopes = np.ones((2, 6, 8), np.float16)
     line = features.border(np.ones((6, 8), bool))
     assert features.fit(slopes, line) == 0
-    assert not features.fit_around(slopes, line).any()
+    assert not features.fit(slopes, line, features.SHIFTS).any()
 
 
 def test_a_mask_that_fills_its_slice_is_as_deep_as_the_slice_is_long():

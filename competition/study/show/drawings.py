@@ -1,7 +1,7 @@
-"""The stages of a mask: the probability, and each part of the decision rule."""
+"""The pictures of a scan: the stages of its masks, and its gate maps."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from competition.core.pages import pictures
 
 # The colours of a mask, and of the pixels that the last part of the rule removed.
 _MASK, _REMOVED = (0.22, 0.74, 0.97), (0.98, 0.35, 0.2)
+_MAP_COLOURS = "inferno"
 Steps = dict[str, np.ndarray]
 
 
@@ -24,8 +25,8 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
     traced = []
     for index, rule in enumerate(rules.read(run.files.decision, run.classes)):
         probability, presence = prediction.of_class(index, rule.weights)
-        steps: Steps = {"probability": probability}
-        steps["threshold"] = probability >= rule.threshold * 255
+        above = probability >= rule.threshold * 255
+        steps = {"probability": probability, "threshold": above}
         mask = rules.threshold(probability, presence, rule)
         if rule.gate or rule.smooth:
             steps["gate"] = mask
@@ -36,7 +37,7 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
     return traced
 
 
-def draw(
+def draw_stages(
     shown: Sequence[pictures.SlicePicture],
     indices: Sequence[int],
     traced: Sequence[Steps],
@@ -49,9 +50,8 @@ def draw(
     from matplotlib import figure
 
     columns = 2 + max(map(len, traced))
-    lines = list(
-        itertools.product(zip(shown, indices, strict=True), range(len(classes)))
-    )
+    slices = zip(shown, indices, strict=True)
+    lines = list(itertools.product(slices, range(len(classes))))
     picture = figure.Figure((2.2 * columns, 2.4 * len(lines)), layout="constrained")
     grid = picture.subplots(len(lines), columns, squeeze=False)
     for axes, ((one, index), c) in zip(grid, lines, strict=True):
@@ -65,6 +65,42 @@ def draw(
         mask = masks.plane(one.truth, c)
         _panel(axes[-1], _coloured(one.grey, mask, None), "truth")
     return pictures.png(picture, dpi=80)
+
+
+def draw_gates(
+    shown: Sequence[pictures.SlicePicture],
+    maps: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+) -> bytes:
+    """Draw a slice a row: truth and prediction, then each map over the grey slice.
+
+    `maps` has for each gate its map of each slice (N, H, W), coarsest level first. A
+    level's colours reach from its lowest to its highest value, which its title says.
+    """
+    from matplotlib import cm, colors, figure
+
+    columns = 1 + len(maps)
+    picture = figure.Figure((3 * columns, 2.9 * len(shown)), layout="constrained")
+    grid = picture.subplots(len(shown), columns, squeeze=False)
+    pictures.legend(picture, classes, ink="black", loc="outside lower center")
+    for axes, one in zip(grid[:, 0], shown, strict=True):
+        pictures.draw(axes, one, len(classes))
+        axes.set_title(f"{one.scan}, slice {one.number}", fontsize=9)
+    for column, (name, values) in zip(grid.T[1:], maps.items(), strict=True):
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        for axes, one, plane in zip(column, shown, values, strict=True):
+            axes.axis("off")
+            axes.imshow(one.grey, "gray", vmin=0, vmax=1, aspect=one.aspect)
+            axes.imshow(
+                plane, _MAP_COLOURS, vmin=low, vmax=high, alpha=0.55, aspect=one.aspect
+            )
+        title = f"{name}: decoder level {name.removeprefix('gate')}\n"
+        column[0].set_title(f"{title}values {low:.3f} to {high:.3f}", fontsize=9)
+        # The bar has the colours as they are, without the slice that shines through.
+        colours = cm.ScalarMappable(colors.Normalize(low, high), _MAP_COLOURS)
+        bar = picture.colorbar(colours, ax=list(column), location="bottom", shrink=0.8)
+        bar.ax.tick_params(labelsize=8)
+    return pictures.png(picture, dpi=110)
 
 
 def _panel(axes: Any, image: np.ndarray, title: str) -> None:
