@@ -89,7 +89,7 @@ def open_experiment(
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     wanted = configs.load(experiment, overrides)
-    return dataset, runs.start(dataset, name or configs.find(experiment).stem, wanted)
+    return dataset, runs.start(dataset, name or layout.run_name(experiment), wanted)
 
 
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:

@@ -19,11 +19,8 @@ Histories = dict[int, list[history.Epoch]]
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Write the page of a scored run; a page of the same results is left as it is."""
-    for path, step in ((run.files.decision, "decide"), (run.files.score, "score")):
-        if not path.is_file():
-            raise ValueError(
-                f"{path}: not found. Run `python -m competition {step}` first."
-            )
+    files.require(run.files.decision, "decide")
+    files.require(run.files.score, "score")
     path, key = run.files.report, _key(dataset, run)
     if not (path.is_file() and key in path.read_text(encoding="utf-8")):
         files.write_text(path, _render(dataset, run, key))

@@ -74,12 +74,10 @@ def kernel_rehearse(
     as_json: options.Json = False,
 ) -> None:
     """Run the built kernel as Kaggle would, twice, and score what it writes."""
-    from competition import score, validate
     from competition.kernel import rehearse
 
     result = rehearse.run(
         bundles.find(experiment, work=work, name=name),
-        judges=(validate.run, score.run),
         data=data,
         truth=truth,
         python=python,

@@ -63,7 +63,6 @@ def search_values(
     out of time, the next call goes on. The best values are in best.toml, an experiment.
     """
     from competition import prepare, train
-    from competition.core.experiment import configs
     from competition.machine import deadline
     from competition.study import search
 
@@ -71,7 +70,7 @@ def search_values(
     plan = search.load(experiment, tuple(override or ()))
     dataset = layout.dataset(data, work)
     prepare.check_source(data, dataset)
-    name = name or configs.find(experiment).stem
+    name = name or layout.run_name(experiment)
     result = search.run(
         dataset, name, plan, train=train.watched, count=trials, limit=limit
     )

@@ -118,6 +118,12 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def require(path: pathlib.Path, step: str, *, fault: str = "not found") -> None:
+    """Raise an error that names the step which writes `path`, where it is missing."""
+    if not path.is_file():
+        raise ValueError(f"{path}: {fault}. Run `python -m competition {step}` first.")
+
+
 def read_json(path: pathlib.Path) -> Any:
     """Read a JSON file; the error about a broken file names it."""
     try:

@@ -70,10 +70,6 @@ def digest(path: pathlib.Path) -> str | None:
 
 
 def _load(path: pathlib.Path, key: str) -> np.ndarray:
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: no out-of-fold probabilities. "
-            "Run `python -m competition predict` first."
-        )
+    files.require(path, "predict", fault="no out-of-fold probabilities")
     with arrays.HEADER, np.load(path) as stored:
         return np.asarray(stored[key])

@@ -76,10 +76,7 @@ def threshold(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.n
 
 def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
     """Read the rules of a decision.json, in the order of `classes`."""
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: not found. Run `python -m competition decide` first."
-        )
+    files.require(path, "decide")
     decision = files.read_json(path)
     try:
         return [

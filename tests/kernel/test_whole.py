@@ -6,7 +6,7 @@ import sys
 
 from typer import testing
 
-from competition import __main__, ledger, score, validate
+from competition import __main__, ledger
 from competition.kernel import build, bundles, rehearse
 from competition.kernel.upload import push
 from competition.ledger import table
@@ -24,7 +24,6 @@ def test_build_rehearse_push_submit_and_the_ledger(
 
     rehearsed = rehearse.run(
         bundle,
-        judges=(validate.run, score.run),
         data=tiny_phantom / "competition",
         truth=tiny_phantom / "solution.csv",
         python=pathlib.Path(sys.executable),

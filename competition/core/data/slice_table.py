@@ -42,10 +42,7 @@ def read(path: pathlib.Path) -> "pd.DataFrame":
     """Read the table, and check that each case has one fold."""
     import pandas as pd
 
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: no slice table. Run `python -m competition prepare` first."
-        )
+    files.require(path, "prepare", fault="no slice table")
     table = pd.read_csv(path, dtype=COLUMNS)
     folds = table.groupby("case")["fold"].nunique()
     if (folds > 1).any():

@@ -71,10 +71,7 @@ def start(
 
 def prepared(dataset: layout.DatasetFiles) -> dict[str, Any]:
     """Return the manifest that `prepare` wrote; a missing one is an error."""
-    if not dataset.manifest.is_file():
-        raise ValueError(
-            f"{dataset.manifest}: not found. Run `python -m competition prepare` first."
-        )
+    files.require(dataset.manifest, "prepare")
     return files.read_json(dataset.manifest)
 
 
@@ -119,7 +116,7 @@ def members(run: Run) -> list[Run]:
 
 
 def gates(run: Run) -> list[Run]:
-    """Return the runs that decide in which slices a class is; usually there is none."""
+    """Return the runs, if any, that decide in which slices a class is."""
     return [_sibling(run, name) for name in run.config.gate]
 
 

@@ -1,15 +1,15 @@
 """A built kernel run at home as Kaggle would run it, so that it fails here, not there.
 
-Twice: on the public data, whose test is empty, with the mounts of older sessions; and
-on a test like the hidden one, with the mounts of today.
+It runs twice: on the public data, whose test is empty, with the mounts of older
+sessions; and on a test like the hidden one, with the mounts of today.
 """
 
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Callable
 from typing import Any
 
+from competition import score, validate
 from competition.core import console, files
 from competition.core.data import mask_csv
 from competition.kernel import build, bundles
@@ -18,7 +18,6 @@ from competition.sources import phantom
 
 Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
-Judge = Callable[..., dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class Stage:
 def run(
     bundle: bundles.Bundle,
     *,
-    judges: tuple[Judge, Judge],
     data: pathlib.Path | None = None,
     truth: pathlib.Path | None = None,
     python: pathlib.Path | None = None,
@@ -45,9 +43,8 @@ def run(
 ) -> dict[str, Any]:
     """Rehearse the submitting kernel of a run: {"ok", "python", "rehearsals", ...}.
 
-    `judges` are the `run` of the steps validate and score, which this package may not
-    import. Without `data` a phantom is made; `python` is an environment to take as it
-    is instead of making one with the versions of Kaggle's image.
+    Without `data` a phantom is made; `python` is an environment to take as it is
+    instead of making one with the versions of Kaggle's image.
     """
     folder = bundle.built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +65,7 @@ def run(
         outcome = jail.run(kernel, limits or jail.Limits(), isolation)
         files.write_text(folder / stage.name / "log.txt", outcome.log)
         submission = working / "submission.csv"
-        results[stage.name] = _judge(stage, outcome, submission, judges)
+        results[stage.name] = _judge(stage, outcome, submission)
         console.note(results[stage.name]["verdict"])
     return {
         "ok": all(each["verdict"] == "Complete" for each in results.values()),
@@ -108,29 +105,26 @@ def _without_test(data: pathlib.Path, view: pathlib.Path) -> pathlib.Path:
     return view
 
 
-def _judge(
-    stage: Stage, outcome: jail.Outcome, path: pathlib.Path, judges: tuple[Judge, Judge]
-) -> dict[str, Any]:
+def _judge(stage: Stage, outcome: jail.Outcome, path: pathlib.Path) -> dict[str, Any]:
     """Return the verdict on an outcome in Kaggle's words, with the reason."""
-    validate, measure = judges
     verdict, why = _failure(outcome, path) or ("Complete", None)
-    rows = score = None
+    rows = scores = None
     if verdict == "Complete":
-        checked = validate(path, data=stage.data)
+        checked = validate.run(path, data=stage.data)
         faults = [f"row {each['row']}: {each['fault']}" for each in checked["faults"]]
         if not checked["ok"]:
             verdict, why = "Submission Scoring Error", "; ".join(faults[:5])
         else:
             rows = len(mask_csv.read(path, "predicted"))
             if stage.truth:
-                score = measure(stage.truth, path, data=stage.data)
+                scores = score.run(stage.truth, path, data=stage.data)
     return {
         "verdict": verdict,
         "why": why,
         "seconds": round(outcome.seconds, 1),
         "memory_gb": round(outcome.memory_gb, 2),
         "rows": rows,
-        "score": score,
+        "score": scores,
     }
 
 

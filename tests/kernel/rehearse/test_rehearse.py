@@ -8,14 +8,12 @@ import sys
 
 import pytest
 
-from competition import score, validate
 from competition.core import files
 from competition.kernel import build, rehearse
 from competition.kernel.rehearse import environment, jail, mounts
 from competition.sources import phantom
 
 HERE = environment.look_at(pathlib.Path(sys.executable))
-JUDGES = (validate.run, score.run)
 FULL, OPEN_ENDS = jail.command()
 full = pytest.mark.skipif(bool(OPEN_ENDS), reason="namespaces are not allowed here")
 HEAD = """
@@ -145,7 +143,6 @@ def rehearsed(built, tiny_phantom, *lines, limits=None):
     kernel(built.folder / "kernel", *lines)
     return rehearse.run(
         built,
-        judges=JUDGES,
         data=tiny_phantom / "competition",
         truth=tiny_phantom / "solution.csv",
         python=HERE.python,
@@ -229,14 +226,14 @@ def test_without_a_test_of_its_own_the_data_gets_a_phantoms(
     public = built.work / "public"
     public.mkdir()
     (public / "train.csv").symlink_to(tiny_phantom / "competition" / "train.csv")
-    result = rehearse.run(built, judges=JUDGES, data=public, python=HERE.python)
+    result = rehearse.run(built, data=public, python=HERE.python)
     hidden = result["rehearsals"]["hidden"]
     assert result["ok"] and hidden["rows"] > 0 and hidden["score"] is not None
 
 
 def test_a_kernel_that_is_not_built_cannot_be_rehearsed(bundle):
     with pytest.raises(ValueError, match=r"no kernel is built. Run `python -m compet"):
-        rehearse.run(bundle, judges=JUDGES, python=HERE.python)
+        rehearse.run(bundle, python=HERE.python)
 
 
 def test_kaggles_list_becomes_requirements():
