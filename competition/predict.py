@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich import progress
-
 from competition.core import console, files, probabilities
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
@@ -56,7 +54,7 @@ def _predict_fold(
     store = arrays.Arrays(dataset)
     intensity = run.config.intensity
     title = f"predict {run.name} fold {fold}"
-    for scan in progress.track(scans, title, console=console.ERR):
+    for scan in console.track(scans, title):
         windows = slice_table.windows(rows[rows["scan"] == scan], intensity)
         predictions = predictor.predict(store.scan(scan), {intensity: windows})
         path = run.files.oof(scan)

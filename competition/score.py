@@ -2,12 +2,8 @@
 
 import itertools
 import operator
-import os
 import pathlib
-from concurrent import futures
 from typing import Any
-
-from rich import progress
 
 from competition.core import blending, console, files, metric, problems, rules
 from competition.core.data import annotations, arrays, images, mask_csv, slice_table
@@ -37,13 +33,8 @@ def run(
             bits.append(decoded)
         return metric.measure(*bits, classes=len(names))
 
-    # Each thread holds one scan at a time, so memory does not grow with their number.
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = progress.track(
-            pool.map(measure, scans), "score", total=len(scans), console=console.ERR
-        )
-        measured = dict(zip(scans, results, strict=True))
-    return metric.summarise(measured, names)
+    measured = console.in_threads(measure, scans, "score")
+    return metric.summarise(dict(zip(scans, measured, strict=True)), names)
 
 
 def of_run(
@@ -59,7 +50,7 @@ def of_run(
     store = arrays.Arrays(dataset)
     class_rules = rules.read(scored.files.decision, scored.classes)
     measured = {}
-    for scan in progress.track(scans, "score", console=console.ERR):
+    for scan in console.track(scans, "score"):
         predicted = blending.decide(blending.out_of_fold(scored, scan), class_rules)
         measured[scan] = metric.measure(
             store.masks(scan), predicted, classes=len(scored.classes)

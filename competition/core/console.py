@@ -1,8 +1,15 @@
-"""Messages to a person, on standard error: standard output is for results alone."""
+"""Messages and progress on standard error: standard output is for results alone."""
 
-from rich import console
+import os
+from collections.abc import Callable, Collection, Iterable
+from concurrent import futures
+from typing import TypeVar
+
+from rich import console, progress
 
 ERR = console.Console(stderr=True)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def note(text: str) -> None:
@@ -13,3 +20,21 @@ def note(text: str) -> None:
 def warn(text: str) -> None:
     """Print a warning: something is not as expected, but the work goes on."""
     note(f"warning: {text}")
+
+
+def track(
+    items: Iterable[Item], title: str, *, total: int | None = None
+) -> Iterable[Item]:
+    """Yield the items of a loop, and show how many of them are done."""
+    return progress.track(items, title, total=total, console=ERR)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Collection[Item], title: str
+) -> list[Result]:
+    """Return the function's result for each item, and show how many are done.
+
+    Each processor has a thread, which holds one item at a time.
+    """
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(track(pool.map(function, items), title, total=len(items)))

@@ -1,11 +1,8 @@
 """Step 4: search the decision rule of each class on out-of-fold probabilities."""
 
-import os
-from concurrent import futures
 from typing import Any
 
 import numpy as np
-from rich import progress
 
 from competition.core import blending, console, files, probabilities, rules
 from competition.core.data import arrays, slice_table
@@ -69,11 +66,7 @@ def _measure(
         ]
 
     title = f"decide, {sum(map(len, wanted))} rules"
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(measure, scans)
-        by_scan = list(
-            progress.track(results, title, total=len(scans), console=console.ERR)
-        )
+    by_scan = console.in_threads(measure, scans, title)
     return [
         {rule: np.array([scan[index][rule] for scan in by_scan]) for rule in tried}
         for index, tried in enumerate(wanted)

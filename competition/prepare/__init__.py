@@ -4,15 +4,12 @@ Every scan is written on its own and its record last, so that a killed run conti
 the next scan. The slice table and the manifest are written when all scans are there.
 """
 
-import concurrent.futures
 import dataclasses
-import os
 import pathlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import progress
 
 from competition.core import console, files, problems
 from competition.core.data import faulty, images, slice_table
@@ -125,9 +122,7 @@ def _make_all(
         return (record, []) if record else scan_record.make(dataset, training, scan)
 
     scans = training.slices
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        work = pool.map(make, scans)
-        made = list(progress.track(work, "prepare", len(scans), console=console.ERR))
+    made = console.in_threads(make, scans, "prepare")
     records = {
         scan: record for scan, (record, _) in zip(scans, made, strict=True) if record
     }

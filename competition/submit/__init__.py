@@ -12,8 +12,6 @@ import pathlib
 import time
 from typing import Any
 
-from rich import progress
-
 from competition.core import blending, console, files, rules
 from competition.core.data import mask_csv
 from competition.core.experiment import runs
@@ -120,9 +118,7 @@ def _predict_scans(
     scans = prefetch.prefetch(stages.read(data, todo.values(), log))
     predicted = prefetch.prefetch(stages.predict(scans, loaded, budget, log))
     with contextlib.closing(predicted):
-        for scan, prediction in progress.track(
-            predicted, "submit", total=len(todo), console=console.ERR
-        ):
+        for scan, prediction in console.track(predicted, "submit", total=len(todo)):
             encoded: partial.EncodedMasks | None = None
             if scan.volume is None:
                 # A scan of which nothing can be read is finished, with empty masks.

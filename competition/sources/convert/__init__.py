@@ -8,8 +8,6 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from rich import progress
-
 from competition.core import console, files
 from competition.core.data import mask_csv
 from competition.core.experiment import layout
@@ -38,7 +36,7 @@ def write(
     texts: Texts = {}
     records: dict[str, dict[str, Any]] = {}
     with files.replacing(out) as folder:
-        for pair in progress.track(planned, "convert", console=console.ERR):
+        for pair in console.track(planned, "convert"):
             records[pair.scan], scan_texts = scans.convert(folder, pair, axis)
             if pair.label and named:
                 values = {value for _, value in scan_texts}

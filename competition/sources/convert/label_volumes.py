@@ -7,7 +7,6 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from rich import progress
 
 from competition.core import console, files, rle
 from competition.core.data import images, mask_csv
@@ -30,7 +29,7 @@ def write(
     overlaps = missing = 0
     with files.replacing(out) as folder:
         folder.mkdir()
-        for scan in progress.track(sorted(by_scan), "restore", console=console.ERR):
+        for scan in console.track(sorted(by_scan), "restore"):
             rows, record = by_scan[scan], sidecar["scans"].get(scan)
             if record is None:
                 raise ValueError(

@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from rich import progress
 
 from competition.core import console, files
 from competition.core.data import arrays, slice_table
@@ -95,7 +94,7 @@ def _measure(
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """Read every scan once: describe it, and measure its masks, one row a mask."""
     scans, rows = {}, []
-    for scan in progress.track(slice_table.scans(table), "audit", console=console.ERR):
+    for scan in console.track(slice_table.scans(table), "audit"):
         # Opened anew for each scan, so that its pages leave the memory with it.
         store = arrays.Arrays(dataset)
         volume, bits = np.array(store.scan(scan)), np.array(store.masks(scan))

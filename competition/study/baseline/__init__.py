@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import progress
 
 from competition.core import console, files, geometry, masks, metric
 from competition.core.data import arrays, slice_table
@@ -62,7 +61,7 @@ def _sample(study: BaselineStudy, table: pd.DataFrame) -> tuple[np.ndarray, np.n
     random = np.random.default_rng(study.experiment.seed)
     inputs, truth = [], []
     rows = table.to_dict("records")
-    for row in progress.track(rows, "sample", console=console.ERR):
+    for row in console.track(rows, "sample"):
         samples, superpixels = _features(study, row)
         bits = study.store.masks(row["scan"])[row["index"]]
         bits = geometry.fit_mask(np.asarray(bits), study.experiment.geometry)
@@ -81,7 +80,7 @@ def _score(
 ) -> dict[str, metric.ScanMeasurement]:
     """Predict every scan of the table at its native size, and measure it."""
     measured, shape = {}, study.experiment.geometry
-    scans = progress.track(slice_table.scans(table), "predict", console=console.ERR)
+    scans = console.track(slice_table.scans(table), "predict")
     for scan in scans:
         slices = []
         for row in table[table["scan"] == scan].to_dict("records"):
