@@ -66,7 +66,7 @@ def against_pngs(data: pathlib.Path, prepared: layout.DatasetFiles) -> None:
 def against_samples(prepared: layout.DatasetFiles) -> None:
     """Flip, affine, elastic of albumentations, one sample after the other."""
     store = arrays.Arrays(prepared)
-    table = slice_table.read(prepared.slices)
+    table = slice_table.read(prepared)
     scans, indices = table["scan"].tolist(), table["index"].tolist()
     transform = albumentations.Compose(
         [
@@ -119,7 +119,7 @@ def stream(prepared: layout.DatasetFiles, engine: str, *more: str) -> tf.data.Da
     size = f"geometry.height={SIZE}", f"geometry.width={SIZE}"
     wanted = f"training.batch={BATCH}", f"augment.engine={engine}"
     chosen = configs.load("base", (*size, *wanted, *more))
-    table = slice_table.training(slice_table.read(prepared.slices), 0)
+    table = slice_table.training(slice_table.read(prepared), 0)
     data = tensorflow_dataset.TrainingData(table, arrays.Arrays(prepared))
     return data.batches(chosen)
 

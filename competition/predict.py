@@ -16,7 +16,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     A blend has no probabilities of its own: its members and gates predict theirs.
     """
     folds = runs.trained_folds(run)
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     predicted = sum(
         _predict_fold(dataset, source, slice_table.held_out(table, fold), fold)
         for source in runs.members_and_gates(run)
@@ -41,7 +41,7 @@ def _predict_fold(
     scans = [
         scan
         for scan in slice_table.scans(rows)
-        if probabilities.digest(run.files.oof(scan)) != digest
+        if not probabilities.is_made_by(run.files.oof(scan), digest)
     ]
     if not scans:
         return 0

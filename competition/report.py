@@ -56,7 +56,7 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
             {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
             for word, row in examples.chosen(ranked.get("oof", []))
         ],
-        "folds": _folds(slice_table.read(dataset.slices), histories),
+        "folds": _folds(slice_table.read(dataset), histories),
         "settings": {"run": config} | tables,
     }
     return html_page.render("report.html", values)

@@ -45,7 +45,7 @@ def of_run(
     truth: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Score a run out of fold and, if `truth` is given, its submission."""
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
     store = arrays.Arrays(dataset)
     class_rules = rules.read(scored.files.decision, scored.classes)
@@ -59,7 +59,7 @@ def of_run(
         "oof": metric.summarise(measured, scored.classes),
         "submission": run(truth, scored.files.submission, data=data) if truth else None,
     }
-    files.write_json(scored.files.score, scores)
+    files.write_sealed(scored.files.score, scores)
     return scores
 
 

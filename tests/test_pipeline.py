@@ -35,7 +35,7 @@ def test_a_run_makes_every_file_of_the_design(finished):
 
 def test_every_held_out_scan_is_predicted_at_its_own_size(finished):
     job, _ = finished
-    table = slice_table.read(job.dataset.slices)
+    table = slice_table.read(job.dataset)
     scans = slice_table.held_out_scans(table, [0, 1])
     assert len(scans) == len(list(job.run.files.oof("x").parent.iterdir())) > 0
     for scan in scans:

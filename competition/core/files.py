@@ -1,4 +1,8 @@
-"""Write files so that none is ever half-written."""
+"""Write files so that none is ever half-written, and read back what was written.
+
+What the project reads back passes `check_regular` and, for JSON, `read_json`: a file
+that is damaged or was changed is an error that names it, never another result.
+"""
 
 import contextlib
 import glob
@@ -8,6 +12,7 @@ import os
 import pathlib
 import platform
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from typing import IO, Any
@@ -20,6 +25,9 @@ except ImportError:  # Windows has no locks: no process is kept out.
 LOCK = ".lock"
 # A process that was killed may take this long to end.
 ENDING_SECONDS = 5.0
+# The key of a JSON document that holds the digest of all others.
+SEAL = "seal"
+REMEDY = "Delete it and run the step that writes it again."
 
 
 @contextlib.contextmanager
@@ -27,8 +35,10 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` that takes its name on success.
 
     If the block raises, the temporary file or folder is removed; so is one that an
-    earlier, killed process left.
+    earlier, killed process left. A device or a pipe is refused, not replaced.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path}: {_kind(path)}, not a file. Choose another path.")
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: NumPy and Keras decide the format by it.
     mine = f".{platform.node()}-"
@@ -98,6 +108,7 @@ def digest(content: bytes | str, digits: int = 16) -> str:
 
 def file_digest(path: pathlib.Path) -> str:
     """Return the SHA-256 of a file of any size, reading it in pieces."""
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -120,15 +131,91 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 def require(path: pathlib.Path, step: str, *, fault: str = "not found") -> None:
     """Raise an error that names the step which writes `path`, where it is missing."""
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{path}: {fault}. Run `python -m competition {step}` first.")
+    check_regular(path)
 
 
-def read_json(path: pathlib.Path) -> Any:
-    """Read a JSON file; the error about a broken file names it."""
+def write_sealed(
+    path: pathlib.Path, value: dict[str, Any], *, indent: int | None = 2
+) -> None:
+    """Write a JSON document with a digest of itself, by which a change is noticed."""
+    sealed = value | {SEAL: _seal(value)}
+    write_text(path, json.dumps(sealed, indent=indent, allow_nan=False) + "\n")
+
+
+def _seal(value: dict[str, Any]) -> str:
+    return digest(json.dumps(value, sort_keys=True))
+
+
+def read_json(path: pathlib.Path, form: Any = Any, *, remedy: str = REMEDY) -> Any:
+    """Read a JSON file whose document has a form, such as a `TypedDict`.
+
+    A file that is no JSON, does not have the form, or was changed after it was sealed
+    is an error that names it and the key at fault. A document without a seal passes:
+    older versions wrote none, and who edits a document by hand removes the seal.
+    """
+    text = read_text(path, remedy=remedy)
     try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+        document = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}). {remedy}") from None
+    if isinstance(document, dict) and SEAL in document:
+        seal = document.pop(SEAL)
+        if seal != _seal(document):
+            raise ValueError(
+                f"{path} was changed after it was written. {remedy} If the change is "
+                f'yours, remove the line with "{SEAL}".'
+            )
+    return document if form is Any else _checked(document, form, path, remedy)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _checked(document: Any, form: Any, path: pathlib.Path, remedy: str) -> Any:
+    import pydantic
+
+    try:
+        # As JSON: a list is a tuple there.
+        return pydantic.TypeAdapter(form).validate_json(
+            json.dumps(document), strict=True
+        )
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"])) or "the document"
+        received = str(first["input"])[:60]
         raise ValueError(
-            f"{path} is not valid JSON ({error}). Delete it and run the step again."
-        ) from error
+            f"{path}: {key}: {first['msg']}. Received: {received}. {remedy}"
+        ) from None
+
+
+def read_text(path: pathlib.Path, *, remedy: str = REMEDY) -> str:
+    """Read a file as UTF-8; the error about other bytes names it."""
+    check_regular(path)
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text in UTF-8 ({error}). {remedy}") from None
+
+
+def check_regular(path: pathlib.Path) -> None:
+    """Refuse a folder, a pipe or a device in the place of a file.
+
+    To read a pipe that nobody writes to, or a device without an end, would never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(
+            f"{path}: {_kind(path)}, not a file. Replace it by the file it stands for."
+        )
+
+
+def _kind(path: pathlib.Path) -> str:
+    mode = path.stat().st_mode
+    kinds = {
+        stat.S_ISDIR: "a folder",
+        stat.S_ISFIFO: "a pipe",
+        stat.S_ISSOCK: "a socket",
+    }
+    return next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")

@@ -2,11 +2,15 @@
 
 import dataclasses
 import pathlib
+import zipfile
+import zlib
 
 import numpy as np
 
 from competition.core import files
 from competition.core.data import arrays
+
+_REMEDY = "Delete it and run `python -m competition predict` again."
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -56,7 +60,14 @@ def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
 
 def read(path: pathlib.Path) -> Prediction:
     """Read the prediction of a scan."""
-    return Prediction(_load(path, "probability"), _load(path, "presence"))
+    probability, presence = _load(path, "probability"), _load(path, "presence")
+    expected = (probability.shape[0], probability.shape[-1])
+    if probability.ndim != 4 or presence.shape != expected:
+        raise ValueError(
+            f"{path}: expected probabilities (D, H, W, C) and presence (D, C), "
+            f"received the shapes {probability.shape} and {presence.shape}. {_REMEDY}"
+        )
+    return Prediction(probability, presence)
 
 
 def read_presence(path: pathlib.Path) -> np.ndarray:
@@ -64,12 +75,33 @@ def read_presence(path: pathlib.Path) -> np.ndarray:
     return _load(path, "presence")
 
 
-def digest(path: pathlib.Path) -> str | None:
-    """Return the digest of the weights that made a file; None without a file."""
-    return str(_load(path, "made_by")) if path.is_file() else None
+def made_by(path: pathlib.Path) -> str:
+    """Read the digest of the weights that made a prediction."""
+    return str(_load(path, "made_by", kind="U"))
 
 
-def _load(path: pathlib.Path, key: str) -> np.ndarray:
+def is_made_by(path: pathlib.Path, digest: str) -> bool:
+    """Say whether a whole file lies there that the weights of a digest made.
+
+    All of it is read: only then its checksums show that no byte has changed.
+    """
+    try:
+        read(path)
+        return made_by(path) == digest
+    except (ValueError, OSError):
+        return False
+
+
+def _load(path: pathlib.Path, key: str, kind: str = "u") -> np.ndarray:
     files.require(path, "predict", fault="no out-of-fold probabilities")
-    with arrays.HEADER, np.load(path) as stored:
-        return np.asarray(stored[key])
+    damage = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+    try:
+        with arrays.HEADER, np.load(path) as stored:
+            array = np.asarray(stored[key])
+    except (*damage, NotImplementedError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from None
+    if array.dtype.kind != kind or (kind == "u" and array.dtype != np.uint8):
+        raise ValueError(
+            f"{path}: {key} must be uint8. Received: {array.dtype}. {_REMEDY}"
+        )
+    return array

@@ -7,12 +7,18 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import annotated_types
 import numpy as np
+import pydantic
+import typing_extensions
 
 from competition.core import files
 from competition.core.regions import components, gating
+
+Share = Annotated[float, annotated_types.Interval(ge=0, le=1)]
+Count = Annotated[int, annotated_types.Interval(ge=0, le=2**40)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,16 +35,25 @@ class Rule:
     weights: those of a blend's members; () weighs all members the same.
     """
 
-    threshold: float = 0.5
-    voxels: int = 0
-    gate: tuple[int, float, float] | None = None
+    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+    threshold: Share = 0.5
+    voxels: Count = 0
+    gate: tuple[Count, Share, Share] | None = None
     smooth: bool = False
-    pixels: int = 0
-    largest: int = 0
+    pixels: Count = 0
+    largest: Count = 0
     holes: bool = False
-    weights: tuple[float, ...] = ()
+    weights: tuple[Share, ...] = ()
 
 
+class _Decision(typing_extensions.TypedDict):
+    """The entries of decision.json that say how masks are decided."""
+
+    rules: dict[str, Rule]
+    weights: typing_extensions.NotRequired[dict[str, dict[str, Share]]]
+
+
+_REMEDY = "Delete it and run `python -m competition decide` again."
 # Epochs are scored by this rule: it is fixed, and fast.
 CHEAP = Rule(voxels=20)
 # The parts after the threshold in their order: each changes a mask by the value that
@@ -77,23 +92,20 @@ def threshold(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.n
 def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
     """Read the rules of a decision.json, in the order of `classes`."""
     files.require(path, "decide")
-    decision = files.read_json(path)
-    try:
-        return [
-            _restore(decision["rules"][name], decision.get("weights", {}).get(name, {}))
-            for name in classes
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
+    decision: _Decision = files.read_json(path, _Decision, remedy=_REMEDY)
+    weights = decision.get("weights", {})
+    by_class = decision["rules"]
+    if missing := [name for name in classes if name not in by_class]:
         raise ValueError(
-            f"{path}: expected a rule for each of {', '.join(classes)} ({error!r}). "
-            "Delete it and run `python -m competition decide` again."
-        ) from error
-
-
-def _restore(values: dict[str, Any], weights: dict[str, float]) -> Rule:
-    gate = values.get("gate")
-    tuples = {"gate": gate and tuple(gate), "weights": tuple(weights.values())}
-    return Rule(**{**values, **tuples})
+            f"{path}: expected a rule for each of {', '.join(classes)}. Missing: "
+            f"{', '.join(missing)}. {_REMEDY}"
+        )
+    return [
+        dataclasses.replace(by_class[name], weights=tuple(weights[name].values()))
+        if weights.get(name)
+        else by_class[name]
+        for name in classes
+    ]
 
 
 def to_json(

@@ -19,7 +19,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
     A decision on the same probabilities and values to try is left as it is.
     """
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     scans = slice_table.held_out_scans(table, runs.trained_folds(run))
     key = _key(run, scans)
     if run.files.decision.is_file():
@@ -37,14 +37,14 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     entries = rules.to_json(chosen, run.classes, run.config.members)
     decision = {**entries, **scores, "key": key}
     _print(decision)
-    files.write_json(run.files.decision, decision)
+    files.write_sealed(run.files.decision, decision)
     return decision
 
 
 def _key(run: runs.Run, scans: list[str]) -> str:
     sources = runs.members_and_gates(run)
     digests = [
-        [probabilities.digest(source.files.oof(scan)) for source in sources]
+        [probabilities.made_by(source.files.oof(scan)) for source in sources]
         for scan in scans
     ]
     names = [source.name for source in sources]

@@ -79,7 +79,7 @@ def run(
         "quarantined": sorted(scan for scan in bad_scans if scan),
         "fingerprint": manifest.fingerprint(table_text, records, training.classes),
     }
-    files.write_json(dataset.manifest, about)
+    files.write_sealed(dataset.manifest, about)
     return about
 
 

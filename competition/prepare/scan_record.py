@@ -47,6 +47,10 @@ def verify(
         values = [arrays.load(path) for path in _array_files(dataset, scan)]
     except (ValueError, OSError):
         return False
+    # The checksum is of the values alone: a header may name another shape of them.
+    shape = (len(paths), *training.slices[scan][0].shape)
+    if any(array.shape != shape for array in values):
+        return False
     made = [arrays.checksum(array) for array in values]
     return bool(record["checksums"] == received and record["arrays"] == made)
 
@@ -83,7 +87,7 @@ def make(
         ],
     }
     # Not indented: Python's slow encoder would hold up the other threads.
-    files.write_text(dataset.record(scan), json.dumps(record, allow_nan=False))
+    files.write_sealed(dataset.record(scan), record, indent=None)
     return record, []
 
 

@@ -27,7 +27,7 @@ def train(
     from competition.net.input import tensorflow_dataset
     from competition.net.training import fitting, progress, setup, validation
 
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     store = arrays.Arrays(dataset)
     held_out = slice_table.held_out(table, fold)
     chosen = slice_table.training(table, fold)

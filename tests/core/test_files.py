@@ -1,9 +1,11 @@
 """Atomic writing."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+import typing_extensions
 
 from competition.core import files
 from tests import conftest
@@ -51,6 +53,70 @@ def test_broken_json_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(ValueError, match=r"x\.json is not valid JSON .*Delete it"):
         files.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', '{"a": Infinity}'])
+def test_json_that_python_alone_would_take_is_named(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match=r"x\.json is not valid JSON .*Delete it"):
+        files.read_json(tmp_path / "x.json")
+
+
+def test_a_sealed_document_says_that_it_was_changed(tmp_path):
+    path = tmp_path / "x.json"
+    files.write_sealed(path, {"classes": ["a", "b"]})
+    assert files.read_json(path) == {"classes": ["a", "b"]}
+    whole = path.read_text("utf-8")
+    path.write_text(whole.replace('"a"', '"c"'))
+    with pytest.raises(ValueError, match=r"was changed .* remove the line"):
+        files.read_json(path)
+    # By hand one may change a document, if one removes the seal.
+    lines = whole.replace('"a"', '"c"').replace("],", "]").splitlines()
+    path.write_text("\n".join(line for line in lines if files.SEAL not in line))
+    assert files.read_json(path) == {"classes": ["c", "b"]}
+
+
+class Form(typing_extensions.TypedDict):
+    folds: list[int]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[]", r"the document: .*Received: \[\]"),
+        ("{}", "folds: Field required"),
+        ('{"folds": [0, "1"]}', r"folds\.1: .*valid integer. Received: 1"),
+    ],
+)
+def test_a_document_of_another_form_names_the_key(tmp_path, text, fault):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"x\.json: {fault}.*Make it again\."):
+        files.read_json(tmp_path / "x.json", Form, remedy="Make it again.")
+
+
+def test_other_bytes_than_utf_8_are_named(tmp_path):
+    (tmp_path / "x.json").write_bytes("é".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"x\.json is not a text in UTF-8 .*Delete it"):
+        files.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder"])
+def test_only_files_are_read_and_replaced(tmp_path, kind):
+    path = tmp_path / "x.json"
+    if kind == "a pipe":
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to("pipe")
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(ValueError, match=rf"x\.json: {kind}, not a file"):
+        files.read_json(path)
+    with pytest.raises(ValueError, match=rf"x\.json: {kind}, not a file"):
+        files.file_digest(path)
+    if kind != "a folder":
+        with pytest.raises(ValueError, match=rf"x\.json: {kind}.* another path"):
+            files.write_json(path, {})
 
 
 def test_a_file_that_a_killed_process_left_is_removed(tmp_path):

@@ -1,5 +1,8 @@
 """From probabilities to masks."""
 
+import json
+import math
+
 import hypothesis
 import numpy as np
 import pytest
@@ -101,9 +104,27 @@ def test_without_a_decision_it_says_what_to_do(tmp_path):
         rules.read(tmp_path / "decision.json", ["a"])
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"rules": {"a": {"no": 1}}}'])
-def test_a_damaged_decision_is_named(tmp_path, text):
+def rule_json(**values):
+    return json.dumps({"rules": {"a": values}})
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{}", "rules: Field required"),
+        ("[]", "the document: .*an object"),
+        ('{"rules": {"b": {}}}', "expected a rule for each of a. Missing: a"),
+        (rule_json(no=1), r"rules\.a\.no: Unexpected keyword"),
+        (rule_json(threshold=50), r"rules\.a\.threshold: .*less than or equal to 1"),
+        (rule_json(threshold=math.nan), "is not valid JSON .NaN is not a number"),
+        (rule_json(voxels=1e30), r"rules\.a\.voxels: .*valid integer"),
+        (rule_json(voxels=2**70), r"rules\.a\.voxels: .*less than or equal"),
+        (rule_json(gate=[1]), r"rules\.a\.gate\.1: Field required"),
+        ('{"rules": {"a": {}}, "weights": {"a": {"m": "x"}}}', "weights.a.m: .*number"),
+    ],
+)
+def test_a_damaged_decision_is_an_error_that_names_the_key(tmp_path, text, fault):
     path = tmp_path / "decision.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(ValueError, match=r"decision\.json: expected a rule for each"):
+    with pytest.raises(ValueError, match=rf"decision\.json.*{fault}.*Delete it and"):
         rules.read(path, ["a"])

@@ -34,7 +34,7 @@ def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
     dataset, manifest = prepared(competition, work)
     store = arrays.Arrays(dataset)
     found = {image.id: image for image in images.find(competition, "train")}
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     assert set(table["id"]) == set(found)
     position = table.set_index("id")
     for row in mask_csv.read(competition / "train.csv", "segmentation"):
@@ -50,7 +50,7 @@ def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
 
 
 def test_the_table_has_all_columns_and_one_fold_a_case(competition, work):
-    table = slice_table.read(prepared(competition, work)[0].slices)
+    table = slice_table.read(prepared(competition, work)[0])
     assert list(table.columns) == list(slice_table.COLUMNS)
     assert (table["high"] > table["low"]).all()
     assert (table.groupby("scan")["scan_high"].nunique() == 1).all()
@@ -108,7 +108,7 @@ def test_a_fold_file_decides(competition, work, tmp_path):
     lines = [f"{case},{int(case == cases[0])}" for case in cases]
     (tmp_path / "f.csv").write_text("\n".join(["case,fold", *lines]))
     dataset, _ = prepared(competition, work, fold_file=tmp_path / "f.csv")
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     assert set(table["case"][table["fold"] == 1]) == {cases[0]}
 
 
@@ -116,7 +116,7 @@ def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path):
     scan = images.find(competition, "train")[0].scan
     (tmp_path / "faulty.txt").write_text(f"{scan}\ncase9999_day0\n")
     dataset, manifest = prepared(competition, work, faulty=str(tmp_path / "faulty.txt"))
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     assert manifest["faulty"] == [scan]
     assert dataset.scan(scan).is_file()
     for fold in (0, 1):

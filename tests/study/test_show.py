@@ -68,7 +68,7 @@ def test_an_unknown_scan_names_known_scans(scored):
 
 def test_a_scan_that_no_trained_fold_held_out_is_an_error(finished):
     job, _ = finished
-    table = slice_table.read(job.dataset.slices)
+    table = slice_table.read(job.dataset)
     scan = slice_table.scans(table[table["fold"] > 1])[0]
     with pytest.raises(ValueError, match=r"held out by no fold of smoke\. Expected"):
         show.run(job.dataset, job.run, scan=scan)
@@ -93,9 +93,7 @@ def gated(finished, tmp_path):
 
 
 def held_out(dataset, fold):
-    return slice_table.scans(
-        slice_table.held_out(slice_table.read(dataset.slices), fold)
-    )[0]
+    return slice_table.scans(slice_table.held_out(slice_table.read(dataset), fold))[0]
 
 
 def test_gate_maps_are_drawn_over_the_slices_that_show_chooses(gated):

@@ -84,7 +84,7 @@ def as_test(job, competition):
     """Put the scans that fold 0 held out in place of the test folder."""
     shutil.rmtree(competition / "test")
     (competition / "sample_submission.csv").unlink()
-    table = slice_table.held_out(slice_table.read(job.dataset.slices), 0)
+    table = slice_table.held_out(slice_table.read(job.dataset), 0)
     for path in table["path"]:
         target = competition / path.replace("train/", "test/", 1)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,9 @@ from competition.core.experiment import layout
 # NumPy parses headers as Python, which threads may not do at once before Python 3.11.8
 # and 3.12.2: it raises a SystemError about once in a thousand times.
 HEADER = threading.Lock()
+_REMEDY = "Prepare the data again with `verify`."
+# Slices, and the bits of up to 8, 16, 32 or 64 classes.
+TYPES = ("<u2", "|u1", "<u4", "<u8")
 # Python's default buffer takes a third longer to write a scan.
 BUFFER = 2**20
 
@@ -22,24 +25,46 @@ class Arrays:
     """Opens each array of a data set once, and leaves its pages to the system.
 
     `scan` maps the name of a scan to its slices uint16 (D, H, W), `masks` to its mask
-    bits (D, H, W).
+    bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error.
     """
 
     def __init__(self, dataset: layout.DatasetFiles) -> None:
+        def scan(name: str) -> np.ndarray:
+            return _load_recorded(dataset, name, 0)
+
+        def masks(name: str) -> np.ndarray:
+            return _load_recorded(dataset, name, 1)
+
         # The caches belong to the object, so that the maps close with it.
-        self.scan = functools.cache(lambda scan: load(dataset.scan(scan)))
-        self.masks = functools.cache(lambda scan: load(dataset.masks(scan)))
+        self.scan, self.masks = functools.cache(scan), functools.cache(masks)
+
+
+def _load_recorded(dataset: layout.DatasetFiles, scan: str, place: int) -> np.ndarray:
+    path = (dataset.scan(scan), dataset.masks(scan))[place]
+    array, record = load(path), dataset.record(scan)
+    expected = files.read_json(record)["arrays"][place] if record.is_file() else None
+    if expected is not None and checksum(array) != expected:
+        raise ValueError(
+            f"{path} has changed since it was prepared: its checksum is not that in "
+            f"{record.name}. {_REMEDY}"
+        )
+    return array
 
 
 def load(path: pathlib.Path) -> np.ndarray:
-    """Map an array of a .npy file, read-only."""
+    """Map the array (D, H, W) of a .npy file, read-only."""
+    files.check_regular(path)
     try:
         with HEADER:
-            return np.load(path, mmap_mode="r")
+            array = np.load(path, mmap_mode="r")
     except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from error
+    if array.ndim != 3 or array.dtype.str not in TYPES:
         raise ValueError(
-            f"{path} is damaged ({error}). Prepare the data again with `verify`."
-        ) from error
+            f"{path}: expected an array (D, H, W) of one of {', '.join(TYPES)}, "
+            f"received {array.shape} of {array.dtype.str}. {_REMEDY}"
+        )
+    return array
 
 
 def write(path: pathlib.Path, array: np.ndarray) -> int:

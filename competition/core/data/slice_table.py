@@ -1,9 +1,12 @@
 """The slice table: one row a training slice, from which later steps know the data."""
 
+import io
 import pathlib
+import zlib
 from typing import TYPE_CHECKING
 
 from competition.core import files
+from competition.core.experiment import layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,13 +41,31 @@ def write(path: pathlib.Path, table: "pd.DataFrame") -> str:
     return text
 
 
-def read(path: pathlib.Path) -> "pd.DataFrame":
-    """Read the table, and check that each case has one fold."""
+def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
+    """Read the table, and check that it is the one that `prepare` wrote.
+
+    Which scans a fold trains on follows from it: with another table a network would be
+    scored on scans that it has learned.
+    """
     import pandas as pd
 
+    path = dataset.slices
     files.require(path, "prepare", fault="no slice table")
-    table = pd.read_csv(path, dtype=COLUMNS)
-    folds = table.groupby("case")["fold"].nunique()
+    content = path.read_bytes()
+    manifest = files.read_json(dataset.manifest) if dataset.manifest.is_file() else {}
+    if manifest.get("slices_crc", zlib.crc32(content)) != zlib.crc32(content):
+        raise ValueError(
+            f"{path} is not the table that {dataset.manifest.name} was written with: "
+            "their checksums differ. Prepare the data again; for folds of your own "
+            "give `prepare` a file of them."
+        )
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=COLUMNS)
+        folds = table.groupby("case")["fold"].nunique()
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Prepare the data again."
+        ) from None
     if (folds > 1).any():
         raise ValueError(
             f"{path}: case {folds.idxmax()} stands in {folds.max()} folds, so that it "

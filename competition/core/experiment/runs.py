@@ -52,7 +52,7 @@ def start(
             "fingerprint": fingerprint,
             "config": config.model_dump(mode="json"),
         }
-        files.write_json(run_files.config, record)
+        files.write_sealed(run_files.config, record)
     run = read(run_files)
     if changed := configs.changes(run.config.model_dump(), config.model_dump()):
         raise ValueError(

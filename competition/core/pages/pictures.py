@@ -40,7 +40,7 @@ def choose(
     They are chosen among all where neither truth nor prediction has a mask.
     """
     store = arrays.Arrays(dataset)
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     truth = store.masks(scan)
     decision = rules.read(run.files.decision, run.classes)

@@ -63,7 +63,7 @@ def collect(
 
 def _split(dataset: layout.DatasetFiles) -> dict[str, bytes | pathlib.Path]:
     """Return folds.csv (case, fold) and faulty.txt, so that the kernel reuses both."""
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     folds = table[["case", "fold"]].drop_duplicates().sort_values("case")
     # Kaggle takes no empty file, and no scan is called "none".
     faulty = sorted(table.loc[table["faulty"], "scan"].unique()) or ["none"]

@@ -27,7 +27,7 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
 
     Returns the path of the page and the number of suspects, also by reason.
     """
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     folder = dataset.root / "audit"
     record, key = folder / "audit.json", _key(dataset)
     if record.is_file() and (saved := files.read_json(record))["key"] == key:

@@ -41,7 +41,7 @@ def run(
             f"Unknown baseline {method!r}.{configs.nearest(method, known)} "
             f"Known: {', '.join(known)}."
         )
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     names = files.read_json(dataset.manifest)["classes"]
     study = BaselineStudy(
         arrays.Arrays(dataset), experiment, len(names), method == "hierarchical"

@@ -97,7 +97,7 @@ def gates(
 
 def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFrame:
     """Return the rows of a scan in order; one that no fold held out is an error."""
-    table = slice_table.read(dataset.slices)
+    table = slice_table.read(dataset)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     if rows.empty:
         known = ", ".join(slice_table.scans(table)[:5])

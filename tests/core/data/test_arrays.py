@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from competition.core import files
 from competition.core.data import arrays
+from competition.core.experiment import layout
 
 
 @pytest.mark.parametrize("size", [0, 100, 200])
@@ -22,3 +24,25 @@ def test_planes_come_back_with_their_checksum_empty_ones_too(tmp_path):
     checksum = arrays.write(path, array)
     np.testing.assert_array_equal(arrays.load(path), array)
     assert arrays.checksum(arrays.load(path)) == checksum
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 3, 3)), np.zeros((2, 3), np.uint16)])
+def test_an_array_of_another_kind_is_named(tmp_path, array):
+    np.save(tmp_path / "case1_day0.npy", array)
+    with pytest.raises(ValueError, match=r"day0\.npy: expected an array \(D, H, W\)"):
+        arrays.load(tmp_path / "case1_day0.npy")
+
+
+def test_an_array_that_has_changed_since_it_was_prepared_is_an_error(tmp_path):
+    dataset, array = layout.DatasetFiles(tmp_path), np.ones((2, 4, 4), np.uint16)
+    checksums = [
+        arrays.write(dataset.scan("case1_day0"), array),
+        arrays.write(dataset.masks("case1_day0"), array),
+    ]
+    files.write_sealed(dataset.record("case1_day0"), {"arrays": checksums})
+    np.testing.assert_array_equal(arrays.Arrays(dataset).scan("case1_day0"), array)
+    data = bytearray(dataset.masks("case1_day0").read_bytes())
+    data[-1] ^= 1
+    dataset.masks("case1_day0").write_bytes(data)
+    with pytest.raises(ValueError, match=r"masks/case1_day0\.npy has changed since"):
+        arrays.Arrays(dataset).masks("case1_day0")

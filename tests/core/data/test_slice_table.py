@@ -1,9 +1,13 @@
 """The slice table."""
 
+import zlib
+
 import pandas as pd
 import pytest
 
+from competition.core import files
 from competition.core.data import slice_table
+from competition.core.experiment import layout
 
 
 def table(**columns):
@@ -24,7 +28,7 @@ def table(**columns):
 
 def test_the_table_survives_its_file(tmp_path):
     slice_table.write(tmp_path / "slices.csv", table())
-    read = slice_table.read(tmp_path / "slices.csv")
+    read = slice_table.read(layout.DatasetFiles(tmp_path))
     assert list(read.columns) == list(slice_table.COLUMNS)
     assert read["faulty"].tolist() == [False, False, True]
     assert read["low"].tolist() == [1.5, 2.0, 3.0]
@@ -34,13 +38,31 @@ def test_before_prepare_the_table_is_missing(tmp_path):
     with pytest.raises(
         ValueError, match=r"slices\.csv: no slice table\. Run .* prepare"
     ):
-        slice_table.read(tmp_path / "slices.csv")
+        slice_table.read(layout.DatasetFiles(tmp_path))
 
 
 def test_a_case_on_both_sides_is_an_error(tmp_path):
     slice_table.write(tmp_path / "slices.csv", table(case=[1, 1, 2]))
     with pytest.raises(ValueError, match="case 1 stands in 2 folds, so that it"):
-        slice_table.read(tmp_path / "slices.csv")
+        slice_table.read(layout.DatasetFiles(tmp_path))
+
+
+def test_another_table_than_the_manifests_is_an_error(tmp_path):
+    dataset = layout.DatasetFiles(tmp_path)
+    text = slice_table.write(dataset.slices, table())
+    files.write_json(dataset.manifest, {"slices_crc": zlib.crc32(text.encode())})
+    assert len(slice_table.read(dataset)) == 3
+    # Each scan is then predicted by the network that was trained on it.
+    slice_table.write(dataset.slices, table(fold=[1, 0, 1]))
+    with pytest.raises(ValueError, match=r"slices\.csv is not the table .* a file of"):
+        slice_table.read(dataset)
+
+
+@pytest.mark.parametrize("text", ["", "id,fold\n", "id,case,fold\na,1,\n", "\0\0"])
+def test_a_damaged_table_is_named(tmp_path, text):
+    (tmp_path / "slices.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"slices\.csv is damaged .*Prepare the data"):
+        slice_table.read(layout.DatasetFiles(tmp_path))
 
 
 def test_a_fold_trains_on_the_others_and_faulty_scans_are_on_no_side():
