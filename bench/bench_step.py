@@ -64,12 +64,11 @@ def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
     xla = devices.xla("auto", devices.find())
     model.compile(optimizer=optimizer, jit_compile=xla)
-    guard = callbacks.StopOnNonFinite()
-    watch = callbacks.PrintWithinEpoch(guard, progress.FoldProgress(0, 1))
+    watch = callbacks.WatchSteps(progress.FoldProgress(0, 1))
     held = iter(tf.data.Dataset.from_tensors(next(iter(stream))).repeat())
 
     def fit() -> None:
-        model.fit(stream, steps_per_epoch=STEPS, verbose=0, callbacks=[guard, watch])
+        model.fit(stream, steps_per_epoch=STEPS, verbose=0, callbacks=[watch])
 
     def bare() -> None:
         for _ in range(STEPS):

@@ -6,8 +6,6 @@ from keras import layers
 from competition.core.experiment import configs, schema
 from competition.net.networks import blocks, encoders, heads
 
-Tensor = blocks.Tensor
-
 
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build a DeepLabV3+: stack (H, W, K) to logits (H, W, classes).
@@ -37,7 +35,7 @@ def build(config: configs.Config, classes: int) -> keras.Model:
     )
 
 
-def pyramid(x: Tensor, width: int, model: schema.Model) -> Tensor:
+def pyramid(x: blocks.Tensor, width: int, model: schema.Model) -> blocks.Tensor:
     """Join features (B, H, W, C) of each pixel, of three distances and of the whole."""
     branches = [blocks.conv(x, width, model, name="near", size=1)]
     # Half the paper's dilation rates: these images are smaller, and a wider convolution

@@ -12,25 +12,43 @@ from competition.machine import deadline
 from competition.net.training import checkpoint, progress, setup, weights
 
 
-class StopOnNonFinite(keras.callbacks.Callback):
+class WatchSteps(keras.callbacks.Callback):
     """Stops at the first loss or weights that are not finite, and keeps the step.
 
-    `step` is None while all is finite; `loss` is the mean of the epoch so far.
+    `step` is None while all is finite; `loss` is the mean of the epoch so far, which is
+    printed once a minute.
     """
 
     # `fit` need not wait for the device before it prepares the next step; JAX reuses
     # the memory of a loss that has not been looked at.
     async_safe = keras.backend.backend() != "jax"
 
-    def __init__(self) -> None:
+    def __init__(
+        self, lines: progress.FoldProgress, *, clock: deadline.Clock = time.monotonic
+    ) -> None:
         super().__init__()
+        self.lines, self.clock = lines, clock
         self.step: int | None = None
         self.epoch = self.last = 0
         self.loss = math.nan
+        self.began = self.printed = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remember the epoch."""
+        """Remember the epoch, and start the clock."""
         self.epoch, self.last = epoch, 0
+        self.began = self.printed = self.clock()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Print a line where a minute has passed."""
+        now = self.clock()
+        if now - self.printed >= 60 and batch:
+            self.printed = now
+            steps = self.params["steps"]
+            left = deadline.show((now - self.began) / batch * (steps - batch))
+            self.lines.line(
+                f"epoch {self.epoch + 1}  step {batch}/{steps}  "
+                f"loss {self.loss:.4f}  epoch ends in {left}"
+            )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop where the loss is not finite."""
@@ -48,37 +66,6 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if self.step is None and not all(np.isfinite(each).all() for each in values):
             self.step = self.last
             self.model.stop_training = True
-
-
-class PrintWithinEpoch(keras.callbacks.Callback):
-    """Prints a line once a minute about an epoch that is still running."""
-
-    def __init__(
-        self,
-        guard: StopOnNonFinite,
-        lines: progress.FoldProgress,
-        *,
-        clock: deadline.Clock = time.monotonic,
-    ) -> None:
-        super().__init__()
-        self.guard, self.lines, self.clock = guard, lines, clock
-        self.began = self.printed = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
-        self.began = self.printed = self.clock()
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Print a line where a minute has passed."""
-        now = self.clock()
-        if now - self.printed >= 60 and batch:
-            self.printed = now
-            steps = self.params["steps"]
-            left = deadline.show((now - self.began) / batch * (steps - batch))
-            self.lines.line(
-                f"epoch {self.guard.epoch + 1}  step {batch}/{steps}  "
-                f"loss {self.guard.loss:.4f}  epoch ends in {left}"
-            )
 
 
 class ScoreAndCheckpoint(keras.callbacks.Callback):

@@ -92,7 +92,8 @@ def _train(
     first = 0 if state.resting else training.freeze_epochs * steps
     model = _compiled(fold.network, config, steps=steps, first=first)
     checkpoint.restore(stored, state, model)
-    guard = callbacks.StopOnNonFinite()
+    # First: the others must not keep or score weights that are not finite.
+    guard = callbacks.WatchSteps(fold.lines)
     end = callbacks.StopAtDeadline(fold.limit, state)
     model.fit(
         batches,
@@ -101,18 +102,19 @@ def _train(
         steps_per_epoch=steps,
         # Batches come in their order; newer releases of Keras want that said.
         shuffle=False,
-        callbacks=[
-            # First: the others must not keep or score weights that are not finite.
-            guard,
-            callbacks.PrintWithinEpoch(guard, fold.lines),
-            callbacks.ScoreAndCheckpoint(fold, state),
-            end,
-        ],
+        callbacks=[guard, callbacks.ScoreAndCheckpoint(fold, state), end],
         verbose=0,
     )
     if guard.step is not None:
         ids = fold.data.ids(guard.epoch * steps + guard.step)
-        raise _NotFinite(_message(guard, ids))
+        fault = "The weights are not finite"
+        if not math.isfinite(guard.loss):
+            fault = f"The loss is {guard.loss}"
+        raise _NotFinite(
+            f"{fault} at step {guard.step + 1} of epoch {guard.epoch + 1}, in the "
+            f"slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
+            "broken intensities in these slices. The epochs before are kept."
+        )
     # Where time ends before the first score, the weights are kept as they are; within
     # one epoch an earlier call may have come further.
     is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
@@ -167,13 +169,3 @@ def _compiled(
     xla = devices.xla(config.training.xla, devices.find())
     model.compile(optimizer=optimizer, jit_compile=xla)
     return model
-
-
-def _message(guard: callbacks.StopOnNonFinite, ids: list[str]) -> str:
-    is_loss = not math.isfinite(guard.loss)
-    subject = f"The loss is {guard.loss}" if is_loss else "The weights are not finite"
-    return (
-        f"{subject} at step {(guard.step or 0) + 1} of epoch {guard.epoch + 1}, in "
-        f"the slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
-        "broken intensities in these slices. The epochs before are kept."
-    )

@@ -66,19 +66,16 @@ class WeightedSum(keras.losses.Loss):
 
 def build(loss: schema.Loss) -> WeightedSum:
     """Build the loss that the config describes; terms of weight 0 are left out."""
-    alpha, beta = loss.tversky_alpha, loss.tversky_beta
-    overlap = functools.partial(tversky, alpha=alpha, beta=beta)
+    partial = functools.partial
+    overlap = partial(tversky, alpha=loss.tversky_alpha, beta=loss.tversky_beta)
     terms: list[tuple[float, Term]] = [
         (loss.bce, bce),
-        (loss.focal, functools.partial(focal, gamma=loss.focal_gamma)),
+        (loss.focal, partial(focal, gamma=loss.focal_gamma)),
         (loss.dice, dice),
         (loss.tversky, overlap),
-        (
-            loss.focal_tversky,
-            functools.partial(overlap, gamma=loss.focal_tversky_gamma),
-        ),
+        (loss.focal_tversky, partial(overlap, gamma=loss.focal_tversky_gamma)),
         (loss.lovasz, lovasz),
-        (loss.boundary, functools.partial(boundary, pixels=loss.boundary_pixels)),
+        (loss.boundary, partial(boundary, pixels=loss.boundary_pixels)),
     ]
     used = [(weight, term) for weight, term in terms if weight]
     return WeightedSum(used, deep=loss.deep, presence=loss.presence)

@@ -251,8 +251,8 @@ def test_weights_that_the_last_step_broke_are_not_saved(
             guard.model.network.weights[0].assign(guard.model.network.weights[0] / 0)
         look(guard, epoch, logs)
 
-    look = callbacks.StopOnNonFinite.on_epoch_end
-    monkeypatch.setattr(callbacks.StopOnNonFinite, "on_epoch_end", on_epoch_end)
+    look = callbacks.WatchSteps.on_epoch_end
+    monkeypatch.setattr(callbacks.WatchSteps, "on_epoch_end", on_epoch_end)
     data = tensorflow_dataset.TrainingData(table, store)
     with pytest.raises(
         ValueError,
@@ -277,9 +277,7 @@ def test_a_loss_that_is_not_finite_once_is_tried_at_half_the_rate(
             guard.step, guard.loss = batch, float("nan")
             guard.model.stop_training = True
 
-    monkeypatch.setattr(
-        callbacks.StopOnNonFinite, "on_train_batch_end", on_train_batch_end
-    )
+    monkeypatch.setattr(callbacks.WatchSteps, "on_train_batch_end", on_train_batch_end)
     wanted = "training.schedule=polynomial", "training.warmup=0.0"
     _, history = fold("slowed", half, *wanted)
     assert "of epoch 3" in capsys.readouterr().err
@@ -383,14 +381,13 @@ def test_a_budget_that_ends_within_an_epoch_leaves_usable_weights(fold, tmp_path
 
 def test_a_long_epoch_prints_its_progress(capsys):
     now = iter([0.0, 30.0, 61.0, 62.0])
-    guard = callbacks.StopOnNonFinite()
-    guard.loss = 0.5
     lines = progress.FoldProgress(3, epochs=10)
-    printer = callbacks.PrintWithinEpoch(guard, lines, clock=lambda: next(now))
-    printer.set_params({"steps": 10})
-    printer.on_epoch_begin(0)
+    watch = callbacks.WatchSteps(lines, clock=lambda: next(now))
+    watch.loss = 0.5
+    watch.set_params({"steps": 10})
+    watch.on_epoch_begin(0)
     for batch in (1, 2, 3):
-        printer.on_train_batch_begin(batch)
+        watch.on_train_batch_begin(batch)
     assert capsys.readouterr().err.splitlines() == [
         "fold 3: epoch 1  step 2/10  loss 0.5000  epoch ends in 4m04s"
     ]
