@@ -35,8 +35,7 @@ INTENSITIES = frozenset({"tone", "bias", "blur", "noise", "cutmix"})
 # The changes that the batches of an engine carry to the graph or the training step. The
 # masks that mixup makes cannot be packed into bits, so the step does it for all.
 _ALL = frozenset({"warp", "tone", "bias", "blur", "noise", "holes", "cutmix", "mixup"})
-CARRIED: dict[str, frozenset[str]] = {
-    "none": frozenset(),
+CARRIED = {
     "host": frozenset({"mixup"}),
     "device": _ALL,
     "addons": _ALL | {"affine", "elastic"},

@@ -58,12 +58,7 @@ class TrainingStep(keras.Model):
         return depth.as_samples({**outputs, "truth": truth})
 
     def compute_loss(
-        self,
-        x: Tensor = None,
-        y: Tensor = None,
-        y_pred: Tensor = None,
-        sample_weight: Tensor = None,
-        training: bool = True,
+        self, x: Tensor, y: Tensor, y_pred: heads.Outputs, sample_weight: Tensor
     ) -> Tensor:
         """Return the loss of the outputs that `call` returned."""
         return self.objective(y_pred["truth"], y_pred)
