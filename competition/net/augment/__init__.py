@@ -1,8 +1,8 @@
-"""Augmentation: the changes that are drawn, and the engines that make them.
+"""Augmentation: random changes of the training samples, and engines that apply them.
 
-`augment_params` draws the changes to each sample. Engine "host" makes them by NumPy and
-OpenCV while the batch is made, "addons" in the graph of tf.data, "device" inside the
-training step; "none" makes none.
+`augment_params` draws the changes to each sample. Engine "host" applies them by NumPy
+and OpenCV while the batch is made, "addons" in the graph of tf.data, "device" inside
+the training step; "none" applies no changes.
 """
 
 from competition.core.experiment import schema
@@ -12,7 +12,7 @@ from competition.net import devices
 def engine(limits: schema.Augment) -> str:
     """Return the engine that the config names, or the one that "auto" stands for here.
 
-    A few CPUs cannot feed a GPU, and have nothing else to do where there is none.
+    "auto" is "host" on a CPU, and "device" where few CPUs would have to feed a GPU.
     """
     if limits.engine != "auto":
         return limits.engine

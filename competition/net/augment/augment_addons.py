@@ -1,6 +1,6 @@
 """Engine "addons": augmentation as tf.data graph operations of tensorflow-addons.
 
-That package has ended: 0.23.0 has no wheel for Python 3.12 and does not know Keras 3.
+Its last release, 0.23.0, has no wheel for Python 3.12 and does not know Keras 3.
 Beside tf-keras it can still be imported, and its image operations work.
 """
 
@@ -39,7 +39,7 @@ def addons() -> Any:
         "keras.src.engine", importlib.import_module("tf_keras.src.engine")
     )
     with warnings.catch_warnings():
-        # It warns that it has ended, and of the version of TensorFlow.
+        # It warns of its end of life and of the version of TensorFlow.
         warnings.simplefilter("ignore")
         return importlib.import_module("tensorflow_addons").image
 

@@ -1,7 +1,7 @@
 """The changes to each sample of a batch, drawn on the host with NumPy.
 
 The changes are a function of the sample's seed alone: (config's seed, epoch, position).
-The engines get numbers, never a random state, so all of them do the same:
+The engines get numbers, never a random state, so that all apply the same changes:
 
     warp    (B, P, P, 2)  where in the source each control point lies, (x, y) in pixels
     tone    (B, 2)        gain and gamma

@@ -147,13 +147,13 @@ def enlarge(x: Tensor, like: Tensor, *, name: str) -> Tensor:
 
 
 def factor(large: tuple[int, int], small: tuple[int, int]) -> int:
-    """Return the power of 2 between two sizes, `small` having been rounded up."""
+    """Return the power of 2 by which a size was divided, rounding up."""
     ratio = max(large[0] / small[0], large[1] / small[1])
     return 1 << math.ceil(math.log2(ratio))
 
 
 def crop(x: Tensor, like: Tensor, *, name: str) -> Tensor:
-    """Remove what doubling an odd size has added at the end of each side."""
+    """Remove the pixels that doubling an odd size added at the end of each side."""
     sides = range(1, len(x.shape) - 1)
     margins = tuple((0, x.shape[side] - like.shape[side]) for side in sides)
     if not any(surplus for _, surplus in margins):

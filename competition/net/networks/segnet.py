@@ -39,8 +39,8 @@ class MaxPoolWithPlaces(layers.Layer):
     def call(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return maxima and places (B, H / 2, W / 2, C) of features (B, H, W, C)."""
         rows, columns = x.shape[1] % 2, x.shape[2] % 2
-        # Features are never below 0 and the first of equal values is taken, so that no
-        # 0 of the padding is.
+        # Features are never below 0 and the first of equal values is taken, so that
+        # the padding never is.
         x = ops.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0)))
         quarters = [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
         largest = quarters[0]

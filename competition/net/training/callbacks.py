@@ -61,7 +61,7 @@ class WatchSteps(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look at the weights: the last step's show in no loss of the epoch."""
+        """Stop where the last step, which no loss follows, broke the weights."""
         values = map(keras.ops.convert_to_numpy, self.model.network.weights)
         if self.step is None and not all(np.isfinite(each).all() for each in values):
             self.step = self.last
@@ -120,7 +120,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         self.model.stop_training = history.is_over(self.state.epochs, training)
 
     def _score(self) -> float | None:
-        """Score the network, and keep its weights where none were better."""
+        """Score the network, and keep its weights if the score is the best."""
         network, state = self.model.network, self.state
         score = self.fold.held_out.score(network)
         # Where there is nothing to score, the latest weights count as the best.

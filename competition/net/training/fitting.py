@@ -28,7 +28,7 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
     """Train a fold to its last epoch, going on after the last one that was finished.
 
     Writes best.weights.h5, state.npz and history.csv into the fold's folder and returns
-    a row an epoch. Killed and called again it ends as if it had not been; called on a
+    a row an epoch. After a kill the next call ends as an undisturbed one does; on a
     finished fold it does nothing. Where the limit comes first it ends in time, with
     weights to use and a state to go on from.
     """

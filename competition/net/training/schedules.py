@@ -69,7 +69,7 @@ def build_optimizer(
 ) -> keras.Optimizer:
     """Build the optimizer of a fold of `steps` batches an epoch, from batch `first`.
 
-    It may keep a moving average of the weights, which `fit` leaves where it is.
+    It may keep a moving average, which `fit` does not write over the weights.
     """
     accumulate = training.accumulate
     shared = {
