@@ -95,10 +95,10 @@ def _find_scans(
                 f"{truth}, row {row.number}: no image of {row.id} under {data}/train "
                 f"or {data}/test. Pass the data folder of this truth as `data`."
             )
-    found = [by_id[id] for id in dict.fromkeys(row.id for row in rows)]
+    listed = [by_id[id] for id in dict.fromkeys(row.id for row in rows)]
     by_scan = operator.attrgetter("scan")
-    found.sort(key=operator.attrgetter("scan", "slice"))
-    return {scan: [*group] for scan, group in itertools.groupby(found, by_scan)}
+    listed.sort(key=operator.attrgetter("scan", "slice"))
+    return {scan: [*group] for scan, group in itertools.groupby(listed, by_scan)}
 
 
 def _check_shapes(data: pathlib.Path, scan: list[images.Image]) -> None:

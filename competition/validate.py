@@ -110,8 +110,8 @@ def _header_faults(path: pathlib.Path, names: list[str]) -> Iterator[RowFault]:
 def _mask_faults(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
     """Yield the faults of the RLEs; without an image a run may end anywhere."""
     # Problems of the test folder are no faults of the submission.
-    found, _ = images.find_with_problems(data, "test")
-    by_id = {image.id: image for image in found}
+    slices, _ = images.find_with_problems(data, "test")
+    by_id = {image.id: image for image in slices}
 
     @functools.lru_cache(maxsize=1)
     def size(id: str) -> int | None:

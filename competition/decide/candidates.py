@@ -19,11 +19,11 @@ def steps(decide: schema.Decide, *, members: int) -> dict[str, Candidates]:
 
     A part of the rule for which the config has no values to try has no step.
     """
-    found: dict[str, Candidates] = {}
+    by_name: dict[str, Candidates] = {}
     if members > 1 and decide.weights:
         for index in range(members):
             reweigh = functools.partial(_reweigh, index, members, decide.weights)
-            found[f"weight {index + 1}"] = reweigh
+            by_name[f"weight {index + 1}"] = reweigh
     values_by_field = {
         "threshold": decide.thresholds,
         "gate": (None, *decide.gates),
@@ -35,10 +35,10 @@ def steps(decide: schema.Decide, *, members: int) -> dict[str, Candidates]:
     }
     for field, values in values_by_field.items():
         if any(values):
-            found[field] = functools.partial(_replace, field, values)
+            by_name[field] = functools.partial(_replace, field, values)
     if decide.thresholds:
-        found["threshold, finer"] = _shift_threshold
-    return found
+        by_name["threshold, finer"] = _shift_threshold
+    return by_name
 
 
 def _replace(field: str, values: Iterable[Any], rule: rules.Rule) -> list[rules.Rule]:

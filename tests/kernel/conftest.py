@@ -71,7 +71,7 @@ def kaggle(monkeypatch, tmp_path):
     }.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(client, "PAUSES_S", (0, 0))
-    monkeypatch.setattr(client, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(client, "POLL_EVERY_S", 0.0)
     with stand_in.serve() as playing:
         if playing is None:
             pytest.skip(f"another program listens on port {stand_in.PORT}")

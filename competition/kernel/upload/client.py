@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from competition.core import console, files
 
 VERSION = "2.0.2"
-# Pauses between tries when the network or Kaggle fails, and between two looks at the
-# state of an upload or a kernel.
+# Pauses between tries when the network or Kaggle fails, and between two questions about
+# the state of an upload or a kernel.
 PAUSES_S: tuple[float, ...] = (2, 10, 30, 60)
-LOOK_EVERY_S = 20.0
+POLL_EVERY_S = 20.0
 
 T = TypeVar("T")
 
@@ -126,11 +126,11 @@ def explain(what: str, message: str, status: int = 0) -> str:
     return f"{what}: {message.strip() or status}\n{hint}"
 
 
-def wait(what: str, look: Callable[[], T | None], *, hours: float) -> T:
-    """Call `look` until it returns a result; show how long that has taken."""
+def wait(what: str, poll: Callable[[], T | None], *, hours: float) -> T:
+    """Call `poll` until it returns a result; show how long that has taken."""
     start = time.monotonic()
     with console.ERR.status(what) as shown:
-        while (result := look()) is None:
+        while (result := poll()) is None:
             minutes = (time.monotonic() - start) / 60
             if minutes > hours * 60:
                 raise ValueError(
@@ -138,7 +138,7 @@ def wait(what: str, look: Callable[[], T | None], *, hours: float) -> T:
                     "again to go on waiting."
                 )
             shown.update(f"{what}: {minutes:.0f} minutes")
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
     return result
 
 

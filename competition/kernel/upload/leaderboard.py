@@ -58,8 +58,8 @@ def _find(api: Any, competition: str, message: str) -> Any:
     """Return the submission that carries our message, or None."""
     # A month of five a day, and more.
     ask = functools.partial(api.competition_submissions, page_size=200)
-    made = client.call("submissions", ask, competition) or []
-    return next((each for each in made if each.description == message), None)
+    submissions = client.call("submissions", ask, competition) or []
+    return next((each for each in submissions if each.description == message), None)
 
 
 def _number(text: str) -> float | None:

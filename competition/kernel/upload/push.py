@@ -32,8 +32,8 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     state = _push_dataset(api, bundle, dataset)
     state = _push_kernel(api, bundle, kernel, state)
     version = f"{kernel}, version {state['version']}"
-    look = functools.partial(_ended, api, kernel, [])
-    status, message = client.wait(version, look, hours=13)
+    poll = functools.partial(_ended, api, kernel, [])
+    status, message = client.wait(version, poll, hours=13)
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
     bundle.keep(state | {"status": status})
@@ -73,8 +73,8 @@ def _push_dataset(api: Any, bundle: bundles.Bundle, dataset: str) -> dict[str, A
         # The kernel has to run again on another dataset.
         state = {"dataset": digest}
         bundle.keep(state)
-    look = functools.partial(_ready, api, dataset)
-    client.wait(f"{dataset} is being processed", look, hours=READY_HOURS)
+    poll = functools.partial(_ready, api, dataset)
+    client.wait(f"{dataset} is being processed", poll, hours=READY_HOURS)
     return state
 
 
