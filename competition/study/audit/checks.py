@@ -17,16 +17,17 @@ from competition.study.audit import features, looks
 
 # Overlaps that lie this many robust spreads below the median are unusual.
 _SPREADS = 4
-# Of hundreds of places for a border some stand out by chance, in standard deviations.
+# A border is tried at hundreds of places: the best stands out by chance by less than
+# this many standard deviations.
 _CHANCE = 7
 # Masks of fewer pixels are equal by chance.
 _FEWEST_PIXELS = 30
-# An annotator may be off by less.
+# Smaller distances are within the accuracy of an annotator.
 _LEAST_SLICES = 2
 _LEAST_PIXELS = 8
-# A Dice below the first is never of one organ, one above the second always is.
+# Two masks with a Dice below the first are of two organs, above the second of one.
 _OTHER_ORGAN, _SAME_ORGAN = 0.2, 0.5
-# A shift of a whole mask betters the Dice by at least this.
+# The shift of a whole mask must improve the Dice by at least this.
 _GAIN = 0.25
 # The reasons with their headings, the strongest first: it replaces suspects for weaker
 # reasons among the same masks.
@@ -67,7 +68,7 @@ def find(rows: pd.DataFrame) -> list[Suspect]:
     if rows.empty:
         return []
     suspects = list(moved(rows))
-    # Masks of other slices do not teach the look of a class.
+    # Masks that belong to other slices do not show how a class looks.
     suspects += swapped(rows[~rows["scan"].isin([each.scan for each in suspects])])
     for check in (copied, offset, displaced, gaps, lone, repeated):
         suspects += check(rows)
@@ -140,7 +141,7 @@ def displaced(rows: pd.DataFrame) -> Iterator[Suspect]:
     """Find stretches that lie elsewhere than their neighbours, and masks that jump.
 
     A mask leaps where it overlaps the one before less than is usual, or where a shift
-    betters the overlap much. A leap and another one back bound a shifted stretch; any
+    improves the overlap much. A leap and another one back bound a shifted stretch; any
     other leap is a jump. A small mask jumps only where it overlaps no pixel at all.
     """
     low = rows.groupby("class")["dice"].transform(least_overlap)

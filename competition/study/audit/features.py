@@ -20,7 +20,7 @@ LONGEST_GAP = 3
 STEP = 4
 SHIFTS = np.arange(-40, 41, STEP)
 _IN_PLACE = np.zeros(1, int)
-# A long border is thinned to at most this many points: more add time, not certainty.
+# A long border is thinned to at most this many points: more only take longer.
 _POINTS = 160
 _BLUR = 1.5
 
@@ -37,7 +37,9 @@ def measure(
     are not compared. Rows are sorted by class, then by slice.
     """
     slopes = {n: gradients(image) for n, image in zip(numbers, volume, strict=True)}
-    bodies = [_body(image) for image in volume]
+    smooth = [cv2.GaussianBlur(each.astype(np.float32), (0, 0), 2) for each in volume]
+    # The body is brighter than the air around it.
+    bodies = [each > 0.1 * np.percentile(each, 99) for each in smooth]
     # A hundredth of the body's width: as deep in small bodies as in large ones.
     unit = math.sqrt(max(np.median([body.sum() for body in bodies]), 1)) / 100
     reach = max(6, len(volume) // 8)
@@ -72,9 +74,10 @@ def measure(
 
 
 def gradients(image: np.ndarray) -> np.ndarray:
-    """Return the slope (2, H, W) along y and x, cut so that a few edges cannot rule."""
+    """Return the slope (2, H, W) along y and x; strong edges are weakened."""
     slope = _slope(image)
     strength = cv2.magnitude(slope[0], slope[1])
+    # Otherwise a few strong edges would decide where a border fits.
     top = float(np.percentile(strength, 90)) or 1.0
     return (slope / np.maximum(strength, top)).astype(np.float16)
 
@@ -83,7 +86,7 @@ def border(mask: np.ndarray) -> Border:
     """Return y, x and the normal's y, x of points on a mask's border, each (P,)."""
     plane = mask.astype(np.uint8)
     inner = cv2.erode(plane, np.ones((3, 3), np.uint8))
-    # A mask that fills its slice has no border: all of its pixels stand for one.
+    # A mask that fills its slice has no border: all of its pixels are taken instead.
     y, x = np.nonzero(plane if inner.all() else plane - inner)
     thin = math.ceil(len(y) / _POINTS)
     y, x = y[::thin], x[::thin]
@@ -140,12 +143,6 @@ def _compare(
     moved = cv2.warpAffine(before.astype(np.uint8), move, mask.shape[::-1]) > 0
     row |= {"gap": gap, "dice": overlap(before, mask), "rigid": overlap(moved, mask)}
     return row | {"down": down, "right": right}
-
-
-def _body(image: np.ndarray) -> np.ndarray:
-    """Return the pixels bool (H, W) that are brighter than the air around the body."""
-    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 2)
-    return smooth > 0.1 * np.percentile(smooth, 99)
 
 
 def _slope(image: np.ndarray) -> np.ndarray:

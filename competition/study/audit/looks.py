@@ -82,7 +82,7 @@ def class_chances(rows: pd.DataFrame) -> pd.DataFrame:
             model, looks, labels, cv=learned, method="predict_proba"
         )
         teaches = likely[np.arange(len(labels)), np.searchsorted(classes, labels)] > 0.1
-        # A probability below a hundredth is not to be trusted.
+        # The model is not reliable at probabilities below a hundredth.
         chances[:] = np.log(likely.clip(min=0.01))
     return chances
 
@@ -100,7 +100,7 @@ def swapped_part(
     favour = chances[other] - chances[one]
     favour = favour.where(masks["class"] == one, -favour)
     renamed = _renamed(masks, favour)
-    # A change of names says more than any look.
+    # A change of names is stronger evidence than any look.
     by_slice = (favour + _SURE * renamed - _DOUBT).groupby(masks["number"]).sum()
     # The stretch with the largest sum begins after the lowest sum before its end.
     sums = np.append(0, by_slice.cumsum())

@@ -41,7 +41,10 @@ def draw(
         _outline(panel, bits[index, rows, columns], suspect.classes)
         if first <= index <= last:
             panel[-4:] = _BAR
-        _write(panel, str(numbers[index]))
+        # White on a black rim shows on every grey value.
+        for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            font = cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, width, cv2.LINE_AA
+            cv2.putText(panel, str(numbers[index]), (6, 16), *font)
         panels += [panel, np.zeros((_PANEL, 4, 3), np.uint8)]
     return np.hstack(panels[:-1])
 
@@ -71,10 +74,3 @@ def _outline(panel: np.ndarray, bits: masks.Bits, classes: Sequence[int]) -> Non
         blue_green_red = pictures.class_rgb(c)[::-1]
         thickness = 2 if c in classes else 1
         cv2.drawContours(panel, lines, -1, blue_green_red, thickness, cv2.LINE_AA)
-
-
-def _write(panel: np.ndarray, text: str) -> None:
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    # White on a black rim shows on every grey value.
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(panel, text, (6, 16), font, 0.45, colour, thickness, cv2.LINE_AA)

@@ -13,7 +13,7 @@ from competition.core.experiment import history, layout, runs
 from competition.machine import deadline
 from competition.study.search import results, space, trials
 
-# After so many failures one after the other the next trial would fail as well.
+# After this many failures in a row, the next trial would fail as well.
 _FAILURES = 3
 
 # Trains a fold to its end, to `limit`, or until `go_on` returns False; called as
@@ -38,7 +38,7 @@ def run(
     before `limit`; a trial that `limit` stops goes on with the next call.
     """
     runs.prepared(dataset)
-    # A second search would take the trials of this one for killed ones.
+    # A second search would take the running trial of this one for a killed one.
     with files.locked(dataset.search(name).root, doing="searching"):
         study = trials.Study(dataset, name, plan)
         _search(study, count or plan.search.trials, train=train, limit=limit)

@@ -51,8 +51,24 @@ def write(study: trials.Study) -> dict[str, Any]:
         about = f"# Trial {top.number} of {root}, score {top.score:.4f}.\n\n"
         config = space.change(study.plan, top.values, source=str(root))
         files.write_text(study.files.best, about + space.as_toml(config) + "\n")
-    if ended:
-        files.write_text(study.files.table, _table(study, ended))
+    rows = []
+    for trial in ended:
+        histories = study.files.trial(trial.folder).root.glob("fold*/history.csv")
+        row = {
+            "trial": trial.number,
+            "state": trial.state,
+            "score": trial.score,
+            "epochs": sum(len(history.read(path)) for path in histories),
+            "seconds": round(trial.seconds, 1),
+            **{key: trial.values.get(key) for key in study.plan.search.space},
+            "fault": trial.fault,
+        }
+        rows.append(row)
+    if rows:
+        # As objects: otherwise pandas writes 4 as 4.0 where another trial has no value.
+        table = pd.DataFrame(rows, dtype=object)
+        text = table.to_csv(index=False, lineterminator="\n")
+        files.write_text(study.files.table, text)
     states = [trial.state for trial in study.trials()]
     return {
         "search": str(root),
@@ -78,22 +94,3 @@ def draw(study: trials.Study) -> None:
         shown = dict(list(curves.items())[:_CURVES])
         picture = pictures.curves(shown, xlabel="epoch", ink=_INK)
         files.write_bytes(study.files.picture, picture)
-
-
-def _table(study: trials.Study, ended: Sequence[trials.TrialResult]) -> str:
-    """Return the trials as CSV, a row each: outcome, time, values by key, error."""
-    rows = []
-    for trial in ended:
-        histories = study.files.trial(trial.folder).root.glob("fold*/history.csv")
-        row = {
-            "trial": trial.number,
-            "state": trial.state,
-            "score": trial.score,
-            "epochs": sum(len(history.read(path)) for path in histories),
-            "seconds": round(trial.seconds, 1),
-            **{key: trial.values.get(key) for key in study.plan.search.space},
-            "fault": trial.fault,
-        }
-        rows.append(row)
-    # As objects: otherwise pandas writes 4 as 4.0 where another trial has no value.
-    return pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")

@@ -13,7 +13,7 @@ from competition.core.experiment import configs, schema
 Number = int | float
 # These keys change nothing in the training of a fold, which is all that a trial is.
 _NOT_TRAINED = {"decide", "submit", "folds", "members", "gate"}
-# At most this many combinations are checked; of more, a random sample.
+# If there are more combinations than this, a random sample of them is checked.
 _CHECKED = 2000
 
 
@@ -82,7 +82,10 @@ class SearchPlan:
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> SearchPlan:
-    """Load an experiment with its search, every value of which is checked."""
+    """Load an experiment with its search, and check the values that it may try.
+
+    Every combination of choices and ends of ranges is checked, or a sample of many.
+    """
     source = str(configs.find(experiment))
     base = configs.load(experiment, overrides)
     values = {"search": configs.read(experiment, overrides).get("search", {})}
@@ -101,7 +104,11 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> SearchPlan:
         )
     for key, parameter in plan.search.space.items():
         _check_key(plan.base, key, parameter, source=source)
-    _check_combinations(plan, source)
+    lists = {key: list(each.values.values()) for key, each in plan.search.space.items()}
+    count = min(_CHECKED, len(model_selection.ParameterGrid(lists)))
+    for drawn in model_selection.ParameterSampler(lists, count, random_state=0):
+        values = {key: drawn[key] for key in lists}
+        change(plan, values, source=f"{source}: `search.space`, {show(values)}")
     return plan
 
 
@@ -143,7 +150,7 @@ def as_toml(config: configs.Config) -> str:
 
 
 def restore(plan: SearchPlan, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """Return drawn parameters as values of the config, choices by label as choices.
+    """Return the parameters of a trial as values of the config, choices by their label.
 
     A trial that was killed early lacks some keys.
     """
@@ -179,16 +186,6 @@ def _check_key(
             f"{source}: `search.space`: `{key}` is a whole number. Received: low, high "
             f"and step {list(ends)}. Write them without a point."
         )
-
-
-def _check_combinations(plan: SearchPlan, source: str) -> None:
-    """Check every combination of choices and ends of ranges, or a sample of many."""
-    lists = {key: list(each.values.values()) for key, each in plan.search.space.items()}
-    count = min(_CHECKED, len(model_selection.ParameterGrid(lists)))
-    sample = model_selection.ParameterSampler(lists, count, random_state=0)
-    for combination in sample:
-        values = {key: combination[key] for key in lists}
-        change(plan, values, source=f"{source}: `search.space`, {show(values)}")
 
 
 def _label(value: Any) -> str:
