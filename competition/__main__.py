@@ -2,35 +2,36 @@
 
 import sys
 
-import typer
-
-from competition.commands import kernel, ledger, sources, steps, study
-from competition.core import console
-from competition.machine import process
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="From a competition folder to a scored submission.",
-    epilog="Example:\npython -m competition phantom work/phantom --small",
-)
-for part in (sources, steps, study):
-    app.add_typer(part.app)
-app.add_typer(ledger.app, name="ledger", invoke_without_command=True)
-app.add_typer(kernel.app, name="kernel")
-
 
 def main() -> None:
     """Run a command; an error is a message and exit code 1, never a traceback."""
-    if process.is_child():
-        process.run_as_child(app)
-        return
     try:
-        app()
-    except (ValueError, OSError) as error:
-        console.note(f"error: {error}")
-        sys.exit(1)
+        # Ctrl-C may come while these load.
+        from competition.commands.app import app
+        from competition.core import console
+        from competition.machine import process
+
+        if process.is_child():
+            process.run_as_child(app)
+            return
+        try:
+            app()
+        except (ValueError, OSError) as error:
+            console.note(f"error: {error}")
+            sys.exit(1)
+    except (Exception, KeyboardInterrupt) as error:
+        # An interrupted import may end in an error of the library that was imported.
+        if not _is_interrupt(error):
+            raise
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Say whether an error, or one of those that led to it, is a Ctrl-C."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 if __name__ == "__main__":

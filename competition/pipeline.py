@@ -89,7 +89,8 @@ def open_experiment(
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     wanted = configs.load(experiment, overrides)
-    return dataset, runs.start(dataset, name or layout.run_name(experiment), wanted)
+    name = layout.run_name(experiment) if name is None else name
+    return dataset, runs.start(dataset, name, wanted)
 
 
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:

@@ -137,7 +137,7 @@ def test_net_is_imported_only_inside_step_functions(step):
 @pytest.mark.parametrize(
     ("code", "slow"),
     [
-        ("import competition.__main__", SLOW | {"numpy", "pydantic"}),
+        ("import competition.commands.app", SLOW | {"numpy", "pydantic"}),
         ("import competition.pipeline", SLOW),
         ("import competition.score, competition.validate", SLOW),
     ],

@@ -2,12 +2,15 @@
 
 import json
 import shlex
+import subprocess
 import sys
 
 import pytest
 import typer
 
 from competition import __main__ as command
+from competition.commands import app
+from tests import conftest
 
 
 @pytest.fixture
@@ -37,6 +40,69 @@ def test_every_command_has_help_and_json(call, name):
     assert "--json" in out
 
 
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError"])
+def test_ctrl_c_while_libraries_load_is_no_traceback(error):
+    # A library may turn the interrupt into an error of its own.
+    code = f"""
+import sys
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as interrupt:
+                raise {error} from interrupt
+
+sys.meta_path.insert(0, Interrupted())
+from competition import __main__
+__main__.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=conftest.ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--name", ""], "one part of a path"),
+        (["--set", "training.epochs=1e20"], "`training.epochs`"),
+        (["--set", "training.epochs=1000000000000"], "less than or equal"),
+        (["--set", "seed=" + "[" * 20_000], "`seed`: Input should be a valid integer"),
+        (["--set", 'gate=["smoke"]'], "names itself under `members` or `gate`"),
+        (["--set", 'gate=["none"]'], "none/config.json: not found"),
+        (["--set", 'gate=["../smoke"]'], "one part of a path"),
+        (["--set", 'members=["/etc", "b"]'], "one part of a path"),
+    ],
+)
+def test_what_cannot_be_is_an_error_before_anything_is_trained(
+    call, finished, arguments, message
+):
+    job, _ = finished
+    paths = "--data", job.data, "--work", job.dataset.root.parent
+    code, _, said = call("train", *paths, "--experiment", "smoke", *arguments)
+    assert code == 1
+    assert message in " ".join(said.split())
+
+
+def test_a_negative_seed_of_the_folds_is_an_error(call, competition, tmp_path):
+    paths = "--data", competition, "--work", tmp_path
+    code, _, said = call("prepare", *paths, "--fold-seed", "-1")
+    assert code == 1
+    assert "`fold_seed` must be 0 or more. Received: -1." in said
+
+
+def test_a_nested_experiment_file_is_named(call, competition, tmp_path):
+    path = tmp_path / "deep.toml"
+    path.write_text("a = " + "[" * 20_000)
+    paths = "--data", competition, "--work", tmp_path
+    code, _, said = call("run", *paths, "--experiment", path)
+    assert code == 1
+    assert "deep.toml: not valid TOML" in said
+
+
 def test_help_lists_every_command(call):
     code, out, _ = call("--help")
     assert code == 0
@@ -50,7 +116,7 @@ def commands(command, names=()):
         yield from commands(part, (*names, name))
 
 
-WHOLE = typer.main.get_command(command.app)
+WHOLE = typer.main.get_command(app.app)
 
 
 @pytest.mark.parametrize("names", [" ".join(names) for names, _ in commands(WHOLE)])

@@ -70,7 +70,7 @@ def search_values(
     plan = search.load(experiment, tuple(override or ()))
     dataset = layout.dataset(data, work)
     prepare.check_source(data, dataset)
-    name = name or layout.run_name(experiment)
+    name = layout.run_name(experiment) if name is None else name
     result = search.run(
         dataset, name, plan, train=train.watched, count=trials, limit=limit
     )

@@ -71,5 +71,5 @@ def find(
     name: str | None = None,
 ) -> Bundle:
     """Return the bundle of an experiment's run under `work`; see `layout.find`."""
-    name = name or layout.run_name(experiment)
+    name = layout.run_name(experiment) if name is None else name
     return Bundle(experiment, name, what, work, layout.find(name, work, data), data)

@@ -27,6 +27,8 @@ def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
             f"{cases} cases can be split into 2 to {cases} folds. "
             f"Received: {count} folds. Add cases or ask for fewer folds."
         )
+    if seed < 0:
+        raise ValueError(f"`fold_seed` must be 0 or more. Received: {seed}.")
     random = np.random.default_rng(seed)
     shares = amounts / np.maximum(amounts.sum(axis=0), 1)
     even = np.arange(cases) % count

@@ -6,7 +6,8 @@ import sys
 
 from typer import testing
 
-from competition import __main__, ledger
+from competition import ledger
+from competition.commands import app
 from competition.kernel import build, bundles, rehearse
 from competition.kernel.upload import push
 from competition.ledger import table
@@ -40,7 +41,7 @@ def test_build_rehearse_push_submit_and_the_ledger(
     asked = (
         f"kernel submit --experiment smoke --work {work} --submissions {submissions}"
     )
-    called = testing.CliRunner().invoke(__main__.app, asked.split())
+    called = testing.CliRunner().invoke(app.app, asked.split())
     assert called.exit_code == 0, called.output
     (entry,) = table.read(submissions).values()
     assert entry.public == 0.81 and entry.private is None

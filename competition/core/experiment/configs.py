@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from competition.core import files
 from competition.core.experiment import schema
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
@@ -63,8 +64,8 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
 
 def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read all that an experiment's TOML and the `overrides` say, not yet checked."""
-    files = EXPERIMENTS / "base.toml", find(experiment)
-    return functools.reduce(_merge, [*map(_read_toml, files), *map(_parse, overrides)])
+    paths = EXPERIMENTS / "base.toml", find(experiment)
+    return functools.reduce(_merge, [*map(_read_toml, paths), *map(_parse, overrides)])
 
 
 def find(experiment: str) -> pathlib.Path:
@@ -124,20 +125,20 @@ def nearest(name: str, names: list[str]) -> str:
 
 def _read_toml(path: pathlib.Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid TOML: {error}. Correct it.") from error
+        return tomllib.loads(files.read_text(path, remedy="Correct it."))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: not valid TOML: {error}. Correct it.") from None
 
 
 def _parse(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     # A value that is no TOML, as in model.norm=group, is a string without its quotes.
     for value in (text, json.dumps(text, ensure_ascii=False)) if equals else ():
-        with contextlib.suppress(tomllib.TOMLDecodeError):
+        with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
             return tomllib.loads(f"{key} = {value}")
     raise ValueError(
         "An override is key=value, such as training.epochs=3. "
-        f"Received: {override!r}. Correct it."
+        f"Received: {override[:200]!r}. Correct it."
     )
 
 

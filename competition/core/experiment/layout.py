@@ -79,14 +79,15 @@ class DatasetFiles:
 
     def run(self, name: str) -> RunFiles:
         """Return the files of the run called `name`, which is a plain file name."""
-        return RunFiles(self.root / "runs" / _plain(name))
+        return RunFiles(self.root / "runs" / plain(name))
 
     def search(self, name: str) -> SearchFiles:
         """Return the files of the search called `name`, which is a plain file name."""
-        return SearchFiles(self.root / "search" / _plain(name))
+        return SearchFiles(self.root / "search" / plain(name))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name that becomes one part of a path; one that leads away is refused."""
     if not name or name in (".", "..") or set(name) & set("/\\\0"):
         raise ValueError(
             "A run's name is one part of a path, such as 'unet'. "

@@ -1,15 +1,35 @@
 """Runs: an experiment trained on a data set, with the config that made it."""
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
+
+import pydantic
+import typing_extensions
 
 from competition.core import files
 from competition.core.experiment import configs, layout
 
 
+class _Record(typing_extensions.TypedDict):
+    classes: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    fingerprint: str
+    config: dict[str, Any]
+
+
+class Manifest(typing_extensions.TypedDict):
+    """The entries of manifest.json from which runs know their data."""
+
+    classes: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    fingerprint: str
+    folds: Annotated[int, pydantic.Field(ge=1)]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:
-    """The contents of a run's config.json, and the paths of the run's files."""
+    """The contents of a run's config.json, and the paths of the run's files.
+
+    `name` is that of the run's folder, so that a copied run has a name of its own.
+    """
 
     name: str
     files: layout.RunFiles
@@ -32,7 +52,7 @@ def start(
     """
     manifest = prepared(dataset)
     run_files = run_files or dataset.run(name)
-    classes, fingerprint = tuple(manifest["classes"]), manifest["fingerprint"]
+    classes, fingerprint = manifest["classes"], manifest["fingerprint"]
     wanted = Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
     folds = tuple(fold for fold in config.folds if fold < manifest["folds"])
@@ -45,6 +65,8 @@ def start(
             f"experiment trains {list(config.folds)}. Set `folds` within them."
         )
     config = config.model_copy(update={"folds": folds})
+    # A gate that is missing is told now, and not after hours of training.
+    gates(dataclasses.replace(wanted, config=config))
     if not run_files.config.is_file() or not _is_begun(run_files):
         record = {
             "name": name,
@@ -69,10 +91,13 @@ def start(
     return run
 
 
-def prepared(dataset: layout.DatasetFiles) -> dict[str, Any]:
+def prepared(dataset: layout.DatasetFiles) -> Manifest:
     """Return the manifest that `prepare` wrote; a missing one is an error."""
     files.require(dataset.manifest, "prepare")
-    return files.read_json(dataset.manifest)
+    manifest: Manifest = files.read_json(
+        dataset.manifest, Manifest, remedy="Prepare the data again."
+    )
+    return manifest
 
 
 def _is_begun(run_files: layout.RunFiles) -> bool:
@@ -94,18 +119,12 @@ def read(run_files: layout.RunFiles) -> Run:
             "work/<dataset>/runs/<experiment>. Runs beside it: "
             f"{', '.join(other.parent.name for other in beside) or 'none yet'}."
         )
-    record = files.read_json(path)
-    keys = ("name", "classes", "fingerprint", "config")
-    if not isinstance(record, dict) or not record.keys() >= set(keys):
-        raise ValueError(
-            f"{path}: expected the keys {', '.join(keys)}, received "
-            f"{str(record)[:60]}. Copy the run again."
-        )
+    record: _Record = files.read_json(path, _Record, remedy="Copy the run again.")
     return Run(
-        name=record["name"],
+        name=run_files.root.absolute().name,
         files=run_files,
         config=configs.check(record["config"], configs.Config, source=str(path)),
-        classes=tuple(record["classes"]),
+        classes=record["classes"],
         fingerprint=record["fingerprint"],
     )
 
@@ -154,7 +173,11 @@ def _sibling(run: Run, name: str) -> Run:
 
     It must be of the same data, and no blend.
     """
-    run_files = layout.RunFiles(run.files.root.parent / name)
+    run_files = layout.RunFiles(run.files.root.parent / layout.plain(name))
+    if name == run.name:
+        raise ValueError(
+            f"{run.name} names itself under `members` or `gate`. Name another run."
+        )
     if not run_files.config.is_file():
         raise ValueError(
             f"{run_files.config}: not found. {run.name} uses the run {name}, whose "

@@ -12,8 +12,9 @@ Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Positive = Annotated[float, pydantic.Field(gt=0)]
 Weight = Annotated[float, pydantic.Field(ge=0)]
 Fraction = Annotated[float, pydantic.Field(ge=0, lt=1)]
-Count = Annotated[int, pydantic.Field(ge=1)]
-Index = Annotated[int, pydantic.Field(ge=0)]
+# No experiment has more of anything; NumPy and Keras fail on numbers beyond 64 bits.
+Count = Annotated[int, pydantic.Field(ge=1, le=10**9)]
+Index = Annotated[int, pydantic.Field(ge=0, le=10**9)]
 # NumPy and Keras take seeds below 2**32, and the fold's number is added.
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 Offset = Annotated[int, pydantic.Field(ge=-1000, le=1000)]
