@@ -300,3 +300,20 @@ def test_a_cut_off_file_of_the_data_set_is_made_again(competition, work, name):
     path.write_bytes(before[: len(before) // 2])
     assert pipeline.prepare(competition, work=work) == manifest
     assert path.read_bytes() == before
+
+
+def test_a_scan_that_does_not_fit_into_memory_is_refused_unread(tmp_path, work):
+    folder = tmp_path / "data" / "train" / "case1" / "case1_day0" / "scans"
+    folder.mkdir(parents=True)
+    rows = ["id,class,segmentation"]
+    for number in range(1, 130):
+        # Only the header, which claims the size in the name.
+        path = folder / f"slice_{number:04}_4096_4096_1.50_1.50.png"
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x10\0\0\0\x10\0\x10\0\0\0\0\0\0\0\0"
+        )
+        assert images.shape(path) == (4096, 4096)
+        rows.append(f"case1_day0_slice_{number:04},stomach,")
+    (tmp_path / "data" / "train.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(ValueError, match=r"at most 4 GiB for the scan case1_day0"):
+        prepared(tmp_path / "data", work)
