@@ -94,6 +94,11 @@ def equal(one, other):
         np.testing.assert_array_equal(one[name], other[name], name)
 
 
+def same(arrays, others):
+    for one, other in zip(arrays, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def weights(path, *overrides):
     wanted = configs.load("smoke", (*WANTED, *overrides))
     return trained_network.load(path / "best.weights.h5", wanted, CLASSES).get_weights()
@@ -133,10 +138,7 @@ def test_killed_and_called_again_it_ends_as_if_it_had_not_been(
         )
     equal(state(tmp_path / "whole"), state(tmp_path / "broken"))
     assert timeless(expected) == timeless(history)
-    for one, other in zip(
-        weights(tmp_path / "whole"), weights(tmp_path / "broken"), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
 
 
 def test_the_best_weights_are_those_of_the_best_score(fold, tmp_path):
@@ -147,8 +149,7 @@ def test_the_best_weights_are_those_of_the_best_score(fold, tmp_path):
         return [0.1, 0.7, 0.7, 0.2][len(kept) - 1]
 
     fold("run", score)
-    for expected, received in zip(kept[1], weights(tmp_path / "run"), strict=True):
-        np.testing.assert_array_equal(expected, received)
+    same(kept[1], weights(tmp_path / "run"))
 
 
 def test_averaged_weights_are_scored_but_not_trained_on(fold, tmp_path):
@@ -160,15 +161,13 @@ def test_averaged_weights_are_scored_but_not_trained_on(fold, tmp_path):
         return float(len(seen))
 
     network, _ = fold("averaged", score, "training.ema=0.9")
-    for one, other in zip(plain.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    same(plain.get_weights(), network.get_weights())
     moved = [
         np.abs(one - other).max() > 1e-6
         for one, other in zip(seen[-1], network.get_weights(), strict=True)
     ]
     assert any(moved)
-    for one, other in zip(seen[-1], weights(tmp_path / "averaged"), strict=True):
-        np.testing.assert_array_equal(one, other)
+    same(seen[-1], weights(tmp_path / "averaged"))
 
 
 def test_the_mean_of_the_last_epochs_is_kept_where_it_scores_better(fold, tmp_path):
@@ -199,10 +198,7 @@ def test_it_stops_early_after_scores_without_a_better_one(fold):
 def test_without_any_score_the_last_weights_are_kept(fold, tmp_path):
     network, history = fold("run", lambda network: None, "training.epochs=2")
     assert [row["score"] for row in history] == [None, None]
-    for one, other in zip(
-        network.get_weights(), weights(tmp_path / "run"), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    same(network.get_weights(), weights(tmp_path / "run"))
 
 
 def test_a_finished_fold_called_again_does_nothing(fold, tmp_path):
@@ -418,8 +414,7 @@ def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
             marks = [0.1] * stop
             fold(name, scores(*marks, Killed()), "training.freeze_epochs=2")
         resumed, _ = fold(name, half, "training.freeze_epochs=2")
-        for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-            np.testing.assert_array_equal(one, other)
+        same(whole.get_weights(), resumed.get_weights())
 
 
 def test_a_network_without_an_encoder_cannot_freeze_it(fold):
