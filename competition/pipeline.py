@@ -113,15 +113,21 @@ def submit(
     data: pathlib.Path | str,
     out: pathlib.Path | str | None = None,
     budget: str | None = None,
+    guarded: bool = False,
 ) -> dict[str, Any]:
     """Write and validate the submission of the run in folder `run` for `data`.
 
-    It ends within the `budget`, such as "8h30m"; see `submit.run`.
+    It ends within the `budget`, such as "8h30m"; see `submit.run`. Where it is
+    `guarded`, a process that dies or hangs costs no more than a scan or a network.
     """
     opened = runs.read(layout.RunFiles(pathlib.Path(run)))
     data = pathlib.Path(data)
     summary = submit_step.run(
-        opened, data=data, out=pathlib.Path(out) if out else None, budget=budget
+        opened,
+        data=data,
+        out=pathlib.Path(out) if out else None,
+        budget=budget,
+        patience=submit_step.Patience() if guarded else None,
     )
     valid = _validate(pathlib.Path(summary["submission"]), data)["ok"]
     return {**summary, "valid": valid}

@@ -123,7 +123,8 @@ def submit(
         run = layout.dataset(data, work).run(layout.run_name(experiment)).root
     elif experiment or not run:
         raise typer.BadParameter("give either --experiment or --run")
-    output.result(pipeline.submit(run, data=data, out=out, budget=budget), as_json)
+    summary = pipeline.submit(run, data=data, out=out, budget=budget, guarded=True)
+    output.result(summary, as_json)
 
 
 @app.command(**options.example("validate", options.PHANTOM, options.SUBMITTED))

@@ -10,9 +10,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO
 
 PACKAGE = pathlib.Path(__file__).parents[2]
-# Set in the environment of a process that `run_all` started.
+# Set in the environment of a process that `start` started.
 CHILD = "COMPETITION_CHILD"
 POLL_SECONDS = 0.1
 # Not the lowest: what holds the interpreter must get on, even on a full machine.
@@ -59,12 +60,12 @@ def run_all(
 
 
 def is_child() -> bool:
-    """Return whether `run_all` started this process."""
+    """Return whether `start` started this process."""
     return CHILD in os.environ
 
 
 def run_as_child(work: Callable[[], object]) -> None:
-    """Do the work of a process that `run_all` started, and end with its parent.
+    """Do the work of a process that `start` started, and end with its parent.
 
     A ValueError or OSError goes to the parent, which raises its message.
     """
@@ -78,20 +79,35 @@ def run_as_child(work: Callable[[], object]) -> None:
         sys.exit(1)
 
 
+def start(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    stdout: int | IO[bytes],
+) -> subprocess.Popen[bytes]:
+    """Start Python with a pipe into it, which closes when this process ends."""
+    path = os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])
+    # Not multiprocessing: it would import the caller's script once more.
+    return subprocess.Popen(
+        [sys.executable, *command],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        env={**os.environ, "PYTHONPATH": path, CHILD: "1", **(environment or {})},
+    )
+
+
+def reason(status: int) -> str:
+    """Return what ended a process: a signal such as "SIGKILL", or its exit code."""
+    return signal.Signals(-status).name if status < 0 else f"exit code {status}"
+
+
 class _Child:
     """A process, with a pipe into it and a file for its standard output."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.environment = environment
         self.output = tempfile.TemporaryFile()
-        path = os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])
-        # Not multiprocessing: it would import the caller's script once more.
-        self.process = subprocess.Popen(
-            [sys.executable, *command],
-            stdin=subprocess.PIPE,
-            stdout=self.output,
-            env={**os.environ, "PYTHONPATH": path, CHILD: "1", **environment},
-        )
+        self.process = start(command, environment, stdout=self.output)
 
     def check(self) -> None:
         """Raise the error that ended the process, if one did."""
@@ -121,10 +137,9 @@ def _message(output: str, status: int) -> str:
         return str(json.loads(last)["error"])
     again = "Run the same again: training goes on where it stopped."
     if status < 0:
-        name = signal.Signals(-status).name
         return (
-            f"The training process was ended by {name}. If nobody did that, memory was "
-            f"too small: set a smaller `training.batch`. {again}"
+            f"The training process was ended by {reason(status)}. If nobody did that, "
+            f"memory was too small: set a smaller `training.batch`. {again}"
         )
     return (
         f"The training process ended with exit code {status}; its last lines on "

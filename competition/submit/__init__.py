@@ -5,26 +5,28 @@ masks of a slice or a scan and is an event in submit.log. A valid file is always
 in time.
 """
 
-import contextlib
 import errno
 import os
 import pathlib
 import time
 from typing import Any
 
-from competition.core import blending, console, files, rules
-from competition.core.data import mask_csv
+from rich import progress
+
+from competition.core import console, files, rules
+from competition.core.data import images, mask_csv
 from competition.core.experiment import runs
 from competition.machine import deadline
 from competition.submit import (
     event_log,
-    members,
+    guard,
     partial,
-    prefetch,
-    stages,
+    prediction,
+    reports,
     test_folder,
-    time_budget,
 )
+
+Patience = guard.Patience
 
 # The part of the budget that is kept for the work after the last scan.
 RESERVE = 0.02
@@ -37,17 +39,21 @@ def run(
     out: pathlib.Path | None = None,
     budget: str | None = None,
     clock: deadline.Clock = time.monotonic,
+    patience: Patience | None = None,
 ) -> dict[str, Any]:
     """Write the submission of a run for `data`, unless the same one lies there already.
 
     `budget` limits the time, such as "8h30m". Where no model can be loaded, or no scan
     can be predicted, the file is written with empty masks before the error is raised.
+    With `patience` a process of its own predicts, which may die or hang: that costs the
+    scan or the network in work.
     """
     limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission
     _check_paths(data, out)
     networks = _networks(run)
-    class_rules = rules.read(run.files.decision, run.classes)
+    # An error in the rules is raised before the work.
+    rules.read(run.files.decision, run.classes)
     test = test_folder.find(data, run.classes)
     inputs = (
         [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
@@ -69,15 +75,17 @@ def run(
     if not test.rows:
         console.note(f"{data} has no test: the submission is its header alone.")
     failure = None
-    if test.scans.keys() - part.scans.keys():
+    scans = {k: v for k, v in test.scans.items() if k not in part.scans}
+    if scans:
         try:
-            loaded = members.LoadedMembers(run, class_rules, log)
-        except ValueError as error:
-            failure = str(error)
-        else:
-            _predict_scans(loaded, data, test=test, part=part, log=log, limit=limit)
+            _predict_scans(
+                run, data, scans=scans, part=part, log=log, limit=limit,
+                patience=patience,
+            )  # fmt: skip
             if not part.scans:
                 failure = "no scan could be predicted; see submit.log."
+        except ValueError as error:
+            failure = str(error)
     _write(out, test, part)
     summary = {
         "submission": str(out),
@@ -99,39 +107,32 @@ def run(
 
 
 def _predict_scans(
-    loaded: members.LoadedMembers,
+    run: runs.Run,
     data: pathlib.Path,
     *,
-    test: test_folder.TestFolder,
+    scans: dict[str, list[images.Image]],
     part: partial.PartialSubmission,
     log: event_log.EventLog,
     limit: deadline.Deadline | None,
+    patience: guard.Patience | None,
 ) -> None:
-    """Read, predict, decide and encode scan after scan; the stages overlap."""
-    todo = {k: v for k, v in test.scans.items() if k not in part.scans}
-    budget = time_budget.TimeBudget(
-        loaded.all_models,
-        limit,
-        slices=sum(map(len, todo.values())),
-        warn=lambda text: log.warn("effort lowered", text),
-    )
-    scans = prefetch.prefetch(stages.read(data, todo.values(), log))
-    predicted = prefetch.prefetch(stages.predict(scans, loaded, budget, log))
-    with contextlib.closing(predicted):
-        for scan, prediction in console.track(predicted, "submit", total=len(todo)):
-            encoded: partial.EncodedMasks | None = None
-            if scan.volume is None:
-                # A scan of which nothing can be read is finished, with empty masks.
-                encoded = {}
-            elif prediction is not None:
-                with log.catching(f"{scan.name} stays empty"):
-                    bits = blending.decide(*prediction)
-                    encoded = stages.encode(bits, scan, loaded.classes)
-            if encoded is not None:
-                try:
-                    part.add(scan.name, encoded)
-                except OSError as error:
-                    log.warn("part not kept", f"{scan.name}: {error}")
+    """Predict scans in this process, or with `patience` in others that may die."""
+    with progress.Progress(console=console.ERR) as bar:
+        task = bar.add_task("submit", total=len(scans))
+
+        def finish(scan: str, masks: partial.EncodedMasks) -> None:
+            try:
+                part.add(scan, masks)
+            except OSError as error:
+                log.warn("part not kept", f"{scan}: {error}")
+            bar.advance(task)
+
+        tell = reports.Reports(log.warn, finish)
+        if patience:
+            watch = guard.Guard(run, data, list(scans), tell=tell, patience=patience)
+            watch.predict(limit)
+        else:
+            prediction.predict(run, data, scans, limit=limit, tell=tell)
 
 
 def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:

@@ -1,11 +1,9 @@
 """The events of a blind run: each is a warning, a line of submit.log and a count."""
 
 import collections
-import contextlib
 import json
 import pathlib
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 from competition.core import console, problems
@@ -41,14 +39,6 @@ class EventLog:
             if self.counts[kind] <= problems.SHOWN:
                 console.warn(text)
             self._write(line)
-
-    @contextlib.contextmanager
-    def catching(self, consequence: str) -> Iterator[None]:
-        """Turn any error within into an event, with its consequence."""
-        try:
-            yield
-        except Exception as error:
-            self.warn("unexpected", f"{consequence}: {error!r}")
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the counts and, in one line of JSON, the summary."""

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from competition.core import blending, rules
 from competition.core.data import intensities
 from competition.core.experiment import runs
-from competition.submit import event_log, time_budget
+from competition.submit import reports, time_budget
 
 # The networks by run and fold; Keras is imported in `net` alone.
 Networks = dict[str, dict[int, Any]]
@@ -28,16 +28,18 @@ class LoadedMembers:
         self,
         run: runs.Run,
         class_rules: Sequence[rules.Rule],
-        log: event_log.EventLog,
+        tell: reports.Reports,
+        *,
+        without: Collection[str] = (),
     ) -> None:
         from competition.net.inference import views
 
         self.classes = run.classes
         self.class_rules = class_rules
         self.members = [member.name for member in runs.members(run)]
-        self.log = log
+        self.tell = tell
         self.sources = {source.name: source for source in runs.members_and_gates(run)}
-        self._networks = _load(run, log)
+        self._networks = _load(run, tell, without)
         members = by_weight(self.members, class_rules)
         members = tuple(name for name in members if name in self._networks)
         if not members:
@@ -79,6 +81,24 @@ class LoadedMembers:
         self._predictor.predict(empty, _windows(empty))
         return (time.monotonic() - began) / len(empty)
 
+    def try_each(self, shape: tuple[int, ...]) -> None:
+        """Predict slices of a shape (H, W) with each network alone."""
+        for name, folds in self.all_models.folds.items():
+            for fold in folds:
+                alone = dataclasses.replace(
+                    self.all_models,
+                    members=(name,),
+                    gates=(),
+                    folds={name: (fold,)},
+                    tta=False,
+                )
+                network = network_name(name, fold)
+                with self.tell.network(network):
+                    try:
+                        self.measure(shape, alone)
+                    except Exception as error:
+                        self.tell.warn("unexpected", f"{network}: {error!r}")
+
     def _use(self, models: time_budget.ModelSubset) -> None:
         if models == self._models:
             return
@@ -95,7 +115,8 @@ class LoadedMembers:
         self._predictor = scan_predictor.ScanPredictor(
             members,
             tta=models.tta,
-            warn=lambda text: self.log.warn("out of memory", text),
+            warn=lambda text: self.tell.warn("out of memory", text),
+            alive=self.tell.alive,
         )
         self._models = models
 
@@ -124,19 +145,30 @@ def rules_for(
     ]
 
 
-def _load(run: runs.Run, log: event_log.EventLog) -> Networks:
+def network_name(run: str, fold: int) -> str:
+    """Return the name of a network in reports."""
+    return f"{run}, fold {fold}"
+
+
+def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Networks:
     """Load the networks of all folds, by run and fold; a run without any is absent."""
     from competition.net.inference import trained_network
 
     loaded: Networks = {}
     for source in runs.members_and_gates(run):
         for fold in source.config.folds:
+            name = network_name(source.name, fold)
+            if name in without:
+                continue
             try:
                 weights = source.files.weights(fold)
-                network = trained_network.load(weights, source.config, len(run.classes))
+                with tell.network(name):
+                    network = trained_network.load(
+                        weights, source.config, len(run.classes)
+                    )
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
-                log.warn("model left out", f"{source.name}, fold {fold}: {error}")
+                tell.warn("model left out", f"{name}: {error}")
             else:
                 loaded.setdefault(source.name, {})[fold] = network
     return loaded

@@ -12,20 +12,20 @@ import numpy as np
 from competition.core import geometry, masks, rle
 from competition.core.data import images
 from competition.machine import process
-from competition.submit import event_log, members, partial, test_folder, time_budget
+from competition.submit import members, partial, reports, test_folder, time_budget
 
 
 def read(
-    data: pathlib.Path, scans: Iterable[list[images.Image]], log: event_log.EventLog
+    data: pathlib.Path, scans: Iterable[list[images.Image]], tell: reports.Reports
 ) -> Generator[test_folder.TestScan]:
     """Yield scan after scan as read, in the time that the networks leave."""
     process.step_back()
     for slices in scans:
         scan = test_folder.TestScan(slices)
-        with log.catching(scan.name):
+        with tell.scan(scan.name, scan.name):
             scan, faults = test_folder.read(data, slices)
             for fault in faults:
-                log.warn(fault.kind, fault.text)
+                tell.warn(fault.kind, fault.text)
         yield scan
 
 
@@ -33,26 +33,33 @@ def predict(
     scans: Iterable[test_folder.TestScan],
     loaded: members.LoadedMembers,
     budget: time_budget.TimeBudget,
-    log: event_log.EventLog,
+    tell: reports.Reports,
+    *,
+    try_each: bool = False,
 ) -> Generator[tuple[test_folder.TestScan, members.ScanPrediction | None]]:
-    """Yield each scan and its prediction; None where there was no time, or an error."""
+    """Yield each scan and its prediction; None where there was no time, or an error.
+
+    With `try_each` every network works alone before the first scan is predicted.
+    """
     clock = budget.limit.clock if budget.limit else time.monotonic
     began: float | None = None
     for scan in scans:
         prediction = None
         if scan.volume is not None:
             if began is None:
+                if try_each:
+                    loaded.try_each(scan.volume.shape[1:])
                 if budget.limit:
                     # The first rate, before the first scan is predicted.
-                    with log.catching("measuring the rate"):
+                    with tell.scan(scan.name, "measuring the rate"):
                         shape = scan.volume.shape[1:]
                         budget.record(1, loaded.measure(shape, budget.models))
                 began = clock()
             if budget.allows(len(scan.images)):
-                with log.catching(f"{scan.name} stays empty"):
+                with tell.scan(scan.name, f"{scan.name} stays empty"):
                     prediction = loaded.predict(scan.volume, budget.models)
             else:
-                log.warn("no time", f"{scan.name}: no time is left; it stays empty.")
+                tell.warn("no time", f"{scan.name}: no time is left; it stays empty.")
         budget.finish(len(scan.images))
         yield scan, prediction
         if began is not None:

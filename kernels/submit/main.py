@@ -32,6 +32,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
         data=session.competition(input_root, "sample_submission.csv"),
         out=working / "submission.csv",
         budget=BUDGET,
+        guarded=True,
     )
 
 

@@ -21,10 +21,10 @@ def shared_networks():
         return NETWORKS[key]
 
     @functools.wraps(SCAN_PREDICTOR)
-    def predictor(members, *, tta, warn):
+    def predictor(members, *, tta, warn, alive):
         key = tuple((m.name, m.config, m.networks) for m in members), tta
         if key not in PREDICTORS:
-            PREDICTORS[key] = SCAN_PREDICTOR(members, tta=tta, warn=warn)
+            PREDICTORS[key] = SCAN_PREDICTOR(members, tta=tta, warn=warn, alive=alive)
         return PREDICTORS[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ import pytest
 from competition.core import blending, files, rules
 from competition.core.data import arrays
 from competition.core.experiment import runs
-from competition.submit import event_log, members
+from competition.submit import event_log, members, reports
 from tests import copies
 
 NAMES = ("first", "second", "third")
@@ -28,13 +28,12 @@ def volume(finished):
 def start(run, tmp_path, *, weights=()):
     decided = rules.read(run.files.decision, run.classes)
     decided = [dataclasses.replace(rule, weights=weights) for rule in decided]
-    return members.LoadedMembers(
-        run, decided, event_log.EventLog(tmp_path / "submit.log")
-    )
+    log = event_log.EventLog(tmp_path / "submit.log")
+    return members.LoadedMembers(run, decided, reports.Reports(log.warn)), log
 
 
 def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp_path):
-    loaded = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
+    loaded, _ = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
     models, counts, decisions = loaded.all_models, [], []
     while models:
         predictions, class_rules = loaded.predict(volume, models)
@@ -47,7 +46,7 @@ def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp
 
 
 def test_the_weakest_member_goes_first_and_weights_follow(blend, volume, tmp_path):
-    loaded = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
+    loaded, _ = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
     assert loaded.all_models.members == ("second", "third", "first")
     _, class_rules = loaded.predict(volume, loaded.all_models.smaller())
     assert class_rules[0].weights == (0.5, 0.3), "in the order of the config"
@@ -57,17 +56,17 @@ def test_a_member_without_any_network_is_left_to_the_others(blend, tmp_path):
     for fold in (0, 1):
         runs.members(blend)[1].files.weights(fold).write_bytes(b"none")
     runs.members(blend)[2].files.weights(1).unlink()
-    loaded = start(blend, tmp_path)
+    loaded, log = start(blend, tmp_path)
     assert loaded.all_models.members == ("first", "third")
     assert dict(loaded.all_models.folds) == {"first": (0, 1), "third": (0,)}
-    assert loaded.log.counts == {"model left out": 3}
+    assert log.counts == {"model left out": 3}
 
 
 def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
     about = files.read_json(blend.files.config)
     about["config"] |= {"members": ["first", "second"], "gate": ["third"]}
     files.write_json(blend.files.config, about)
-    loaded = start(runs.read(blend.files), tmp_path)
+    loaded, _ = start(runs.read(blend.files), tmp_path)
     models = loaded.all_models
     while models:
         predictions, _ = loaded.predict(volume, models)
@@ -77,7 +76,7 @@ def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
 
 
 def test_the_rate_is_measured_after_compiling(blend, tmp_path):
-    loaded = start(blend, tmp_path)
+    loaded, _ = start(blend, tmp_path)
     assert 0 < loaded.measure((40, 40), loaded.all_models) < 5
 
 

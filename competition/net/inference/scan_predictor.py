@@ -33,7 +33,7 @@ class ScanPredictor:
     """Predicts scans with all members; members of the same input share their batches.
 
     Where the device's memory is too small, the batch is halved for all later scans as
-    well, and `warn` receives a message.
+    well, and `warn` receives a message. `alive` is called for each predicted slice.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class ScanPredictor:
         *,
         tta: bool = True,
         warn: Callable[[str], None] = console.warn,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         groups: dict[tuple, list[Member]] = {}
         for member in members:
@@ -49,7 +50,8 @@ class ScanPredictor:
             seen = views.combinations(config.submit) if tta else (views.PLAIN,)
             groups.setdefault((seen, *_input_of(config)), []).append(member)
         self._groups = [
-            _Group(group, key[0], warn=warn) for key, group in groups.items()
+            _Group(group, key[0], warn=warn, alive=alive)
+            for key, group in groups.items()
         ]
 
     def predict(
@@ -105,11 +107,13 @@ class _Group:
         seen: Sequence[views.View],
         *,
         warn: Callable[[str], None],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.names = [member.name for member in members]
         self.config = members[0].config
         self.batch = self.config.training.batch
         self._warn = warn
+        self._alive = alive
         self._ensemble = ensemble.Ensemble([m.networks for m in members], seen)
         xla = devices.xla(self.config.training.xla, devices.find())
         self._ensemble.compile(jit_compile=xla)
@@ -152,6 +156,7 @@ class _Group:
                 outputs["probability"] = geometry.restore(
                     outputs["probability"], (height, width), self.config.geometry
                 )
+            self._alive()
             yield members
 
 

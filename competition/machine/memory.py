@@ -1,0 +1,48 @@
+"""The memory of this machine and of its processes, where Linux tells it."""
+
+import os
+import pathlib
+import re
+
+# The limit of a container, in the first and the second version of Linux's cgroups.
+_LIMITS = (
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    "/sys/fs/cgroup/memory.max",
+)
+
+
+def available() -> int | None:
+    """Return the bytes that a new process may take; None where nobody tells them."""
+    free = re.search(r"MemAvailable: *(\d+) kB", _read("/proc/meminfo"))
+    if not free:
+        return None
+    # A container counts the files that it has read as used, so not its own count.
+    own = resident(os.getpid()) or 0
+    limits = [int(text) - own for text in map(_read, _LIMITS) if text.strip().isdigit()]
+    return min(1024 * int(free[1]), *limits, 2**63)
+
+
+def resident(process: int) -> int | None:
+    """Return the bytes that a process holds; None where nobody tells them.
+
+    The system can drop mapped files at any time, so they do not count.
+    """
+    sizes = re.findall(
+        r"Rss(?:Anon|Shmem):\s*(\d+) kB", _read(f"/proc/{process}/status")
+    )
+    return 1024 * sum(map(int, sizes)) if sizes else None
+
+
+def end_first() -> None:
+    """Let Linux end this process first, before its parent, where memory is short."""
+    try:
+        pathlib.Path("/proc/self/oom_score_adj").write_text("1000", "utf-8")
+    except OSError:
+        pass  # Another system, or a container that forbids it.
+
+
+def _read(path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text("utf-8")
+    except OSError:
+        return ""

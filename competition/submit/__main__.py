@@ -1,0 +1,76 @@
+"""The process that `guard` starts: it predicts scans and reports on standard output.
+
+The request is one line of JSON on standard input.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+if sys.platform == "linux":
+    import resource
+
+from competition.core.experiment import layout, runs
+from competition.machine import deadline, memory, process
+from competition.submit import partial, prediction, reports, test_folder
+
+
+def main() -> None:
+    """Do the work of the request, and end with the parent."""
+    memory.end_first()
+    if sys.platform == "linux":
+        # A core file holds all memory of a process that died.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    request = json.loads(sys.stdin.readline())
+    # The pipe is for reports alone: libraries may print.
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def send(*message: Any) -> None:
+        with lock:
+            pipe.write(json.dumps(message) + "\n")
+            pipe.flush()
+
+    def work() -> None:
+        error = None
+        try:
+            _predict(request, send)
+        except (ValueError, OSError) as raised:
+            error = str(raised)
+        send("over", error)
+
+    process.run_as_child(work)
+
+
+def _predict(request: dict[str, Any], send: Callable[..., None]) -> None:
+    def finish(scan: str, masks: partial.EncodedMasks) -> None:
+        send("finish", scan, [[*row, rle] for row, rle in masks.items()])
+
+    send("alive")
+    run = runs.read(layout.RunFiles(pathlib.Path(request["run"])))
+    data, end = pathlib.Path(request["data"]), request["end"]
+    found = test_folder.find(data, run.classes).scans
+    prediction.predict(
+        run,
+        data,
+        {name: found[name] for name in request["scans"]},
+        limit=deadline.Deadline(end - time.time()) if end else None,
+        plan=prediction.Plan(**request["plan"]),
+        tell=reports.Reports(
+            warn=lambda kind, text: send("warn", kind, text),
+            finish=finish,
+            begin=lambda kind, name: send("begin", kind, name),
+            end=lambda kind, name: send("end", kind, name),
+            alive=lambda: send("alive"),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Processes that die, hang or eat all memory while they predict a submission."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import pytest
+
+from competition import submit
+from competition.core import files, rules
+from competition.core.data import images, mask_csv
+from competition.core.experiment import configs, layout, runs
+from competition.submit import event_log
+from tests import conftest
+from tests.submit.planted import sitecustomize
+
+CLASSES = ("large_bowel", "small_bowel", "stomach")
+PLANTED = pathlib.Path(__file__).parent / "planted"
+PATIENCE = submit.Patience(start=60, silence=1, memory=8e8)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of two folds, whose weights the planted networks do not read."""
+    place = layout.RunFiles(tmp_path / "run")
+    wanted = configs.load("smoke", ("folds=[0, 1]",))
+    about = {"name": "run", "classes": CLASSES, "fingerprint": "0"}
+    files.write_json(place.config, about | {"config": wanted.model_dump(mode="json")})
+    for fold in wanted.folds:
+        files.write_bytes(place.weights(fold), b"weights")
+    decided = [rules.Rule()] * len(CLASSES)
+    files.write_json(place.decision, rules.to_json(decided, CLASSES))
+    return runs.read(place)
+
+
+@pytest.fixture
+def data(competition):
+    """A test folder of four scans; the second has a pixel of MARK."""
+    (competition / "sample_submission.csv").unlink()
+    first, *others = sorted((competition / "test").glob("*/*/scans"))
+    for folder in others:
+        shutil.rmtree(folder.parents[1])
+    shutil.move(first, competition / "scans")
+    shutil.rmtree(competition / "test")
+    for scan in names():
+        folder = competition / "test" / scan.partition("_")[0] / scan / "scans"
+        shutil.copytree(competition / "scans", folder)
+    marked = next(i for i in images.find(competition, "test") if i.scan == names()[1])
+    pixels = cv2.imread(str(competition / marked.path), cv2.IMREAD_UNCHANGED)
+    pixels[0, 0] = sitecustomize.MARK
+    cv2.imwrite(str(competition / marked.path), pixels)
+    return competition
+
+
+def names():
+    return [f"case{number}_day0" for number in (11, 12, 13, 14)]
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Return a function that plants networks with a fault in processes to come."""
+    monkeypatch.syspath_prepend(PLANTED)
+
+    def set(fault, place):
+        monkeypatch.setenv("FAULT", fault)
+        monkeypatch.setenv("PLACE", place)
+
+    return set
+
+
+def guarded(run, data, tmp_path, **options):
+    """Return the summary of a guarded submission and the scans that have masks."""
+    out = tmp_path / "out" / "submission.csv"
+    options = {"patience": PATIENCE} | options
+    began = time.monotonic()
+    summary = submit.run(run, data=data, out=out, **options)
+    assert time.monotonic() - began < 60
+    return summary, filled(out, data)
+
+
+def filled(out, data):
+    rows = mask_csv.read(out, "predicted")
+    assert len(rows) == 3 * len(images.find(data, "test"))
+    return sorted({images.scan_of(row.id) for row in rows if row.rle})
+
+
+def log(tmp_path):
+    return (tmp_path / "out" / "submit.log").read_text("utf-8")
+
+
+def test_a_process_that_works_leaves_no_event(run, data, tmp_path, plant):
+    plant("none", "none")
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == names()
+    assert summary["complete"] and summary["events"] == {}
+    assert not (tmp_path / "out" / ".submission.csv.part").exists()
+
+
+@pytest.mark.parametrize("place", ["load 1", "network"])
+def test_a_network_that_segfaults_is_left_out(run, data, tmp_path, plant, place):
+    plant("segfault", place)
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == names() and summary["complete"]
+    assert summary["events"]["model left out"] == 1
+    text = "run, fold 1: the process that used it was ended by SIGSEGV."
+    assert f"warning: model left out: {text}" in log(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("segfault", "was ended by SIGSEGV"),
+        ("exit", "was ended by exit code 7"),
+        ("hang", "gave no sign of life for"),
+        ("memory", "needed more than 0.8 GB of memory"),
+    ],
+)
+def test_a_scan_with_which_a_process_ends_is_left_out(
+    run, data, tmp_path, plant, fault, why
+):
+    plant(fault, "scan")
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == [names()[0], *names()[2:]]
+    text = f"{names()[1]} is left out: the process that worked on it {why}"
+    assert f"warning: process ended: {text}" in log(tmp_path)
+    assert not summary["complete"]
+    plant("none", "none")
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == names() and summary["complete"], "the next call tries it again"
+
+
+def test_networks_that_segfault_only_together_predict_alone(run, data, tmp_path, plant):
+    plant("segfault", "together")
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == names() and summary["complete"]
+    assert "no scan could be predicted with all networks" in log(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["start", "all"])
+def test_where_every_process_dies_the_file_is_empty_and_valid(
+    run, data, tmp_path, plant, place
+):
+    plant("segfault", place)
+    with pytest.raises(ValueError, match=r"is written, but its masks are empty: "):
+        guarded(run, data, tmp_path)
+    assert filled(tmp_path / "out" / "submission.csv", data) == []
+    assert "was ended by SIGSEGV" in log(tmp_path)
+
+
+def test_a_process_that_hangs_costs_no_more_than_the_budget(run, data, tmp_path, plant):
+    plant("hang", "scan")
+    began = time.monotonic()
+    patience = submit.Patience()
+    summary, scans = guarded(run, data, tmp_path, budget="10s", patience=patience)
+    assert time.monotonic() - began < 11
+    assert scans == names()[:1]
+    assert summary["events"]["no time"] == 3
+
+
+def test_ctrl_c_ends_both_processes_and_the_next_call_goes_on(
+    run, data, tmp_path, plant
+):
+    plant("hang", "scan")
+    out = tmp_path / "out" / "submission.csv"
+    command = ["submit", "--run", run.files.root, "--data", data, "--out", out]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "competition", *command],
+        cwd=conftest.ROOT,
+        env={**os.environ, "PYTHONPATH": str(PLANTED)},
+    )
+    part = out.with_name(".submission.csv.part")
+    end = time.monotonic() + 60
+    while not part.is_file() or part.read_bytes().count(b"\n") < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    children = pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    (child,) = children.read_text("utf-8").split()
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(30) not in (0, -signal.SIGKILL)
+    assert not out.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child), 0)
+    plant("none", "none")
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == names() and summary["complete"]
+    assert event_log.read_summary(out.with_name("submit.log"))["events"] == {}
