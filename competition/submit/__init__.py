@@ -74,18 +74,12 @@ def run(
         log.warn(fault.kind, fault.text)
     if not test.rows:
         console.note(f"{data} has no test: the submission is its header alone.")
-    failure = None
     scans = {k: v for k, v in test.scans.items() if k not in part.scans}
+    failure = None
     if scans:
-        try:
-            _predict_scans(
-                run, data, scans=scans, part=part, log=log, limit=limit,
-                patience=patience,
-            )  # fmt: skip
-            if not part.scans:
-                failure = "no scan could be predicted; see submit.log."
-        except ValueError as error:
-            failure = str(error)
+        failure = _predict_scans(
+            run, data, scans, part=part, log=log, limit=limit, patience=patience
+        )
     _write(out, test, part)
     summary = {
         "submission": str(out),
@@ -109,14 +103,17 @@ def run(
 def _predict_scans(
     run: runs.Run,
     data: pathlib.Path,
-    *,
     scans: dict[str, list[images.Image]],
+    *,
     part: partial.PartialSubmission,
     log: event_log.EventLog,
     limit: deadline.Deadline | None,
     patience: guard.Patience | None,
-) -> None:
-    """Predict scans in this process, or with `patience` in others that may die."""
+) -> str | None:
+    """Predict scans in this process, or with `patience` in others that may die.
+
+    Return the error if no network loads or no scan has been predicted, or None.
+    """
     with progress.Progress(console=console.ERR) as bar:
         task = bar.add_task("submit", total=len(scans))
 
@@ -128,11 +125,16 @@ def _predict_scans(
             bar.advance(task)
 
         tell = reports.Reports(log.warn, finish)
-        if patience:
-            watch = guard.Guard(run, data, list(scans), tell=tell, patience=patience)
-            watch.predict(limit)
-        else:
-            prediction.predict(run, data, scans, limit=limit, tell=tell)
+        try:
+            if patience:
+                names = list(scans)
+                watch = guard.Guard(run, data, names, tell=tell, patience=patience)
+                watch.predict(limit)
+            else:
+                prediction.predict(run, data, scans, limit=limit, tell=tell)
+        except ValueError as error:
+            return str(error)
+    return None if part.scans else "no scan could be predicted; see submit.log."
 
 
 def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
