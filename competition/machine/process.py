@@ -69,8 +69,6 @@ def run_as_child(work: Callable[[], object]) -> None:
 
     A ValueError or OSError goes to the parent, which raises its message.
     """
-    # The parent hears of Ctrl-C as well, and ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work()
@@ -87,13 +85,19 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start Python with a pipe into it, which closes when this process ends."""
     path = os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])
-    # Not multiprocessing: it would import the caller's script once more.
-    return subprocess.Popen(
-        [sys.executable, *command],
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        env={**os.environ, "PYTHONPATH": path, CHILD: "1", **(environment or {})},
-    )
+    # A terminal sends Ctrl-C to the child as well, which would show a traceback while
+    # it imports. This process ends it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        # Not multiprocessing: it would import the caller's script once more.
+        return subprocess.Popen(
+            [sys.executable, *command],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            env={**os.environ, "PYTHONPATH": path, CHILD: "1", **(environment or {})},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def reason(status: int) -> str:

@@ -76,6 +76,14 @@ def test_the_first_fault_ends_the_others(tmp_path):
     assert not late.exists()
 
 
+def test_ctrl_c_is_left_to_the_parent():
+    started = process.start(
+        ["-c", "import time; time.sleep(2)"], stdout=subprocess.DEVNULL
+    )
+    started.send_signal(signal.SIGINT)
+    assert started.wait() == 0
+
+
 def test_it_ends_with_its_parent(tmp_path):
     begun, late = tmp_path / "begun", tmp_path / "late"
     parent = subprocess.Popen(
