@@ -28,8 +28,8 @@ def run(experiment, *, data, work, **more):
     called = [experiment, str(data), more, options]
     (made / "called.json").write_text(json.dumps(called))
 
-def submit(*, run, data, out, budget):
-    out.write_text(json.dumps([str(run), str(data), budget]))
+def submit(*, run, data, out, budget, guarded):
+    out.write_text(json.dumps([str(run), str(data), budget, guarded]))
 """
 PREPARE = """
 class PrepareOptions:
@@ -39,7 +39,8 @@ class PrepareOptions:
 REAL = (
     "__init__.py", "core/__init__.py", "core/files.py",
     "core/experiment/__init__.py", "core/experiment/layout.py",
-    "core/experiment/history.py", "kernel/__init__.py", "kernel/session.py",
+    "core/experiment/history.py", "core/experiment/schema.py", "kernel/__init__.py",
+    "kernel/session.py",
 )  # fmt: skip
 NEW = ("competitions/uw-madison", "datasets/someone/bundle", "notebooks/someone/train")
 OLD = ("uw-madison", "bundle", "train")
@@ -123,7 +124,7 @@ def test_submit_finds_data_and_bundle_by_content(tmp_path, mounts):
     done = start(kernel("submit"), tmp_path)
     assert done.stderr == ""
     called = read(tmp_path / "working" / "submission.csv")
-    assert called == [str(dataset / "runs" / "unet"), str(data), "8h30m"]
+    assert called == [str(dataset / "runs" / "unet"), str(data), "8h30m", True]
 
 
 @pytest.mark.parametrize("what", ["train", "submit"])
