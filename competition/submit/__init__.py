@@ -13,7 +13,7 @@ from typing import Any
 
 from rich import progress
 
-from competition.core import console, files, rules
+from competition.core import console, files
 from competition.core.data import images, mask_csv
 from competition.core.experiment import runs
 from competition.machine import deadline
@@ -52,25 +52,25 @@ def run(
     out = out or run.files.submission
     _check_paths(data, out)
     networks = _networks(run)
-    # An error in the rules is raised before the work.
-    rules.read(run.files.decision, run.classes)
+    class_rules, faults = prediction.usable_rules(run)
     test = test_folder.find(data, run.classes)
     inputs = (
         [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
-        run.files.decision.read_bytes(),
+        [(s.name, s.classes, s.config) for s in runs.members_and_gates(run)],
+        (run.classes, run.config, class_rules),
         test.rows,
         test_folder.state(data, test),
     )
     key = files.digest(repr(inputs))
     # Beside the submission, for on Kaggle the folder of the run cannot be written.
-    log_path = out.with_name("submit.log")
+    log_path = log_of(out)
     earlier = event_log.read_summary(log_path)
     complete = earlier.get("key") == key and earlier.get("complete")
     if complete and out.is_file() and earlier.get("digest") == _digest(out):
         return earlier
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, resume=bool(part.scans))
-    for fault in test.faults:
+    for fault in faults + test.faults:
         log.warn(fault.kind, fault.text)
     if not test.rows:
         console.note(f"{data} has no test: the submission is its header alone.")
@@ -134,7 +134,13 @@ def _predict_scans(
                 prediction.predict(run, data, scans, limit=limit, tell=tell)
         except ValueError as error:
             return str(error)
-    return None if part.scans else "no scan could be predicted; see submit.log."
+    return None if part.scans else "no scan could be predicted; see its log."
+
+
+def log_of(out: pathlib.Path) -> pathlib.Path:
+    """Return the log of a submission: submit.log beside submission.csv."""
+    known = out.name == "submission.csv"
+    return out.with_name("submit.log" if known else f"{out.name}.log")
 
 
 def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
@@ -145,6 +151,11 @@ def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
         raise ValueError(
             f"{out}: expected the path of a file, received a folder. Give one in it "
             f"as `out`, such as {out / 'submission.csv'}."
+        )
+    if out.suffix == ".log":
+        raise ValueError(
+            f"{out}: `out` names a log; the submission is a CSV. Give another name as "
+            f"`out`, such as {out.with_name('submission.csv')}."
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(out.parent, os.W_OK):

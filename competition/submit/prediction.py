@@ -8,7 +8,7 @@ import dataclasses
 import pathlib
 from collections.abc import Collection
 
-from competition.core import blending, rules
+from competition.core import blending, problems, rules
 from competition.core.data import images
 from competition.core.experiment import runs
 from competition.machine import deadline
@@ -42,7 +42,7 @@ def predict(
 
     Where no network loads it is a ValueError.
     """
-    class_rules = rules.read(run.files.decision, run.classes)
+    class_rules, _ = usable_rules(run)
     loaded = members.LoadedMembers(run, class_rules, tell, without=plan.without)
     models = loaded.all_models
     while plan.one_network and (smaller := models.smaller()):
@@ -68,3 +68,18 @@ def predict(
                     encoded = stages.encode(bits, scan, loaded.classes)
             if encoded is not None:
                 tell.finish(scan.name, encoded)
+
+
+def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem]]:
+    """Return the rules of the classes, and the problem of a damaged decision.json.
+
+    Plain thresholds cost a little of the score; without any rule there is no file.
+    """
+    try:
+        return rules.read(run.files.decision, run.classes), []
+    except ValueError as error:
+        if not run.files.decision.exists():
+            raise
+        text = f"{error} Every class is decided at 0.5."
+        fault = problems.Problem("decision unusable", text)
+        return [rules.Rule()] * len(run.classes), [fault]

@@ -6,12 +6,13 @@ import shutil
 import time
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
 from competition import pipeline
 from competition import submit as step
-from competition.core import blending, rle, rules
+from competition.core import blending, files, rle, rules
 from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 from competition.net.inference import ensemble
@@ -439,6 +440,57 @@ def test_a_submission_that_was_changed_is_written_again(
     out.write_bytes(whole[:100])
     assert submit(finished, competition, tmp_path)[0]["valid"]
     assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "text", ['{"rules": {}}', "{", '{"rules": {"stomach": {"threshold": 50}}}', "[]"]
+)
+def test_a_damaged_decision_costs_the_rules_and_not_the_file(
+    finished, competition, tmp_path, text
+):
+    run = only_fold_0(finished[0], tmp_path)
+    run.files.decision.write_text(text, "utf-8")
+    out = tmp_path / "out" / "submission.csv"
+    summary = pipeline.submit(run.files.root, data=competition, out=out)
+    assert summary["valid"] and summary["complete"]
+    assert summary["events"]["decision unusable"] == 1
+    assert "decision.json" in step.log_of(out).read_text("utf-8")
+
+
+@pytest.mark.parametrize("changed", ["weights", "config", "classes"])
+def test_a_run_that_has_changed_is_submitted_anew(
+    finished, competition, tmp_path, changed
+):
+    run = only_fold_0(finished[0], tmp_path)
+    out = tmp_path / "out" / "submission.csv"
+    first = pipeline.submit(run.files.root, data=competition, out=out)
+    assert pipeline.submit(run.files.root, data=competition, out=out) == first
+    about = files.read_json(run.files.config)
+    if changed == "weights":
+        with h5py.File(run.files.weights(0), "r+") as file:
+            file.attrs["note"] = "changed"
+    elif changed == "config":
+        about["config"]["intensity"] = "scan"
+    else:
+        about["classes"] = about["classes"][::-1]
+    files.write_json(run.files.config, about)
+    again = pipeline.submit(run.files.root, data=competition, out=out)
+    assert again["key"] != first["key"]
+
+
+def test_two_submissions_in_a_folder_keep_their_own_logs(
+    finished, competition, tmp_path
+):
+    run = only_fold_0(finished[0], tmp_path)
+    outs = [tmp_path / "out" / name for name in ("submission.csv", "other.csv")]
+    for out in outs:
+        pipeline.submit(run.files.root, data=competition, out=out)
+    logs = [step.log_of(out) for out in outs]
+    assert [log.name for log in logs] == ["submit.log", "other.csv.log"]
+    for out, log in zip(outs, logs, strict=True):
+        assert str(out) in log.read_text("utf-8")
+    with pytest.raises(ValueError, match=r"`out` names a log; the submission is a CSV"):
+        pipeline.submit(run.files.root, data=competition, out=tmp_path / "submit.log")
 
 
 def test_two_submissions_in_a_folder_keep_their_own_parts(
