@@ -172,7 +172,7 @@ def test_called_again_it_does_nothing_and_with_more_trials_it_goes_on(dataset, p
     assert search.run(dataset, "mine", plan(), train=learner, count=3) == first
     assert learner.epochs == []
     search.run(dataset, "mine", plan(), train=learner, count=5)
-    assert {name for name, _, _ in learner.epochs} == {"mine/trial-3", "mine/trial-4"}
+    assert {name for name, _, _ in learner.epochs} == {"trial-3", "trial-4"}
     at_once = search.run(dataset, "other", plan(), train=Learner(), count=5)
     assert [row | {"seconds": 0} for row in table(dataset)] == [
         row | {"seconds": 0} for row in table(dataset, "other")
@@ -197,7 +197,7 @@ def test_a_killed_trial_goes_on_after_its_last_epoch(dataset, plan):
     assert result["failed"] == result["unfinished"] == 0
     assert result["complete"] + result["pruned"] == 3
     assert len(set(learner.epochs)) == len(learner.epochs), "no epoch is trained twice"
-    assert learner.epochs[3:6] == [("mine/trial-1", 0, number) for number in (1, 2, 3)]
+    assert learner.epochs[3:6] == [("trial-1", 0, number) for number in (1, 2, 3)]
     assert [row["epochs"] for row in table(dataset)][:2] == ["3", "3"]
 
 
@@ -217,7 +217,7 @@ def test_killed_while_a_trial_is_set_up_again_it_is_set_up_once(
     result = search.run(dataset, "mine", plan(), train=learner, count=2)
     assert result["complete"] + result["pruned"] == 2
     assert result["failed"] == result["unfinished"] == 0
-    assert learner.epochs[0] == ("mine/trial-0", 0, 3)
+    assert learner.epochs[0] == ("trial-0", 0, 3)
     assert len(list(dataset.search("mine").root.glob("trial-*"))) == 2
 
 
