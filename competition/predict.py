@@ -15,15 +15,16 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
     A blend has no probabilities of its own: its members and gates predict theirs.
     """
-    folds = runs.trained_folds(run)
-    table = slice_table.read(dataset)
-    predicted = sum(
-        _predict_fold(dataset, source, slice_table.held_out(table, fold), fold)
-        for source in runs.members_and_gates(run)
-        for fold in folds
-    )
-    scans = len(slice_table.held_out_scans(table, folds))
-    return {"folds": folds, "predicted": predicted, "scans": scans}
+    with runs.held(run, doing="predicting", dataset=dataset):
+        folds = runs.trained_folds(run)
+        table = slice_table.read(dataset)
+        predicted = sum(
+            _predict_fold(dataset, source, slice_table.held_out(table, fold), fold)
+            for source in runs.members_and_gates(run)
+            for fold in folds
+        )
+        scans = len(slice_table.held_out_scans(table, folds))
+        return {"folds": folds, "predicted": predicted, "scans": scans}
 
 
 def _predict_fold(

@@ -21,9 +21,10 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Write the page of a scored run; a page of the same results is left as it is."""
     files.require(run.files.decision, "decide")
     files.require(run.files.score, "score")
-    path, key = run.files.report, _key(dataset, run)
-    if not (path.is_file() and key in path.read_text(encoding="utf-8")):
-        files.write_text(path, _render(dataset, run, key))
+    with runs.held(run, doing="reporting", dataset=dataset):
+        path, key = run.files.report, _key(dataset, run)
+        if not (path.is_file() and key in path.read_text(encoding="utf-8")):
+            files.write_text(path, _render(dataset, run, key))
     return {"report": str(path)}
 
 

@@ -45,22 +45,25 @@ def of_run(
     truth: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Score a run out of fold and, if `truth` is given, its submission."""
-    table = slice_table.read(dataset)
-    scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
-    store = arrays.Arrays(dataset)
-    class_rules = rules.read(scored.files.decision, scored.classes)
-    measured = {}
-    for scan in console.track(scans, "score"):
-        predicted = blending.decide(blending.out_of_fold(scored, scan), class_rules)
-        measured[scan] = metric.measure(
-            store.masks(scan), predicted, classes=len(scored.classes)
-        )
-    scores = {
-        "oof": metric.summarise(measured, scored.classes),
-        "submission": run(truth, scored.files.submission, data=data) if truth else None,
-    }
-    files.write_sealed(scored.files.score, scores)
-    return scores
+    with runs.held(scored, doing="scoring", dataset=dataset):
+        table = slice_table.read(dataset)
+        scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
+        store = arrays.Arrays(dataset)
+        class_rules = rules.read(scored.files.decision, scored.classes)
+        measured = {}
+        for scan in console.track(scans, "score"):
+            predicted = blending.decide(blending.out_of_fold(scored, scan), class_rules)
+            measured[scan] = metric.measure(
+                store.masks(scan), predicted, classes=len(scored.classes)
+            )
+        scores = {
+            "oof": metric.summarise(measured, scored.classes),
+            "submission": run(truth, scored.files.submission, data=data)
+            if truth
+            else None,
+        }
+        files.write_sealed(scored.files.score, scores)
+        return scores
 
 
 def _read(

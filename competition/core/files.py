@@ -50,6 +50,10 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk is reported without the file that it has no room for.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         _remove(temporary)
 
@@ -71,28 +75,55 @@ def _remove(path: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: pathlib.Path, *, doing: str) -> Iterator[None]:
+def locked(folder: pathlib.Path, *, doing: str, shared: bool = False) -> Iterator[None]:
     """Hold a folder against other processes; if one holds it already, raise an error.
 
-    The lock file lies beside the folder, which may be replaced meanwhile.
+    Several processes may hold it `shared`. The lock file lies beside the folder, which
+    may be replaced meanwhile; what lies above it may not, or the results are elsewhere.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}{LOCK}").open("w") as file:
-        end = time.monotonic() + ENDING_SECONDS
-        while not _lock(file):
-            if time.monotonic() > end:
-                raise ValueError(
-                    f"{folder}: another process is {doing} here. Wait for its end or "
-                    "choose another `name`."
-                )
-            time.sleep(0.1)
+    # Resolved, so that two paths of a folder have one lock.
+    path = folder.resolve().with_name(f".{folder.resolve().name}{LOCK}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    above = path.parent.stat()
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("a+b", buffering=0))
+        except OSError:
+            pass  # In a folder that cannot be written nothing can be mixed up.
+        else:
+            _wait_for_lock(file, folder, shared=shared)
+            # For the message of another process; a full disk costs that message alone.
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+                file.write(doing.encode())
         yield
+    if not (path.parent.is_dir() and os.path.samestat(above, path.parent.stat())):
+        raise ValueError(
+            f"{path.parent} was taken away, or replaced, while a process was {doing} "
+            "there. Bring the folder back and run this again; look for newer files "
+            "where it lay."
+        )
 
 
-def _lock(file: IO[str]) -> bool:
+def _wait_for_lock(file: IO[bytes], folder: pathlib.Path, *, shared: bool) -> None:
+    end = time.monotonic() + ENDING_SECONDS
+    while not _lock(file, shared=shared):
+        if time.monotonic() > end:
+            file.seek(0)
+            doing = file.read().decode("utf-8", "replace") or "working"
+            raise ValueError(
+                f"{folder}: another process is {doing} here. Wait for its end or "
+                "choose another `name`."
+            )
+        time.sleep(0.1)
+
+
+def _lock(file: IO[bytes], *, shared: bool) -> bool:
     try:
         if fcntl:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+            )
     except BlockingIOError:
         return False
     except OSError:

@@ -19,26 +19,27 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
 
     A decision on the same probabilities and values to try is left as it is.
     """
-    table = slice_table.read(dataset)
-    scans = slice_table.held_out_scans(table, runs.trained_folds(run))
-    key = _key(run, scans)
-    if run.files.decision.is_file():
-        decision: dict[str, Any] = files.read_json(run.files.decision)
-        if decision["key"] == key:
-            return decision
-    store = arrays.Arrays(dataset)
-    by_scan = table.drop_duplicates("scan").set_index("scan")
-    chosen, scores = search.search(
-        candidates.steps(run.config.decide, members=len(runs.members(run))),
-        by_scan.loc[scans, ["fold", "case"]].reset_index(),
-        run.classes,
-        lambda wanted: _measure(run, store, scans, wanted),
-    )
-    entries = rules.to_json(chosen, run.classes, run.config.members)
-    decision = {**entries, **scores, "key": key}
-    _print(decision)
-    files.write_sealed(run.files.decision, decision)
-    return decision
+    with runs.held(run, doing="deciding", dataset=dataset):
+        table = slice_table.read(dataset)
+        scans = slice_table.held_out_scans(table, runs.trained_folds(run))
+        key = _key(run, scans)
+        if run.files.decision.is_file():
+            decision: dict[str, Any] = files.read_json(run.files.decision)
+            if decision["key"] == key:
+                return decision
+        store = arrays.Arrays(dataset)
+        by_scan = table.drop_duplicates("scan").set_index("scan")
+        chosen, scores = search.search(
+            candidates.steps(run.config.decide, members=len(runs.members(run))),
+            by_scan.loc[scans, ["fold", "case"]].reset_index(),
+            run.classes,
+            lambda wanted: _measure(run, store, scans, wanted),
+        )
+        entries = rules.to_json(chosen, run.classes, run.config.members)
+        decision = {**entries, **scores, "key": key}
+        _print(decision)
+        files.write_sealed(run.files.decision, decision)
+        return decision
 
 
 def _key(run: runs.Run, scans: list[str]) -> str:

@@ -59,6 +59,16 @@ def run(
     }
     if not options.verify and (about := manifest.unchanged(dataset, made_with)):
         return about
+    with files.locked(dataset.root, doing="preparing"):
+        return _prepare(data, dataset, made_with, options)
+
+
+def _prepare(
+    data: pathlib.Path,
+    dataset: layout.DatasetFiles,
+    made_with: dict[str, Any],
+    options: PrepareOptions,
+) -> dict[str, Any]:
     training = folder.read(data)
     records, faults = _make_all(dataset, training, verify=options.verify)
     faults += training.problems

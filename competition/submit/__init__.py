@@ -51,6 +51,18 @@ def run(
     limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission
     _check_paths(data, out)
+    held = runs.held(run, doing="submitting")
+    with held, files.locked(out, doing="submitting"):
+        return _run(run, data, out, limit, patience)
+
+
+def _run(
+    run: runs.Run,
+    data: pathlib.Path,
+    out: pathlib.Path,
+    limit: deadline.Deadline | None,
+    patience: Patience | None,
+) -> dict[str, Any]:
     networks = _networks(run)
     class_rules, faults = prediction.usable_rules(run)
     test = test_folder.find(data, run.classes)
@@ -59,7 +71,7 @@ def run(
         [(s.name, s.classes, s.config) for s in runs.members_and_gates(run)],
         (run.classes, run.config, class_rules),
         test.rows,
-        test_folder.state(data, test),
+        state := test_folder.state(data, test),
     )
     key = files.digest(repr(inputs))
     # Beside the submission, for on Kaggle the folder of the run cannot be written.
@@ -80,6 +92,7 @@ def run(
         failure = _predict_scans(
             run, data, scans, part=part, log=log, limit=limit, patience=patience
         )
+    is_same = _is_unchanged(data, test, state, log)
     _write(out, test, part)
     summary = {
         "submission": str(out),
@@ -87,17 +100,31 @@ def run(
         "scans": len(test.scans),
         "folds": sorted({fold for _, fold in networks}),
         "events": dict(log.counts),
-        "complete": part.scans.keys() >= test.scans.keys(),
+        "complete": is_same and part.scans.keys() >= test.scans.keys(),
         "key": key,
         "digest": _digest(out),
     }
-    if summary["complete"]:
+    if summary["complete"] or not is_same:
         part.remove()
     log.finish(summary)
     if failure:
         masks = "masks of this call" if part.scans else "masks"
         raise ValueError(f"{out} is written, but its {masks} are empty: {failure}")
     return summary
+
+
+def _is_unchanged(
+    data: pathlib.Path,
+    test: test_folder.TestFolder,
+    state: test_folder.State,
+    log: event_log.EventLog,
+) -> bool:
+    """Say whether the test folder is as before it was read; if not, it is an event."""
+    if test_folder.state(data, test) == state:
+        return True
+    text = f"{data} changed, or was taken away, while it was read. Submit again."
+    log.warn("test folder changed", text)
+    return False
 
 
 def _predict_scans(

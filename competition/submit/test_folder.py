@@ -15,6 +15,7 @@ from competition.core.data import images, mask_csv
 
 RowKey = tuple[str, str]
 Faults = list[problems.Problem]
+State = tuple[str, list[tuple[int, int]]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _differences(
     return [problems.Problem(kind, text) for kind, text in texts]
 
 
-def state(data: pathlib.Path, test: TestFolder) -> tuple[str, list[tuple[int, int]]]:
+def state(data: pathlib.Path, test: TestFolder) -> State:
     """Return the folder, and the size and time of each slice; (0, 0) without a file."""
     states = []
     for image in (image for scan in test.scans.values() for image in scan):

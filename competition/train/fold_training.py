@@ -1,6 +1,8 @@
 """Train one fold in this process, or several in processes of their own."""
 
 import math
+import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +29,22 @@ def train(
     from competition.net.input import tensorflow_dataset
     from competition.net.training import fitting, progress, setup, validation
 
-    table = slice_table.read(dataset)
-    store = arrays.Arrays(dataset)
-    held_out = slice_table.held_out(table, fold)
-    chosen = slice_table.training(table, fold)
-    _check(chosen, store, fold)
     folder, training = run.files.fold(fold), run.config.training
-    board = folder / "tensorboard" if training.tensorboard else None
     with (
+        files.locked(dataset.root, doing="training", shared=True),
+        # Folds train side by side, but no step reads them meanwhile.
+        files.locked(run.files.root, doing="training", shared=True),
         files.locked(folder, doing=f"training fold {fold}"),
         setup.network(run, fold) as network,
     ):
+        _check_writable(run.files.root)
+        runs.check_data(run, dataset)
+        table = slice_table.read(dataset)
+        store = arrays.Arrays(dataset)
+        held_out = slice_table.held_out(table, fold)
+        chosen = slice_table.training(table, fold)
+        _check(chosen, store, fold)
+        board = folder / "tensorboard" if training.tensorboard else None
         lines = progress.FoldProgress(fold, training.epochs, board)
         parts = setup.FoldTraining(
             network=network,
@@ -97,6 +104,12 @@ def commands(
         if budget:
             options += ["--budget", budget]
         yield ["-m", "competition", "train", *options]
+
+
+def _check_writable(folder: pathlib.Path) -> None:
+    """Raise an error before the first epoch, which could not be kept, not after it."""
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{folder} cannot be written to. Train in another `work`.")
 
 
 def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: int) -> None:

@@ -1,5 +1,6 @@
 """Atomic writing."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -145,8 +146,36 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r"fold0: another process is training"):
             with files.locked(folder, doing="training"):
                 pass
-    with files.locked(folder, doing="training"):
-        assert folder.is_dir()
+    with files.locked(folder, doing="deciding"):
+        assert [path.name for path in tmp_path.iterdir()] == [".fold0.lock"]
+        with pytest.raises(ValueError, match=r"fold0: another process is deciding"):
+            with files.locked(folder, doing="reading", shared=True):
+                pass
+
+
+def test_readers_hold_a_folder_together_and_keep_a_writer_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    folder = tmp_path / "run"
+    (tmp_path / "link").symlink_to(folder)
+    with files.locked(folder, doing="training", shared=True):
+        with files.locked(folder, doing="predicting", shared=True):
+            with pytest.raises(ValueError, match="another process is predicting here"):
+                with files.locked(tmp_path / "link", doing="deciding"):
+                    pass
+
+
+def test_a_folder_that_is_taken_away_meanwhile_is_noticed(tmp_path):
+    folder = tmp_path / "work" / "run"
+    with pytest.raises(ValueError, match=r"work was taken away, or replaced, while"):
+        with files.locked(folder, doing="training"):
+            (tmp_path / "work").rename(tmp_path / "elsewhere")
+            files.write_text(folder / "result", "made in another folder")
+
+
+def test_a_full_disk_is_reported_with_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"No space left on device: '.*result'"):
+        with files.replacing(tmp_path / "result"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_file_system_without_locks_keeps_no_process_out(tmp_path, monkeypatch):

@@ -500,3 +500,27 @@ def test_two_submissions_in_a_folder_keep_their_own_parts(
     other.write_text("kept")
     submit(finished, competition, tmp_path)
     assert other.read_text() == "kept"
+
+
+def test_a_test_folder_that_goes_while_it_is_read_is_read_again(
+    finished, competition, tmp_path, capsys
+):
+    job, _ = finished
+    test, away = competition / "test", competition / "away"
+    calls = []
+
+    def clock():
+        calls.append(None)
+        # First the deadline is set; when time is asked for again, scans are read.
+        if len(calls) == 2:
+            test.rename(away)
+        return 0.0
+
+    out = tmp_path / "submission.csv"
+    asked = dict(data=competition, out=out, budget="1h")
+    first = step.run(job.run, **asked, clock=clock)
+    assert not first["complete"]
+    assert "was taken away, while it was read. Submit again." in capsys.readouterr().err
+    away.rename(test)
+    assert step.run(job.run, **asked)["complete"]
+    assert out.read_bytes() == job.run.files.submission.read_bytes()

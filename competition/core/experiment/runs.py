@@ -1,6 +1,8 @@
 """Runs: an experiment trained on a data set, with the config that made it."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pydantic
@@ -67,14 +69,17 @@ def start(
     config = config.model_copy(update={"folds": folds})
     # A gate that is missing is told now, and not after hours of training.
     gates(dataclasses.replace(wanted, config=config))
-    if not run_files.config.is_file() or not _is_begun(run_files):
-        record = {
-            "name": name,
-            "classes": classes,
-            "fingerprint": fingerprint,
-            "config": config.model_dump(mode="json"),
-        }
-        files.write_sealed(run_files.config, record)
+    record = {
+        "name": name,
+        "classes": list(classes),
+        "fingerprint": fingerprint,
+        "config": config.model_dump(mode="json"),
+    }
+    is_begun = run_files.config.is_file() and _is_begun(run_files)
+    if not is_begun and not _is_recorded(run_files, record):
+        # Not while another process trains by the config that is there.
+        with files.locked(run_files.root, doing="starting"):
+            files.write_sealed(run_files.config, record)
     run = read(run_files)
     if changed := configs.changes(run.config.model_dump(), config.model_dump()):
         raise ValueError(
@@ -82,13 +87,43 @@ def start(
             + "\n  ".join(changed)
             + "\nContinue under another `name`."
         )
+    check_data(run, dataset)
+    return run
+
+
+@contextlib.contextmanager
+def held(
+    run: Run, *, doing: str, dataset: layout.DatasetFiles | None = None
+) -> Iterator[None]:
+    """Hold a run, and those it predicts with, against steps in other processes.
+
+    A `dataset` is held against being prepared anew, and must be that of the run.
+    """
+    sources = [run, *members_and_gates(run)]
+    roots = sorted({source.files.root.resolve() for source in sources})
+    with contextlib.ExitStack() as locks:
+        if dataset:
+            locks.enter_context(files.locked(dataset.root, doing=doing, shared=True))
+            check_data(run, dataset)
+        for root in roots:
+            locks.enter_context(files.locked(root, doing=doing))
+        yield
+
+
+def check_data(run: Run, dataset: layout.DatasetFiles) -> None:
+    """Refuse prepared data, or a config, that a run did not begin with."""
+    if read(run.files).config != run.config:
+        raise ValueError(
+            f"{run.files.config} was written by another process at the same time, with "
+            "another config. Run this again, or continue under another `name`."
+        )
+    fingerprint = prepared(dataset)["fingerprint"]
     if run.fingerprint != fingerprint:
         raise ValueError(
-            f"{run_files.config} was made on other data or folds (fingerprint "
+            f"{run.files.config} was made on other data or folds (fingerprint "
             f"{run.fingerprint}, now {fingerprint}). Prepare as before, or continue "
             "under another `name`."
         )
-    return run
 
 
 def prepared(dataset: layout.DatasetFiles) -> Manifest:
@@ -98,6 +133,13 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
         dataset.manifest, Manifest, remedy="Prepare the data again."
     )
     return manifest
+
+
+def _is_recorded(run_files: layout.RunFiles, record: dict[str, Any]) -> bool:
+    try:
+        return bool(files.read_json(run_files.config) == record)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_begun(run_files: layout.RunFiles) -> bool:

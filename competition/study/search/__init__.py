@@ -39,7 +39,9 @@ def run(
     """
     runs.prepared(dataset)
     # A second search would take the running trial of this one for a killed one.
-    with files.locked(dataset.search(name).root, doing="searching"):
+    folder = dataset.search(name).root
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.locked(folder, doing="searching"):
         study = trials.Study(dataset, name, plan)
         _search(study, count or plan.search.trials, train=train, limit=limit)
         results.draw(study)

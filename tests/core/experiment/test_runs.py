@@ -2,6 +2,7 @@
 
 import pytest
 
+from competition import decide
 from competition.core import files
 from competition.core.experiment import configs, layout, runs
 from tests import by_hand
@@ -40,3 +41,39 @@ def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
     files.write_text(place.history(0), "begun")
     with pytest.raises(ValueError, match="batch"):
         runs.start(dataset, "mine", configs.load("smoke"))
+
+
+def test_a_step_is_refused_while_another_works_on_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    dataset, run = by_hand.scored_run(tmp_path)
+    before = run.files.decision.read_bytes()
+    with runs.held(run, doing="predicting", dataset=dataset):
+        with pytest.raises(ValueError, match="another process is predicting here"):
+            decide.run(dataset, run)
+    with files.locked(dataset.root, doing="preparing"):
+        with pytest.raises(ValueError, match="another process is preparing here"):
+            decide.run(dataset, run)
+    assert run.files.decision.read_bytes() == before
+
+
+def test_a_step_is_refused_on_data_that_was_prepared_anew_meanwhile(tmp_path):
+    dataset, run = by_hand.scored_run(tmp_path)
+    about = files.read_json(dataset.manifest) | {"fingerprint": "4567"}
+    files.write_json(dataset.manifest, about)
+    with pytest.raises(ValueError, match=r"other data or folds .* 0123, now 4567"):
+        decide.run(dataset, run)
+
+
+def test_of_two_runs_begun_at_once_under_one_name_one_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    dataset, _ = by_hand.scored_run(tmp_path)
+    other = configs.load("smoke", ("training.epochs=3",))
+    first = runs.start(dataset, "twice", configs.load("smoke"))
+    # While it trains, its config stays.
+    with files.locked(first.files.root, doing="training", shared=True):
+        with pytest.raises(ValueError, match="another process is training here"):
+            runs.start(dataset, "twice", other)
+    second = runs.start(dataset, "twice", other)
+    with pytest.raises(ValueError, match=r"config\.json was written by another proc"):
+        runs.check_data(first, dataset)
+    runs.check_data(second, dataset)
