@@ -88,7 +88,7 @@ lint: setup-tests ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-soak: setup-tests ## the tests that kill and resume, and all smoke seeds, at full size
+soak: setup-tests ## at full size: the tests that kill and disturb, and all smoke seeds
 	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py
 
 bench: setup-tests ## the benchmarks; BENCH=name for one

@@ -1,0 +1,106 @@
+"""A run that nothing disturbs: its files, its results, and the time of each step."""
+
+import json
+import pathlib
+import shutil
+import time
+from typing import Any
+
+import numpy as np
+
+from competition.core.experiment import history
+from tests.soak import commands
+
+OVERRIDES = (
+    "augment.engine=none",
+    "training.ema=0.8",
+    "training.epochs=4",
+    "training.swa_epochs=2",
+    "training.score_every=2",
+    "folds=[0]",
+    # Most of the time is tracing the network, so it has a single level.
+    "model.widths=[4]",
+)
+
+
+class Run:
+    """A case below `root` with a whole run, and a copy of it to return to."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.case, self._copy = root / "case", root / "copy"
+        commands.write_case(self.case, OVERRIDES)
+        self.seconds = _timed(self.case)
+        self.expected = _results(self.case)
+        shutil.copytree(self.case / commands.WORK, self._copy)
+
+    def restore(self, work: pathlib.Path, *missing: str) -> None:
+        """Make `work` the whole run's work folder, without some files of the run."""
+        for path in work.iterdir() if work.is_dir() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(self._copy, work, dirs_exist_ok=True)
+        for name in missing:
+            path = work / pathlib.Path(commands.RUN).relative_to(commands.WORK) / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def differences(self, when: str, *, partly: bool = False) -> list[str]:
+        """Return what differs from the whole run's results; `partly` some may lack."""
+        made = _results(self.case)
+        names = made.keys() if partly else made.keys() | self.expected.keys()
+        return [
+            f"{name} differs from the unbroken run's, {when}"
+            for name in sorted(names)
+            if self.expected.get(name) != made.get(name)
+        ]
+
+
+def step(words: str) -> str:
+    """Return the step that a run has begun last, by its words."""
+    marks = [line for line in words.splitlines() if line.startswith("== ")]
+    return marks[-1].removeprefix("== ") if marks else "prepare"
+
+
+def read(path: pathlib.Path) -> str:
+    """Read the words of a process that may still be writing them."""
+    return path.read_text("utf-8", "replace")
+
+
+def _timed(case: pathlib.Path) -> dict[str, float]:
+    said = case.parent / "unbroken.txt"
+    child = commands.start(commands.STEPS["run"], case, said)
+    starts: dict[str, float] = {"prepare": time.monotonic()}
+    code = None
+    while code is None:
+        code = commands.wait(child, lambda: step(read(said)) not in starts)
+        starts.setdefault(step(read(said)), time.monotonic())
+    if code:
+        raise ValueError(read(said))
+    return dict(zip(starts, np.diff([*starts.values(), time.monotonic()]), strict=True))
+
+
+def _results(case: pathlib.Path) -> dict[str, Any]:
+    """Return what a run made: bytes, and of files with times in them the rest."""
+    work, run = case / commands.WORK, case / commands.RUN
+    made: dict[str, Any] = {}
+    for path in sorted(work.rglob("*")):
+        if path.suffix in {".npy", ".json", ".h5"} or path.name in {
+            "submission.csv", "slices.csv",
+        }:  # fmt: skip
+            made[str(path.relative_to(work))] = path.read_bytes()
+    for path in sorted(run.glob("oof/*.npz")):
+        made[path.name] = {k: v.tobytes() for k, v in _arrays(path).items()}
+    for fold in sorted(run.glob("fold*")):
+        rows = history.read(fold / "history.csv")
+        made[f"{fold.name}/history"] = [
+            row | {"seconds": 0, "scoring": 0} for row in rows
+        ]
+        if (fold / "state.npz").is_file():
+            arrays = _arrays(fold / "state.npz")
+            about = json.loads(arrays.pop("about").item())
+            made[f"{fold.name}/state"] = {k: v.tobytes() for k, v in arrays.items()}
+            made[f"{fold.name}/best"] = about["best"]
+    return made
+
+
+def _arrays(path: pathlib.Path) -> dict[str, Any]:
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored.files}
