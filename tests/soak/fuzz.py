@@ -292,15 +292,15 @@ def _make(folder: pathlib.Path) -> None:
 def _train_half() -> None:
     """Train the fold of a run of its own, and kill it after an epoch or two."""
     overrides = ("training.epochs=6", "folds=[0]", "training.score_every=1")
-    job = pipeline.open_job(
+    dataset, run = pipeline.open_experiment(
         "tiny.toml", data=pathlib.Path(DATA), work=pathlib.Path(WORK),
         overrides=overrides, name="half",
     )  # fmt: skip
     child = os.fork()
     if not child:
-        train.run(job.dataset, job.run)
+        train.run(dataset, run)
         os._exit(0)
-    while not history.read(job.run.files.history(0)):
+    while not history.read(run.files.history(0)):
         time.sleep(0.002)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
