@@ -118,11 +118,8 @@ def passes(run: runs.Run, folds: list[int]) -> Callable[[], float]:
     """What measures the seconds for one scan's batches, which are in memory."""
     from competition.net.inference import ensemble, trained_network
 
-    settings, classes = run.config, len(run.classes)
-    networks = [
-        trained_network.load(run.files.weights(fold), settings, classes)
-        for fold in folds
-    ]
+    settings = run.config
+    networks = [trained_network.load(run, fold) for fold in folds]
     bare = ensemble.Ensemble([networks])
     bare.compile()
     size = settings.geometry.height, settings.geometry.width

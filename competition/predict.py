@@ -48,8 +48,7 @@ def _predict_fold(
         return 0
     from competition.net.inference import scan_predictor, trained_network
 
-    weights = run.files.weights(fold)
-    network = trained_network.load(weights, run.config, len(run.classes))
+    network = trained_network.load(run, fold)
     member = scan_predictor.Member(run.name, run.config, (network,))
     predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
@@ -58,6 +57,11 @@ def _predict_fold(
     for scan in console.track(scans, title):
         windows = slice_table.windows(rows[rows["scan"] == scan], intensity)
         predictions = predictor.predict(store.scan(scan), {intensity: windows})
+        if run.name not in predictions:
+            raise ValueError(
+                f"{run.files.weights(fold)}: the probabilities of {scan} hold NaN or "
+                "infinity. Train the fold again, or with another `training.precision`."
+            )
         path = run.files.oof(scan)
         probabilities.write(path, predictions[run.name], digest=digest)
     return len(scans)

@@ -108,6 +108,23 @@ def unreadable(folder):
     path.mkdir()
 
 
+def other_bytes(folder):
+    """A name that is not UTF-8, as an archive of another system may hold."""
+    _, path = first(folder)
+    copy = os.path.join(os.fsencode(path.parent), b"slice_\xff\xe9.png")
+    with open(copy, "wb") as file:
+        file.write(path.read_bytes())
+
+
+def link_to_a_pipe(folder):
+    _, path = first(folder)
+    path.unlink()
+    # Beside the slices' folder, for in it the pipe itself is a problem.
+    pipe = path.parents[1] / "pipe"
+    os.mkfifo(pipe)
+    path.symlink_to(pipe)
+
+
 def link_that_leaves(folder):
     _, path = first(folder)
     outside = folder.parent / "outside.png"

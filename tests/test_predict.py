@@ -1,11 +1,13 @@
 """Out-of-fold prediction: scans are predicted again only by other weights."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from competition import predict
 from competition.core import files, probabilities
-from competition.core.experiment import configs, runs
+from competition.core.experiment import configs, layout, runs
 from competition.net.inference import scan_predictor, trained_network
 from tests import by_hand
 
@@ -42,3 +44,18 @@ def test_predictions_without_presence_heads_are_made_again(heads):
     assert predict.run(dataset, run)["predicted"] == 3
     assert (probabilities.read_presence(path) == 200).all()
     assert predict.run(dataset, run)["predicted"] == 0
+
+
+def test_weights_of_another_fold_are_an_error_that_names_them(finished, tmp_path):
+    job, _ = finished
+    place = layout.RunFiles(tmp_path / "run")
+    shutil.copytree(job.run.files.root, place.root)
+    shutil.copy(place.weights(0), place.weights(1))
+    with pytest.raises(ValueError, match=r"fold1/best\.weights\.h5: expected weights"):
+        predict.run(job.dataset, runs.read(place))
+
+
+def test_probabilities_that_are_not_finite_are_an_error(heads, monkeypatch):
+    monkeypatch.setattr(scan_predictor.ScanPredictor, "predict", lambda *_: {})
+    with pytest.raises(ValueError, match=r"weights\.h5: the probabilities of case1_d"):
+        predict.run(*heads)

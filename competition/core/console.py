@@ -12,9 +12,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def readable(text: str) -> str:
+    """Return a text with the bytes of file names that are not UTF-8 as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def note(text: str) -> None:
     """Print a message about the work in hand."""
-    ERR.print(text, markup=False, highlight=False, soft_wrap=True)
+    ERR.print(readable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:

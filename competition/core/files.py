@@ -132,9 +132,13 @@ def _lock(file: IO[bytes], *, shared: bool) -> bool:
 
 
 def digest(content: bytes | str, digits: int = 16) -> str:
-    """Return the first `digits` of the SHA-256 of bytes, or of a text as UTF-8."""
-    data = content.encode() if isinstance(content, str) else content
-    return hashlib.sha256(data).hexdigest()[:digits]
+    """Return the first `digits` of the SHA-256 of bytes, or of a text as UTF-8.
+
+    A text may hold file names that are not UTF-8: they count as their bytes.
+    """
+    if isinstance(content, str):
+        content = content.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(content).hexdigest()[:digits]
 
 
 def file_digest(path: pathlib.Path) -> str:

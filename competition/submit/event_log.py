@@ -31,7 +31,7 @@ class EventLog:
 
     def warn(self, kind: str, text: str) -> None:
         """Count an event; the console shows only the first events of each kind."""
-        line = f"{_WARNING}{kind}: {' '.join(text.split())}"
+        line = f"{_WARNING}{kind}: {' '.join(console.readable(text).split())}"
         with self._lock:
             if line in self._lines:
                 return

@@ -58,17 +58,29 @@ class LoadedMembers:
             },
         )
         self._models: time_budget.ModelSubset | None = None
+        self.not_finite: list[str] = []
 
     def predict(
         self, volume: np.ndarray, models: time_budget.ModelSubset
     ) -> ScanPrediction:
-        """Return the predictions of `models` for a scan (D, H, W), and their rules."""
+        """Return the predictions of `models` for a scan (D, H, W), and their rules.
+
+        Models whose probabilities are not finite are left out, and `not_finite` has
+        their names; without any member left it is an error.
+        """
         self._use(models)
         predictions = self._predictor.predict(volume, _windows(volume))
-        members = [name for name in self.members if name in models.members]
+        self.not_finite = [name for name in models.runs if name not in predictions]
+        chosen = predictions.keys() & models.members
+        members = [name for name in self.members if name in chosen]
+        if not members:
+            raise ValueError(
+                f"the probabilities of {', '.join(self.not_finite)} hold NaN or "
+                "infinity. Train with another `training.precision`"
+            )
         combined = blending.MemberPredictions(
             [predictions[name] for name in members],
-            [predictions[name].presence for name in models.gates],
+            [predictions[n].presence for n in models.gates if n in predictions],
         )
         return combined, rules_for(self.class_rules, self.members, members)
 
@@ -161,11 +173,8 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
             if name in without:
                 continue
             try:
-                weights = source.files.weights(fold)
                 with tell.network(name):
-                    network = trained_network.load(
-                        weights, source.config, len(run.classes)
-                    )
+                    network = trained_network.load(source, fold)
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
                 tell.warn("model left out", f"{name}: {error}")

@@ -58,6 +58,9 @@ def predict(
             if budget.allows(len(scan.images)):
                 with tell.scan(scan.name, f"{scan.name} stays empty"):
                     prediction = loaded.predict(scan.volume, budget.models)
+                    for name in loaded.not_finite:
+                        text = f"{scan.name}: {name} predicts NaN or infinity."
+                        tell.warn("model left out", text)
             else:
                 tell.warn("no time", f"{scan.name}: no time is left; it stays empty.")
         budget.finish(len(scan.images))

@@ -53,6 +53,7 @@ def train(
             held_out=validation.HeldOutScans(held_out, store, run),
             lines=lines,
             folder=folder,
+            owner=runs.owner(run, fold),
             limit=limit,
         )
         epochs = fitting.fit(parts)

@@ -9,19 +9,23 @@ from tests import conftest
 
 # Run by either interpreter: writes weights that are missing, then predicts by them.
 SCRIPT = """
+import pathlib
 import sys
 import numpy as np
-from competition.core.experiment import configs
+from competition.core.experiment import configs, layout, runs
+from competition.net import weights_file
 from competition.net.inference import trained_network
 from competition.net.networks import build
 from tests import conftest
 
-weights, out = sys.argv[1:]
+root, out = sys.argv[1:]
 settings = configs.load("smoke", conftest.TINY)
-if weights == "new":
-    weights = out.replace(".npy", ".weights.h5")
-    build.build(settings, classes=3).save_weights(weights)
-network = trained_network.load(weights, settings, 3)
+place = layout.RunFiles(pathlib.Path(root))
+run = runs.Run("made", place, settings, ("a", "b", "c"), fingerprint="0")
+if not place.weights(0).is_file():
+    network = build.build(settings, classes=3)
+    weights_file.write(place.weights(0), network, owner=runs.owner(run, 0))
+network = trained_network.load(run, 0)
 stack = np.random.default_rng(0).random((2, 32, 32, len(settings.slices)), np.float32)
 np.save(out, np.asarray(network(stack)))
 """
@@ -38,10 +42,10 @@ def python(folder):
     ("maker", "user"), [(".venv", ".venv-latest"), (".venv-latest", ".venv")]
 )
 def test_weights_of_one_keras_load_in_the_other(tmp_path, maker, user):
-    def predict(interpreter, weights, name):
+    def predict(interpreter, name):
         out = tmp_path / f"{name}.npy"
         done = subprocess.run(
-            [interpreter, "-c", SCRIPT, weights, out],
+            [interpreter, "-c", SCRIPT, tmp_path / "run", out],
             cwd=conftest.ROOT,
             capture_output=True,
             encoding="utf-8",
@@ -50,6 +54,6 @@ def test_weights_of_one_keras_load_in_the_other(tmp_path, maker, user):
         return np.load(out)
 
     one, other = python(maker), python(user)
-    expected = predict(one, "new", "made")
-    received = predict(other, tmp_path / "made.weights.h5", "used")
+    expected = predict(one, "made")
+    received = predict(other, "used")
     np.testing.assert_allclose(received, expected, atol=1e-5)

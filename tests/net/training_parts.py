@@ -24,5 +24,6 @@ def fold_of(network, config, *, data, folder, score=lambda network: 0.5, limit=N
         HeldOut(score),
         progress.FoldProgress(0, training.epochs, board),
         folder,
-        limit,
+        owner=f"fold {folder.name}",
+        limit=limit,
     )

@@ -14,10 +14,12 @@ NETWORKS, PREDICTORS = {}, {}
 def shared_networks():
     """Load the same weights, and compile the same members, once for all tests."""
 
-    def load(path, config, classes):
-        key = path.read_bytes() if path.is_file() else None, config, classes
+    def load(run, fold):
+        path = run.files.weights(fold)
+        content = path.read_bytes() if path.is_file() else None
+        key = content, run.config, run.classes, run.fingerprint, fold
         if key not in NETWORKS:
-            NETWORKS[key] = LOAD(path, config, classes)
+            NETWORKS[key] = LOAD(run, fold)
         return NETWORKS[key]
 
     @functools.wraps(SCAN_PREDICTOR)

@@ -17,6 +17,7 @@ from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 from competition.net.inference import ensemble
 from competition.submit import event_log, members, partial
+from tests import copies
 
 
 def submit(finished, data, tmp_path):
@@ -165,24 +166,55 @@ def test_an_unknown_class_and_surplus_images_are_counted(
     }  # fmt: skip
 
 
-def damaged_run(job, tmp_path, *folds):
+def no_weights(path):
+    path.write_bytes(b"no weights")
+
+
+def damaged_run(job, tmp_path, *folds, harm=no_weights):
     """Return a copy of the run in which the weights of these folds are damaged."""
     run = layout.RunFiles(tmp_path / "damaged")
     shutil.copytree(job.run.files.root, run.root)
     for fold in folds:
-        run.weights(fold).write_bytes(b"no weights")
+        harm(run.weights(fold))
     return run
 
 
+def one_nan(path):
+    with h5py.File(path, "r+") as file:
+        first = next(name for name in arrays_of(file) if file[name].ndim == 4)
+        file[first][0, 0, 0, 0] = np.nan
+
+
+def flipped_bytes(path):
+    data = bytearray(path.read_bytes())
+    for place in np.random.default_rng(0).integers(len(data) // 2, len(data), 64):
+        data[place] ^= 0xFF
+    path.write_bytes(data)
+
+
+def those_of_fold_0(path):
+    shutil.copy(path.parents[1] / "fold0" / path.name, path)
+
+
+def arrays_of(file):
+    names = []
+    file.visit(names.append)
+    return [name for name in names if isinstance(file[name], h5py.Dataset)]
+
+
+HARMS = [no_weights, one_nan, flipped_bytes, those_of_fold_0]
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_a_model_that_does_not_load_is_left_to_the_others(
-    finished, competition, tmp_path
+    finished, competition, tmp_path, harm
 ):
     job, _ = finished
     out = tmp_path / "submission.csv"
     alone = only_fold_0(job, tmp_path)
     pipeline.submit(alone.files.root, data=competition, out=out)
     expected = out.read_bytes()
-    run = damaged_run(job, tmp_path, 1)
+    run = damaged_run(job, tmp_path, 1, harm=harm)
     summary = pipeline.submit(run.root, data=competition, out=out)
     assert summary["events"] == {"model left out": 1}
     assert out.read_bytes() == expected
@@ -211,6 +243,48 @@ def test_where_all_weights_are_gone_the_file_is_empty_and_valid_too(
         pipeline.submit(run.root, data=competition, out=out)
     rows = mask_csv.read(out, "predicted")
     assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+
+
+def test_a_member_that_predicts_nan_is_left_to_the_others(
+    finished, competition, tmp_path
+):
+    blend = copies.blend(finished[0], tmp_path / "work", names=("first", "second"))
+    random = np.random.default_rng(0)
+    for fold in (0, 1):
+        # As finite as can be, with no mark of a version that kept a digest.
+        with h5py.File(runs.members(blend)[1].files.weights(fold), "r+") as file:
+            file.attrs.clear()
+            for name in arrays_of(file):
+                shape = file[name].shape
+                file[name][...] = random.choice(np.float32([-3e38, 3e38]), shape)
+    out = tmp_path / "submission.csv"
+    summary = pipeline.submit(blend.files.root, data=competition, out=out)
+    assert summary["events"] == {"model left out": summary["scans"]}
+    assert "second predicts NaN or infinity" in out.with_name("submit.log").read_text()
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+
+
+def test_a_name_that_is_not_utf_8_costs_nothing_and_can_be_read_in_the_log(
+    finished, competition, tmp_path
+):
+    image = images.find(competition, "test")[0]
+    folder = os.fsencode((competition / image.path).parent)
+    with open(os.path.join(folder, b"slice_\xff.png"), "wb"):
+        pass
+    _, _, out = submit(finished, competition, tmp_path)
+    log = out.with_name("submit.log").read_text("utf-8")
+    assert r"slice_\udcff.png: a slice's name must look like" in log
+    assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
+
+
+def test_a_link_to_a_pipe_costs_its_slice_alone(finished, competition, tmp_path):
+    path = competition / images.find(competition, "test")[0].path
+    path.unlink()
+    os.mkfifo(competition / "pipe")
+    path.symlink_to(competition / "pipe")
+    summary, rows, _ = submit(finished, competition, tmp_path)
+    assert summary["events"] == {"unreadable slice": 1}
+    assert any(row.rle for row in rows)
 
 
 def test_a_scan_that_fails_stays_empty_and_is_tried_again(
@@ -457,7 +531,7 @@ def test_a_damaged_decision_costs_the_rules_and_not_the_file(
     assert "decision.json" in step.log_of(out).read_text("utf-8")
 
 
-@pytest.mark.parametrize("changed", ["weights", "config", "classes"])
+@pytest.mark.parametrize("changed", ["weights", "config"])
 def test_a_run_that_has_changed_is_submitted_anew(
     finished, competition, tmp_path, changed
 ):
@@ -465,17 +539,32 @@ def test_a_run_that_has_changed_is_submitted_anew(
     out = tmp_path / "out" / "submission.csv"
     first = pipeline.submit(run.files.root, data=competition, out=out)
     assert pipeline.submit(run.files.root, data=competition, out=out) == first
-    about = files.read_json(run.files.config)
     if changed == "weights":
         with h5py.File(run.files.weights(0), "r+") as file:
             file.attrs["note"] = "changed"
-    elif changed == "config":
+    else:
+        about = files.read_json(run.files.config)
+        about["config"]["submit"]["tta"] = ["flip"]
+        files.write_json(run.files.config, about)
+    again = pipeline.submit(run.files.root, data=competition, out=out)
+    assert again["key"] != first["key"]
+
+
+@pytest.mark.parametrize("changed", ["intensity", "classes"])
+def test_weights_are_left_out_where_the_config_is_not_that_of_their_training(
+    finished, competition, tmp_path, changed
+):
+    run = only_fold_0(finished[0], tmp_path)
+    about = files.read_json(run.files.config)
+    if changed == "intensity":
         about["config"]["intensity"] = "scan"
     else:
         about["classes"] = about["classes"][::-1]
     files.write_json(run.files.config, about)
-    again = pipeline.submit(run.files.root, data=competition, out=out)
-    assert again["key"] != first["key"]
+    out = tmp_path / "out" / "submission.csv"
+    with pytest.raises(ValueError, match=r"is written, but .* no weights of any fold"):
+        pipeline.submit(run.files.root, data=competition, out=out)
+    assert "expected weights of fold 0" in step.log_of(out).read_text("utf-8")
 
 
 def test_two_submissions_in_a_folder_keep_their_own_logs(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from competition.core import problems
+from competition.core import files, problems
 
 _SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
 # A slice has few digits, because `prepare` lists the numbers that a scan leaves out.
@@ -164,6 +164,7 @@ def _describe(
 
 def shape(path: pathlib.Path) -> tuple[int, int]:
     """Return (height, width) from the header of a PNG without decoding it."""
+    files.check_regular(path)
     with path.open("rb") as file:
         return _check_header(path, file.read(33))
 
@@ -179,7 +180,7 @@ def read_checked(
     """Read a slice as `read` does, and return its pixels and its file's checksum."""
     import cv2
 
-    data = path.read_bytes()
+    data = read_bytes(path)
     received = _check_header(path, data)
     if received != expected:
         raise ValueError(
@@ -197,6 +198,12 @@ def read_checked(
             "Restore it from the download."
         )
     return image, crc
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    """Read the file of a slice; a link to a pipe or a device is refused."""
+    files.check_regular(path)
+    return path.read_bytes()
 
 
 def checksum(data: bytes) -> int | None:

@@ -3,13 +3,15 @@
 import csv
 import io
 import pathlib
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired
+
+import typing_extensions
 
 from competition.core import files
 from competition.core.experiment import schema
 
 
-class Epoch(TypedDict):
+class Epoch(typing_extensions.TypedDict):
     """One epoch, counted from 0; `score` is None where the epoch was not scored.
 
     `mean_score` is the score of the last epochs' mean weights, measured once, at the

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import json
+import pathlib
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -38,6 +40,24 @@ class Run:
     config: configs.Config
     classes: tuple[str, ...]
     fingerprint: str
+
+
+def owner(run: Run, fold: int) -> str:
+    """Return in words which fold of which training weights and a state are of.
+
+    It does not change with the run's name and place, nor with a key that has come into
+    the config since, nor with what prediction alone uses.
+    """
+    config = run.config.model_dump(
+        mode="json",
+        exclude={"members", "gate", "decide", "submit"},
+        exclude_defaults=True,
+    )
+    if path := config["model"].get("encoder_weights"):
+        # On Kaggle the file lies in another folder.
+        config["model"]["encoder_weights"] = pathlib.PurePath(path).name
+    about = [run.classes, run.fingerprint, config]
+    return f"fold {fold} of the training {files.digest(json.dumps(about))}"
 
 
 def start(

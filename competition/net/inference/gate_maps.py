@@ -1,14 +1,13 @@
 """The gate maps of an Attention U-Net for slices of a scan."""
 
 import collections
-import pathlib
 from collections.abc import Collection
 
 import numpy as np
 from keras import ops
 
 from competition.core import geometry
-from competition.core.experiment import configs
+from competition.core.experiment import runs
 from competition.net.inference import trained_network
 from competition.net.input import scan_batches
 from competition.net.networks import unet
@@ -16,22 +15,22 @@ from competition.net.training import step
 
 
 def compute(
-    weights: pathlib.Path,
-    config: configs.Config,
+    run: runs.Run,
+    fold: int,
     *,
-    classes: int,
     volume: np.ndarray,
     windows: np.ndarray,
     chosen: Collection[int],
 ) -> dict[str, np.ndarray]:
-    """Return the maps float32 (len(chosen), H, W) by gate, the coarsest gate first.
+    """Return a fold's maps float32 (len(chosen), H, W) by gate, the coarsest first.
 
     `volume` is uint16 (D, H, W), `windows` (D, 2). Maps have the size of the slices and
     lie in 0..1, where 1 lets a pixel through; they are NaN where `fit` cropped.
     """
     import cv2
 
-    network = unet.attention_maps(trained_network.load(weights, config, classes))
+    network = unet.attention_maps(trained_network.load(run, fold))
+    config = run.config
     size = config.geometry.width, config.geometry.height
     _, height, width = volume.shape
     frame = np.ones(size[::-1], np.float32)

@@ -59,12 +59,14 @@ class ScanPredictor:
     ) -> dict[str, probabilities.Prediction]:
         """Return each member's prediction of a scan (D, H, W).
 
-        `windows` holds the (D, 2) of each kind of intensity, "slice" and "scan".
+        A member whose probabilities hold NaN or infinity is left out. `windows` holds
+        the (D, 2) of each kind of intensity, "slice" and "scan".
         """
         predictions: dict[str, probabilities.Prediction] = {}
         for group in self._groups:
             of_group = group.predict(volume, windows[group.config.intensity], _quantise)
-            predictions |= zip(group.names, of_group, strict=True)
+            named = zip(group.names, of_group, strict=True)
+            predictions |= {name: each for name, each in named if each is not None}
         return predictions
 
     def typical_slices(self) -> int:
@@ -167,14 +169,17 @@ def _alone(networks: tuple[keras.Model, ...], config: configs.Config) -> _Group:
     return _Group([member], (views.PLAIN,), warn=lambda text: None)
 
 
-def _quantise(slices: Slices) -> list[probabilities.Prediction]:
-    """Return the prediction of each member; a byte a voxel is held, not a float."""
-    quantised = [
-        [{k: probabilities.quantise(v) for k, v in each.items()} for each in members]
-        for members in slices
-    ]
-    predictions = []
+def _quantise(slices: Slices) -> list[probabilities.Prediction | None]:
+    """Return the prediction of each member; a byte a voxel is held, not a float.
+
+    It is None where a probability of the member is not finite.
+    """
+    quantised = [[_as_bytes(outputs) for outputs in members] for members in slices]
+    predictions: list[probabilities.Prediction | None] = []
     for of_member in zip(*quantised, strict=True):
+        if not all(of_member):
+            predictions.append(None)
+            continue
         presence = [o["presence"] for o in of_member if "presence" in o]
         predictions.append(
             probabilities.prediction(
@@ -183,6 +188,13 @@ def _quantise(slices: Slices) -> list[probabilities.Prediction]:
             )
         )
     return predictions
+
+
+def _as_bytes(outputs: Outputs) -> Outputs:
+    """Return the outputs of a slice as uint8; {} where one is not finite."""
+    if not all(np.isfinite(values).all() for values in outputs.values()):
+        return {}
+    return {name: probabilities.quantise(each) for name, each in outputs.items()}
 
 
 def _stack_by_stack(

@@ -1,29 +1,38 @@
-"""Load a trained network: the network of a config with the weights of a fold."""
-
-import pathlib
+"""Load a trained network: the network of a run's config with the weights of a fold."""
 
 import keras
 
-from competition.core.experiment import configs
-from competition.net import devices
+from competition.core.experiment import runs
+from competition.net import devices, weights_file
 from competition.net.networks import build
 
+_REMEDY = (
+    "Copy the file again from where it was trained, or delete the fold's folder and "
+    "train it again."
+)
 
-def load(weights: pathlib.Path, config: configs.Config, classes: int) -> keras.Model:
-    """Build the network of a config and load the weights of a fold into it.
 
-    It computes in the precision that the config sets for this device.
+def load(run: runs.Run, fold: int) -> keras.Model:
+    """Build the network of a run and load the weights of a fold into it.
+
+    The weights must be finite and, where they say so, whole and of this fold. The
+    network computes in the precision that the config sets for this device.
     """
+    path, config, classes = run.files.weights(fold), run.config, len(run.classes)
+    try:
+        weights_file.check(path, owner=runs.owner(run, fold))
+    except ValueError as error:
+        raise ValueError(f"{error} {_REMEDY}") from error
     try:
         with devices.policy(config.training.precision, devices.find()):
             network = build.build(config, classes)
-        network.load_weights(weights)
+        network.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         model = config.model
         slices = model.patch[0] if model.volumetric else len(config.slices)
         raise ValueError(
-            f"{weights}: not weights of a {model.architecture} with widths "
+            f"{path}: not weights of a {model.architecture} with widths "
             f"{list(model.widths)}, {slices} slices and {classes} classes ({error}). "
-            "Delete the fold's folder and train it again."
+            f"{_REMEDY}"
         ) from error
     return network

@@ -125,7 +125,8 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         score = self.fold.held_out.score(network)
         # Where there is nothing to score, the latest weights count as the best.
         if score is None or state.best is None or score > state.best:
-            state.best_crc = checkpoint.save_best_weights(self.fold.folder, network)
+            folder, owner = self.fold.folder, self.fold.owner
+            state.best_crc = checkpoint.save_best_weights(folder, network, owner)
             state.best = score
         return score
 

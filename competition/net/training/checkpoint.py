@@ -1,41 +1,47 @@
 """The state from which an interrupted fold goes on: two generations, without pickle.
 
 A new state is written aside, then state.npz becomes state-before.npz and the new one
-takes its name. Every array in a state has a checksum; a damaged file is passed over.
+takes its name. A state has a digest and names its owner; a damaged one, or one of
+another fold or training, is passed over.
 """
 
 import dataclasses
 import json
 import os
 import pathlib
-import zipfile
 import zlib
 from typing import Any
 
 import keras
 import numpy as np
+import pydantic
 
 from competition.core import console, files
 from competition.core.experiment import history
 from competition.machine import deadline
+from competition.net import weights_file
 from competition.net.training import step, weights
 
 LATEST, PREVIOUS = "state.npz", "state-before.npz"
 BEST = "best.weights.h5"
-# The errors that a damaged file raises; RuntimeError where its directory is damaged.
-_DAMAGE = ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile
 
 
 @dataclasses.dataclass
 class TrainingState:
     """A fold after its last finished epoch; state.npz has these names.
 
-    `best` is the score of the weights in best.weights.h5, whose CRC-32 is `best_crc`;
-    `halvings` counts how often the batch was too large for the memory, `slowed` tells
-    whether the learning rate was halved, `resting` whether the encoder is frozen;
-    `mean` is the mean of the weights after the last `averaged` epochs.
+    `owner` names the fold and its training, as `runs.owner` does. `best` is the score
+    of the weights in best.weights.h5, whose CRC-32 is `best_crc`; `halvings` counts how
+    often the batch was too large for the memory, `slowed` tells whether the learning
+    rate was halved, `resting` whether the encoder is frozen; `mean` is the mean of the
+    weights after the last `averaged` epochs.
     """
 
+    __pydantic_config__ = pydantic.ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True
+    )
+
+    owner: str
     epochs: list[history.Epoch] = dataclasses.field(default_factory=list)
     best: float | None = None
     best_crc: int | None = None
@@ -82,7 +88,7 @@ def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -
         for name, group in groups.items()
         for number, array in enumerate(group)
     }
-    about["arrays"] = sorted(arrays)
+    about["digest"] = _digest(about, arrays)
     with files.replacing(folder / LATEST) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
         if (folder / LATEST).is_file():
@@ -94,18 +100,19 @@ def exists(folder: pathlib.Path) -> bool:
     return any((folder / name).is_file() for name in (LATEST, PREVIOUS))
 
 
-def load(folder: pathlib.Path) -> Checkpoint:
-    """Read the state of a fold, or the one before where it is damaged.
+def load(folder: pathlib.Path, owner: str) -> Checkpoint:
+    """Read the state of a fold, or the one before where it cannot be used.
 
-    Without a state the fold is at its beginning. If all are damaged it is an error.
+    Without a state the fold is at its beginning. If none can be used it is an error.
     """
     faults = []
     for path in (folder / LATEST, folder / PREVIOUS):
         if not path.is_file():
             continue
         try:
-            stored = _read(path)
-        except _DAMAGE as error:
+            stored = _read(path, owner)
+        # A damaged file raises errors of many kinds.
+        except Exception as error:
             faults.append(f"{path}: the state is damaged ({error})")
             continue
         if faults:
@@ -117,6 +124,8 @@ def load(folder: pathlib.Path) -> Checkpoint:
         # its state trains that epoch again: its next score counts as the best.
         best = folder / BEST
         if not best.is_file() or _crc(best) != stored.state.best_crc:
+            if stored.state.best_crc is not None:
+                _warn_of_damage(best, owner)
             stored.state.best = stored.state.best_crc = None
         return stored
     if faults:
@@ -124,7 +133,14 @@ def load(folder: pathlib.Path) -> Checkpoint:
             f"{'; '.join(faults)}, and there is no sound one. Delete the folder to "
             "train the fold again from its beginning."
         )
-    return Checkpoint(TrainingState())
+    return Checkpoint(TrainingState(owner))
+
+
+def _warn_of_damage(best: pathlib.Path, owner: str) -> None:
+    try:
+        weights_file.check(best, owner=owner)
+    except ValueError as error:
+        console.warn(f"{error} The best of the epochs to come are kept instead.")
 
 
 def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) -> None:
@@ -151,10 +167,9 @@ def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) ->
     _assign(variables, values)
 
 
-def save_best_weights(folder: pathlib.Path, network: keras.Model) -> int:
+def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) -> int:
     """Write the best weights in one step and return their CRC-32."""
-    with files.replacing(folder / BEST) as temporary:
-        network.save_weights(temporary)
+    weights_file.write(folder / BEST, network, owner=owner)
     return _crc(folder / BEST)
 
 
@@ -168,19 +183,32 @@ def finish(folder: pathlib.Path) -> None:
     (folder / PREVIOUS).unlink(missing_ok=True)
 
 
-def _read(path: pathlib.Path) -> Checkpoint:
-    with np.load(path) as stored:
-        about = json.loads(str(stored["about"]))
-        groups: dict[str, weights.Arrays] = {"network": [], "optimizer": [], "mean": []}
-        names = sorted(set(stored.files) - {"about"})
-        # A damaged directory hides arrays; states of older versions do not list them.
-        if about.pop("arrays", names) != names:
-            raise ValueError("arrays are missing")
-        for name in names:
-            groups[name.rstrip("0123456789")].append(stored[name])
+def _read(path: pathlib.Path, owner: str) -> Checkpoint:
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in sorted(stored.files)}
+    about = json.loads(str(arrays.pop("about")))
+    # States of older versions have no digest and no owner, but may list their arrays.
+    if "digest" in about and about.pop("digest") != _digest(about, arrays):
+        raise ValueError("it is not what was written: its digest differs")
+    if about.pop("arrays", list(arrays)) != list(arrays):
+        raise ValueError("arrays are missing")
+    if about.setdefault("owner", owner) != owner:
+        raise ValueError(f"it is of {about['owner']}, expected {owner}")
+    groups: dict[str, weights.Arrays] = {"network": [], "optimizer": [], "mean": []}
+    for name, array in arrays.items():
+        groups[name.rstrip("0123456789")].append(array)
     paths = about.pop("paths")
-    state = TrainingState(**about, mean=groups["mean"])
+    if len(paths) != len(groups["optimizer"]):
+        raise ValueError("the optimizer's variables are not those that it names")
+    form = pydantic.TypeAdapter(TrainingState)
+    state = form.validate_python(about | {"mean": groups["mean"]})
     return Checkpoint(state, groups["network"], groups["optimizer"], paths)
+
+
+def _digest(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """Return the digest of all that a state's file holds."""
+    named = {"about": np.array(json.dumps(about))} | arrays
+    return weights_file.digest(sorted(named.items()))
 
 
 def _assign(variables: Any, arrays: weights.Arrays) -> None:

@@ -33,9 +33,9 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
     weights to use and a state to go on from.
     """
     initial = weights.to_arrays(fold.network.variables)
-    state = checkpoint.TrainingState()
+    state = checkpoint.TrainingState(fold.owner)
     while True:
-        stored = checkpoint.load(fold.folder)
+        stored = checkpoint.load(fold.folder, fold.owner)
         # The attempt before may have needed a smaller batch or a lower rate.
         state = dataclasses.replace(
             stored.state,
@@ -121,7 +121,7 @@ def _train(
     has_weights = (fold.folder / checkpoint.BEST).is_file()
     if end.is_late and (is_unscored or not has_weights):
         with weights.moving_average(model):
-            checkpoint.save_best_weights(fold.folder, fold.network)
+            checkpoint.save_best_weights(fold.folder, fold.network, fold.owner)
 
 
 def _adjusted(

@@ -18,7 +18,10 @@ from competition.net.training import checkpoint, progress, validation
 
 @dataclasses.dataclass(frozen=True)
 class FoldTraining:
-    """The parts of a fold's training that are the same in every attempt."""
+    """The parts of a fold's training that are the same in every attempt.
+
+    `owner`, of `runs.owner`, is what its weights and states are marked with.
+    """
 
     network: keras.Model
     config: configs.Config
@@ -26,6 +29,7 @@ class FoldTraining:
     held_out: validation.HeldOutScans
     lines: progress.FoldProgress
     folder: pathlib.Path
+    owner: str
     limit: deadline.Deadline | None = None
 
 

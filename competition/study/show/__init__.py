@@ -75,9 +75,8 @@ def gates(
     from competition.net.inference import gate_maps
 
     maps = gate_maps.compute(
-        weights,
-        run.config,
-        classes=len(run.classes),
+        run,
+        fold,
         volume=arrays.Arrays(dataset).scan(scan),
         windows=slice_table.windows(rows, run.config.intensity),
         chosen=rows.index[rows["slice"].isin(numbers)].tolist(),

@@ -1,5 +1,8 @@
 """The folder of a run, and its faults."""
 
+import dataclasses
+import pathlib
+
 import pytest
 
 from competition import decide
@@ -77,3 +80,28 @@ def test_of_two_runs_begun_at_once_under_one_name_one_goes_on(tmp_path, monkeypa
     with pytest.raises(ValueError, match=r"config\.json was written by another proc"):
         runs.check_data(first, dataset)
     runs.check_data(second, dataset)
+
+
+def test_an_owner_is_known_wherever_its_run_lies_and_however_it_predicts():
+    config = configs.load(
+        "smoke",
+        (
+            "model.encoder=EfficientNetB0",
+            "model.widths=[4, 4, 4, 4, 4]",
+            "model.encoder_weights=/home/me/b0.h5",
+        ),
+    )
+    run = runs.Run("mine", layout.RunFiles(pathlib.Path("a")), config, ("x",), "0")
+    about = config.model_dump(mode="json")
+    about["model"]["encoder_weights"] = "b0.h5"
+    about["submit"]["tta"] = ["flip"]
+    same = configs.check(about, configs.Config, source="a")
+    moved = dataclasses.replace(run, name="yours", config=same)
+    assert runs.owner(moved, 1) == runs.owner(run, 1)
+    others = [
+        dataclasses.replace(run, fingerprint="1"),
+        dataclasses.replace(run, classes=("y",)),
+        dataclasses.replace(run, config=config.model_copy(update={"seed": 5})),
+    ]
+    owners = {runs.owner(each, 1) for each in (run, *others)} | {runs.owner(run, 0)}
+    assert len(owners) == 5

@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from competition.core import files
-from competition.kernel import build, bundles, names
+from competition.kernel import build, bundles, names, session
 from tests import conftest
 
 WHEEL = "competition-0.1.0-py3-none-any.whl"
@@ -58,6 +58,17 @@ def test_a_submitting_bundle_holds_these_files_and_no_others(bundle):
         "kernel/main.py",
     ]
     assert result["files"] == 7
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "decision.json", "fold0/best.weights.h5"]
+)
+def test_a_file_of_the_run_that_changes_on_its_way_is_named(built, name):
+    session.check(built.folder / "dataset")
+    path = built.folder / "dataset" / "runs" / "smoke" / name
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(ValueError, match=f"{name}: expected the file of checksum"):
+        session.check(built.folder / "dataset")
 
 
 def test_a_training_bundle_holds_the_experiment_and_no_weights(bundle):

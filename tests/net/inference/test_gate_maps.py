@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from competition.core.experiment import configs
+from competition.core.experiment import configs, layout, runs
 from competition.net.inference import gate_maps
 from competition.net.networks import build
 
@@ -16,24 +16,22 @@ TINY = (
 
 @pytest.fixture(scope="module")
 def gated(tmp_path_factory):
-    """A config, and weights whose gate 1 lets half of everything through."""
+    """A run, and weights of its fold 0 whose gate 1 lets half of everything through."""
     config = configs.load("attention_unet", TINY)
     keras.utils.set_random_seed(0)
     network = build.build(config, 2)
     layer = network.get_layer("gate1_psi")
     layer.set_weights([np.zeros_like(values) for values in layer.get_weights()])
-    weights = tmp_path_factory.mktemp("gated") / "best.weights.h5"
-    network.save_weights(weights)
-    return config, weights
+    place = layout.RunFiles(tmp_path_factory.mktemp("gated"))
+    place.fold(0).mkdir()
+    network.save_weights(place.weights(0))
+    return runs.Run("gated", place, config, ("a", "b"), fingerprint="0")
 
 
 def maps_of(gated, shape, chosen):
-    config, weights = gated
     volume = np.random.default_rng(0).integers(0, 100, shape).astype(np.uint16)
     windows = np.tile(np.float32([0, 100]), (shape[0], 1))
-    return gate_maps.compute(
-        weights, config, classes=2, volume=volume, windows=windows, chosen=chosen
-    )
+    return gate_maps.compute(gated, 0, volume=volume, windows=windows, chosen=chosen)
 
 
 def test_chosen_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated):

@@ -108,6 +108,14 @@ def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
         np.testing.assert_array_equal(seen[name], probabilities.quantise(expected))
 
 
+def test_a_member_whose_probabilities_are_not_finite_is_left_out(store, tiny):
+    broken = new_network(tiny, 1)
+    broken.set_weights([values * np.nan for values in broken.get_weights()])
+    volume = store.scan("case0_day0")
+    both = member("a", tiny, network(tiny, 0)), member("b", tiny, broken)
+    assert predict(volume, *both).keys() == {"a"}
+
+
 def test_members_of_other_inputs_go_together_too(store, tiny):
     volume = store.scan("case0_day0")
     other = configs.load("smoke", (*TINY, "slices=[0]", "intensity=scan"))

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from competition.core.experiment import configs
+from competition.core.experiment import configs, layout, runs
 from competition.net import devices
-from competition.net.inference import ensemble
+from competition.net.inference import ensemble, trained_network
 from competition.net.networks import build, heads, segnet, unet
 from competition.net.training import losses, step
 from tests.net.conftest import CLASSES, TINY
@@ -226,11 +226,9 @@ def test_too_few_widths_are_refused(architecture, widths, message):
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path):
-    from competition.net.inference import trained_network
-
-    network = build.build(make("unet"), CLASSES)
-    network.save_weights(tmp_path / "best.weights.h5")
+    place, other = layout.RunFiles(tmp_path), make("unet", "model.widths=[4, 6]")
+    run = runs.Run("other", place, other, ("a",) * CLASSES, fingerprint="0")
+    place.fold(0).mkdir()
+    build.build(make("unet"), CLASSES).save_weights(place.weights(0))
     with pytest.raises(ValueError, match=r"best\.weights\.h5: not weights of a unet"):
-        trained_network.load(
-            tmp_path / "best.weights.h5", make("unet", "model.widths=[4, 6]"), CLASSES
-        )
+        trained_network.load(run, 0)

@@ -9,6 +9,7 @@ import pytest
 
 from competition.net.training import checkpoint
 
+OWNER = "fold 0 of the training 0123"
 ROW = {"epoch": 0, "loss": 0.5, "score": 0.25, "seconds": 1.0}
 
 
@@ -26,19 +27,19 @@ def parts(value=0.0, *, accumulate=None):
 
 def save(folder, value, *, epochs, **about):
     rows = [ROW | {"epoch": number} for number in range(epochs)]
-    state = checkpoint.TrainingState(epochs=rows, **about)
+    state = checkpoint.TrainingState(OWNER, epochs=rows, **about)
     checkpoint.save(folder, state, parts(value))
 
 
 def restored(folder, **now):
-    stored = checkpoint.load(folder)
+    stored = checkpoint.load(folder, OWNER)
     model = parts(accumulate=2 if now.get("halvings") else None)
-    checkpoint.restore(stored, checkpoint.TrainingState(**now), model)
+    checkpoint.restore(stored, checkpoint.TrainingState(OWNER, **now), model)
     return stored, model.network, model.optimizer
 
 
 def test_without_a_state_a_fold_is_at_its_beginning(tmp_path):
-    assert checkpoint.load(tmp_path).state == checkpoint.TrainingState()
+    assert checkpoint.load(tmp_path, OWNER).state == checkpoint.TrainingState(OWNER)
     assert not checkpoint.exists(tmp_path)
 
 
@@ -62,7 +63,7 @@ def test_the_state_before_the_last_is_there_until_the_fold_is_finished(tmp_path)
         "state.npz",
         "state-before.npz",
     }
-    checkpoint.save_best_weights(tmp_path, parts().network)
+    checkpoint.save_best_weights(tmp_path, parts().network, OWNER)
     checkpoint.finish(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "state.npz",
@@ -84,7 +85,7 @@ def test_a_cut_state_falls_back_to_the_one_before(tmp_path, capsys, cut):
     assert "Going on after epoch 1" in said
     # The next save must not replace the sound state by the damaged one.
     save(tmp_path, 3.0, epochs=2)
-    assert checkpoint.load(tmp_path).network[0][0, 0] == 3.0
+    assert checkpoint.load(tmp_path, OWNER).network[0][0, 0] == 3.0
 
 
 def test_any_byte_that_changes_is_noticed_or_does_not_matter(tmp_path):
@@ -97,7 +98,7 @@ def test_any_byte_that_changes_is_noticed_or_does_not_matter(tmp_path):
         damaged = bytearray(sound)
         damaged[place] ^= 0x55
         path.write_bytes(damaged)
-        stored = checkpoint.load(tmp_path)
+        stored = checkpoint.load(tmp_path, OWNER)
         epochs, values = len(stored.state.epochs), stored.network
         assert epochs in (1, 2)
         fallen_back += epochs == 1
@@ -114,27 +115,27 @@ def test_any_bit_of_the_files_directory_is_noticed_or_does_not_matter(tmp_path, 
         damaged = bytearray(sound)
         damaged[place] ^= 1 << place % 8
         path.write_bytes(damaged)
-        stored = checkpoint.load(tmp_path)
+        stored = checkpoint.load(tmp_path, OWNER)
         assert len(stored.optimizer) == len(stored.paths)
         assert len(stored.network) == 2
         assert (stored.network[0] == len(stored.state.epochs)).all()
 
 
-def test_a_state_without_a_list_of_its_arrays_is_read(tmp_path):
+def test_a_state_of_an_older_version_without_digest_and_owner_is_read(tmp_path):
     save(tmp_path, 1.0, epochs=1)
     path = tmp_path / "state.npz"
     with np.load(path) as stored:
         kept = dict(stored)
     about = json.loads(str(kept["about"]))
-    del about["arrays"]
+    del about["digest"], about["owner"]
     np.savez(path, **(kept | {"about": np.array(json.dumps(about))}))
-    assert len(checkpoint.load(tmp_path).network) == 2
+    assert len(checkpoint.load(tmp_path, OWNER).network) == 2
 
 
 def test_a_fold_killed_while_renaming_goes_on_from_the_state_before(tmp_path):
     save(tmp_path, 1.0, epochs=1)
     (tmp_path / "state.npz").rename(tmp_path / "state-before.npz")
-    assert len(checkpoint.load(tmp_path).state.epochs) == 1
+    assert len(checkpoint.load(tmp_path, OWNER).state.epochs) == 1
 
 
 def test_two_damaged_states_are_an_error_that_names_both(tmp_path):
@@ -145,23 +146,23 @@ def test_two_damaged_states_are_an_error_that_names_both(tmp_path):
     with pytest.raises(
         ValueError, match=r"state\.npz: .* damaged .*state-before\.npz: .* Delete the"
     ):
-        checkpoint.load(tmp_path)
+        checkpoint.load(tmp_path, OWNER)
 
 
 def test_the_best_score_counts_only_with_its_weights(tmp_path):
-    crc = checkpoint.save_best_weights(tmp_path, parts(1.0).network)
+    crc = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
     save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
-    assert checkpoint.load(tmp_path).state.best == 0.25
+    assert checkpoint.load(tmp_path, OWNER).state.best == 0.25
     # Killed after the weights of a better epoch, before its state.
-    checkpoint.save_best_weights(tmp_path, parts(2.0).network)
-    assert checkpoint.load(tmp_path).state.best is None
+    checkpoint.save_best_weights(tmp_path, parts(2.0).network, OWNER)
+    assert checkpoint.load(tmp_path, OWNER).state.best is None
     (tmp_path / "best.weights.h5").unlink()
-    assert checkpoint.load(tmp_path).state.best is None
+    assert checkpoint.load(tmp_path, OWNER).state.best is None
 
 
 def test_the_state_of_another_network_is_refused(tmp_path):
     save(tmp_path, 1.0, epochs=1)
-    stored = checkpoint.load(tmp_path)
+    stored = checkpoint.load(tmp_path, OWNER)
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     optimizer = keras.optimizers.Adam()
     optimizer.build(other.trainable_variables)
@@ -169,14 +170,14 @@ def test_the_state_of_another_network_is_refused(tmp_path):
         ValueError, match=r"state\.npz: the state is of another network"
     ):
         model = types.SimpleNamespace(network=other, optimizer=optimizer)
-        checkpoint.restore(stored, checkpoint.TrainingState(), model)
+        checkpoint.restore(stored, checkpoint.TrainingState(OWNER), model)
 
 
 def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path):
     model = parts(1.0)
     for variable in model.optimizer.variables:
         variable.assign(np.full(variable.shape, 7, variable.dtype))
-    checkpoint.save(tmp_path, checkpoint.TrainingState(epochs=[ROW]), model)
+    checkpoint.save(tmp_path, checkpoint.TrainingState(OWNER, epochs=[ROW]), model)
     _, _, halved = restored(tmp_path, halvings=1)
     by_path = {variable.path: variable for variable in halved.variables}
     iteration = keras.ops.convert_to_numpy(by_path["optimizer/iteration"])
@@ -191,8 +192,56 @@ def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path):
 def test_the_optimizer_begins_afresh_where_the_encoder_is_unfrozen(tmp_path):
     model = parts(1.0)
     model.optimizer.iterations.assign(5)
-    state = checkpoint.TrainingState(epochs=[ROW], resting=True)
+    state = checkpoint.TrainingState(OWNER, epochs=[ROW], resting=True)
     checkpoint.save(tmp_path, state, model)
     _, same, fresh = restored(tmp_path, resting=False)
     assert int(keras.ops.convert_to_numpy(fresh.iterations)) == 0
     assert same.get_weights()[0][0, 0] == 1.0
+
+
+def test_the_state_of_another_fold_is_passed_over(tmp_path, capsys):
+    for epochs in (1, 2):
+        save(tmp_path, float(epochs), epochs=epochs)
+    other = checkpoint.TrainingState("fold 1 of the training 0123", epochs=[ROW] * 3)
+    checkpoint.save(tmp_path / "other", other, parts(3.0))
+    (tmp_path / "other" / "state.npz").rename(tmp_path / "state.npz")
+    assert len(checkpoint.load(tmp_path, OWNER).state.epochs) == 1
+    assert "it is of fold 1 of the training 0123" in capsys.readouterr().err
+    (tmp_path / "state-before.npz").unlink()
+    checkpoint.save(tmp_path, other, parts(3.0))
+    with pytest.raises(ValueError, match=r"state\.npz: .* expected fold 0 of the tr"):
+        (tmp_path / "state-before.npz").unlink(missing_ok=True)
+        checkpoint.load(tmp_path, OWNER)
+
+
+CHANGES = {
+    "a number": {"network00000": np.zeros((2, 2), np.float32)},
+    "a name": {"other00000": np.zeros(3)},
+    "objects": {"network00000": np.array([None, "x"], object)},
+    "another document": {"about": np.array("[]")},
+    "no document": {"about": np.array("{")},
+    "nested deeply": {"about": np.array("[" * 100_000)},
+    "an entry of another kind": {"about": np.array('{"epochs": 1, "paths": []}')},
+    "an unknown entry": {"about": np.array('{"colour": 1, "paths": []}')},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_state_that_was_changed_is_an_error_that_names_it(tmp_path, change):
+    save(tmp_path, 1.0, epochs=1)
+    path = tmp_path / "state.npz"
+    with np.load(path) as stored:
+        kept = dict(stored)
+    np.savez(path, **(kept | change))
+    with pytest.raises(ValueError, match=r"state\.npz: the state is damaged \("):
+        checkpoint.load(tmp_path, OWNER)
+
+
+def test_damaged_best_weights_are_told(tmp_path, capsys):
+    crc = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
+    save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
+    (tmp_path / "best.weights.h5").write_bytes(b"none")
+    assert checkpoint.load(tmp_path, OWNER).state.best is None
+    said = " ".join(capsys.readouterr().err.split())
+    assert "best.weights.h5: the weights are damaged" in said
+    assert "The best of the epochs to come are kept instead" in said

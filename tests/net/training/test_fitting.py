@@ -9,7 +9,7 @@ import pytest
 
 from competition.core.experiment import configs, history
 from competition.machine import deadline
-from competition.net.inference import trained_network
+from competition.net import weights_file
 from competition.net.input import tensorflow_dataset
 from competition.net.networks import build
 from competition.net.training import callbacks, fitting, progress, setup, step
@@ -100,8 +100,10 @@ def same(arrays, others):
 
 
 def weights(path, *overrides):
-    wanted = configs.load("smoke", (*WANTED, *overrides))
-    return trained_network.load(path / "best.weights.h5", wanted, CLASSES).get_weights()
+    weights_file.check(path / "best.weights.h5", owner=f"fold {path.name}")
+    network = build.build(configs.load("smoke", (*WANTED, *overrides)), CLASSES)
+    network.load_weights(path / "best.weights.h5")
+    return network.get_weights()
 
 
 def test_the_loss_falls_and_the_files_are_there(fold, tmp_path):

@@ -55,9 +55,8 @@ class Predictor:
         return {m.name: probabilities.prediction(certain) for m in self.members}
 
 
-def load(weights, config, classes):
+def load(run, fold):
     """Return the number of a fold as its network."""
-    fold = int(weights.parent.name.removeprefix("fold"))
     misbehave_at(f"load {fold}")
     return fold
 
