@@ -49,13 +49,13 @@ def quantise(probability: np.ndarray) -> np.ndarray:
 
 def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
     """Write the prediction of a scan with the digest of the weights that made it."""
+    named = {
+        "probability": predicted.probability,
+        "presence": predicted.presence,
+        "made_by": np.array(digest),
+    }
     with files.replacing(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            probability=predicted.probability,
-            presence=predicted.presence,
-            made_by=np.array(digest),
-        )
+        arrays.write_archive(temporary, named, compressed=True)
 
 
 def read(path: pathlib.Path) -> Prediction:

@@ -11,7 +11,7 @@ from tests.soak import commands, unbroken
 # The files without which a step has its work to do again.
 PRODUCTS = {
     "prepare": (), "train": ("fold0",), "predict": ("oof",),
-    "decide": ("decision.json",), "submit": ("submission.csv", "submit.log"),
+    "decide": ("decision.json",), "submit": ("submission.csv",),
     "validate": (), "score": (), "report": ("report.html",), "run": (),
 }  # fmt: skip
 PAIRS = [*itertools.combinations_with_replacement(PRODUCTS, 2)]

@@ -60,7 +60,7 @@ def can_mount(folder: pathlib.Path) -> bool:
 def clock(whole: unbroken.Run) -> list[str]:
     """Kill a run, give its files times to come, go on with clocks that run back."""
     work = whole.case / commands.WORK
-    whole.restore(work, "oof", "decision.json", "submission.csv", "submit.log")
+    whole.restore(work, "oof", "decision.json", "submission.csv")
     later = time.time() + 1e7
     for path in work.rglob("*"):
         os.utime(path, (later, later))
@@ -86,10 +86,11 @@ def _on_full_disk(
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while file.write(bytes(4096)):
                 pass
-        free = 4096 * draw.choice([0, 0, 1, 4, 16])
+        free = 4096 * draw.choice([0, 1, 2, 4, 8, 16, 32])
         os.truncate(filler, max(0, filler.stat().st_size - free))
         code, words = commands.call(step, whole.case)
-        if code == 1 and "No space left on device: '" not in words:
+        is_named = "No space left on device" in words and commands.RUN in words
+        if code == 1 and not (is_named or step == "prepare"):
             words += "Traceback: it does not name the full disk and the file"
         filler.unlink()
         copy = whole.case.parent / "left"

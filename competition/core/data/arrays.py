@@ -4,6 +4,7 @@ import functools
 import os
 import pathlib
 import threading
+import zipfile
 import zlib
 
 import numpy as np
@@ -85,6 +86,18 @@ def write(path: pathlib.Path, array: np.ndarray) -> int:
                 file.seek(plane.nbytes, os.SEEK_CUR)
         file.truncate()
     return crc
+
+
+def write_archive(
+    path: pathlib.Path, named: dict[str, np.ndarray], *, compressed: bool = False
+) -> None:
+    """Write arrays by name as .npz."""
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    # Not np.savez: on a full disk it leaves an open archive, whose end is a traceback.
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, array in named.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
 def checksum(array: np.ndarray) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 import pydantic
 
 from competition.core import console, files
+from competition.core.data import arrays
 from competition.core.experiment import history
 from competition.machine import deadline
 from competition.net import weights_file
@@ -83,14 +84,15 @@ def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -
         "optimizer": weights.to_arrays(model.optimizer.variables),
         "mean": about.pop("mean"),
     }
-    arrays = {
+    named = {
         f"{name}{number:05d}": array
         for name, group in groups.items()
         for number, array in enumerate(group)
     }
-    about["digest"] = _digest(about, arrays)
+    about["digest"] = _digest(about, named)
+    named["about"] = np.array(json.dumps(about))
     with files.replacing(folder / LATEST) as temporary:
-        np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
+        arrays.write_archive(temporary, named)
         if (folder / LATEST).is_file():
             os.replace(folder / LATEST, folder / PREVIOUS)
 

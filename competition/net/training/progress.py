@@ -1,7 +1,9 @@
 """How far a fold is: lines in the log, and curves for TensorBoard."""
 
+import contextlib
 import pathlib
 import statistics
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -20,7 +22,8 @@ class FoldProgress:
         self, fold: int, epochs: int, board: pathlib.Path | None = None
     ) -> None:
         self.fold, self.total = fold, epochs
-        self.curves = tf.summary.create_file_writer(str(board)) if board else None
+        with _disk_errors():
+            self.curves = tf.summary.create_file_writer(str(board)) if board else None
         self.seconds: list[float] = []
         self.scoring: list[float] = []
 
@@ -37,11 +40,11 @@ class FoldProgress:
         text += f"  {row['seconds']:.1f} s (scoring {share:.0%})"
         self.line(text + (f"  {eta} left" if left else ""))
         if self.curves:
-            with self.curves.as_default(step=row["epoch"] + 1):
+            with _disk_errors(), self.curves.as_default(step=row["epoch"] + 1):
                 for name, number in row.items():
                     if name != "epoch" and number is not None:
                         tf.summary.scalar(name, number)
-            self.curves.flush()
+                self.curves.flush()
 
     def line(self, text: str) -> None:
         """Print a line about the fold."""
@@ -53,3 +56,12 @@ class FoldProgress:
             f"stopped in time after {done} of {self.total} epochs. Run the same again: "
             "training goes on from there."
         )
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Raise TensorFlow's error of a full disk as one of the disk, not of the memory."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"The curves cannot be written: {error.message}") from None
