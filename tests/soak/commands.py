@@ -14,7 +14,8 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from competition import __main__, pipeline  # noqa: F401
-from competition.core import blending  # noqa: F401  loaded before a fork
+from competition.commands import app, output  # noqa: F401  loaded before a fork
+from competition.core import blending  # noqa: F401
 from competition.core.experiment import configs
 from competition.core.pages import html_page, pictures  # noqa: F401
 from competition.net.inference import scan_predictor, trained_network  # noqa: F401
@@ -69,8 +70,11 @@ def start(
     The child calls `before` first.
     """
     said.write_bytes(b"")
+    # Ctrl-C waits until the child is the command.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return child
     code = 1
     try:
@@ -83,6 +87,7 @@ def start(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["competition", *command]
         before()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         __main__.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(bool(end.code))

@@ -46,14 +46,15 @@ def kill(whole: unbroken.Run, kills: int, seed: int) -> dict[str, Any]:
         else:
             pause = draw.uniform(0, whole.seconds[planned])
             code, words = _kill_in(case, planned, pause, number)
-        if "Traceback" in words:
-            faults.append(f"{number.name} in {planned}: {words[-2000:]}")
+        # Ctrl-C is heard, and told by a code of its own.
+        killed = 130 if number == signal.SIGINT else -number
+        if "Traceback" in words or code not in (0, killed):
+            faults.append(f"{number.name} in {planned}: {code}: {words[-2000:]}")
         if code == 0:
             rounds += 1
             faults += whole.differences(f"after kills in {steps[-30:]}")
             shutil.rmtree(case / commands.WORK)
         elif len(steps) == kills:
-            faults.append(f"after {steps} it ended with code {code}: {words}")
             break
         else:
             steps.append(unbroken.step(words))
