@@ -92,7 +92,7 @@ def make(
         "ranges": ranges,
         "scan_range": scan_range,
         "voxels": [
-            sum(np.count_nonzero(masks.plane(plane, index)) for plane in filled)
+            sum(int(np.count_nonzero(masks.plane(p, index))) for p in filled)
             for index in range(len(training.classes))
         ],
     }
