@@ -13,18 +13,9 @@ import pathlib
 import platform
 import shutil
 import stat
-import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows has no locks: no process is kept out.
-    fcntl = None  # type: ignore[assignment]
-
-LOCK = ".lock"
-# A process that was killed may take this long to end.
-ENDING_SECONDS = 5.0
 # The key of a JSON document that holds the digest of all others.
 SEAL = "seal"
 REMEDY = "Delete it and run the step that writes it again."
@@ -72,63 +63,6 @@ def _remove(path: pathlib.Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def locked(folder: pathlib.Path, *, doing: str, shared: bool = False) -> Iterator[None]:
-    """Hold a folder against other processes; if one holds it already, raise an error.
-
-    Several processes may hold it `shared`. The lock file lies beside the folder, which
-    may be replaced meanwhile; what lies above it may not, or the results are elsewhere.
-    """
-    # Resolved, so that two paths of a folder have one lock.
-    path = folder.resolve().with_name(f".{folder.resolve().name}{LOCK}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    above = path.parent.stat()
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(path.open("a+b", buffering=0))
-        except OSError:
-            pass  # In a folder that cannot be written nothing can be mixed up.
-        else:
-            _wait_for_lock(file, folder, shared=shared)
-            # For the message of another process; a full disk costs that message alone.
-            with contextlib.suppress(OSError):
-                file.truncate(0)
-                file.write(doing.encode())
-        yield
-    if not (path.parent.is_dir() and os.path.samestat(above, path.parent.stat())):
-        raise ValueError(
-            f"{path.parent} was taken away, or replaced, while a process was {doing} "
-            "there. Bring the folder back and run this again; look for newer files "
-            "where it lay."
-        )
-
-
-def _wait_for_lock(file: IO[bytes], folder: pathlib.Path, *, shared: bool) -> None:
-    end = time.monotonic() + ENDING_SECONDS
-    while not _lock(file, shared=shared):
-        if time.monotonic() > end:
-            file.seek(0)
-            doing = file.read().decode("utf-8", "replace") or "working"
-            raise ValueError(
-                f"{folder}: another process is {doing} here. Wait for its end or "
-                "choose another `name`."
-            )
-        time.sleep(0.1)
-
-
-def _lock(file: IO[bytes], *, shared: bool) -> bool:
-    try:
-        if fcntl:
-            fcntl.flock(
-                file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
-            )
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # The file system has no locks: no process is kept out.
-    return True
 
 
 def digest(content: bytes | str, digits: int = 16) -> str:
@@ -233,6 +167,12 @@ def read_text(path: pathlib.Path, *, remedy: str = REMEDY) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text in UTF-8 ({error}). {remedy}") from None
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    """Read a file; a folder, a pipe or a device in its place is an error."""
+    check_regular(path)
+    return path.read_bytes()
 
 
 def check_regular(path: pathlib.Path) -> None:

@@ -60,7 +60,7 @@ def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
 
 def read(path: pathlib.Path) -> Prediction:
     """Read the prediction of a scan."""
-    probability, presence = _load(path, "probability"), _load(path, "presence")
+    probability, presence = _load(path, "probability", "presence")
     expected = (probability.shape[0], probability.shape[-1])
     if probability.ndim != 4 or presence.shape != expected:
         raise ValueError(
@@ -72,12 +72,12 @@ def read(path: pathlib.Path) -> Prediction:
 
 def read_presence(path: pathlib.Path) -> np.ndarray:
     """Read the uint8 presence (D, C) of a scan, without its probabilities."""
-    return _load(path, "presence")
+    return _load(path, "presence")[0]
 
 
 def made_by(path: pathlib.Path) -> str:
     """Read the digest of the weights that made a prediction."""
-    return str(_load(path, "made_by", kind="U"))
+    return str(_load(path, "made_by", kind="U")[0])
 
 
 def is_made_by(path: pathlib.Path, digest: str) -> bool:
@@ -92,16 +92,17 @@ def is_made_by(path: pathlib.Path, digest: str) -> bool:
         return False
 
 
-def _load(path: pathlib.Path, key: str, kind: str = "u") -> np.ndarray:
+def _load(path: pathlib.Path, *keys: str, kind: str = "u") -> list[np.ndarray]:
     files.require(path, "predict", fault="no out-of-fold probabilities")
     damage = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
     try:
         with arrays.HEADER, np.load(path) as stored:
-            array = np.asarray(stored[key])
+            loaded = [np.asarray(stored[key]) for key in keys]
     except (*damage, NotImplementedError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from None
-    if array.dtype.kind != kind or (kind == "u" and array.dtype != np.uint8):
-        raise ValueError(
-            f"{path}: {key} must be uint8. Received: {array.dtype}. {_REMEDY}"
-        )
-    return array
+    for key, array in zip(keys, loaded, strict=True):
+        if array.dtype.kind != kind or (kind == "u" and array.dtype != np.uint8):
+            raise ValueError(
+                f"{path}: {key} must be uint8. Received: {array.dtype}. {_REMEDY}"
+            )
+    return loaded

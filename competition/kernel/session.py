@@ -9,7 +9,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-from competition.core import files
+from competition.core import files, locks
 from competition.core.experiment import history
 
 _HEADERS = {
@@ -119,7 +119,7 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     counts = [len(history.read(fold / "history.csv")) for fold in (source, target)]
     if target.is_dir() and counts[0] <= counts[1]:
         return
-    with files.locked(target, doing="training"), files.replacing(target) as temporary:
+    with locks.locked(target, doing="training"), files.replacing(target) as temporary:
         temporary.mkdir()
         for path in _files(source):
             _copy(path, temporary / path.relative_to(source))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competition.core import console, files, problems
+from competition.core import console, files, locks, problems
 from competition.core.data import faulty, images, slice_table
 from competition.core.experiment import layout
 from competition.prepare import folder, folds, manifest, scan_record
@@ -59,7 +59,7 @@ def run(
     }
     if not options.verify and (about := manifest.unchanged(dataset, made_with)):
         return about
-    with files.locked(dataset.root, doing="preparing"):
+    with locks.locked(dataset.root, doing="preparing"):
         return _prepare(data, dataset, made_with, options)
 
 

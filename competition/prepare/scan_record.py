@@ -45,7 +45,7 @@ def verify(
     record = files.read_json(dataset.record(scan))
     paths = [training.data / image.path for image in training.slices[scan]]
     try:
-        received = [images.checksum(images.read_bytes(path)) for path in paths]
+        received = [images.checksum(files.read_bytes(path)) for path in paths]
         values = [arrays.load(path) for path in _array_files(dataset, scan)]
     except (ValueError, OSError):
         return False

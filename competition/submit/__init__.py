@@ -13,7 +13,7 @@ from typing import Any
 
 from rich import progress
 
-from competition.core import console, files
+from competition.core import console, files, locks
 from competition.core.data import images, mask_csv
 from competition.core.experiment import runs
 from competition.machine import deadline
@@ -52,7 +52,7 @@ def run(
     out = out or run.files.submission
     _check_paths(data, out)
     held = runs.held(run, doing="submitting")
-    with held, files.locked(out, doing="submitting"):
+    with held, locks.locked(out, doing="submitting"):
         return _run(run, data, out, limit, patience)
 
 

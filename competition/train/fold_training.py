@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from competition.core import console, files
+from competition.core import console, locks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import history, layout, runs
 from competition.machine import deadline, gpus
@@ -31,10 +31,10 @@ def train(
 
     folder, training = run.files.fold(fold), run.config.training
     with (
-        files.locked(dataset.root, doing="training", shared=True),
+        locks.locked(dataset.root, doing="training", shared=True),
         # Folds train side by side, but no step reads them meanwhile.
-        files.locked(run.files.root, doing="training", shared=True),
-        files.locked(folder, doing=f"training fold {fold}"),
+        locks.locked(run.files.root, doing="training", shared=True),
+        locks.locked(folder, doing=f"training fold {fold}"),
         setup.network(run, fold) as network,
     ):
         _check_writable(run.files.root)

@@ -139,53 +139,10 @@ def test_a_file_that_a_killed_process_left_is_removed(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "x.txt"])
 
 
-def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
-    folder = tmp_path / "fold0"
-    with files.locked(folder, doing="training"):
-        with pytest.raises(ValueError, match=r"fold0: another process is training"):
-            with files.locked(folder, doing="training"):
-                pass
-    with files.locked(folder, doing="deciding"):
-        assert [path.name for path in tmp_path.iterdir()] == [".fold0.lock"]
-        with pytest.raises(ValueError, match=r"fold0: another process is deciding"):
-            with files.locked(folder, doing="reading", shared=True):
-                pass
-
-
-def test_readers_hold_a_folder_together_and_keep_a_writer_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
-    folder = tmp_path / "run"
-    (tmp_path / "link").symlink_to(folder)
-    with files.locked(folder, doing="training", shared=True):
-        with files.locked(folder, doing="predicting", shared=True):
-            with pytest.raises(ValueError, match="another process is predicting here"):
-                with files.locked(tmp_path / "link", doing="deciding"):
-                    pass
-
-
-def test_a_folder_that_is_taken_away_meanwhile_is_noticed(tmp_path):
-    folder = tmp_path / "work" / "run"
-    with pytest.raises(ValueError, match=r"work was taken away, or replaced, while"):
-        with files.locked(folder, doing="training"):
-            (tmp_path / "work").rename(tmp_path / "elsewhere")
-            files.write_text(folder / "result", "made in another folder")
-
-
 def test_a_full_disk_is_reported_with_the_file(tmp_path):
     with pytest.raises(OSError, match=r"No space left on device: '.*result'"):
         with files.replacing(tmp_path / "result"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_a_file_system_without_locks_keeps_no_process_out(tmp_path, monkeypatch):
-    def flock(file, how):
-        raise OSError("Function not implemented")
-
-    monkeypatch.setattr(files.fcntl, "flock", flock)
-    with files.locked(tmp_path, doing="training"):
-        with files.locked(tmp_path, doing="training"):
-            assert tmp_path.with_name(f".{tmp_path.name}.lock").is_file()
 
 
 def test_a_digest_is_of_bytes_a_text_or_a_whole_file(tmp_path):

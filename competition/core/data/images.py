@@ -180,7 +180,7 @@ def read_checked(
     """Read a slice as `read` does, and return its pixels and its file's checksum."""
     import cv2
 
-    data = read_bytes(path)
+    data = files.read_bytes(path)
     received = _check_header(path, data)
     if received != expected:
         raise ValueError(
@@ -198,12 +198,6 @@ def read_checked(
             "Restore it from the download."
         )
     return image, crc
-
-
-def read_bytes(path: pathlib.Path) -> bytes:
-    """Read the file of a slice; a link to a pipe or a device is refused."""
-    files.check_regular(path)
-    return path.read_bytes()
 
 
 def checksum(data: bytes) -> int | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pydantic
 import typing_extensions
 
-from competition.core import files
+from competition.core import files, locks
 from competition.core.experiment import configs, layout
 
 
@@ -98,7 +98,7 @@ def start(
     is_begun = run_files.config.is_file() and _is_begun(run_files)
     if not is_begun and not _is_recorded(run_files, record):
         # Not while another process trains by the config that is there.
-        with files.locked(run_files.root, doing="starting"):
+        with locks.locked(run_files.root, doing="starting"):
             files.write_sealed(run_files.config, record)
     run = read(run_files)
     if changed := configs.changes(run.config.model_dump(), config.model_dump()):
@@ -121,12 +121,12 @@ def held(
     """
     sources = [run, *members_and_gates(run)]
     roots = sorted({source.files.root.resolve() for source in sources})
-    with contextlib.ExitStack() as locks:
+    with contextlib.ExitStack() as stack:
         if dataset:
-            locks.enter_context(files.locked(dataset.root, doing=doing, shared=True))
+            stack.enter_context(locks.locked(dataset.root, doing=doing, shared=True))
             check_data(run, dataset)
         for root in roots:
-            locks.enter_context(files.locked(root, doing=doing))
+            stack.enter_context(locks.locked(root, doing=doing))
         yield
 
 
@@ -166,7 +166,7 @@ def _is_begun(run_files: layout.RunFiles) -> bool:
     """Return whether the run has results, after which its config must not change."""
     # A lock file shows only that a process once opened the folder.
     return any(
-        path.is_file() and path != run_files.config and path.suffix != files.LOCK
+        path.is_file() and path != run_files.config and path.suffix != locks.SUFFIX
         for path in run_files.root.rglob("*")
     )
 

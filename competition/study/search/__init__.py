@@ -8,7 +8,8 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from competition.core import console, files
+from competition.core import console, locks
+from competition.core import files as files
 from competition.core.experiment import history, layout, runs
 from competition.machine import deadline
 from competition.study.search import results, space, trials
@@ -41,7 +42,7 @@ def run(
     # A second search would take the running trial of this one for a killed one.
     folder = dataset.search(name).root
     folder.mkdir(parents=True, exist_ok=True)
-    with files.locked(folder, doing="searching"):
+    with locks.locked(folder, doing="searching"):
         study = trials.Study(dataset, name, plan)
         _search(study, count or plan.search.trials, train=train, limit=limit)
         results.draw(study)

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from competition import decide
-from competition.core import files
+from competition.core import files, locks
 from competition.core.experiment import configs, layout, runs
 from tests import by_hand
 
@@ -37,7 +37,7 @@ def test_a_runs_name_is_that_of_its_folder(tmp_path):
 def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
     dataset, _ = by_hand.scored_run(tmp_path)
     place = runs.start(dataset, "mine", configs.load("smoke")).files
-    with files.locked(place.fold(0), doing="training"):
+    with locks.locked(place.fold(0), doing="training"):
         pass
     wanted = configs.load("smoke", ("training.batch=2",))
     assert runs.start(dataset, "mine", wanted).config == wanted
@@ -47,13 +47,13 @@ def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
 
 
 def test_a_step_is_refused_while_another_works_on_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
     dataset, run = by_hand.scored_run(tmp_path)
     before = run.files.decision.read_bytes()
     with runs.held(run, doing="predicting", dataset=dataset):
         with pytest.raises(ValueError, match="another process is predicting here"):
             decide.run(dataset, run)
-    with files.locked(dataset.root, doing="preparing"):
+    with locks.locked(dataset.root, doing="preparing"):
         with pytest.raises(ValueError, match="another process is preparing here"):
             decide.run(dataset, run)
     assert run.files.decision.read_bytes() == before
@@ -68,12 +68,12 @@ def test_a_step_is_refused_on_data_that_was_prepared_anew_meanwhile(tmp_path):
 
 
 def test_of_two_runs_begun_at_once_under_one_name_one_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
     dataset, _ = by_hand.scored_run(tmp_path)
     other = configs.load("smoke", ("training.epochs=3",))
     first = runs.start(dataset, "twice", configs.load("smoke"))
     # While it trains, its config stays.
-    with files.locked(first.files.root, doing="training", shared=True):
+    with locks.locked(first.files.root, doing="training", shared=True):
         with pytest.raises(ValueError, match="another process is training here"):
             runs.start(dataset, "twice", other)
     second = runs.start(dataset, "twice", other)

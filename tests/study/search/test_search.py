@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from competition import pipeline
-from competition.core import files
+from competition.core import files, locks
 from competition.core.experiment import configs, history, layout, runs
 from competition.machine import deadline
 from competition.study import search
@@ -318,7 +318,7 @@ def test_a_damaged_study_is_named(dataset, plan):
 
 
 def test_a_second_search_at_the_same_time_is_refused(dataset, plan, monkeypatch):
-    monkeypatch.setattr(files, "ENDING_SECONDS", 0.0)
+    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
 
     def again(count):
         with pytest.raises(ValueError, match="another process is searching here"):

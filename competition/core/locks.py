@@ -1,0 +1,74 @@
+"""Locks of folders, by which steps in several processes keep out of the way."""
+
+import contextlib
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no locks: no process is kept out.
+    fcntl = None  # type: ignore[assignment]
+
+SUFFIX = ".lock"
+# A process that was killed may take this long to end.
+ENDING_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path, *, doing: str, shared: bool = False) -> Iterator[None]:
+    """Hold a folder against other processes; if one holds it already, raise an error.
+
+    Several processes may hold it `shared`. The lock file lies beside the folder, which
+    may be replaced meanwhile; what lies above it may not, or the results are elsewhere.
+    """
+    # Resolved, so that two paths of a folder have one lock.
+    path = folder.resolve().with_name(f".{folder.resolve().name}{SUFFIX}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    above = path.parent.stat()
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("a+b", buffering=0))
+        except OSError:
+            pass  # In a folder that cannot be written nothing can be mixed up.
+        else:
+            _wait_for_lock(file, folder, shared=shared)
+            # For the message of another process; a full disk costs that message alone.
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+                file.write(doing.encode())
+        yield
+    if not (path.parent.is_dir() and os.path.samestat(above, path.parent.stat())):
+        raise ValueError(
+            f"{path.parent} was taken away, or replaced, while a process was {doing} "
+            "there. Bring the folder back and run this again; look for newer files "
+            "where it lay."
+        )
+
+
+def _wait_for_lock(file: IO[bytes], folder: pathlib.Path, *, shared: bool) -> None:
+    end = time.monotonic() + ENDING_SECONDS
+    while not _lock(file, shared=shared):
+        if time.monotonic() > end:
+            file.seek(0)
+            doing = file.read().decode("utf-8", "replace") or "working"
+            raise ValueError(
+                f"{folder}: another process is {doing} here. Wait for its end or "
+                "choose another `name`."
+            )
+        time.sleep(0.1)
+
+
+def _lock(file: IO[bytes], *, shared: bool) -> bool:
+    try:
+        if fcntl:
+            fcntl.flock(
+                file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+            )
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # The file system has no locks: no process is kept out.
+    return True
