@@ -187,17 +187,17 @@ def finish(folder: pathlib.Path) -> None:
 
 def _read(path: pathlib.Path, owner: str) -> Checkpoint:
     with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in sorted(stored.files)}
-    about = json.loads(str(arrays.pop("about")))
+        named = {name: stored[name] for name in sorted(stored.files)}
+    about = json.loads(str(named.pop("about")))
     # States of older versions have no digest and no owner, but may list their arrays.
-    if "digest" in about and about.pop("digest") != _digest(about, arrays):
+    if "digest" in about and about.pop("digest") != _digest(about, named):
         raise ValueError("it is not what was written: its digest differs")
-    if about.pop("arrays", list(arrays)) != list(arrays):
+    if about.pop("arrays", list(named)) != list(named):
         raise ValueError("arrays are missing")
     if about.setdefault("owner", owner) != owner:
         raise ValueError(f"it is of {about['owner']}, expected {owner}")
     groups: dict[str, weights.Arrays] = {"network": [], "optimizer": [], "mean": []}
-    for name, array in arrays.items():
+    for name, array in named.items():
         groups[name.rstrip("0123456789")].append(array)
     paths = about.pop("paths")
     if len(paths) != len(groups["optimizer"]):
@@ -207,22 +207,22 @@ def _read(path: pathlib.Path, owner: str) -> Checkpoint:
     return Checkpoint(state, groups["network"], groups["optimizer"], paths)
 
 
-def _digest(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+def _digest(about: dict[str, Any], named: dict[str, np.ndarray]) -> str:
     """Return the digest of all that a state's file holds."""
-    named = {"about": np.array(json.dumps(about))} | arrays
-    return weights_file.digest(sorted(named.items()))
+    whole = {"about": np.array(json.dumps(about))} | named
+    return weights_file.digest(sorted(whole.items()))
 
 
-def _assign(variables: Any, arrays: weights.Arrays) -> None:
+def _assign(variables: Any, values: weights.Arrays) -> None:
     expected = [tuple(variable.shape) for variable in variables]
-    received = [value.shape for value in arrays]
+    received = [value.shape for value in values]
     if expected != received:
         raise ValueError(
             f"{LATEST}: the state is of another network: expected {len(expected)} "
             f"variables, received {len(received)}, or their shapes differ. "
             "Train under another name, or delete the folder to begin again."
         )
-    weights.assign(variables, arrays)
+    weights.assign(variables, values)
 
 
 def _accumulates(path: str) -> bool:
