@@ -24,8 +24,8 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
         scans = slice_table.held_out_scans(table, runs.trained_folds(run))
         key = _key(run, scans)
         if run.files.decision.is_file():
-            decision: dict[str, Any] = files.read_json(run.files.decision)
-            if decision["key"] == key:
+            decision: dict[str, Any] = files.read_json(run.files.decision, dict)
+            if decision.get("key") == key:
                 return decision
         store = arrays.Arrays(dataset)
         by_scan = table.drop_duplicates("scan").set_index("scan")

@@ -65,6 +65,16 @@ def test_a_decision_has_these_keys_and_is_read_back(prepared):
     assert len(rules.read(run.files.decision, run.classes)) == 2
 
 
+def test_a_decision_of_another_form_is_made_again_or_named(prepared):
+    dataset, run = prepared
+    first = decided(dataset, run)
+    run.files.decision.write_text("{}")
+    assert decide.run(dataset, run) == first
+    run.files.decision.write_text("[]")
+    with pytest.raises(ValueError, match=r"decision\.json: the document: .*Delete it"):
+        decide.run(dataset, run)
+
+
 def test_only_newer_probabilities_are_decided_on_again(prepared):
     dataset, run = prepared
     first = decided(dataset, run)
