@@ -10,32 +10,21 @@ and a message that names the file. A traceback, another code and a lost file fai
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import random
 import shutil
 import signal
 import sys
-import time
-import traceback
 
 import numpy as np
 
-from competition import __main__, pipeline, train
-from competition.core import probabilities  # noqa: F401  loaded before a fork
-from competition.core.experiment import configs, history
-from competition.net.inference import scan_predictor  # noqa: F401
-from competition.net.training import fitting, setup  # noqa: F401
-from competition.sources import phantom
-from tests import conftest
-from tests.soak import harm
+from competition.core.experiment import history
+from tests.soak import commands, harm
+from tests.soak.commands import DATA, RUN, STEPS
 
 SECONDS = 60.0
-DATA, WORK, RUN = "data/competition", "work", "work/competition/runs/tiny"
 HALF = "work/competition/runs/half"
-EXPERIMENT = ("--experiment", "tiny.toml")
-PATHS = ("--data", DATA, "--work", WORK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,42 +39,39 @@ class Job:
 
 JOBS = {
     "prepare": Job(
-        ("prepare", *PATHS, "--verify"),
+        STEPS["prepare"],
         results=("work/competition/slices.csv", "work/competition/scans/*.npy",
                  "work/competition/masks/*.npy"),
     ),
     "train": Job(
-        ("train", *PATHS, *EXPERIMENT), results=(f"{RUN}/fold*/best.weights.h5",)
+        STEPS["train"], results=(f"{RUN}/fold*/best.weights.h5",)
     ),
     "resume": Job(
         ("train", "--run", HALF), results=(f"{HALF}/fold0/best.weights.h5",)
     ),
     "predict": Job(
-        ("predict", *PATHS, *EXPERIMENT), anew=(f"{RUN}/oof",),
+        STEPS["predict"], anew=(f"{RUN}/oof",),
         results=(f"{RUN}/oof/*.npz",),
     ),
-    "heal": Job(("predict", *PATHS, *EXPERIMENT), results=(f"{RUN}/oof/*.npz",)),
+    "heal": Job(STEPS["predict"], results=(f"{RUN}/oof/*.npz",)),
     "decide": Job(
-        ("decide", *PATHS, *EXPERIMENT), anew=(f"{RUN}/decision.json",),
+        STEPS["decide"], anew=(f"{RUN}/decision.json",),
         results=(f"{RUN}/decision.json",),
     ),
     "submit": Job(
-        ("submit", "--run", RUN, "--data", DATA, "--out", "out/submission.csv"),
+        (*STEPS["submit"], "--out", "out/submission.csv"),
         results=("out/submission.csv",),
     ),
     "again": Job(
-        ("submit", "--run", RUN, "--data", DATA), results=(f"{RUN}/submission.csv",)
+        STEPS["submit"], results=(f"{RUN}/submission.csv",)
     ),
     "validate": Job(
-        ("validate", "--submission", f"{RUN}/submission.csv", "--data", DATA, "--json"),
-        prints_result=True,
+        (*STEPS["validate"], "--json"), prints_result=True,
     ),
     "score": Job(
-        ("score", "--submission", f"{RUN}/submission.csv", "--data", DATA, "--truth",
-         "data/solution.csv", "--json"),
-        prints_result=True,
+        (*STEPS["score"], "--json"), prints_result=True,
     ),
-    "report": Job(("report", *PATHS, *EXPERIMENT), anew=(f"{RUN}/report.html",)),
+    "report": Job(STEPS["report"], anew=(f"{RUN}/report.html",)),
 }  # fmt: skip
 # Which files there are to damage, of what kind they are, and who reads them.
 TARGETS = [
@@ -121,6 +107,7 @@ class Fuzz:
 
     def __init__(self, root: pathlib.Path) -> None:
         self.case, self.whole = root / "case", root / "whole"
+        self.said = root / "said.txt"
         if not self.whole.is_dir():
             _make(self.case)
             shutil.copytree(self.case, self.whole, symlinks=True)
@@ -196,17 +183,15 @@ class Fuzz:
 
     def _call(self, job: Job) -> tuple[int | None, str]:
         """Run the command in a child; return its code, None for none, and its words."""
-        said, printed = self.case.parent / "stderr", self.case.parent / "stdout"
-        child = os.fork()
-        if not child:
-            _become(job.command, self.case, printed=printed, said=said)
-        code = _wait(child)
-        log = [path.read_text("utf-8", "replace") for path in self._logs()]
-        return code, said.read_text("utf-8", "replace") + "".join(log)
-
-    def _logs(self) -> list[pathlib.Path]:
+        child = commands.start(job.command, self.case, self.said)
+        code = commands.wait(child, seconds=SECONDS)
+        if code is None:
+            # With the processes that it has started.
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
         log = self.case / "out" / "submit.log"
-        return [log] if log.is_file() else []
+        paths = [self.said, *([log] if log.is_file() else [])]
+        return code, "".join(path.read_text("utf-8", "replace") for path in paths)
 
     def _results(self, job: Job) -> dict[str, str]:
         results = {}
@@ -214,7 +199,7 @@ class Fuzz:
             for path in sorted(self.case.glob(pattern)):
                 results[str(path.relative_to(self.case))] = _content(path)
         if job.prints_result:
-            results["stdout"] = _content(self.case.parent / "stdout")
+            results["printed"] = self.said.read_text("utf-8").splitlines()[-1]
         return results
 
 
@@ -227,85 +212,16 @@ def _content(path: pathlib.Path) -> str:
     return hashlib.sha256(repr(arrays).encode()).hexdigest()
 
 
-def _become(
-    command: tuple[str, ...],
-    folder: pathlib.Path,
-    *,
-    printed: pathlib.Path,
-    said: pathlib.Path,
-) -> None:
-    """Run a command as if this process had been started with it, and end."""
-    os.setsid()
-    os.chdir(folder)
-    for path, stream in ((printed, 1), (said, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    sys.argv = ["competition", *command]
-    code = 0
-    try:
-        __main__.main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(bool(end.code))
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _wait(child: int) -> int | None:
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
-
-
 def _make(folder: pathlib.Path) -> None:
     """Make a competition, a finished run and a killed one of a tiny network."""
-    phantom.write(
-        folder / "data", cases=6, days=1, slices=6, small=False, public=False, seed=3
-    )
-    config = configs.load("smoke", conftest.TINY).model_dump(mode="json")
-    lines = [f"folds = {config['folds']}"]
-    for section in ("geometry", "model", "training"):
-        lines.append(f"[{section}]")
-        lines += [
-            f"{key} = {json.dumps(value)}" for key, value in config[section].items()
-        ]
-    (folder / "tiny.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        child = os.fork()
-        if not child:
-            pipeline.run("tiny.toml", data=DATA, work=WORK)
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        _train_half()
-    finally:
-        os.chdir(here)
-
-
-def _train_half() -> None:
-    """Train the fold of a run of its own, and kill it after an epoch or two."""
-    overrides = ("training.epochs=6", "folds=[0]", "training.score_every=1")
-    dataset, run = pipeline.open_experiment(
-        "tiny.toml", data=pathlib.Path(DATA), work=pathlib.Path(WORK),
-        overrides=overrides, name="half",
-    )  # fmt: skip
-    child = os.fork()
-    if not child:
-        train.run(dataset, run)
-        os._exit(0)
-    while not history.read(run.files.history(0)):
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    commands.write_case(folder)
+    code, said = commands.call("run", folder)
+    assert code == 0, said
+    half = ("--name", "half", "--set", "training.epochs=6", "--set", "folds=[0]")
+    child = commands.start((*STEPS["train"], *half), folder, folder.parent / "half.txt")
+    path = folder / HALF / "fold0" / "history.csv"
+    assert commands.wait(child, lambda: bool(history.read(path))) is None
+    commands.stop(child)
 
 
 def main(folder: str, cases: str, seed: str) -> None:
