@@ -37,7 +37,7 @@ class PrepareOptions:
         vars(self).update(options)
 """
 REAL = (
-    "__init__.py", "core/__init__.py", "core/files.py",
+    "__init__.py", "core/__init__.py", "core/files.py", "core/locks.py",
     "core/experiment/__init__.py", "core/experiment/layout.py",
     "core/experiment/history.py", "core/experiment/schema.py", "kernel/__init__.py",
     "kernel/session.py",

@@ -41,7 +41,7 @@ def kill(whole: unbroken.Run, kills: int, seed: int) -> dict[str, Any]:
         if len(steps) == kills:
             code, words = commands.call("run", case)
         elif is_write:
-            hook = _Hook(planned, draw.randint(1, 6), number)
+            hook = _Hook(planned, draw.randint(1, 3), number)
             code, words = commands.call("run", case, before=hook.install)
         else:
             pause = draw.uniform(0, whole.seconds[planned])

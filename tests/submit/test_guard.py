@@ -172,6 +172,8 @@ def test_ctrl_c_ends_both_processes_and_the_next_call_goes_on(
         [sys.executable, "-m", "competition", *command],
         cwd=conftest.ROOT,
         env={**os.environ, "PYTHONPATH": str(PLANTED)},
+        # A shell that runs the tests in the background has switched it off.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     part = out.with_name(".submission.csv.part")
     end = time.monotonic() + 60
