@@ -20,7 +20,7 @@ import sys
 import numpy as np
 
 from competition.core.experiment import history
-from tests.soak import commands, harm
+from tests.soak import commands, forks, harm
 from tests.soak.commands import DATA, RUN, STEPS
 
 SECONDS = 60.0
@@ -183,7 +183,7 @@ class Fuzz:
 
     def _call(self, job: Job) -> tuple[int | None, str]:
         """Run the command in a child; return its code, None for none, and its words."""
-        child = commands.start(job.command, self.case, self.said)
+        child = commands.start(job.command, self.case, self.said, before=forks.install)
         code = commands.wait(child, seconds=SECONDS)
         if code is None:
             # With the processes that it has started.
@@ -217,7 +217,7 @@ def _make(folder: pathlib.Path) -> None:
     commands.write_case(folder)
     code, said = commands.call("run", folder)
     assert code == 0, said
-    half = ("--name", "half", "--set", "training.epochs=6", "--set", "folds=[0]")
+    half = ("--name", "half", "--set", "training.epochs=3", "--set", "folds=[0]")
     child = commands.start((*STEPS["train"], *half), folder, folder.parent / "half.txt")
     path = folder / HALF / "fold0" / "history.csv"
     assert commands.wait(child, lambda: bool(history.read(path))) is None
