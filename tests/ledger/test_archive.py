@@ -116,6 +116,15 @@ def test_another_decision_is_another_submission(scored, add, tmp_path):
     assert add()["private"] is None
 
 
+def test_a_run_is_kept_under_the_name_of_its_folder(scored, add, tmp_path):
+    path = scored[1].files.config
+    files.write_json(path, files.read_json(path) | {"name": "../../elsewhere"})
+    folder = tmp_path / "submissions"
+    assert add()["folder"] == str(folder / "by-hand")
+    assert list(table.read(folder)) == ["by-hand"]
+    assert not list(tmp_path.parent.rglob("elsewhere"))
+
+
 def test_a_run_without_a_score_is_not_kept(scored, add, tmp_path):
     scored[1].files.score.unlink()
     with pytest.raises(ValueError, match=r"score\.json: not found, the run is not sc"):

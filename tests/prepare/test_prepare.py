@@ -1,6 +1,7 @@
 """From a competition folder to arrays, table and folds."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -144,6 +145,23 @@ def test_verify_finds_changes_that_keep_size_and_time(competition, work, capsys)
     assert f"{scan}: checksums differ" in capsys.readouterr().err
 
 
+def test_verify_finds_a_header_that_names_other_values(competition, work, capsys):
+    dataset, manifest = prepared(competition, work)
+    path = dataset.scan(manifest["names"][0])
+    whole = path.read_bytes()
+    depth, height, width = arrays.load(path).shape
+    # The values' bytes stay as they are, and so does their checksum.
+    for old, new in (
+        ("<u2", ">u2"),
+        (f"({depth}, {height}, {width})", f"({height}, {depth}, {width})"),
+    ):
+        path.write_bytes(whole.replace(old.encode(), new.encode(), 1))
+        assert path.read_bytes() != whole
+        assert prepared(competition, work, verify=True)[1] == manifest
+        assert path.read_bytes() == whole
+        assert f"{path.stem}: checksums differ" in capsys.readouterr().err
+
+
 def test_a_missing_array_is_made_again(competition, work):
     dataset, manifest = prepared(competition, work)
     dataset.scan(manifest["names"][0]).unlink()
@@ -280,6 +298,17 @@ def test_real_slices_go_through(real, work):
 def test_a_manifest_of_another_form_is_made_again(competition, work):
     dataset, manifest = prepared(competition, work)
     dataset.manifest.write_text("[]", "utf-8")
+    assert prepared(competition, work)[1] == manifest
+
+
+def test_a_manifest_whose_classes_were_reversed_is_an_error(competition, work):
+    dataset, manifest = prepared(competition, work)
+    about = json.loads(dataset.manifest.read_text("utf-8"))
+    about["classes"].reverse()
+    dataset.manifest.write_text(json.dumps(about), "utf-8")
+    with pytest.raises(ValueError, match=r"manifest\.json was changed .* Delete it"):
+        prepared(competition, work)
+    dataset.manifest.unlink()
     assert prepared(competition, work)[1] == manifest
 
 

@@ -550,6 +550,20 @@ def test_a_run_that_has_changed_is_submitted_anew(
     assert again["key"] != first["key"]
 
 
+def test_a_run_of_other_classes_is_submitted_anew(finished, competition, tmp_path):
+    run = only_fold_0(finished[0], tmp_path)
+    # Equal rules stay the same, whatever the order of the classes.
+    files.write_json(run.files.decision, rules.to_json([rules.Rule()] * 3, run.classes))
+    out = tmp_path / "out" / "submission.csv"
+    pipeline.submit(run.files.root, data=competition, out=out)
+    about = files.read_json(run.files.config)
+    about["classes"].reverse()
+    files.write_json(run.files.config, about)
+    # Its weights are of other classes, which only a submission anew finds out.
+    with pytest.raises(ValueError, match=r"is written, but .* no weights of any fold"):
+        pipeline.submit(run.files.root, data=competition, out=out)
+
+
 @pytest.mark.parametrize("changed", ["intensity", "classes"])
 def test_weights_are_left_out_where_the_config_is_not_that_of_their_training(
     finished, competition, tmp_path, changed

@@ -27,6 +27,22 @@ def test_a_damaged_config_is_named(tmp_path, text, fault):
         runs.read(layout.RunFiles(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"classes": []}, "classes: .*at least 1"),
+        ({"folds": "two"}, "folds: .*valid integer. Received: two"),
+        ({"fingerprint": None}, "fingerprint: .*valid string"),
+    ],
+)
+def test_a_manifest_of_another_form_is_named(tmp_path, changes, fault):
+    dataset, run = by_hand.scored_run(tmp_path)
+    about = files.read_json(dataset.manifest) | changes
+    files.write_json(dataset.manifest, about)
+    with pytest.raises(ValueError, match=rf"manifest\.json: {fault}.*Prepare the data"):
+        decide.run(dataset, run)
+
+
 def test_a_runs_name_is_that_of_its_folder(tmp_path):
     _, run = by_hand.scored_run(tmp_path)
     about = files.read_json(run.files.config) | {"name": "../../elsewhere"}
