@@ -49,7 +49,9 @@ def of_run(
         table = slice_table.read(dataset)
         scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
         store = arrays.Arrays(dataset)
-        class_rules = rules.read(scored.files.decision, scored.classes)
+        class_rules = rules.read(
+            scored.files.decision, scored.classes, scored.config.members
+        )
         measured = {}
         for scan in console.track(scans, "score"):
             predicted = blending.decide(blending.out_of_fold(scored, scan), class_rules)

@@ -82,7 +82,7 @@ def test_the_weights_are_searched_and_stand_in_the_decision(two):
         assert list(weights) == ["by-hand", "other"]
         assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
         assert weights["other"] > 0.5
-    read = rules.read(blend.files.decision, blend.classes)
+    read = rules.read(blend.files.decision, blend.classes, blend.config.members)
     assert read[0].weights == tuple(decision["weights"]["bowel"].values())
 
 

@@ -89,8 +89,13 @@ def threshold(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.n
     return np.asarray(mask & present[:, None, None])
 
 
-def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
-    """Read the rules of a decision.json, in the order of `classes`."""
+def read(
+    path: pathlib.Path, classes: Sequence[str], members: Sequence[str] = ()
+) -> list[Rule]:
+    """Read the rules of a decision.json, in the order of `classes`.
+
+    The weights of a blend are put in the order of its `members`.
+    """
     files.require(path, "decide")
     decision: _Decision = files.read_json(path, _Decision, remedy=_REMEDY)
     weights = decision.get("weights", {})
@@ -100,10 +105,18 @@ def read(path: pathlib.Path, classes: Sequence[str]) -> list[Rule]:
             f"{path}: expected a rule for each of {', '.join(classes)}. Missing: "
             f"{', '.join(missing)}. {_REMEDY}"
         )
+    for name, by_member in weights.items():
+        if by_member.keys() != set(members) or not any(by_member.values()):
+            raise ValueError(
+                f"{path}: weights.{name}: expected a weight of each of "
+                f"{', '.join(members) or 'no members'}, not all 0. Received: "
+                f"{by_member}. {_REMEDY}"
+            )
     return [
-        dataclasses.replace(by_class[name], weights=tuple(weights[name].values()))
-        if weights.get(name)
-        else by_class[name]
+        dataclasses.replace(
+            by_class[name],
+            weights=tuple(weights[name][m] for m in members) if name in weights else (),
+        )
         for name in classes
     ]
 

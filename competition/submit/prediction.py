@@ -76,7 +76,8 @@ def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem
     Plain thresholds cost a little of the score; without any rule there is no file.
     """
     try:
-        return rules.read(run.files.decision, run.classes), []
+        members = run.config.members
+        return rules.read(run.files.decision, run.classes, members), []
     except ValueError as error:
         if not run.files.decision.exists():
             raise

@@ -96,7 +96,23 @@ def test_a_blends_weights_stand_by_their_members_names(tmp_path):
     assert entries["weights"]["b"] == {"first": 0.5, "second": 0.5}
     path = tmp_path / "decision.json"
     files.write_json(path, entries)
-    assert rules.read(path, ["a"]) == chosen[:1]
+    assert rules.read(path, ["a"], ["first", "second"]) == chosen[:1]
+    # Their order in the file, which other programs change, is that of no member.
+    entries["weights"]["a"] = {"second": 0.75, "first": 0.25}
+    files.write_json(path, entries)
+    assert rules.read(path, ["a"], ["first", "second"]) == chosen[:1]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{}, {"first": 1.0}, {"first": 0.0, "second": 0.0}, {"first": 0.5, "third": 0.5}],
+)
+def test_weights_of_other_members_are_named(tmp_path, weights):
+    decision = rules.to_json([rules.Rule()], ["a"]) | {"weights": {"a": weights}}
+    path = tmp_path / "decision.json"
+    files.write_json(path, decision)
+    with pytest.raises(ValueError, match=r"weights\.a: .* of first, second, not all 0"):
+        rules.read(path, ["a"], ["first", "second"])
 
 
 def test_without_a_decision_it_says_what_to_do(tmp_path):

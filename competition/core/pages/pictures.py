@@ -43,7 +43,7 @@ def choose(
     table = slice_table.read(dataset)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     truth = store.masks(scan)
-    decision = rules.read(run.files.decision, run.classes)
+    decision = rules.read(run.files.decision, run.classes, run.config.members)
     predicted = blending.decide(blending.out_of_fold(run, scan), decision)
     chosen = spread((truth | predicted).any(axis=(1, 2)), count)
     windows = slice_table.windows(rows, run.config.intensity)

@@ -22,8 +22,9 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
     A part of the rule that is off is left out.
     """
     prediction = blending.out_of_fold(run, scan)
+    class_rules = rules.read(run.files.decision, run.classes, run.config.members)
     traced = []
-    for index, rule in enumerate(rules.read(run.files.decision, run.classes)):
+    for index, rule in enumerate(class_rules):
         probability, presence = prediction.of_class(index, rule.weights)
         above = probability >= rule.threshold * 255
         steps = {"probability": probability, "threshold": above}
