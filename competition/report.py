@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any, Literal
 
-from competition.core import files
+from competition.core import files, rules, scores
 from competition.core.data import slice_table
 from competition.core.experiment import history, layout, runs
 from competition.core.pages import examples, html_page, pictures
@@ -20,10 +20,10 @@ Histories = dict[int, list[history.Epoch]]
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Write the page of a scored run; a page of the same results is left as it is."""
     files.require(run.files.decision, "decide")
-    files.require(run.files.score, "score")
+    files.require(run.files.score, "run")
     with runs.held(run, doing="reporting", dataset=dataset):
         path, key = run.files.report, _key(dataset, run)
-        if not (path.is_file() and key in path.read_text(encoding="utf-8")):
+        if not (path.is_file() and key.encode() in path.read_bytes()):
             files.write_text(path, _render(dataset, run, key))
     return {"report": str(path)}
 
@@ -38,8 +38,10 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
 
 
 def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
-    scores = {k: v for k, v in files.read_json(run.files.score).items() if v}
-    ranked = {name: examples.ranked(result) for name, result in scores.items()}
+    scored = scores.read(run.files.score)
+    ranked = {name: examples.ranked(result) for name, result in scored.items()}
+    members = run.config.members
+    class_rules = rules.read(run.files.decision, run.classes, members)
     histories = {k: history.read(run.files.history(k)) for k in run.config.folds}
     config = run.config.model_dump(mode="json")
     # Each table of the config has a card of its own, the other keys share one.
@@ -49,9 +51,9 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
         "run": run,
         "dataset": dataset.root.name,
         "colours": {c: pictures.class_colour(i) for i, c in enumerate(run.classes)},
-        "scores": scores,
+        "scores": scored,
         "ranked": ranked,
-        "rules": files.read_json(run.files.decision)["rules"],
+        "rules": rules.to_json(class_rules, run.classes, members)["rules"],
         "curves": _curves(histories),
         "examples": [
             {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}

@@ -217,10 +217,62 @@ def test_without_any_score_the_page_has_no_slices(scored):
     assert "Truth and prediction" not in page_of(dataset, run).text
 
 
-@pytest.mark.parametrize("step", ["decide", "score"])
+def without(*keys):
+    """A change of a document by which it lacks the value at nested `keys`."""
+
+    def change(document):
+        inside = document
+        for key in keys[:-1]:
+            inside = inside[key]
+        del inside[keys[-1]]
+        return document
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fault"),
+    [
+        ("score", lambda document: [], "the document: .*object"),
+        ("score", without("oof"), "oof: Field required.*competition run` again"),
+        ("score", without("oof", "by_scan"), r"oof\.by_scan: Field required"),
+        (
+            "score",
+            without("oof", "by_scan", "case1_day0", "bowel", "score_per_class"),
+            r"oof\.by_scan\.case1_day0\.bowel\.score_per_class: Field required",
+        ),
+        (
+            "score",
+            lambda document: {**document, "submission": 1},
+            "submission: .*object",
+        ),
+        ("decision", lambda document: [], "the document: .*object"),
+        ("decision", without("rules"), "rules: Field required.*decide` again"),
+        ("decision", without("rules", "bowel"), "Missing: bowel"),
+        ("decision", lambda _: {"rules": {"bowel": 1}}, r"rules\.bowel: .*Received: 1"),
+    ],
+)
+def test_a_document_of_another_form_is_named(scored, name, change, fault):
+    dataset, run = scored
+    path = run.files.root / f"{name}.json"
+    files.write_json(path, change(files.read_json(path)))
+    with pytest.raises(ValueError, match=rf"{name}\.json: .*{fault}"):
+        report.run(dataset, run)
+
+
+def test_a_page_that_was_damaged_is_written_again(scored):
+    dataset, run = scored
+    report.run(dataset, run)
+    whole = run.files.report.read_bytes()
+    run.files.report.write_bytes(b"\xff\xfe" + whole[:100])
+    report.run(dataset, run)
+    assert run.files.report.read_bytes() == whole
+
+
+@pytest.mark.parametrize("step", ["decide", "run"])
 def test_a_step_that_is_missing_is_named(scored, step):
     dataset, run = scored
-    {"decide": run.files.decision, "score": run.files.score}[step].unlink()
+    {"decide": run.files.decision, "run": run.files.score}[step].unlink()
     with pytest.raises(ValueError, match=rf"not found. Run `.* {step}` first"):
         report.run(dataset, run)
     assert not run.files.report.exists()

@@ -5,26 +5,23 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from typing import NotRequired
 
-from competition.core import files
+import typing_extensions
+
+from competition.core import files, scores
 from competition.core.experiment import layout, runs
 from competition.ledger import table
 
 
 def entry(run: runs.Run) -> table.Entry:
     """Return the entry of a run, without any score of the leaderboard."""
-    if not run.files.score.is_file():
-        raise ValueError(
-            f"{run.files.score}: not found, the run is not scored yet. "
-            "Run `python -m competition run` to its end first."
-        )
-    score = files.read_json(run.files.score)["oof"]
+    score = scores.read(run.files.score)["oof"]
     # On Kaggle a submission may be its header alone, so the decision counts as well.
     content = [
         path.read_bytes() if path.is_file() else b""
         for path in (run.files.submission, run.files.decision)
     ]
-    decision = files.read_json(run.files.decision) if content[1] else {}
     return table.Entry(
         experiment=run.name,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -33,11 +30,29 @@ def entry(run: runs.Run) -> table.Entry:
         folds=" ".join(map(str, runs.trained_folds(run))),
         score_per_class=score["score_per_class"],
         score_merged=score["score_merged"],
-        nested=(decision.get("nested") or {}).get("score"),
+        nested=_nested(run.files.decision),
         public=None,
         private=None,
         submission=files.digest(repr(content)),
     )
+
+
+class _Nested(typing_extensions.TypedDict):
+    score: float | None
+
+
+class _Decision(typing_extensions.TypedDict):
+    """The entry of decision.json that says what the rules score on other scans."""
+
+    nested: NotRequired[_Nested]
+
+
+def _nested(path: pathlib.Path) -> float | None:
+    """Return the nested score of a decision; None where there is none."""
+    if not path.is_file():
+        return None
+    decision: _Decision = files.read_json(path, _Decision)
+    return decision["nested"]["score"] if "nested" in decision else None
 
 
 def keep(
@@ -52,7 +67,7 @@ def keep(
             f"{folder}: exists, and is not the folder of an experiment. Choose another "
             "`name` for the run, or move the folder away."
         )
-    scans = examples.scans(files.read_json(run.files.score)["oof"])
+    scans = examples.scans(scores.read(run.files.score)["oof"])
     sheet = pictures.contact_sheet(dataset, run, scans)
     submissions.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=submissions, prefix=".adding-") as temporary:

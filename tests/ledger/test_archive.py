@@ -85,6 +85,21 @@ def test_the_nested_score_is_the_decision_s(scored, add):
     assert add()["nested"] == 0.75
 
 
+@pytest.mark.parametrize(
+    ("name", "document", "fault"),
+    [
+        ("score", {"oof": {}, "submission": None}, r"oof\.dice: Field required"),
+        ("score", [], "the document: .*an object"),
+        ("decision", {"nested": 0.5}, "nested: .*an object"),
+    ],
+)
+def test_a_document_of_another_form_is_named(scored, add, name, document, fault):
+    path = scored[1].files.root / f"{name}.json"
+    files.write_json(path, document)
+    with pytest.raises(ValueError, match=rf"{name}\.json: {fault}.*Delete it"):
+        add()
+
+
 def test_a_scan_without_any_score_is_not_an_example(scored):
     path = scored[1].files.score
     score = files.read_json(path)

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from competition.core import scores
 
-def ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
+
+def ranked(result: scores.Scores) -> list[dict[str, Any]]:
     """Return a row for each scan of a score, worst first, those without a score last.
 
     The score of a scan is the mean of those of its classes that have one.
     """
     rows = []
     for scan, by_class in result["by_scan"].items():
-        scores = [values["score_per_class"] for values in by_class.values()]
-        known = [score for score in scores if score is not None]
+        each = [values["score_per_class"] for values in by_class.values()]
+        known = [score for score in each if score is not None]
         score = sum(known) / len(known) if known else None
         rows.append({"scan": scan, "score": score, "by_class": by_class})
     return sorted(rows, key=lambda row: (row["score"] is None, row["score"] or 0))
@@ -30,7 +32,7 @@ def chosen(rows: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(words[place], scored[place]) for place in sorted(words) if scored]
 
 
-def scans(result: dict[str, Any]) -> list[str]:
+def scans(result: scores.Scores) -> list[str]:
     """Return the examples of a score by name; the first scan where none has a score."""
     rows = ranked(result)
     return [row["scan"] for _, row in chosen(rows)] or [row["scan"] for row in rows[:1]]
