@@ -14,6 +14,7 @@ import numpy as np
 from keras import applications, layers, ops
 
 from competition.core.experiment import configs
+from competition.net import weights_file
 from competition.net.networks import blocks
 
 Tensor = Any
@@ -184,6 +185,10 @@ def _published(name: str, source: str) -> keras.Model:
             "Set `model.encoder` to the one they are of, or take the file that "
             'keras.applications names "notop".'
         ) from error
+    try:
+        weights_file.check(pathlib.Path(source))
+    except ValueError as error:
+        raise ValueError(f"{error} Take it again from where it came from.") from error
     return model
 
 

@@ -248,6 +248,21 @@ def test_a_file_without_weights_is_refused(small, tmp_path):
         encoders.load_weights(small, wanted)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(small, value, tmp_path):
+    path = tmp_path / "published.weights.h5"
+    network = encoders.application("ResNet50", (32, 32, 3))
+    kernel, bias = network.get_weights()
+    kernel[0, 0, 0, 0] = value
+    network.set_weights([kernel, bias])
+    network.save_weights(path)
+    wanted = make("ResNet50", f"model.encoder_weights={path}")
+    with pytest.raises(
+        ValueError, match=r"published\.weights\.h5: .* holds NaN or inf"
+    ):
+        encoders.load_weights(small, wanted)
+
+
 def test_a_missing_file_is_named(small):
     wanted = make("ResNet50", "model.encoder_weights=/nowhere/x.h5")
     with pytest.raises(ValueError, match=r"Received: /nowhere/x\.h5, which is not"):
