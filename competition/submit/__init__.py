@@ -79,7 +79,7 @@ def _run(
     earlier = event_log.read_summary(log_path)
     complete = earlier.get("key") == key and earlier.get("complete")
     if complete and out.is_file() and earlier.get("digest") == _digest(out):
-        return earlier
+        return earlier | {"submission": str(out)}
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, resume=bool(part.scans))
     for fault in faults + test.faults:

@@ -61,7 +61,7 @@ def read_summary(path: pathlib.Path) -> dict[str, Any]:
     """Return the summary at the end of a log; {} where there is none."""
     try:
         summary = json.loads(_lines(path)[-1])
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return {}
     return summary if isinstance(summary, dict) else {}
 

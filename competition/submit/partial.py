@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 
+from competition.core import files
+
 # The RLE of each mask by (id, class).
 EncodedMasks = dict[tuple[str, str], str]
 
@@ -11,7 +13,8 @@ EncodedMasks = dict[tuple[str, str], str]
 class PartialSubmission:
     """The masks of the finished scans, by scan; those of another `key` are discarded.
 
-    The file has one line of JSON for the key and one for each scan.
+    The file has one line of JSON for the key, and one for each scan after a digest of
+    it. From the first line that is not what was written, nothing is taken.
     """
 
     def __init__(self, path: pathlib.Path, key: str) -> None:
@@ -28,8 +31,9 @@ class PartialSubmission:
         """
         self.scans[scan] = {row: rle for row, rle in masks.items() if rle}
         stored = [scan, [[*row, rle] for row, rle in self.scans[scan].items()]]
+        text = json.dumps(stored) + "\n"
         head = b"" if self._end else self._head()
-        data = head + json.dumps(stored).encode() + b"\n"
+        data = head + f"{files.digest(text)} {text}".encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("r+b" if self._end else "wb") as file:
             # Overwrite the half line that a killed or failed write left.
@@ -58,13 +62,10 @@ class PartialSubmission:
                 return 0
             end = file.tell()
             for line in file:
-                if not line.endswith(b"\n"):
+                digest, _, text = line.partition(b" ")
+                if files.digest(text).encode() != digest:
                     break
-                try:
-                    scan, rows = json.loads(line)
-                    masks = {(id, name): rle for id, name, rle in rows}
-                except (ValueError, TypeError):
-                    break
-                self.scans[scan] = masks
+                scan, rows = json.loads(text)
+                self.scans[scan] = {(id, name): rle for id, name, rle in rows}
                 end += len(line)
         return end

@@ -1,5 +1,7 @@
 """The log of a blind run."""
 
+import pytest
+
 from competition.core import problems
 from competition.submit import event_log
 
@@ -38,6 +40,12 @@ def test_a_killed_run_goes_on_in_its_file_and_has_no_summary(tmp_path):
     assert log.counts == {"kind": 2}
     event_log.EventLog(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
+def test_a_log_of_another_form_has_no_summary(tmp_path, text):
+    (tmp_path / "submit.log").write_text(text, "utf-8")
+    assert event_log.read_summary(tmp_path / "submit.log") == {}
 
 
 def test_a_log_that_cannot_be_written_costs_nothing(tmp_path, capsys):

@@ -45,6 +45,16 @@ def test_a_half_written_last_line_is_ignored_and_written_over(path, cut):
     ]
 
 
+@pytest.mark.parametrize("harm", [(b'"1 2"', b'"1 3"'), (b"[", b"[" * 100_000)])
+def test_a_line_that_was_changed_is_not_taken(path, harm):
+    part = partial.PartialSubmission(path, "k")
+    part.add("case1_day0", {})
+    part.add("case2_day0", ONE)
+    head, first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(head + first + second.replace(*harm, 1))
+    assert list(partial.PartialSubmission(path, "k").scans) == ["case1_day0"]
+
+
 def test_removed_it_is_gone_and_what_is_done_is_known(path):
     part = partial.PartialSubmission(path, "k")
     part.add("case1_day0", ONE)
