@@ -115,7 +115,8 @@ def _settings(options: PrepareOptions) -> dict[str, Any]:
     del settings["verify"]
     for key in ("fold_file", "faulty"):
         path = pathlib.Path(settings[key] or "")
-        settings[key] = path.read_text("utf-8") if path.is_file() else settings[key]
+        if path.is_file():
+            settings[key] = files.read_text(path, remedy="Correct it.")
     return settings | {"fold_file": str(settings["fold_file"])}
 
 

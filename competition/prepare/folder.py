@@ -1,6 +1,7 @@
 """The training part of a competition folder, and the problems of its names and rows."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Iterator
@@ -112,12 +113,21 @@ def _spacings(path: pathlib.Path) -> dict[str, float]:
         return {}
     try:
         scans = files.read_json(path)["scans"]
-        return {scan: float(record["spacing_z_mm"]) for scan, record in scans.items()}
+        return {
+            scan: _spacing(record["spacing_z_mm"]) for scan, record in scans.items()
+        }
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path}: expected a `spacing_z_mm` for each of its `scans`, as `convert` "
             f"writes it ({error!r}). Convert again, or remove the file."
         ) from error
+
+
+def _spacing(stored: float) -> float:
+    spacing = float(stored)
+    if not 0 < spacing < math.inf:
+        raise ValueError(f"{stored} mm is no distance")
+    return spacing
 
 
 def _gap(slices: list[images.Image]) -> list[int]:

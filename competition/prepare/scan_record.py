@@ -10,13 +10,32 @@ import zlib
 from typing import Any
 
 import numpy as np
+import typing_extensions
 
 from competition.core import files, masks, problems
 from competition.core.data import annotations, arrays, images, intensities
 from competition.core.experiment import layout
 from competition.prepare import folder
 
-Record = dict[str, Any]
+
+class Record(typing_extensions.TypedDict):
+    """What a scan's arrays were made of, and what was found in them.
+
+    `rows` is a checksum of its rows, `stats` has path, size and time of each slice,
+    `checksums` are those of the slices' files, `arrays` those of both arrays, `sizes`
+    their bytes.
+    """
+
+    rows: int
+    sizes: list[int]
+    stats: list[list[Any]]
+    checksums: list[int]
+    arrays: list[int]
+    ranges: list[intensities.Range]
+    scan_range: intensities.Range
+    voxels: list[int]
+
+
 # Every thread holds a whole scan in memory.
 _LARGEST_GIB = 4
 
@@ -26,13 +45,13 @@ def current(
 ) -> Record | None:
     """Return the record of a scan if its files, rows and arrays have not changed."""
     try:
-        record: Record = files.read_json(dataset.record(scan))
+        record: Record = files.read_json(dataset.record(scan), Record)
         same = (
             record["rows"] == _rows_checksum(training, scan)
             and record["stats"] == _stats(training, scan)
             and record["sizes"] == sizes(dataset, scan)
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         # Missing, damaged, or written by another version.
         return None
     return record if same else None
@@ -42,7 +61,7 @@ def verify(
     dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
 ) -> bool:
     """Say whether a scan's files and arrays still have the checksums of its record."""
-    record = files.read_json(dataset.record(scan))
+    record: Record = files.read_json(dataset.record(scan), Record)
     paths = [training.data / image.path for image in training.slices[scan]]
     try:
         received = [images.checksum(files.read_bytes(path)) for path in paths]
@@ -83,7 +102,7 @@ def make(
     ranges, scan_range = intensities.ranges(volume)
     # Most slices are empty, so skip them once and not once a class.
     filled = [plane for plane in bits if plane.any()]
-    record = {
+    record: Record = {
         "rows": _rows_checksum(training, scan),
         "sizes": sizes(dataset, scan),
         "stats": stats,
@@ -97,7 +116,7 @@ def make(
         ],
     }
     # Not indented: Python's slow encoder would hold up the other threads.
-    files.write_sealed(dataset.record(scan), record, indent=None)
+    files.write_sealed(dataset.record(scan), dict(record), indent=None)
     return record, []
 
 

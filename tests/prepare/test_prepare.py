@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from competition import pipeline, prepare
-from competition.core import masks, rle
+from competition.core import files, masks, rle
 from competition.core.data import arrays, images, mask_csv, slice_table
 from competition.core.experiment import layout
 from tests.damage import drop_slice
@@ -226,6 +226,18 @@ def test_a_damaged_record_is_made_again(competition, work, text):
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("key", ["checksums", "arrays", "ranges", "voxels"])
+def test_a_record_that_lacks_a_key_is_made_again(competition, work, key):
+    dataset, manifest = prepared(competition, work)
+    path = dataset.record(manifest["names"][0])
+    whole = path.read_bytes()
+    about = files.read_json(path)
+    del about[key]
+    files.write_json(path, about)
+    assert prepared(competition, work, verify=True)[1] == manifest
+    assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("name", ["fold", "case", "slices", "scans", "index", "scan"])
 def test_a_class_may_be_called_like_a_column(competition, work, name):
     before = prepared(competition, work / "one")[1]
@@ -312,7 +324,16 @@ def test_a_manifest_whose_classes_were_reversed_is_an_error(competition, work):
     assert prepared(competition, work)[1] == manifest
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"scans": {"case1_day0": {}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"scans": {"case1_day0": {}}}',
+        '{"scans": {"case1_day0": {"spacing_z_mm": 0}}}',
+        '{"scans": {"case1_day0": {"spacing_z_mm": "nan"}}}',
+    ],
+)
 def test_another_geometry_json_is_named(competition, work, text):
     (competition / "geometry.json").write_text(text, "utf-8")
     with pytest.raises(ValueError, match=r"geometry\.json: expected a `spacing_z_mm`"):

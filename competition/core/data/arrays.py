@@ -8,6 +8,7 @@ import zipfile
 import zlib
 
 import numpy as np
+import typing_extensions
 
 from competition.core import files
 from competition.core.experiment import layout
@@ -20,6 +21,12 @@ _REMEDY = "Prepare the data again with `verify`."
 TYPES = ("<u2", "|u1", "<u4", "<u8")
 # Python's default buffer takes a third longer to write a scan.
 BUFFER = 2**20
+
+
+class _Record(typing_extensions.TypedDict):
+    """The entry of a scan's record that tells its arrays' checksums."""
+
+    arrays: tuple[int, int]
 
 
 class Arrays:
@@ -43,12 +50,13 @@ class Arrays:
 def _load_recorded(dataset: layout.DatasetFiles, scan: str, place: int) -> np.ndarray:
     path = (dataset.scan(scan), dataset.masks(scan))[place]
     array, record = load(path), dataset.record(scan)
-    expected = files.read_json(record)["arrays"][place] if record.is_file() else None
-    if expected is not None and checksum(array) != expected:
-        raise ValueError(
-            f"{path} has changed since it was prepared: its checksum is not that in "
-            f"{record.name}. {_REMEDY}"
-        )
+    if record.is_file():
+        about: _Record = files.read_json(record, _Record, remedy=_REMEDY)
+        if checksum(array) != about["arrays"][place]:
+            raise ValueError(
+                f"{path} has changed since it was prepared: its checksum is not that "
+                f"in {record.name}. {_REMEDY}"
+            )
     return array
 
 

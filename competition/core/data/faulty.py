@@ -2,6 +2,8 @@
 
 import pathlib
 
+from competition.core import files
+
 # Every published solution drops these two; the host scores no scan of HOST.
 UWM = {"case7_day0", "case81_day30"}
 HOST = UWM | {
@@ -30,4 +32,4 @@ def scans(choice: str | None, present: list[str]) -> set[str]:
             "`faulty` must be none, uwm, host or a file with one scan a line. "
             f"Received: {path}, which is no file. Check the path."
         )
-    return set(path.read_text("utf-8").split()) & set(present)
+    return set(files.read_text(path, remedy="Correct it.").split()) & set(present)

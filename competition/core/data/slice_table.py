@@ -3,7 +3,7 @@
 import io
 import pathlib
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from competition.core import files
 from competition.core.experiment import layout
@@ -52,7 +52,9 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
     path = dataset.slices
     files.require(path, "prepare", fault="no slice table")
     content = path.read_bytes()
-    manifest = files.read_json(dataset.manifest) if dataset.manifest.is_file() else {}
+    manifest: dict[str, Any] = {}
+    if dataset.manifest.is_file():
+        manifest = files.read_json(dataset.manifest, dict, remedy="Prepare again.")
     # Older manifests have no checksum.
     if manifest.get("slices_crc") not in (None, zlib.crc32(content)):
         raise ValueError(

@@ -90,7 +90,7 @@ def plain(name: str) -> str:
     """Return a name that becomes one part of a path; one that leads away is refused."""
     if not name or name in (".", "..") or set(name) & set("/\\\0"):
         raise ValueError(
-            "A run's name is one part of a path, such as 'unet'. "
+            "A name must be one part of a path, such as 'unet'. "
             f"Received: {name!r}. Choose another `name`."
         )
     return name

@@ -52,7 +52,7 @@ def write(
             mask_csv.write(folder / table, rows, column=column)
         classes = {name: value for value, name in names.items()}
         sidecar = {"axis": axis, "classes": classes, "scans": records}
-        files.write_json(folder / layout.GEOMETRY, sidecar)
+        files.write_sealed(folder / layout.GEOMETRY, sidecar)
     parts = [record["part"] for record in records.values()]
     return {
         "train": parts.count("train"),

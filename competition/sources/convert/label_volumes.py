@@ -4,14 +4,29 @@ The labels that `convert` read come back voxel by voxel.
 """
 
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import pydantic
+import typing_extensions
 
 from competition.core import console, files, rle
 from competition.core.data import images, mask_csv
 from competition.core.experiment import layout
 from competition.sources.convert import frames, volumes
+
+
+class _Record(typing_extensions.TypedDict):
+    name: Annotated[str, pydantic.AfterValidator(layout.plain)]
+    stored: volumes.VolumeGeometry
+    frame: frames.Frame
+
+
+class _Sidecar(typing_extensions.TypedDict):
+    """The entries of geometry.json from which volumes are restored."""
+
+    classes: dict[str, int]
+    scans: dict[str, _Record]
 
 
 def write(
@@ -37,12 +52,11 @@ def write(
                     f"{layout.GEOMETRY}, received {scan}. Give the folder that the "
                     "submission is for as `data`."
                 )
-            stored = {key: tuple(value) for key, value in record["stored"].items()}
-            geometry = volumes.VolumeGeometry(**stored)
+            geometry = record["stored"]
             kind = np.min_scalar_type(max(sidecar["classes"].values()))
             volume = np.zeros(geometry.size[::-1], kind)
             # A view: painting its slices paints the stored volume.
-            slices = frames.apply(volume, frames.Frame(**record["frame"]))
+            slices = frames.apply(volume, record["frame"])
             for row in sorted(rows, key=lambda row: row.class_name):
                 try:
                     overlaps += _paint(row, slices, sidecar["classes"])
@@ -57,14 +71,14 @@ def write(
     return {"volumes": len(by_scan), "overlaps": overlaps, "missing": missing}
 
 
-def _read_sidecar(data: pathlib.Path) -> dict[str, Any]:
+def _read_sidecar(data: pathlib.Path) -> _Sidecar:
     path = data / layout.GEOMETRY
     if not path.is_file():
         raise ValueError(
             f"{path}: not found. Volumes are restored into the geometry that `convert` "
             "kept there. Give the converted folder as `data`."
         )
-    sidecar: dict[str, Any] = files.read_json(path)
+    sidecar: _Sidecar = files.read_json(path, _Sidecar, remedy="Convert again.")
     return sidecar
 
 

@@ -105,7 +105,11 @@ def _existing(out: pathlib.Path, parameters: dict[str, Any]) -> dict[str, Any]:
             f"{out} exists and is not a phantom (it has no phantom.json). "
             "Name a new folder, or remove this one."
         )
-    held = files.read_json(record)
+    held: dict[str, dict[str, Any]] = files.read_json(
+        record,
+        dict[str, dict[str, Any]],
+        remedy="Remove the folder, or name a new one.",
+    )
     existing = held.get("parameters", {})
     differing = [key for key in parameters if existing.get(key) != parameters[key]]
     if differing:

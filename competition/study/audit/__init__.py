@@ -9,10 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+import typing_extensions
 
 from competition.core import console, files
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import layout
+from competition.core.experiment import layout, runs
 from competition.core.pages import html_page, pictures
 from competition.study.audit import checks, features, fingerprint, strips
 
@@ -20,6 +21,13 @@ COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "wei
 # This many suspects have a picture on the page; table and folder have all of them.
 SHOWN = 60
 _SPACINGS = ["spacing_z_mm", "spacing_y_mm", "spacing_x_mm"]
+
+
+class _Record(typing_extensions.TypedDict):
+    """The contents of audit.json: what an audit was made of, and its summary."""
+
+    key: str
+    summary: dict[str, Any]
 
 
 def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
@@ -30,9 +38,11 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
     table = slice_table.read(dataset)
     folder = dataset.root / "audit"
     record, key = folder / "audit.json", _key(dataset)
-    if record.is_file() and (saved := files.read_json(record))["key"] == key:
-        return dict(saved["summary"])
-    names = files.read_json(dataset.manifest)["classes"]
+    if record.is_file():
+        saved: _Record = files.read_json(record, _Record)
+        if saved["key"] == key:
+            return saved["summary"]
+    names = runs.prepared(dataset)["classes"]
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list).to_dict()
     scans, masks = _measure(dataset, table, names, numbers)
     data = fingerprint.summarise(scans, names)
@@ -52,7 +62,7 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
         "suspects": len(suspects),
         "reasons": dict(collections.Counter(each.reason for each in suspects)),
     }
-    files.write_json(record, {"key": key, "summary": summary})
+    files.write_sealed(record, {"key": key, "summary": summary})
     return summary
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from competition.core import console, files, geometry, masks, metric
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import configs, layout
+from competition.core.experiment import configs, layout, runs
 from competition.core.regions import components
 from competition.study.baseline import classifiers, features
 
@@ -42,7 +42,7 @@ def run(
             f"Known: {', '.join(known)}."
         )
     table = slice_table.read(dataset)
-    names = files.read_json(dataset.manifest)["classes"]
+    names = runs.prepared(dataset)["classes"]
     study = BaselineStudy(
         arrays.Arrays(dataset), experiment, len(names), method == "hierarchical"
     )

@@ -120,7 +120,7 @@ def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
     others = [
         path.parent.name
         for path in sorted(dataset.root.glob("runs/*/config.json"))
-        if files.read_json(path)["config"]["model"]["architecture"] == _GATED
+        if _is_gated(path)
     ]
     kind = "blend" if run.config.members else run.config.model.architecture
     raise ValueError(
@@ -128,3 +128,13 @@ def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
         f'of a network with architecture = "{_GATED}". Runs of {dataset.root} that '
         f"have gates: {', '.join(others) or 'none, train one first'}."
     )
+
+
+def _is_gated(path: pathlib.Path) -> bool:
+    """Return whether a config.json is that of a network with gates."""
+    try:
+        config = runs.read(layout.RunFiles(path.parent)).config
+    except ValueError:
+        # Of a damaged run there is nothing to show.
+        return False
+    return config.model.architecture == _GATED

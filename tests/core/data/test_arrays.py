@@ -46,3 +46,12 @@ def test_an_array_that_has_changed_since_it_was_prepared_is_an_error(tmp_path):
     dataset.masks("case1_day0").write_bytes(data)
     with pytest.raises(ValueError, match=r"masks/case1_day0\.npy has changed since"):
         arrays.Arrays(dataset).masks("case1_day0")
+
+
+@pytest.mark.parametrize("about", [{}, [], {"arrays": [1]}, {"arrays": "12"}])
+def test_a_record_of_another_form_is_named(tmp_path, about):
+    dataset, array = layout.DatasetFiles(tmp_path), np.ones((2, 4, 4), np.uint16)
+    arrays.write(dataset.scan("case1_day0"), array)
+    files.write_json(dataset.record("case1_day0"), about)
+    with pytest.raises(ValueError, match=r"scans/case1_day0\.json: .*with `verify`\."):
+        arrays.Arrays(dataset).scan("case1_day0")

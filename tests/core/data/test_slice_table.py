@@ -58,6 +58,14 @@ def test_another_table_than_the_manifests_is_an_error(tmp_path):
         slice_table.read(dataset)
 
 
+def test_a_manifest_of_another_form_is_named(tmp_path):
+    dataset = layout.DatasetFiles(tmp_path)
+    slice_table.write(dataset.slices, table())
+    files.write_json(dataset.manifest, [])
+    with pytest.raises(ValueError, match=r"manifest\.json: the document: .*an object"):
+        slice_table.read(dataset)
+
+
 @pytest.mark.parametrize("text", ["", "id,fold\n", "id,case,fold\na,1,\n", "\0\0"])
 def test_a_damaged_table_is_named(tmp_path, text):
     (tmp_path / "slices.csv").write_text(text)

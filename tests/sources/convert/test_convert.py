@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import transform
 
-from competition.core import rle
+from competition.core import files, rle
 from competition.core.data import images, mask_csv
 from competition.sources import convert
 from competition.sources.convert import volumes
@@ -283,6 +283,23 @@ def restored(converted, *rows):
     out = converted.parent / "back"
     done = convert.restore(converted.parent / "s.csv", data=converted, out=out)
     return done, volumes.read(out / "a.nii.gz")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "../../esc"}, r"geometry\.json: .*\.name: .* one part of a path"),
+        ({"stored": {}}, r"geometry\.json: scans\.case1_day0\.stored\.size: Field req"),
+        ({"frame": 1}, r"geometry\.json: scans\.case1_day0\.frame: .*Convert again\."),
+    ],
+)
+def test_a_geometry_of_another_form_is_named(converted, change, message):
+    path = converted / "geometry.json"
+    about = files.read_json(path)
+    about["scans"]["case1_day0"] |= change
+    files.write_json(path, about)
+    with pytest.raises(ValueError, match=message):
+        restored(converted, ("case1_day0_slice_0001", "label_1", ""))
 
 
 def test_overlaps_go_to_the_first_class_and_are_counted(converted, capsys):
