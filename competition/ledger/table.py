@@ -3,10 +3,12 @@
 import csv
 import dataclasses
 import io
+import math
 import pathlib
 from typing import Any
 
 from competition.core import files
+from competition.core.data import mask_csv
 
 # The scores that our own validation gives, and those that the leaderboard shows.
 READINGS = ("score_per_class", "score_merged", "nested")
@@ -41,15 +43,14 @@ def read(submissions: pathlib.Path) -> dict[str, Entry]:
     path = submissions / "ledger.csv"
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        if table.fieldnames != COLUMNS:
-            raise ValueError(
-                f"{path}: expected the columns {','.join(COLUMNS)}, received "
-                f"{','.join(table.fieldnames or [])}. Restore the file."
-            )
-        rows = [(table.line_num, row) for row in table]
-    return {row["experiment"]: _parse(path, number, row) for number, row in rows}
+    (_, names), *rows = mask_csv.lines(path)
+    if names != COLUMNS:
+        raise ValueError(
+            f"{path}: expected the columns {','.join(COLUMNS)}, received "
+            f"{','.join(names)}. Restore the file."
+        )
+    entries = [_parse(path, number, fields) for number, fields in rows]
+    return {entry.experiment: entry for entry in entries}
 
 
 def write(submissions: pathlib.Path, entries: dict[str, Entry]) -> None:
@@ -62,20 +63,26 @@ def write(submissions: pathlib.Path, entries: dict[str, Entry]) -> None:
     files.write_text(submissions / "ledger.csv", text.getvalue())
 
 
-def _parse(path: pathlib.Path, number: int, row: dict[str, str]) -> Entry:
-    # DictReader fills a short row with None, and keeps surplus fields under None.
-    if None in row or None in row.values():
+def _parse(path: pathlib.Path, number: int, fields: list[str]) -> Entry:
+    if len(fields) != len(COLUMNS):
         raise ValueError(
-            f"{path}, row {number}: expected {len(COLUMNS)} fields, received another "
-            "number of fields. Correct the row."
+            f"{path}, row {number}: expected {len(COLUMNS)} fields, received "
+            f"{len(fields)}. Correct the row."
         )
-    values: dict[str, Any] = dict(row)
+    values: dict[str, Any] = dict(zip(COLUMNS, fields, strict=True))
     for name in (*READINGS, *BOARDS):
         try:
-            values[name] = float(row[name]) if row[name] else None
+            values[name] = _number(values[name])
         except ValueError as error:
             raise ValueError(
                 f"{path}, row {number}: `{name}` must be a number or empty. "
-                f"Received: {row[name]!r}. Correct the row."
+                f"Received: {values[name]!r}. Correct the row."
             ) from error
     return Entry(**values)
+
+
+def _number(text: str) -> float | None:
+    number = float(text) if text else None
+    if number is not None and not math.isfinite(number):
+        raise ValueError("not finite")
+    return number

@@ -87,7 +87,10 @@ def test_an_empty_ledger_is_named(tmp_path):
     ("text", "message"),
     [
         ("experiment,public\n", r"ledger\.csv: expected the columns experiment,date"),
-        ("", "expected the columns"),
+        ("", r"ledger\.csv: expected a header"),
+        ("\0", r"ledger\.csv"),
+        ('{columns}\n"', r"ledger\.csv, row 2: not a CSV row"),
+        ("{columns}\nunet,d,r,f,0,nan,,,,,s\n", "`score_per_class` must be a number"),
         ("{columns}\nunet,d,r,f,0,x,,,,,s\n", "row 2: `score_per_class` must be a num"),
         ("{columns}\nunet,d\n", "row 2: expected 11 fields"),
         ("{columns}\nunet,d,r,f,0,,,,,,s,more\n", "row 2: expected 11 fields"),

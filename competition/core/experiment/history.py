@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import pathlib
 from typing import Literal, NotRequired
 
@@ -54,9 +55,9 @@ def read(path: pathlib.Path) -> list[Epoch]:
 def _epoch(row: dict[str, str]) -> Epoch:
     return Epoch(
         epoch=int(row["epoch"]),
-        loss=float(row["loss"]),
+        loss=_finite(row["loss"]),
         score=_number(row["score"]),
-        seconds=float(row["seconds"]),
+        seconds=_finite(row["seconds"]),
         mean_score=_number(row.get("mean_score")),
         rate=_number(row.get("rate")),
         scoring=_number(row.get("scoring")),
@@ -64,7 +65,14 @@ def _epoch(row: dict[str, str]) -> Epoch:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text else None
+    return _finite(text) if text else None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
 
 
 def best(history: list[Epoch]) -> float | None:

@@ -43,7 +43,9 @@ def test_a_history_of_fewer_columns_is_read(tmp_path):
     assert history.read(path)[0].items() >= row.items()
 
 
-@pytest.mark.parametrize("row", ["x,0.5,,1", "0,0.5", "0,0.5,best,1"])
+@pytest.mark.parametrize(
+    "row", ["x,0.5,,1", "0,0.5", "0,0.5,best,1", "0,nan,,1", "0,0.5,inf,1"]
+)
 def test_a_damaged_history_is_named(tmp_path, row):
     path = tmp_path / "history.csv"
     path.write_text(f"epoch,loss,score,seconds\n{row}\n")
