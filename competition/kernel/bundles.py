@@ -2,12 +2,23 @@
 
 import dataclasses
 import pathlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import annotated_types
+import typing_extensions
 
 from competition.core import files
 from competition.core.experiment import layout
 
 What = Literal["train", "submit"]
+
+
+class Metadata(typing_extensions.TypedDict):
+    """The entries of kernel-metadata.json that are read back."""
+
+    id: str
+    competition_sources: Annotated[tuple[str, ...], annotated_types.Len(1, 1)]
+    dataset_sources: Annotated[tuple[str, ...], annotated_types.Len(1)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +57,15 @@ class Bundle:
             )
         return self.folder
 
+    def metadata(self) -> Metadata:
+        """Return what `build` wrote for Kaggle about the kernel."""
+        metadata: Metadata = files.read_json(
+            self.built / "kernel" / "kernel-metadata.json",
+            Metadata,
+            remedy="Build the kernel again.",
+        )
+        return metadata
+
     @property
     def record(self) -> pathlib.Path:
         """The file that records what was pushed and submitted, of both kernels."""
@@ -53,13 +73,21 @@ class Bundle:
 
     def state(self) -> dict[str, Any]:
         """Return the record of this kernel."""
-        states = files.read_json(self.record) if self.record.is_file() else {}
-        return dict(states.get(self.what, {}))
+        return self._states().get(self.what, {})
 
     def keep(self, state: dict[str, Any]) -> None:
         """Replace the record of this kernel."""
-        states = files.read_json(self.record) if self.record.is_file() else {}
-        files.write_json(self.record, states | {self.what: state})
+        files.write_json(self.record, self._states() | {self.what: state})
+
+    def _states(self) -> dict[str, dict[str, Any]]:
+        if not self.record.is_file():
+            return {}
+        states: dict[str, dict[str, Any]] = files.read_json(
+            self.record,
+            dict[str, dict[str, Any]],
+            remedy="Delete it and push the kernel again.",
+        )
+        return states
 
 
 def find(

@@ -9,6 +9,8 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+import typing_extensions
+
 from competition.core import files, locks
 from competition.core.experiment import history
 
@@ -18,10 +20,22 @@ _HEADERS = {
 }
 
 
+class _File(typing_extensions.TypedDict):
+    sha256: str
+
+
+class _Manifest(typing_extensions.TypedDict):
+    """The entry of a bundle's manifest.json that lists its files."""
+
+    files: dict[str, _File]
+
+
 def check(bundle: pathlib.Path) -> None:
     """Compare the files of a bundle with the checksums of its manifest."""
-    listed = files.read_json(bundle / "manifest.json")["files"]
-    for name, about in listed.items():
+    manifest: _Manifest = files.read_json(
+        bundle / "manifest.json", _Manifest, remedy="Push the bundle again."
+    )
+    for name, about in manifest["files"].items():
         path = bundle / name
         received = files.file_digest(path) if path.is_file() else "nothing"
         if received != about["sha256"]:
@@ -105,7 +119,7 @@ def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
 def _is_run(path: pathlib.Path, name: str) -> bool:
     try:
         about = json.loads(path.read_text("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(about, dict) and about.get("name") == name and "config" in about
 

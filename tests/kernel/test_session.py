@@ -137,6 +137,13 @@ def test_an_incomplete_upload_is_found_by_its_checksums(tmp_path):
         session.check(tmp_path)
 
 
+@pytest.mark.parametrize("about", [[], {}, {"files": ["a.txt"]}, {"files": {"a": {}}}])
+def test_a_bundles_manifest_of_another_form_is_named(tmp_path, about):
+    files.write_json(tmp_path / "manifest.json", about)
+    with pytest.raises(ValueError, match=r"manifest\.json: .*Push the bundle again\."):
+        session.check(tmp_path)
+
+
 def test_pictures_are_of_slices_with_masks(tmp_path):
     phantom.write(tmp_path, cases=6, days=1, slices=6, seed=3)
     drawn = figures.draw(tmp_path / "competition", tmp_path / "solution.csv")

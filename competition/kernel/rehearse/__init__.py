@@ -87,7 +87,7 @@ def _stages(
         phantom.write(folder, small=True, seed=7)
         hidden, truth = folder / "competition", folder / "solution.csv"
     public = _without_test(data or hidden, bundle.folder / "rehearsal" / "data")
-    about = files.read_json(bundle.folder / "kernel" / "kernel-metadata.json")
+    about = bundle.metadata()
     (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
     sent = bundle.folder / "dataset"
     old = {competition: public, dataset.partition("/")[2]: sent}

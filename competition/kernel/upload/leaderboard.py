@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from competition.core import console, files
+from competition.core import console
 from competition.kernel import bundles
 from competition.kernel.upload import client
 
@@ -20,7 +20,7 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
             f"{bundle.record}: no version of the kernel is complete. Run `python -m "
             f"competition kernel push --experiment {bundle.experiment}`."
         )
-    about = files.read_json(bundle.built / "kernel" / "kernel-metadata.json")
+    about = bundle.metadata()
     (competition,) = about["competition_sources"]
     kernel, version = state["id"], state["version"]
     message = f"{bundle.name} version {version} {state['kernel']}"

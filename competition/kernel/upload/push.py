@@ -26,7 +26,7 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     the run. A kernel that fails on Kaggle is an error with the end of its log.
     """
     built = bundle.built
-    about = files.read_json(built / "kernel" / "kernel-metadata.json")
+    about = bundle.metadata()
     kernel, (dataset, *_) = about["id"], about["dataset_sources"]
     api = client.connect(kernel.partition("/")[0])
     state = _push_dataset(api, bundle, dataset)

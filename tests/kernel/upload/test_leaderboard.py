@@ -65,6 +65,19 @@ def test_a_submission_that_dies_says_how_in_kaggles_words(built, kaggle):
         scored(built)
 
 
+def test_records_of_another_form_are_named(built, kaggle):
+    push.run(built)
+    path = built.built / "kernel" / "kernel-metadata.json"
+    files.write_json(path, files.read_json(path) | {"competition_sources": []})
+    with pytest.raises(
+        ValueError, match=r"metadata\.json: competition_sources: .*Build"
+    ):
+        scored(built)
+    files.write_json(built.record, {"submit": "COMPLETE"})
+    with pytest.raises(ValueError, match=r"kernel\.json: submit: .*push the kernel"):
+        scored(built)
+
+
 def test_without_a_complete_version_there_is_nothing_to_submit(built, kaggle):
     with pytest.raises(ValueError, match="no version of the kernel is complete"):
         scored(built)
