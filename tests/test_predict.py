@@ -55,6 +55,15 @@ def test_weights_of_another_fold_are_an_error_that_names_them(finished, tmp_path
         predict.run(job.dataset, runs.read(place))
 
 
+def test_a_folder_in_the_place_of_weights_is_an_error(heads):
+    dataset, run = heads
+    path = run.files.weights(1)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match=r"fold1/best\.weights\.h5: a folder, not a f"):
+        predict.run(dataset, run)
+
+
 def test_probabilities_that_are_not_finite_are_an_error(heads, monkeypatch):
     monkeypatch.setattr(scan_predictor.ScanPredictor, "predict", lambda *_: {})
     with pytest.raises(ValueError, match=r"weights\.h5: the probabilities of case1_d"):

@@ -175,6 +175,14 @@ def read_bytes(path: pathlib.Path) -> bytes:
     return path.read_bytes()
 
 
+def exists(path: pathlib.Path) -> bool:
+    """Return whether a file is there; anything else in its place is an error."""
+    if not os.path.lexists(path):
+        return False
+    check_regular(path)
+    return True
+
+
 def check_regular(path: pathlib.Path) -> None:
     """Refuse a folder, a pipe or a device in the place of a file.
 

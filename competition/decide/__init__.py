@@ -23,7 +23,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
         table = slice_table.read(dataset)
         scans = slice_table.held_out_scans(table, runs.trained_folds(run))
         key = _key(run, scans)
-        if run.files.decision.is_file():
+        if files.exists(run.files.decision):
             decision: dict[str, Any] = files.read_json(run.files.decision, dict)
             if decision.get("key") == key:
                 return decision

@@ -100,7 +100,9 @@ def check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
             f"{data}: no such folder. `data` must be the unpacked competition: "
             "train.csv and train/case*/. Check the path."
         )
-    about = files.read_json(dataset.manifest) if dataset.manifest.is_file() else None
+    about = (
+        files.read_json(dataset.manifest) if files.exists(dataset.manifest) else None
+    )
     source = about.get("source") if isinstance(about, dict) else None
     if source and source != str(data.resolve()):
         raise ValueError(

@@ -179,6 +179,9 @@ def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
             f"{out}: expected the path of a file, received a folder. Give one in it "
             f"as `out`, such as {out / 'submission.csv'}."
         )
+    if out.exists():
+        # A pipe or a device, which the file would replace.
+        files.check_regular(out)
     if out.suffix == ".log":
         raise ValueError(
             f"{out}: `out` names a log; the submission is a CSV. Give another name as "

@@ -1,12 +1,13 @@
 """The events of a blind run: each is a warning, a line of submit.log and a count."""
 
 import collections
+import contextlib
 import json
 import pathlib
 import threading
 from typing import Any
 
-from competition.core import console, problems
+from competition.core import console, files, problems
 
 _WARNING = "warning: "
 
@@ -22,8 +23,9 @@ class EventLog:
         self.path = path
         # The stages, which are threads, write to one file.
         self._lock = threading.Lock()
-        if not resume:
-            path.unlink(missing_ok=True)
+        if not (resume and path.is_file()):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         self._lines = {line for line in _lines(path) if line.startswith(_WARNING)}
         self.counts = collections.Counter(
             line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
@@ -69,6 +71,6 @@ def read_summary(path: pathlib.Path) -> dict[str, Any]:
 def _lines(path: pathlib.Path) -> list[str]:
     """Return the lines of a log; [] if it cannot be read."""
     try:
-        return path.read_text("utf-8").splitlines()
+        return files.read_text(path).splitlines()
     except (OSError, ValueError):
         return []

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from competition.core import console, locks
+from competition.core import console, files, locks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import history, layout, runs
 from competition.machine import deadline, gpus
@@ -73,7 +73,7 @@ def summary(run: runs.Run, fold: int) -> dict[str, Any]:
     return {
         "epochs": len(epochs),
         "score": history.best(epochs),
-        "finished": is_over and run.files.weights(fold).is_file(),
+        "finished": is_over and files.exists(run.files.weights(fold)),
     }
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -118,6 +119,17 @@ def test_only_files_are_read_and_replaced(tmp_path, kind):
     if kind != "a folder":
         with pytest.raises(ValueError, match=rf"x\.json: {kind}.* another path"):
             files.write_json(path, {})
+
+
+def test_what_is_there_but_no_file_does_not_count_as_missing(tmp_path):
+    assert not files.exists(tmp_path / "nothing")
+    assert files.exists(pathlib.Path(__file__))
+    with pytest.raises(ValueError, match="a folder, not a file"):
+        files.exists(tmp_path)
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    with pytest.raises(OSError, match="link"):
+        files.exists(link)
 
 
 def test_a_file_that_a_killed_process_left_is_removed(tmp_path):

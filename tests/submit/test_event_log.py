@@ -1,5 +1,7 @@
 """The log of a blind run."""
 
+import os
+
 import pytest
 
 from competition.core import problems
@@ -54,3 +56,15 @@ def test_a_log_that_cannot_be_written_costs_nothing(tmp_path, capsys):
         "kind", "text"
     )
     assert "submit.log: " in capsys.readouterr().err
+
+
+def test_a_pipe_in_the_place_of_the_log_is_replaced(tmp_path):
+    path = tmp_path / "submit.log"
+    for resume in (False, True):
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to(tmp_path / "pipe")
+        assert event_log.read_summary(path) == {}
+        event_log.EventLog(path, resume=resume).finish({"rows": 3})
+        assert event_log.read_summary(path) == {"rows": 3}
+        path.unlink()
+        (tmp_path / "pipe").unlink()

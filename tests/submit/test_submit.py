@@ -478,6 +478,18 @@ def test_a_place_that_cannot_be_written_is_an_error_before_the_work(
         pipeline.submit(root, data=competition, out=tmp_path / "submission.csv")
 
 
+def test_an_out_that_is_a_device_is_refused_and_the_log_beside_it_stays(
+    finished, competition, tmp_path
+):
+    job, _ = finished
+    out, log = tmp_path / "submission.csv", tmp_path / "submit.log"
+    out.symlink_to("/dev/null")
+    log.write_text("earlier\n")
+    with pytest.raises(ValueError, match=r"submission\.csv: a device, not a file"):
+        pipeline.submit(job.run.files.root, data=competition, out=out)
+    assert log.read_text("utf-8") == "earlier\n"
+
+
 def test_a_file_that_cannot_be_replaced_costs_no_finished_scan(
     finished, competition, tmp_path, monkeypatch
 ):

@@ -50,7 +50,7 @@ class Arrays:
 def _load_recorded(dataset: layout.DatasetFiles, scan: str, place: int) -> np.ndarray:
     path = (dataset.scan(scan), dataset.masks(scan))[place]
     array, record = load(path), dataset.record(scan)
-    if record.is_file():
+    if files.exists(record):
         about: _Record = files.read_json(record, _Record, remedy=_REMEDY)
         if checksum(array) != about["arrays"][place]:
             raise ValueError(

@@ -53,7 +53,7 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
     files.require(path, "prepare", fault="no slice table")
     content = path.read_bytes()
     manifest: dict[str, Any] = {}
-    if dataset.manifest.is_file():
+    if files.exists(dataset.manifest):
         manifest = files.read_json(dataset.manifest, dict, remedy="Prepare again.")
     # Older manifests have no checksum.
     if manifest.get("slices_crc") not in (None, zlib.crc32(content)):

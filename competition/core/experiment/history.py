@@ -40,7 +40,7 @@ def write(path: pathlib.Path, history: list[Epoch]) -> None:
 
 def read(path: pathlib.Path) -> list[Epoch]:
     """Read a history; before the first epoch it is empty."""
-    if not path.is_file():
+    if not files.exists(path):
         return []
     with path.open(newline="", encoding="utf-8") as file:
         try:

@@ -95,7 +95,7 @@ def start(
         "fingerprint": fingerprint,
         "config": config.model_dump(mode="json"),
     }
-    is_begun = run_files.config.is_file() and _is_begun(run_files)
+    is_begun = files.exists(run_files.config) and _is_begun(run_files)
     if not is_begun and not _is_recorded(run_files, record):
         # Not while another process trains by the config that is there.
         with locks.locked(run_files.root, doing="starting"):
@@ -213,7 +213,11 @@ def trained_folds(run: Run) -> list[int]:
     """
     by_name = {}
     for member in members_and_gates(run):
-        folds = [k for k in member.config.folds if member.files.weights(k).is_file()]
+        folds = [
+            fold
+            for fold in member.config.folds
+            if files.exists(member.files.weights(fold))
+        ]
         if not folds:
             raise ValueError(
                 f"{member.files.root}: no trained fold (expected "

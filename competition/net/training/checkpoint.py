@@ -99,7 +99,7 @@ def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -
 
 def exists(folder: pathlib.Path) -> bool:
     """Return whether a fold has a state, sound or not."""
-    return any((folder / name).is_file() for name in (LATEST, PREVIOUS))
+    return any(files.exists(folder / name) for name in (LATEST, PREVIOUS))
 
 
 def load(folder: pathlib.Path, owner: str) -> Checkpoint:
@@ -109,7 +109,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
     """
     faults = []
     for path in (folder / LATEST, folder / PREVIOUS):
-        if not path.is_file():
+        if not files.exists(path):
             continue
         try:
             stored = _read(path, owner)
@@ -125,7 +125,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
         # A fold that was killed after it wrote the best weights of an epoch and before
         # its state trains that epoch again: its next score counts as the best.
         best = folder / BEST
-        if not best.is_file() or _crc(best) != stored.state.best_crc:
+        if not files.exists(best) or _crc(best) != stored.state.best_crc:
             if stored.state.best_crc is not None:
                 _warn_of_damage(best, owner)
             stored.state.best = stored.state.best_crc = None
