@@ -36,10 +36,6 @@ class Record(typing_extensions.TypedDict):
     voxels: list[int]
 
 
-# Every thread holds a whole scan in memory.
-_LARGEST_GIB = 4
-
-
 def current(
     dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
 ) -> Record | None:
@@ -81,14 +77,10 @@ def make(
 ) -> tuple[Record | None, list[problems.Problem]]:
     """Write the arrays and the record of a scan; with problems nothing is written."""
     slices, rows = training.slices[scan], training.rows[scan]
-    gib = 2 * len(slices) * max(i.width * i.height for i in slices) / 2**30
-    if gib > _LARGEST_GIB:
-        text = (
-            f"{training.data / slices[0].path}: expected at most {_LARGEST_GIB} GiB "
-            f"for the scan {scan}, received {len(slices)} slices that need {gib:.1f} "
-            "GiB. Make its slices smaller."
-        )
-        return None, [problems.Problem("large scans", text, scan)]
+    try:
+        images.check_memory(training.data, slices)
+    except ValueError as error:
+        return None, [problems.Problem("large scans", str(error), scan)]
     stats = _stats(training, scan)
     volume, checksums, faults = intensities.read_scan(training.data, slices)
     table = training.data / "train.csv"

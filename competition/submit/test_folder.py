@@ -126,7 +126,12 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
     A slice whose size is not that of most slices is cropped or padded to it.
     """
     pixels: dict[int, np.ndarray] = {}
-    faults = []
+    faults: Faults = []
+    try:
+        images.check_memory(data, slices)
+    except ValueError as error:
+        text = f"{error} Its masks stay empty."
+        return TestScan(slices), [problems.Problem("large scan", text)]
     for index, image in enumerate(slices):
         try:
             pixels[index] = images.read(data / image.path, image.shape)
@@ -138,10 +143,13 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
         return TestScan(slices), [*faults, problems.Problem("unreadable scan", text)]
     common = max(shapes, key=shapes.count)
     volume = np.empty((len(slices), *common), np.uint16)
+    readable = list(pixels)
+    for index in readable:
+        # Each slice goes as it is placed, so that the scan is never held twice.
+        geometry.place(pixels.pop(index), volume[index])
     sizes: list[tuple[int, int] | None] = []
     for index, image in enumerate(slices):
-        nearest = min(pixels, key=lambda other: (abs(other - index), other))
-        geometry.place(pixels[nearest], volume[index])
+        nearest = min(readable, key=lambda other: (abs(other - index), other))
         if nearest == index:
             sizes.append(image.shape)
             if image.shape != common:
@@ -149,6 +157,7 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
                 text = f"{path}: {size} pixels (H, W) in a scan of {common}."
                 faults.append(problems.Problem("odd slice", text))
         else:
+            volume[index] = volume[nearest]
             # It gets its neighbour's mask, which fits the common size alone.
             size = _size(data / image.path, image)
             sizes.append(size if size == common else None)

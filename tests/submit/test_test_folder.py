@@ -1,5 +1,7 @@
 """Rows and slices of test folders in every state."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -100,6 +102,22 @@ def test_a_scan_without_any_readable_slice_has_no_volume(folder):
     scan, faults = read(folder)
     assert scan.volume is None and not scan.sizes
     assert faults[-1].text.startswith("case1_day0: no slice can be read")
+
+
+def test_a_scan_that_would_fill_the_memory_is_refused_unread(tmp_path):
+    folder = tmp_path / "test" / "case1" / "case1_day0" / "scans"
+    folder.mkdir(parents=True)
+    for number in range(1, 130):
+        (folder / f"slice_{number:04}_4096_4096_1.50_1.50.png").touch()
+    tracemalloc.start()
+    try:
+        scan, faults = read(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert scan.volume is None and peak < 10**6
+    assert kinds(faults) == ["large scan"]
+    assert "at most 4 GiB for the scan case1_day0, received 129 sl" in faults[0].text
 
 
 def test_the_state_changes_with_a_file_and_bears_its_loss(folder):

@@ -21,6 +21,8 @@ _NAME = re.compile(
 )
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 4096
+# A whole scan is held in memory, by every thread that reads one.
+_LARGEST_GIB = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,6 +162,17 @@ def _describe(
     id = f"{scan}_slice_{name[1]}"
     spacings = float(name[4]), float(name[5])
     return Image(id, *parse_id(id), scan_of(id), path, width, height, *spacings)
+
+
+def check_memory(data: pathlib.Path, slices: Sequence[Image]) -> None:
+    """Refuse a scan that would fill the memory, by the sizes in its names."""
+    gib = 2 * len(slices) * max(i.width * i.height for i in slices) / 2**30
+    if gib > _LARGEST_GIB:
+        raise ValueError(
+            f"{data / slices[0].path}: expected at most {_LARGEST_GIB} GiB for the "
+            f"scan {slices[0].scan}, received {len(slices)} slices that need {gib:.1f} "
+            "GiB. Make its slices smaller."
+        )
 
 
 def shape(path: pathlib.Path) -> tuple[int, int]:

@@ -40,6 +40,11 @@ def test_a_mask_longer_than_the_csv_limit_is_read(table):
     assert mask_csv.read(path, "predicted")[0].rle == text
 
 
+def test_a_field_longer_than_any_mask_is_named(table):
+    with pytest.raises(ValueError, match=r"row 2: not a CSV row: field larger than"):
+        mask_csv.read(table("id,class,predicted\na,b," + "1" * 2**24 + "1\n"), None)
+
+
 def test_rows_survive_their_file(tmp_path):
     rows = [mask_csv.Row(2, A, "bowel", "1 2"), mask_csv.Row(3, B, "bowel", "")]
     path = tmp_path / "new" / "submission.csv"
