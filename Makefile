@@ -20,9 +20,14 @@ QUICK ?= tests/core tests/decide tests/prepare tests/ledger tests/machine \
 ON_JAX := $(addprefix tests/net/, networks/test_networks.py augment/test_engines.py \
   training/test_losses.py training/test_step.py training/test_schedules.py \
   training/test_checkpoint.py)
+FITTING := tests/net/training/test_fitting.py::test
 ON_LATEST := tests/core tests/prepare tests/study/search tests/test_pipeline.py \
   tests/test_report.py tests/net/networks/test_networks.py tests/net/input \
-  tests/net/augment tests/net/training/test_fitting.py tests/net/training/test_checkpoint.py
+  tests/net/augment tests/net/training/test_checkpoint.py \
+  $(FITTING)_killed_and_called_again_it_ends_as_if_it_had_not_been \
+  $(FITTING)_it_trains_in_mixed_precision_and_resumes \
+  $(FITTING)_memory_that_runs_out_later_keeps_the_optimizer \
+  $(FITTING)_an_encoder_is_frozen_for_the_first_epochs
 # Most of the time is compiling: XLA optimises less than by default.
 JAX := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=1
 

@@ -19,6 +19,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest test: at the end, one worker would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+
+
 @pytest.fixture(scope="session")
 def real():
     """Real slices and masks, where a checkout has them beside it."""

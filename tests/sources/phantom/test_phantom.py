@@ -1,6 +1,7 @@
 """The phantom: the competition's layout, and a test that a bad model fails."""
 
 import csv
+import itertools
 import json
 
 import cv2
@@ -16,7 +17,9 @@ SMALL = dict(cases=8, days=3, slices=None, small=True, public=False)
 TINY = dict(cases=2, days=2, slices=6, small=False, public=False)
 CLASSES = ("large_bowel", "small_bowel", "stomach")
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)
-WINDOWS = [(a / 5, b / 5) for a in range(5) for b in range(a + 1, 6)]
+# Windows of grey values begin and end at fifths of the range.
+FIFTHS = 5
+WINDOWS = list(itertools.combinations(range(FIFTHS + 1), 2))
 GRID = (128, 128)
 
 
@@ -68,7 +71,8 @@ def normalised(volume):
 
 
 def window(grey, bounds):
-    return ((grey >= bounds[0]) & (grey < bounds[1]))[..., None]
+    first, end = bounds
+    return ((grey >= first / FIFTHS) & (grey < end / FIFTHS))[..., None]
 
 
 def scores(test, predict):
@@ -87,15 +91,21 @@ def by_class(test, predict):
 def best_window(test, candidates, greys):
     """The window whose cut of the candidates has the best Dice, over all classes."""
 
-    def dice(bounds):
-        both = total = 0
-        for scan, (_, truth) in test.items():
-            cut = (candidates[scan] & window(greys[scan], bounds))[:, ::4, ::4]
-            both += (cut & truth[:, ::4, ::4]).sum((0, 1, 2))
-            total += cut.sum((0, 1, 2)) + truth[:, ::4, ::4].sum((0, 1, 2))
-        return both / total
-
-    dices = np.array([dice(bounds) for bounds in WINDOWS])
+    both, cut, total = np.zeros((3, FIFTHS, len(CLASSES)))
+    for scan, (_, truth) in test.items():
+        fifths = (greys[scan][:, ::4, ::4, None] * FIFTHS).astype(int)
+        marked, candidate = truth[:, ::4, ::4], candidates[scan][:, ::4, ::4]
+        total += marked.sum((0, 1, 2))
+        for fifth in range(FIFTHS):
+            inside = candidate & (fifths == fifth)
+            cut[fifth] += inside.sum((0, 1, 2))
+            both[fifth] += (inside & marked).sum((0, 1, 2))
+    dices = np.array(
+        [
+            2 * both[first:end].sum(0) / (cut[first:end].sum(0) + total[0])
+            for first, end in WINDOWS
+        ]
+    )
     return [WINDOWS[index] for index in dices.argmax(0)]
 
 
