@@ -125,6 +125,14 @@ def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path):
         assert scan not in set(slice_table.held_out(table, fold)["scan"])
 
 
+@pytest.mark.parametrize("option", ["faulty", "fold_file"])
+def test_a_list_in_another_encoding_is_named(competition, work, tmp_path, option):
+    path = tmp_path / "list.csv"
+    path.write_bytes("é".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"list\.csv is not a text in UTF-8 .*Correct"):
+        prepared(competition, work, **{option: path})
+
+
 def test_another_folder_of_the_same_name_is_an_error(competition, work, tmp_path):
     prepared(competition, work)
     other = tmp_path / "elsewhere" / "competition"

@@ -15,6 +15,7 @@ from competition.core.experiment import layout
 from competition.sources import phantom
 from competition.study import audit
 from competition.study.audit import checks, features, looks
+from tests import by_hand
 
 HELD_OUT = 22
 
@@ -254,3 +255,11 @@ def test_one_fault_is_named_once_by_its_strongest_reason():
     jump = checks.Suspect("case1_day0", 9, 10, (1,), "jump", "", 99.0)
     other = checks.Suspect("case1_day1", 9, 10, (1,), "jump", "", 1.0)
     assert checks.explained([jump, other, moved]) == [moved, other]
+
+
+@pytest.mark.parametrize("about", [[], {}, {"key": 1, "summary": {}}])
+def test_a_record_of_another_form_is_named(tmp_path, about):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    files.write_json(dataset.root / "audit" / "audit.json", about)
+    with pytest.raises(ValueError, match=r"audit\.json: .*Delete it"):
+        audit.run(dataset)
