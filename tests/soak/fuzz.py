@@ -24,6 +24,12 @@ from tests.soak import commands, forks, harm
 from tests.soak.commands import DATA, RUN, STEPS
 
 SECONDS = 60.0
+# Most of the time is tracing the network, so it has a single level.
+OVERRIDES = (
+    "model.widths=[4]",
+    "augment.engine=none",
+    "training.tensorboard=false",
+)
 HALF = "work/competition/runs/half"
 
 
@@ -216,7 +222,7 @@ def _content(path: pathlib.Path) -> str:
 
 def _make(folder: pathlib.Path) -> None:
     """Make a competition, a finished run and a killed one of a tiny network."""
-    commands.write_case(folder)
+    commands.write_case(folder, OVERRIDES)
     code, said = commands.call("run", folder)
     assert code == 0, said
     half = ("--name", "half", "--set", "training.epochs=3", "--set", "folds=[0]")
