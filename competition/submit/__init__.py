@@ -179,8 +179,8 @@ def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
             f"{out}: expected the path of a file, received a folder. Give one in it "
             f"as `out`, such as {out / 'submission.csv'}."
         )
-    if out.exists():
-        # A pipe or a device, which the file would replace.
+    if os.path.lexists(out):
+        # Not a pipe, a device or a broken link, which the file would replace.
         files.check_regular(out)
     if out.suffix == ".log":
         raise ValueError(
