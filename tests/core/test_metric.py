@@ -107,7 +107,7 @@ def pairs(draw, classes=()):
 @given(pair=pairs())
 def test_hausdorff_is_brute_force_over_all_voxels(few, pair):
     one, other = pair
-    with mock.patch.object(distance, "_FEW", few):
+    with mock.patch.object(distance, "FEW", few):
         received = compare(one, other).hausdorff_per_class
     expected = naive_distance(one, other, "per_class")
     expected = math.nan if expected is None else expected

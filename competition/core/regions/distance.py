@@ -18,7 +18,7 @@ VOXELS = (1.0, 1.0, 1.0)
 # The sides of the cells in voxels: large cells are dropped first.
 _CELLS = (8, 4, 2)
 # Up to this number of voxels, measuring all is faster than looking for the farthest.
-_FEW = 2000
+FEW = 2000
 
 
 def hausdorff(one: CroppedMask, other: CroppedMask, spacing: Spacing) -> float:
@@ -60,7 +60,7 @@ def _farthest(
         return np.asarray(tree.query((places + corner) * spacing, workers=-1)[0])
 
     voxels = cropped_masks.coordinates(mask)
-    for size in _CELLS if len(voxels) > _FEW else ():
+    for size in _CELLS if len(voxels) > FEW else ():
         cells = tuple((voxels // size).T)
         filled = np.zeros([-(-side // size) for side in mask.shape], bool)
         filled[cells] = True

@@ -27,7 +27,9 @@ _FREQUENCIES = (0.6, 0.25, 0.1, 0.05)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _PlannedScan:
+class PlannedScan:
+    """A scan to draw: its case and day, its part of the data, size and turn."""
+
     case: int
     day: int
     part: str
@@ -36,6 +38,7 @@ class _PlannedScan:
 
     @property
     def name(self) -> str:
+        """The scan's name, as in the ids of its slices."""
         return f"case{self.case}_day{self.day}"
 
 
@@ -65,7 +68,7 @@ def write(
     _check(parameters)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         return _existing(out, parameters)
-    scans = _plan(cases=cases, days=days, slices=slices, seed=seed)
+    scans = plan(cases=cases, days=days, slices=slices, seed=seed)
     if public:
         scans = [scan for scan in scans if scan.part == "train"]
     held: dict[str, Any] = {"parameters": parameters}
@@ -122,9 +125,7 @@ def _existing(out: pathlib.Path, parameters: dict[str, Any]) -> dict[str, Any]:
     return held
 
 
-def _plan(
-    *, cases: int, days: int, slices: int | None, seed: int
-) -> list[_PlannedScan]:
+def plan(*, cases: int, days: int, slices: int | None, seed: int) -> list[PlannedScan]:
     """Draw cases, days and sizes; a quarter of the cases is new in the test.
 
     The other cases have `days` - 1 training days, and every third one a later day in
@@ -151,13 +152,13 @@ def _plan(
         else:
             parts = ["train"] * max(1, days - 1) + ["test"] * (index < later)
         pairs = zip(drawn, parts, strict=False)
-        scans += [_PlannedScan(case, day, part, grid, turn) for day, part in pairs]
+        scans += [PlannedScan(case, day, part, grid, turn) for day, part in pairs]
     # As in the real train.csv, the scans are in no order, and slices ascend.
     return [scans[index] for index in rng.permutation(len(scans))]
 
 
 def _write_scans(
-    folder: pathlib.Path, scans: list[_PlannedScan], seed: int, faults: bool
+    folder: pathlib.Path, scans: list[PlannedScan], seed: int, faults: bool
 ) -> None:
     """Write images scan by scan, then the tables of train, test and faults."""
     data = folder / "competition"
@@ -185,7 +186,7 @@ def _write_scans(
         mask_csv.write(folder / "solution.csv", rows["test"])
 
 
-def _write_scan(data: pathlib.Path, scan: _PlannedScan, seed: int) -> np.ndarray:
+def _write_scan(data: pathlib.Path, scan: PlannedScan, seed: int) -> np.ndarray:
     """Write the PNGs of a scan and return its masks (D, H, W, C)."""
     grid = scan.grid
     rng = np.random.default_rng([seed, scan.case])

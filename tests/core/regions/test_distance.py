@@ -30,7 +30,7 @@ def both_ways(one, other, spacing):
 @pytest.mark.parametrize("seed", range(6))
 def test_any_spacing_is_exact_at_every_level_of_the_search(seed, spacing, monkeypatch):
     # So that all go through cells of 8, 4, 2 and 1.
-    monkeypatch.setattr(distance, "_FEW", 0)
+    monkeypatch.setattr(distance, "FEW", 0)
     random = np.random.default_rng(seed)
     low = random.integers(0, 8, 3)
     one = box(low, low + random.integers(1, 12, 3))

@@ -230,7 +230,7 @@ def test_public_is_kaggles_download_without_a_test(tmp_path):
 
 
 def test_without_slices_scans_have_the_real_numbers():
-    plan = phantom._plan(cases=150, days=20, slices=None, seed=0)
+    plan = phantom.plan(cases=150, days=20, slices=None, seed=0)
     pairs = {(scan.grid.width, scan.grid.depth) for scan in plan}
     assert pairs == {(266, 144), (360, 144), (276, 80), (234, 144)}
     assert all(0 <= scan.day <= 30 for scan in plan)
