@@ -15,17 +15,25 @@ import numpy as np
 from competition.core import files
 
 
-def write(path: pathlib.Path, network: keras.Model, *, owner: str) -> None:
-    """Write the weights of a network in one step; `owner` is that of `runs.owner`."""
+def write(path: pathlib.Path, network: keras.Model, *, owner: str) -> str:
+    """Write the weights of a network in one step and return their digest.
+
+    `owner` is that of `runs.owner`.
+    """
     with files.replacing(path) as temporary:
         network.save_weights(temporary)
         with h5py.File(temporary, "r+") as file:
-            file.attrs["digest"] = digest(_arrays(file, temporary))
+            written = digest(_arrays(file, temporary))
+            file.attrs["digest"] = written
             file.attrs["owner"] = owner
+    return written
 
 
-def check(path: pathlib.Path, *, owner: str | None = None) -> None:
-    """Raise an error where weights are damaged, not finite, or of another owner."""
+def check(path: pathlib.Path, *, owner: str | None = None) -> str:
+    """Return the digest of weights.
+
+    Damaged weights, and those that are not finite or of another owner, are an error.
+    """
     try:
         files.check_regular(path)
         with h5py.File(path, "r") as file:
@@ -35,7 +43,7 @@ def check(path: pathlib.Path, *, owner: str | None = None) -> None:
     except Exception as error:
         raise ValueError(f"{path}: the weights are damaged ({error}).") from error
     if stored is None and belongs is None:
-        return
+        return received
     if str(stored) != received:
         raise ValueError(
             f"{path}: the weights are not those that were written: their digest is "
@@ -43,6 +51,7 @@ def check(path: pathlib.Path, *, owner: str | None = None) -> None:
         )
     if owner is not None and str(belongs) != owner:
         raise ValueError(f"{path}: expected weights of {owner}, received {belongs}.")
+    return received
 
 
 def digest(arrays: Iterable[tuple[str, np.ndarray]]) -> str:

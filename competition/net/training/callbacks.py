@@ -126,7 +126,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         # Where there is nothing to score, the latest weights count as the best.
         if score is None or state.best is None or score > state.best:
             folder, owner = self.fold.folder, self.fold.owner
-            state.best_crc = checkpoint.save_best_weights(folder, network, owner)
+            state.best_digest = checkpoint.save_best_weights(folder, network, owner)
             state.best = score
         return score
 

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import zlib
 from typing import Any
 
 import keras
@@ -32,10 +31,10 @@ class TrainingState:
     """A fold after its last finished epoch; state.npz has these names.
 
     `owner` names the fold and its training, as `runs.owner` does. `best` is the score
-    of the weights in best.weights.h5, whose CRC-32 is `best_crc`; `halvings` counts how
-    often the batch was too large for the memory, `slowed` tells whether the learning
-    rate was halved, `resting` whether the encoder is frozen; `mean` is the mean of the
-    weights after the last `averaged` epochs.
+    of the weights in best.weights.h5 and `best_digest` their digest; `halvings` counts
+    how often the batch was too large for the memory, `slowed` tells whether the
+    learning rate was halved, `resting` whether the encoder is frozen; `mean` is the
+    mean of the weights after the last `averaged` epochs.
     """
 
     __pydantic_config__ = pydantic.ConfigDict(
@@ -45,7 +44,7 @@ class TrainingState:
     owner: str
     epochs: list[history.Epoch] = dataclasses.field(default_factory=list)
     best: float | None = None
-    best_crc: int | None = None
+    best_digest: str | None = None
     halvings: int = 0
     slowed: bool = False
     resting: bool = False
@@ -124,11 +123,9 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
             (folder / LATEST).unlink()
         # A fold that was killed after it wrote the best weights of an epoch and before
         # its state trains that epoch again: its next score counts as the best.
-        best = folder / BEST
-        if not files.exists(best) or _crc(best) != stored.state.best_crc:
-            if stored.state.best_crc is not None:
-                _warn_of_damage(best, owner)
-            stored.state.best = stored.state.best_crc = None
+        kept = stored.state.best_digest
+        if not kept or kept != _digest_of_best(folder / BEST, owner):
+            stored.state.best = stored.state.best_digest = None
         return stored
     if faults:
         raise ValueError(
@@ -138,11 +135,13 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
     return Checkpoint(TrainingState(owner))
 
 
-def _warn_of_damage(best: pathlib.Path, owner: str) -> None:
+def _digest_of_best(best: pathlib.Path, owner: str) -> str | None:
+    """Return the digest of the best weights; None where there are none to use."""
     try:
-        weights_file.check(best, owner=owner)
+        return weights_file.check(best, owner=owner)
     except ValueError as error:
         console.warn(f"{error} The best of the epochs to come are kept instead.")
+        return None
 
 
 def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) -> None:
@@ -169,10 +168,9 @@ def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) ->
     _assign(variables, values)
 
 
-def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) -> int:
-    """Write the best weights in one step and return their CRC-32."""
-    weights_file.write(folder / BEST, network, owner=owner)
-    return _crc(folder / BEST)
+def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) -> str:
+    """Write the best weights in one step and return their digest."""
+    return weights_file.write(folder / BEST, network, owner=owner)
 
 
 def finish(folder: pathlib.Path) -> None:
@@ -192,6 +190,8 @@ def _read(path: pathlib.Path, owner: str) -> Checkpoint:
     # States of older versions have no digest and no owner, but may list their arrays.
     if "digest" in about and about.pop("digest") != _digest(about, named):
         raise ValueError("it is not what was written: its digest differs")
+    # Older versions marked the best weights otherwise: there the next score counts.
+    about.pop("best_crc", None)
     if about.pop("arrays", list(named)) != list(named):
         raise ValueError("arrays are missing")
     if about.setdefault("owner", owner) != owner:
@@ -227,7 +227,3 @@ def _assign(variables: Any, values: weights.Arrays) -> None:
 
 def _accumulates(path: str) -> bool:
     return path.endswith("gradient_accumulator")
-
-
-def _crc(path: pathlib.Path) -> int:
-    return zlib.crc32(path.read_bytes())

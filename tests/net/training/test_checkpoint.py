@@ -122,14 +122,16 @@ def test_any_bit_of_the_files_directory_is_noticed_or_does_not_matter(tmp_path, 
 
 
 def test_a_state_of_an_older_version_without_digest_and_owner_is_read(tmp_path):
-    save(tmp_path, 1.0, epochs=1)
+    save(tmp_path, 1.0, epochs=1, best=0.25)
     path = tmp_path / "state.npz"
     with np.load(path) as stored:
         kept = dict(stored)
-    about = json.loads(str(kept["about"]))
-    del about["digest"], about["owner"]
+    about = json.loads(str(kept["about"])) | {"best_crc": 123}
+    del about["digest"], about["owner"], about["best_digest"]
     np.savez(path, **(kept | {"about": np.array(json.dumps(about))}))
-    assert len(checkpoint.load(tmp_path, OWNER).network) == 2
+    stored = checkpoint.load(tmp_path, OWNER)
+    assert len(stored.network) == 2
+    assert stored.state.best is None
 
 
 def test_a_fold_killed_while_renaming_goes_on_from_the_state_before(tmp_path):
@@ -150,8 +152,12 @@ def test_two_damaged_states_are_an_error_that_names_both(tmp_path):
 
 
 def test_the_best_score_counts_only_with_its_weights(tmp_path):
-    crc = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
-    save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
+    digest = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
+    save(tmp_path, 1.0, epochs=1, best=0.25, best_digest=digest)
+    assert checkpoint.load(tmp_path, OWNER).state.best == 0.25
+    # Bytes that mean nothing make no other weights.
+    with (tmp_path / "best.weights.h5").open("ab") as file:
+        file.write(b"more")
     assert checkpoint.load(tmp_path, OWNER).state.best == 0.25
     # Killed after the weights of a better epoch, before its state.
     checkpoint.save_best_weights(tmp_path, parts(2.0).network, OWNER)
@@ -238,8 +244,8 @@ def test_a_state_that_was_changed_is_an_error_that_names_it(tmp_path, change):
 
 
 def test_damaged_best_weights_are_told(tmp_path, capsys):
-    crc = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
-    save(tmp_path, 1.0, epochs=1, best=0.25, best_crc=crc)
+    digest = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
+    save(tmp_path, 1.0, epochs=1, best=0.25, best_digest=digest)
     (tmp_path / "best.weights.h5").write_bytes(b"none")
     assert checkpoint.load(tmp_path, OWNER).state.best is None
     said = " ".join(capsys.readouterr().err.split())
