@@ -22,7 +22,7 @@ from competition.core import stacks
 from competition.core.data import arrays, images, slice_table
 from competition.core.experiment import configs, layout
 from competition.net.augment import augment_device
-from competition.net.input import tensorflow_dataset
+from competition.net.input import training_data
 from competition.net.training import step
 
 SIZE, BATCH, OFFSETS = 266, 16, (-2, -1, 0, 1, 2)
@@ -120,7 +120,7 @@ def stream(prepared: layout.DatasetFiles, engine: str, *more: str) -> tf.data.Da
     wanted = f"training.batch={BATCH}", f"augment.engine={engine}"
     chosen = configs.load("base", (*size, *wanted, *more))
     table = slice_table.training(slice_table.read(prepared), 0)
-    data = tensorflow_dataset.TrainingData(table, arrays.Arrays(prepared))
+    data = training_data.TrainingData(table, arrays.Arrays(prepared))
     return data.batches(chosen)
 
 

@@ -17,7 +17,7 @@ from bench import clock
 from competition.core.data import arrays
 from competition.core.experiment import configs, layout
 from competition.net import devices
-from competition.net.input import tensorflow_dataset
+from competition.net.input import training_data
 from competition.net.networks import build
 from competition.net.training import callbacks, losses, progress, schedules, step
 
@@ -59,7 +59,7 @@ def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     size = "geometry.fit=pad", "geometry.height=272", "geometry.width=272"
     wanted = configs.load("smoke", (f"augment.engine={engine}", *size))
     table, store = _data(root)
-    stream = tensorflow_dataset.TrainingData(table, store).batches(wanted)
+    stream = training_data.TrainingData(table, store).batches(wanted)
     model = step.TrainingStep(build.build(wanted, 3), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
     xla = devices.xla("auto", devices.find())

@@ -20,20 +20,25 @@ class Device:
 
 def find() -> Device:
     """Find the devices that the Keras backend would compute on."""
-    if keras.backend.backend() == "jax":
+    backend = keras.backend.backend()
+    if backend == "jax":
         import jax
 
         local = jax.local_devices()
         capability = float(getattr(local[0], "compute_capability", 0) or 0)
         return Device(local[0].platform, len(local), capability, "jax")
-    import tensorflow as tf
+    if backend != "tensorflow":
+        raise ValueError(
+            "The backend of Keras must be tensorflow or jax. Received: "
+            f"{backend}. Set the environment variable KERAS_BACKEND=tensorflow, or "
+            "correct `backend` in ~/.keras/keras.json."
+        )
+    from competition.net import tensorflow_backend
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return Device("cpu", len(tf.config.list_logical_devices("CPU")))
-    details = tf.config.experimental.get_device_details(gpus[0])
-    major, minor = details.get("compute_capability", (0, 0))
-    return Device("gpu", len(gpus), major + minor / 10)
+    count, capability = tensorflow_backend.gpus()
+    if count:
+        return Device("gpu", count, capability)
+    return Device("cpu", tensorflow_backend.cpus())
 
 
 def precision(setting: str, device: Device) -> str:
@@ -76,6 +81,14 @@ def deterministic(setting: bool | str, device: Device) -> bool:
     return setting if isinstance(setting, bool) else device.kind == "cpu"
 
 
+def make_deterministic() -> None:
+    """Make results repeat to the bit; JAX does so on a CPU by itself."""
+    if keras.backend.backend() == "tensorflow":
+        from competition.net import tensorflow_backend
+
+        tensorflow_backend.make_deterministic()
+
+
 def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
     """Return the scope in which to build a network that all GPUs train at once.
 
@@ -84,9 +97,9 @@ def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
     is_alone = device.count == 1 or device.backend == "jax"
     if is_alone or setting not in {"auto", "mirror"}:
         return contextlib.nullcontext()
-    import tensorflow as tf
+    from competition.net import tensorflow_backend
 
-    return tf.distribute.MirroredStrategy().scope()
+    return tensorflow_backend.mirrored()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

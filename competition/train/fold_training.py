@@ -26,7 +26,7 @@ def train(
         console.note(f"fold {fold}: no time left")
         return
     # Imported late: loading the framework takes seconds.
-    from competition.net.input import tensorflow_dataset
+    from competition.net.input import training_data
     from competition.net.training import fitting, progress, setup, validation
 
     folder, training = run.files.fold(fold), run.config.training
@@ -49,7 +49,7 @@ def train(
         parts = setup.FoldTraining(
             network=network,
             config=run.config,
-            data=tensorflow_dataset.TrainingData(chosen, store),
+            data=training_data.TrainingData(chosen, store),
             held_out=validation.HeldOutScans(held_out, store, run),
             lines=lines,
             folder=folder,

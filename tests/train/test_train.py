@@ -12,7 +12,7 @@ from competition.core import files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import history
 from competition.machine import deadline
-from competition.net.input import tensorflow_dataset
+from competition.net.input import training_data
 from competition.net.training import progress
 from competition.train import fold_training
 from tests import conftest
@@ -193,7 +193,7 @@ def test_more_batches_a_step_than_an_epoch_has_say_what_fits(prepared):
 def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
     job = prepared()
     table = slice_table.training(slice_table.read(job.dataset), 0)
-    data = tensorflow_dataset.TrainingData(table, arrays.Arrays(job.dataset))
+    data = training_data.TrainingData(table, arrays.Arrays(job.dataset))
     data.batches(job.run.config)
     batches = [data.ids(number) for number in range(4)]
     flat = [id for batch in batches for id in batch]

@@ -87,7 +87,7 @@ def _train(
     if training.freeze_epochs:
         _freeze_encoder(fold.network, state.resting)
     batches = fold.data.batches(config, first_epoch=begun)
-    steps = int(batches.cardinality().numpy()) // (training.epochs - begun)
+    steps = fold.data.steps
     # The optimizer is new where the encoder is unfrozen: it must move more weights.
     first = 0 if state.resting else training.freeze_epochs * steps
     model = _compiled(fold.network, config, steps=steps, first=first)

@@ -1,15 +1,12 @@
 """How far a fold is: lines in the log, and curves for TensorBoard."""
 
-import contextlib
 import pathlib
 import statistics
-from collections.abc import Iterator
-
-import tensorflow as tf
 
 from competition.core import console
 from competition.core.experiment import history
 from competition.machine import deadline
+from competition.net.training import curves
 
 
 class FoldProgress:
@@ -22,8 +19,7 @@ class FoldProgress:
         self, fold: int, epochs: int, board: pathlib.Path | None = None
     ) -> None:
         self.fold, self.total = fold, epochs
-        with _disk_errors():
-            self.curves = tf.summary.create_file_writer(str(board)) if board else None
+        self.curves = curves.Curves(board) if board else None
         self.seconds: list[float] = []
         self.scoring: list[float] = []
 
@@ -40,11 +36,8 @@ class FoldProgress:
         text += f"  {row['seconds']:.1f} s (scoring {share:.0%})"
         self.line(text + (f"  {eta} left" if left else ""))
         if self.curves:
-            with _disk_errors(), self.curves.as_default(step=row["epoch"] + 1):
-                for name, number in row.items():
-                    if name != "epoch" and number is not None:
-                        tf.summary.scalar(name, number)
-                self.curves.flush()
+            values = {k: v for k, v in row.items() if k != "epoch" and v is not None}
+            self.curves.add(row["epoch"] + 1, values)
 
     def line(self, text: str) -> None:
         """Print a line about the fold."""
@@ -56,12 +49,3 @@ class FoldProgress:
             f"stopped in time after {done} of {self.total} epochs. Run the same again: "
             "training goes on from there."
         )
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Raise TensorFlow's error of a full disk as one of the disk, not of the memory."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(f"The curves cannot be written: {error.message}") from None

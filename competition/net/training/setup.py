@@ -6,12 +6,11 @@ import pathlib
 from collections.abc import Iterator
 
 import keras
-import tensorflow as tf
 
 from competition.core.experiment import configs, runs
 from competition.machine import deadline
 from competition.net import devices
-from competition.net.input import tensorflow_dataset
+from competition.net.input import training_data
 from competition.net.networks import build, encoders
 from competition.net.training import checkpoint, progress, validation
 
@@ -25,7 +24,7 @@ class FoldTraining:
 
     network: keras.Model
     config: configs.Config
-    data: tensorflow_dataset.TrainingData
+    data: training_data.TrainingData
     held_out: validation.HeldOutScans
     lines: progress.FoldProgress
     folder: pathlib.Path
@@ -58,4 +57,4 @@ def seed(number: int, *, deterministic: bool = True) -> None:
     """Make initial weights and dropout repeatable; to the bit if `deterministic`."""
     keras.utils.set_random_seed(number)
     if deterministic:
-        tf.config.experimental.enable_op_determinism()
+        devices.make_deterministic()

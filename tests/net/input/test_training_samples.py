@@ -6,7 +6,7 @@ import pytest
 from competition.core import geometry, stacks
 from competition.core.experiment import configs
 from competition.net import augment, devices
-from competition.net.input import tensorflow_dataset, training_samples
+from competition.net.input import training_data, training_samples
 from tests.net.conftest import TINY
 
 EVERYTHING = [
@@ -16,7 +16,7 @@ EVERYTHING = [
 
 
 def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
-    data = tensorflow_dataset.TrainingData(table, store)
+    data = training_data.TrainingData(table, store)
     return list(data.batches(config, **start).as_numpy_iterator())
 
 
@@ -50,7 +50,7 @@ def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
 
 
 def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):
-    options = tensorflow_dataset.TrainingData(table, store).batches(tiny).options()
+    options = training_data.TrainingData(table, store).batches(tiny).options()
     assert options.autotune.enabled is False
 
 
@@ -76,7 +76,7 @@ def test_shapes_and_types_are_known_before_a_batch_is_made(table, store, engine)
     chosen = f"augment.engine={engine}", *EVERYTHING
     for more in ((), ("model.architecture=unet_3d", "model.patch=[3, 16, 12]")):
         config = configs.load("smoke", (*TINY, *chosen, *more))
-        data = tensorflow_dataset.TrainingData(table, store).batches(config)
+        data = training_data.TrainingData(table, store).batches(config)
         known = {
             name: (tuple(spec.shape), spec.dtype.as_numpy_dtype)
             for name, spec in data.element_spec.items()
@@ -94,7 +94,7 @@ def test_stacks_and_bits_begin_where_no_framework_copies_them(table, store, tiny
 
 def test_the_samples_name_the_slices_of_a_batch(table, store):
     config = plain()
-    data = tensorflow_dataset.TrainingData(table, store)
+    data = training_data.TrainingData(table, store)
     for number, batch in enumerate(data.batches(config).as_numpy_iterator()):
         rows = table.set_index("id").loc[data.ids(number)]
         for stack, scan, index in zip(

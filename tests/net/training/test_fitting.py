@@ -10,7 +10,7 @@ import pytest
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net import weights_file
-from competition.net.input import tensorflow_dataset
+from competition.net.input import training_data
 from competition.net.networks import build
 from competition.net.training import callbacks, fitting, progress, setup, step
 from competition.net.training import weights as variable_weights
@@ -36,7 +36,7 @@ def fold(table, store, tmp_path):
             training_parts.fold_of(
                 network,
                 wanted,
-                data=data or tensorflow_dataset.TrainingData(table, store),
+                data=data or training_data.TrainingData(table, store),
                 folder=tmp_path / name,
                 score=score,
                 limit=limit,
@@ -251,7 +251,7 @@ def test_weights_that_the_last_step_broke_are_not_saved(
 
     look = callbacks.WatchSteps.on_epoch_end
     monkeypatch.setattr(callbacks.WatchSteps, "on_epoch_end", on_epoch_end)
-    data = tensorflow_dataset.TrainingData(table, store)
+    data = training_data.TrainingData(table, store)
     with pytest.raises(
         ValueError,
         match=r"The weights are not finite at step 3 of epoch 2, in the slices case",
@@ -328,7 +328,7 @@ def test_memory_that_runs_out_later_keeps_the_optimizer(fold, table, store, tmp_
         fold("run", scores(0.1, 0.2, Killed()))
     before = state(tmp_path / "run")
 
-    class Scarce(tensorflow_dataset.TrainingData):
+    class Scarce(training_data.TrainingData):
         """Has no memory for the first batches that it is asked for."""
 
         def batches(self, config, *, first_epoch=0):

@@ -5,7 +5,7 @@ import pytest
 
 from competition.core import geometry
 from competition.core.experiment import configs
-from competition.net.input import tensorflow_dataset, training_samples
+from competition.net.input import training_data, training_samples
 from competition.net.volumetric import patch_samples
 from tests.net.conftest import DEPTH, TINY
 
@@ -21,7 +21,7 @@ def wanted(*more: str, engine: str = "none") -> configs.Config:
 
 
 def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
-    data = tensorflow_dataset.TrainingData(table, store)
+    data = training_data.TrainingData(table, store)
     return list(data.batches(config, **start).as_numpy_iterator())
 
 

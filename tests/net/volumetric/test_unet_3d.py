@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from competition.core.experiment import configs
-from competition.net.input import tensorflow_dataset
+from competition.net.input import training_data
 from competition.net.networks import build
 from competition.net.training import fitting, losses, setup
 from tests.net import training_parts
@@ -104,7 +104,7 @@ def train(folder, table, store, *, until: int = 99):
         scored.append(0.5)
         return 0.5
 
-    data = tensorflow_dataset.TrainingData(table, store)
+    data = training_data.TrainingData(table, store)
     rows = fitting.fit(
         training_parts.fold_of(net, wanted, data=data, folder=folder, score=score)
     )

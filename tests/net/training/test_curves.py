@@ -1,0 +1,33 @@
+"""The curves that TensorBoard shows."""
+
+import pytest
+from tensorboard.backend.event_processing import event_accumulator
+
+from competition.core.experiment import history
+from competition.net.training import curves, progress
+
+
+def test_tensorboard_reads_the_numbers_of_each_epoch(tmp_path):
+    lines = progress.FoldProgress(0, 2, tmp_path / "board")
+    for epoch, score in ((0, None), (1, 0.25)):
+        lines.epoch(
+            history.Epoch(epoch=epoch, loss=0.5 - epoch / 4, score=score, seconds=2.0)
+        )
+    events = event_accumulator.EventAccumulator(str(tmp_path / "board")).Reload()
+    points = {
+        name: [(point.step, point.value) for point in events.Scalars(name)]
+        for name in events.Tags()["scalars"]
+    }
+    assert points == {
+        "loss": [(1, 0.5), (2, 0.25)],
+        "score": [(2, 0.25)],
+        "seconds": [(1, 2.0), (2, 2.0)],
+    }
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    written = curves.Curves(tmp_path)
+    written.path.unlink()
+    written.path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left.*events\.out\.tfevents"):
+        written.add(1, {"loss": 0.5})
