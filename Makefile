@@ -16,15 +16,17 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # While one edits: what needs no network trained and no framework loaded.
 QUICK ?= tests/core tests/decide tests/prepare tests/ledger tests/machine \
   tests/test_imports.py tests/test_score.py tests/test_validate.py
-# What another backend of Keras alone can break, and what newer releases alone can.
-ON_JAX := $(addprefix tests/net/, networks/test_networks.py augment/test_engines.py \
-  training/test_losses.py training/test_step.py training/test_schedules.py \
-  training/test_checkpoint.py)
 FITTING := tests/net/training/test_fitting.py::test
+RESUMING := $(FITTING)_killed_and_called_again_it_ends_as_if_it_had_not_been
+# What another backend of Keras alone can break, and what newer releases alone can.
+ON_JAX := $(RESUMING) $(addprefix tests/net/, networks/test_networks.py \
+  augment/test_engines.py input/test_training_data.py training/test_losses.py \
+  training/test_step.py training/test_schedules.py training/test_checkpoint.py) \
+  -k "not odd_sizes and not saved_and_loaded"
 ON_LATEST := tests/core tests/prepare tests/study/search tests/test_pipeline.py \
   tests/test_report.py tests/net/networks/test_networks.py tests/net/input \
   tests/net/augment tests/net/training/test_checkpoint.py \
-  $(FITTING)_killed_and_called_again_it_ends_as_if_it_had_not_been \
+  $(RESUMING) \
   $(FITTING)_it_trains_in_mixed_precision_and_resumes \
   $(FITTING)_memory_that_runs_out_later_keeps_the_optimizer \
   $(FITTING)_an_encoder_is_frozen_for_the_first_epochs

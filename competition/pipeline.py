@@ -1,5 +1,6 @@
 """The steps of a run in their order, and the calls that kernels and notebooks make."""
 
+import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -88,6 +89,7 @@ def open_experiment(
     """Open the run of an experiment on prepared data; a new run is made."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
+    _keep_compiled(dataset)
     wanted = configs.load(experiment, overrides)
     name = layout.run_name(experiment) if name is None else name
     return dataset, runs.start(dataset, name, wanted)
@@ -104,7 +106,13 @@ def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
             f"{folder}: no folder above holds a prepared data set (manifest.json). "
             "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
         )
+    _keep_compiled(dataset)
     return dataset, runs.start(dataset, run.name, run.config, run_files=run.files)
+
+
+def _keep_compiled(dataset: layout.DatasetFiles) -> None:
+    """Let JAX, which is imported later, keep what folds and restarts compile alike."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dataset.compiled.absolute()))
 
 
 def submit(

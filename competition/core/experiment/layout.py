@@ -64,6 +64,7 @@ class DatasetFiles:
     def __post_init__(self) -> None:
         self.slices = self.root / "slices.csv"
         self.manifest = self.root / "manifest.json"  # the data's source and preparation
+        self.compiled = self.root / "compiled"  # programs of JAX, to compile once
 
     def scan(self, scan: str) -> pathlib.Path:
         """Return the file with the uint16 slices (D, H, W) of a scan."""
