@@ -1,9 +1,10 @@
 """Stages that overlap: each works ahead in a thread while the next uses its items."""
 
-import collections
+import itertools
 from collections.abc import Generator
-from concurrent import futures
 from typing import Any, TypeVar
+
+from competition.machine import threads
 
 Item = TypeVar("Item")
 # One item is ready and one in the making: more would hold more scans in memory.
@@ -17,16 +18,14 @@ def prefetch(items: Generator[Item]) -> Generator[Item]:
     An error of a stage is raised here, after the items before it. `close` waits for
     the item in the making and closes `items` as well.
     """
-    worker = futures.ThreadPoolExecutor(max_workers=1)
+    made = threads.in_order(
+        lambda _: next(items, _END), itertools.count(), threads=1, ahead=AHEAD
+    )
     try:
-        upcoming = collections.deque(
-            worker.submit(next, items, _END) for _ in range(AHEAD)
-        )
-        while (item := upcoming.popleft().result()) is not _END:
-            upcoming.append(worker.submit(next, items, _END))
+        while (item := next(made)) is not _END:
             yield item
             # The scan would stay in memory while the next one is waited for.
             del item
     finally:
-        worker.shutdown(cancel_futures=True)
+        made.close()
         items.close()

@@ -1,0 +1,40 @@
+"""Work that threads do ahead, handed over in its order."""
+
+import collections
+import itertools
+from collections.abc import Callable, Generator, Iterable
+from concurrent import futures
+from typing import TypeVar
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+def in_order(
+    work: Callable[[Argument], Result],
+    arguments: Iterable[Argument],
+    *,
+    threads: int,
+    ahead: int,
+) -> Generator[Result]:
+    """Yield `work` of each argument in order, while threads do the next ones.
+
+    Beside the result in use there are `ahead` others, done or being done. An error of
+    `work` is raised here, after the results before it. The threads end with the last
+    result or with `close`, which waits for the work that has begun.
+    """
+    left = iter(arguments)
+    pool = futures.ThreadPoolExecutor(threads)
+    try:
+        waiting = collections.deque(
+            pool.submit(work, each) for each in itertools.islice(left, ahead)
+        )
+        while waiting:
+            result = waiting.popleft().result()
+            following = itertools.islice(left, 1)
+            waiting.extend(pool.submit(work, each) for each in following)
+            yield result
+            # It would stay in memory while the next one is waited for.
+            del result
+    finally:
+        pool.shutdown(cancel_futures=True)
