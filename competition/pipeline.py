@@ -12,7 +12,7 @@ from competition import submit as submit_step
 from competition.core import console, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import configs, layout, runs
-from competition.machine import deadline
+from competition.machine import backend, deadline
 
 
 def run(
@@ -38,7 +38,8 @@ def run(
     limit = deadline.start(budget, clock)
     # Predicting and deciding after training may need a tenth of the budget.
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
-    # An error in the experiment is reported before the minutes that preparing takes.
+    # These errors are reported before the minutes that preparing takes.
+    backend.check()
     configs.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     dataset, opened = open_experiment(
