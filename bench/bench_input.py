@@ -121,7 +121,9 @@ def stream(prepared: layout.DatasetFiles, engine: str, *more: str) -> tf.data.Da
     chosen = configs.load("base", (*size, *wanted, *more))
     table = slice_table.training(slice_table.read(prepared), 0)
     data = training_data.TrainingData(table, arrays.Arrays(prepared))
-    return data.batches(chosen)
+    # A stream of tf.data has no threads that end with the block.
+    with data.batches(chosen) as batches:
+        return batches
 
 
 def drain(

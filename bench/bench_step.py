@@ -59,7 +59,9 @@ def _ways(root: pathlib.Path, engine: str) -> tuple[Callable, Callable]:
     size = "geometry.fit=pad", "geometry.height=272", "geometry.width=272"
     wanted = configs.load("smoke", (f"augment.engine={engine}", *size))
     table, store = _data(root)
-    stream = training_data.TrainingData(table, store).batches(wanted)
+    # A stream of tf.data has no threads that end with the block.
+    with training_data.TrainingData(table, store).batches(wanted) as stream:
+        pass
     model = step.TrainingStep(build.build(wanted, 3), losses.build(wanted.loss))
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
     xla = devices.xla("auto", devices.find())

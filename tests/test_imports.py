@@ -105,6 +105,30 @@ def test_frameworks_are_imported_in_net_alone(path):
     )
 
 
+def test_tensorflow_is_imported_by_its_backend_and_the_engine_addons_alone():
+    users = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(
+            name.split(".")[0] == "tensorflow"
+            for name in imported(path, top_only=False)
+        )
+    ]
+    assert users == ["net/augment/augment_addons.py", "net/tensorflow_backend.py"]
+
+
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
+)
+def test_what_needs_tensorflow_is_imported_only_inside_functions(path):
+    names = imported(path, top_only=True)
+    assert not [
+        name
+        for name in names
+        if name.endswith(("tensorflow_backend", "augment_addons"))
+    ]
+
+
 def test_the_search_alone_imports_optuna():
     users = [
         path.relative_to(PACKAGE).as_posix()

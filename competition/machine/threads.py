@@ -24,7 +24,7 @@ def in_order(
     result or with `close`, which waits for the work that has begun.
     """
     left = iter(arguments)
-    pool = futures.ThreadPoolExecutor(threads)
+    pool = futures.ThreadPoolExecutor(threads, "ahead")
     try:
         waiting = collections.deque(
             pool.submit(work, each) for each in itertools.islice(left, ahead)

@@ -3,9 +3,11 @@
 Prints the number of replicas and the losses of both as JSON.
 """
 
+import contextlib
 import json
 import pathlib
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -45,8 +47,11 @@ class Slices:
 
     steps = 2
 
-    def batches(self, config: configs.Config, *, first_epoch: int) -> tf.data.Dataset:
-        """Return the batches of the remaining epochs."""
+    @contextlib.contextmanager
+    def batches(
+        self, config: configs.Config, *, first_epoch: int
+    ) -> Iterator[tf.data.Dataset]:
+        """Give `fit` the batches of the remaining epochs."""
         random = np.random.default_rng(0)
         stack = random.integers(0, 1000, (16, 32, 32, 5)).astype(np.uint16)
         bits = (stack[..., 2] > 500).astype(np.uint8)
@@ -55,7 +60,7 @@ class Slices:
             {"stack": stack, "bits": bits, "window": window}
         )
         epochs = config.training.epochs - first_epoch
-        return whole.batch(config.training.batch, drop_remainder=True).repeat(epochs)
+        yield whole.batch(config.training.batch, drop_remainder=True).repeat(epochs)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The parts of a fold's training, with a score function given by the test."""
 
+import keras
+
 from competition.net.training import progress, setup
 
 
@@ -27,3 +29,14 @@ def fold_of(network, config, *, data, folder, score=lambda network: 0.5, limit=N
         owner=f"fold {folder.name}",
         limit=limit,
     )
+
+
+def read(data, config, **start):
+    """Read the batches that `fit` would be given, as dicts of NumPy arrays."""
+    with data.batches(config, **start) as stream:
+        # On JAX `fit` takes tuples.
+        batches = [each[0] if isinstance(each, tuple) else each for each in stream]
+        return [
+            {name: keras.ops.convert_to_numpy(array) for name, array in batch.items()}
+            for batch in batches
+        ]

@@ -18,8 +18,8 @@ from competition.commands import app, output  # noqa: F401  loaded before a fork
 from competition.core import blending  # noqa: F401
 from competition.core.experiment import configs
 from competition.core.pages import html_page, pictures  # noqa: F401
+from competition.net import tensorflow_backend  # noqa: F401
 from competition.net.inference import scan_predictor, trained_network  # noqa: F401
-from competition.net.input import training_data  # noqa: F401
 from competition.net.training import fitting, setup, validation  # noqa: F401
 from competition.sources import phantom
 from tests import conftest

@@ -194,7 +194,8 @@ def test_the_ids_of_a_batch_are_those_it_was_made_of(prepared):
     job = prepared()
     table = slice_table.training(slice_table.read(job.dataset), 0)
     data = training_data.TrainingData(table, arrays.Arrays(job.dataset))
-    data.batches(job.run.config)
+    with data.batches(job.run.config):
+        pass
     batches = [data.ids(number) for number in range(4)]
     flat = [id for batch in batches for id in batch]
     assert len(set(flat)) == len(flat) == 16

@@ -1,16 +1,15 @@
 """The training batches of a fold as a stream, made by several threads ahead of time."""
 
-import collections
-import itertools
+import contextlib
 import os
-from collections.abc import Iterable, Iterator
-from concurrent import futures
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import keras
 
 from competition.core.data import arrays
 from competition.core.experiment import configs
+from competition.machine import threads
 from competition.net.input import training_samples
 
 if TYPE_CHECKING:
@@ -30,11 +29,15 @@ class TrainingData:
     def __init__(self, table: "pd.DataFrame", store: arrays.Arrays) -> None:
         self.table, self.store = table, store
 
-    def batches(self, config: configs.Config, *, first_epoch: int = 0) -> Iterable:
-        """Return all batches from `first_epoch` to the last epoch, augmented.
+    @contextlib.contextmanager
+    def batches(
+        self, config: configs.Config, *, first_epoch: int = 0
+    ) -> Iterator[Iterable]:
+        """Give `fit` all batches from `first_epoch` to the last epoch, augmented.
 
         Every epoch has the same number of batches; the last, incomplete one is dropped.
-        TensorFlow gets them from tf.data, other backends from threads.
+        TensorFlow gets them from tf.data, other backends from threads, which end with
+        the `with` block.
         """
         samples = training_samples.TrainingSamples(self.table, self.store, config)
         self.samples, self.steps = samples, samples.steps
@@ -44,14 +47,17 @@ class TrainingData:
         if keras.backend.backend() == "tensorflow":
             from competition.net import tensorflow_backend
 
-            return tensorflow_backend.stream(samples, numbers, parallel=PARALLEL)
+            yield tensorflow_backend.stream(samples, numbers, parallel=PARALLEL)
+            return
         if samples.engine == "addons":
             raise ValueError(
                 '`augment.engine` = "addons" needs TensorFlow. Received: the backend '
                 f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow, or "
                 "augment.engine=auto."
             )
-        return stream(samples, numbers)
+        # Keras keeps what it was given in a cycle, which would keep the threads too.
+        with contextlib.closing(stream(samples, numbers)) as batches:
+            yield batches
 
     def ids(self, number: int) -> list[str]:
         """Return the slices of batch `number` since epoch 0 of the last `batches`."""
@@ -60,18 +66,14 @@ class TrainingData:
 
 def stream(
     samples: training_samples.TrainingSamples, numbers: range
-) -> Iterator[tuple[training_samples.Batch]]:
+) -> Generator[tuple[training_samples.Batch]]:
     """Yield the batches of these numbers, in order, each alone in a tuple for `fit`.
 
     An error in a thread is raised here. The threads end with the stream.
     """
-    waiting: collections.deque[futures.Future] = collections.deque()
-    left = iter(numbers)
-    with futures.ThreadPoolExecutor(PARALLEL, "batches") as threads:
-        for number in itertools.islice(left, 2 * PARALLEL):
-            waiting.append(threads.submit(samples.batch, number))
-        while waiting:
-            batch = waiting.popleft().result()
-            for number in itertools.islice(left, 1):
-                waiting.append(threads.submit(samples.batch, number))
+    made = threads.in_order(
+        samples.batch, numbers, threads=PARALLEL, ahead=2 * PARALLEL
+    )
+    with contextlib.closing(made):
+        for batch in made:
             yield (batch,)

@@ -86,25 +86,25 @@ def _train(
     state.resting = begun < training.freeze_epochs
     if training.freeze_epochs:
         _freeze_encoder(fold.network, state.resting)
-    batches = fold.data.batches(config, first_epoch=begun)
-    steps = fold.data.steps
-    # The optimizer is new where the encoder is unfrozen: it must move more weights.
-    first = 0 if state.resting else training.freeze_epochs * steps
-    model = _compiled(fold.network, config, steps=steps, first=first)
-    checkpoint.restore(stored, state, model)
     # First: the others must not keep or score weights that are not finite.
     guard = callbacks.WatchSteps(fold.lines)
     end = callbacks.StopAtDeadline(fold.limit, state)
-    model.fit(
-        batches,
-        initial_epoch=begun,
-        epochs=training.freeze_epochs if state.resting else training.epochs,
-        steps_per_epoch=steps,
-        # Batches come in their order; newer releases of Keras want that said.
-        shuffle=False,
-        callbacks=[guard, callbacks.ScoreAndCheckpoint(fold, state), end],
-        verbose=0,
-    )
+    with fold.data.batches(config, first_epoch=begun) as batches:
+        steps = fold.data.steps
+        # The optimizer is new where the encoder is unfrozen: it must move more weights.
+        first = 0 if state.resting else training.freeze_epochs * steps
+        model = _compiled(fold.network, config, steps=steps, first=first)
+        checkpoint.restore(stored, state, model)
+        model.fit(
+            batches,
+            initial_epoch=begun,
+            epochs=training.freeze_epochs if state.resting else training.epochs,
+            steps_per_epoch=steps,
+            # Batches come in their order; newer releases of Keras want that said.
+            shuffle=False,
+            callbacks=[guard, callbacks.ScoreAndCheckpoint(fold, state), end],
+            verbose=0,
+        )
     if guard.step is not None:
         ids = fold.data.ids(guard.epoch * steps + guard.step)
         fault = "The weights are not finite"

@@ -20,7 +20,7 @@ def samples(table, store, tiny):
 
 
 def in_threads():
-    return [each for each in threading.enumerate() if each.name.startswith("batches")]
+    return [each for each in threading.enumerate() if each.name.startswith("ahead")]
 
 
 @pytest.mark.skipif(
@@ -78,10 +78,12 @@ def test_fit_takes_each_batch_once_and_in_its_order(table, store, tiny):
 
     data = training_data.TrainingData(table, store)
     fitted, stepped = model(), model()
-    fitted.fit(
-        data.batches(tiny), steps_per_epoch=data.steps, epochs=2, shuffle=False,
-        verbose=0,
-    )  # fmt: skip
+    with data.batches(tiny) as batches:
+        fitted.fit(
+            batches, steps_per_epoch=data.steps, epochs=2, shuffle=False, verbose=0
+        )
+    # The stream would have gone on for two epochs more.
+    assert not in_threads()
     for number in range(2 * data.steps):
         stepped.train_on_batch(data.samples.batch(number))
     for one, other in zip(fitted.get_weights(), stepped.get_weights(), strict=True):
@@ -94,4 +96,5 @@ def test_fit_takes_each_batch_once_and_in_its_order(table, store, tiny):
 def test_addons_needs_tensorflow(table, store):
     config = configs.load("smoke", (*TINY, "augment.engine=addons"))
     with pytest.raises(ValueError, match=r'"addons" needs TensorFlow.*backend jax\.'):
-        training_data.TrainingData(table, store).batches(config)
+        with training_data.TrainingData(table, store).batches(config):
+            pass

@@ -7,6 +7,7 @@ from competition.core import geometry, stacks
 from competition.core.experiment import configs
 from competition.net import augment, devices
 from competition.net.input import training_data, training_samples
+from tests.net import training_parts
 from tests.net.conftest import TINY
 
 EVERYTHING = [
@@ -17,7 +18,7 @@ EVERYTHING = [
 
 def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
     data = training_data.TrainingData(table, store)
-    return list(data.batches(config, **start).as_numpy_iterator())
+    return training_parts.read(data, config, **start)
 
 
 def equal(one: list[dict], other: list[dict]) -> bool:
@@ -50,8 +51,8 @@ def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
 
 
 def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):
-    options = training_data.TrainingData(table, store).batches(tiny).options()
-    assert options.autotune.enabled is False
+    with training_data.TrainingData(table, store).batches(tiny) as data:
+        assert data.options().autotune.enabled is False
 
 
 def test_epochs_and_seeds_differ(table, store, tiny):
@@ -76,12 +77,12 @@ def test_shapes_and_types_are_known_before_a_batch_is_made(table, store, engine)
     chosen = f"augment.engine={engine}", *EVERYTHING
     for more in ((), ("model.architecture=unet_3d", "model.patch=[3, 16, 12]")):
         config = configs.load("smoke", (*TINY, *chosen, *more))
-        data = training_data.TrainingData(table, store).batches(config)
+        with training_data.TrainingData(table, store).batches(config) as data:
+            batch = next(data.as_numpy_iterator())
         known = {
             name: (tuple(spec.shape), spec.dtype.as_numpy_dtype)
             for name, spec in data.element_spec.items()
         }
-        batch = next(data.as_numpy_iterator())
         assert known == {n: (array.shape, array.dtype) for n, array in batch.items()}
 
 
@@ -95,7 +96,7 @@ def test_stacks_and_bits_begin_where_no_framework_copies_them(table, store, tiny
 def test_the_samples_name_the_slices_of_a_batch(table, store):
     config = plain()
     data = training_data.TrainingData(table, store)
-    for number, batch in enumerate(data.batches(config).as_numpy_iterator()):
+    for number, batch in enumerate(training_parts.read(data, config)):
         rows = table.set_index("id").loc[data.ids(number)]
         for stack, scan, index in zip(
             batch["stack"], rows["scan"], rows["index"], strict=True

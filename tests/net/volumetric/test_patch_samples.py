@@ -7,6 +7,7 @@ from competition.core import geometry
 from competition.core.experiment import configs
 from competition.net.input import training_data, training_samples
 from competition.net.volumetric import patch_samples
+from tests.net import training_parts
 from tests.net.conftest import DEPTH, TINY
 
 PATCH = ("model.architecture=unet_3d", "model.patch=[4, 16, 12]", "training.batch=2")
@@ -22,7 +23,7 @@ def wanted(*more: str, engine: str = "none") -> configs.Config:
 
 def batches(table, store, config, **start) -> list[dict[str, np.ndarray]]:
     data = training_data.TrainingData(table, store)
-    return list(data.batches(config, **start).as_numpy_iterator())
+    return training_parts.read(data, config, **start)
 
 
 def gather(store, config, *, index, position=0):
