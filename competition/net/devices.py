@@ -20,19 +20,12 @@ class Device:
 
 def find() -> Device:
     """Find the devices that the Keras backend would compute on."""
-    backend = keras.backend.backend()
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         import jax
 
         local = jax.local_devices()
         capability = float(getattr(local[0], "compute_capability", 0) or 0)
         return Device(local[0].platform, len(local), capability, "jax")
-    if backend != "tensorflow":
-        raise ValueError(
-            "The backend of Keras must be tensorflow or jax. Received: "
-            f"{backend}. Set the environment variable KERAS_BACKEND=tensorflow, or "
-            "correct `backend` in ~/.keras/keras.json."
-        )
     from competition.net import tensorflow_backend
 
     count, capability = tensorflow_backend.gpus()
