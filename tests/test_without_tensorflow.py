@@ -75,10 +75,3 @@ def test_smoke_scores_at_least_090(tmp_path):
         tmp_path / "phantom" / "solution.csv",
     )  # fmt: skip
     assert results["score"]["submission"]["score_per_class"] >= 0.90
-
-
-def test_another_backend_is_refused():
-    code = "from competition.net import devices; devices.find()"
-    script = f"import os; os.environ['KERAS_BACKEND'] = 'numpy'; {code}"
-    done = python("-c", script, check=False)
-    assert "must be tensorflow or jax. Received: numpy. Set" in done.stderr
