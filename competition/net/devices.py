@@ -7,6 +7,17 @@ from typing import Literal
 
 import keras
 
+# What TensorFlow, XLA, CUDA, cuDNN and cuBLAS say of it, in lower case.
+_OUT_OF_MEMORY = (
+    "resourceexhausted",
+    "resource_exhausted",
+    "out of memory",
+    "out_of_memory",
+    "alloc_failed",
+    "allocation_failed",
+    "cudaerrormemoryallocation",
+)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Device:
@@ -97,5 +108,5 @@ def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a framework raised this for lack of memory on the device."""
-    text = f"{type(error).__name__} {error}"
-    return "ResourceExhausted" in text or "RESOURCE_EXHAUSTED" in text
+    text = f"{type(error).__name__} {error}".lower()
+    return any(each in text for each in _OUT_OF_MEMORY)

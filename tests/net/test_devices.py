@@ -44,6 +44,23 @@ def test_the_cpu_repeats_to_the_bit():
     [
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to"), True),
         (type("ResourceExhaustedError", (Exception,), {})("OOM"), True),
+        (RuntimeError("INTERNAL: CUDNN_STATUS_ALLOC_FAILED in cudnn.cc(182)"), True),
+        (
+            RuntimeError("CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+            True,
+        ),
+        (
+            RuntimeError("failed to create cublas handle: CUBLAS_STATUS_ALLOC_FAILED"),
+            True,
+        ),
+        (
+            RuntimeError("INTERNAL: Failed call to cuInit: CUDA_ERROR_OUT_OF_MEMORY"),
+            True,
+        ),
+        (RuntimeError("cudaErrorMemoryAllocation: cudaMalloc"), True),
+        (RuntimeError("INTERNAL: out of memory while trying to allocate 8 GB"), True),
+        (RuntimeError("INTERNAL: Failed to load in-memory CUBIN"), False),
+        (OSError(28, "No space left on device"), False),
         (ValueError("shapes differ"), False),
     ],
 )
