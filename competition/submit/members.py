@@ -127,7 +127,7 @@ class LoadedMembers:
         self._predictor = scan_predictor.ScanPredictor(
             members,
             tta=models.tta,
-            warn=lambda text: self.tell.warn("out of memory", text),
+            warn=self.tell.warn,
             alive=self.tell.alive,
         )
         self._models = models

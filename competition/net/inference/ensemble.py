@@ -29,6 +29,11 @@ class Ensemble(keras.Model):
         self.members = [list(networks) for networks in members]
         self.views = tuple(views)
 
+    @property
+    def networks(self) -> list[keras.Model]:
+        """Return the networks of all members in their order."""
+        return [network for networks in self.members for network in networks]
+
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None
     ) -> list[Outputs]:

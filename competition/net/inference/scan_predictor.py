@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import keras
@@ -11,13 +11,15 @@ import numpy as np
 from competition.core import console, geometry, probabilities
 from competition.core.experiment import configs
 from competition.net import devices
-from competition.net.inference import ensemble, views
+from competition.net.inference import ensemble, exact, views
 from competition.net.input import scan_batches
 from competition.net.volumetric import sliding_window
 
 Outputs = dict[str, np.ndarray]
 Slices = Iterator[list[Outputs]]
 Result = TypeVar("Result")
+# Called with what happened, in a few words, and with a message.
+Warn = Callable[[str, str], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -33,7 +35,8 @@ class ScanPredictor:
     """Predicts scans with all members; members of the same input share their batches.
 
     Where the device's memory is too small, the batch is halved for all later scans as
-    well, and `warn` receives a message. `alive` is called for each predicted slice.
+    well; a batch that overflows in half precision is computed again in float32. `warn`
+    is told of either. `alive` is called for each predicted slice.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class ScanPredictor:
         members: Sequence[Member],
         *,
         tta: bool = True,
-        warn: Callable[[str], None] = console.warn,
+        warn: Warn = lambda what, text: console.warn(text),
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         groups: dict[tuple, list[Member]] = {}
@@ -108,7 +111,7 @@ class _Group:
         members: Sequence[Member],
         seen: Sequence[views.View],
         *,
-        warn: Callable[[str], None],
+        warn: Warn,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.names = [member.name for member in members]
@@ -116,9 +119,9 @@ class _Group:
         self.batch = self.config.training.batch
         self._warn = warn
         self._alive = alive
-        self._ensemble = ensemble.Ensemble([m.networks for m in members], seen)
-        xla = devices.xla(self.config.training.xla, devices.find())
-        self._ensemble.compile(jit_compile=xla)
+        self._members, self._seen = members, seen
+        self._ensemble = self._compiled([member.networks for member in members])
+        self._exact: ensemble.Ensemble | None = None
 
     def predict(
         self,
@@ -141,8 +144,9 @@ class _Group:
                     raise
                 self.batch //= 2
                 self._warn(
+                    "out of memory",
                     "The device's memory is too small for the batch; from now on it "
-                    f"has {self.batch} slices."
+                    f"has {self.batch} slices.",
                 )
 
     def _slices(self, volume: np.ndarray, windows: np.ndarray) -> Slices:
@@ -150,9 +154,8 @@ class _Group:
         _, height, width = volume.shape
         volumetric = self.config.model.volumetric
         slices = sliding_window.slices if volumetric else _stack_by_stack
-        predict = self._ensemble.predict_on_batch
         for members in slices(
-            predict, volume, windows, config=self.config, batch=self.batch
+            self._predict, volume, windows, config=self.config, batch=self.batch
         ):
             for outputs in members:
                 outputs["probability"] = geometry.restore(
@@ -161,12 +164,41 @@ class _Group:
             self._alive()
             yield members
 
+    def _predict(self, batch: Outputs) -> list[Outputs]:
+        """Return the outputs of each member, in float32 where they overflowed."""
+        members = self._ensemble.predict_on_batch(batch)
+        if exact.are_finite(members) or not exact.is_half(self._ensemble.networks):
+            return members
+        if self._exact is None:
+            self._warn(
+                "not finite",
+                f"{', '.join(self.names)}: probabilities in half precision are not "
+                "finite. Such batches are computed again in float32, which takes "
+                'longer; set training.precision="float32" to begin with it.',
+            )
+            self._exact = self._compiled(
+                [exact.twin(n, member.config) for n in member.networks]
+                for member in self._members
+            )
+        # Those of a network in training have changed.
+        for one, other in zip(
+            self._exact.networks, self._ensemble.networks, strict=True
+        ):
+            one.set_weights(other.get_weights())
+        return self._exact.predict_on_batch(batch)
+
+    def _compiled(self, members: Iterable[Sequence[keras.Model]]) -> ensemble.Ensemble:
+        together = ensemble.Ensemble(list(members), self._seen)
+        xla = devices.xla(self.config.training.xla, devices.find())
+        together.compile(jit_compile=xla)
+        return together
+
 
 # Compiling takes longer than a scan, and the networks are the same scan after scan.
 @functools.lru_cache(maxsize=2)
 def _alone(networks: tuple[keras.Model, ...], config: configs.Config) -> _Group:
     member = Member("alone", config, networks)
-    return _Group([member], (views.PLAIN,), warn=lambda text: None)
+    return _Group([member], (views.PLAIN,), warn=lambda what, text: None)
 
 
 def _quantise(slices: Slices) -> list[probabilities.Prediction | None]:

@@ -7,6 +7,7 @@ import pytest
 
 from competition.core import probabilities
 from competition.core.experiment import configs
+from competition.net import devices
 from competition.net.inference import ensemble, scan_predictor
 from competition.net.input import scan_batches
 from competition.net.networks import build
@@ -169,6 +170,35 @@ def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
     assert np.abs(seen.astype(int) - plain).max() > 1
 
 
+def test_what_overflows_in_half_precision_is_computed_again_in_float32(store, tiny):
+    volume, same = store.scan("case0_day0"), new_network(tiny, 0)
+    # Features of 1e6: more than float16 holds. The last layer makes them small again.
+    arrays = same.get_weights()
+    same.set_weights([arrays[0] * 1e6, *arrays[1:-2], arrays[-2] * 1e-6, arrays[-1]])
+    with devices.policy("float16", devices.Device("cpu")):
+        half = new_network(tiny, 0)
+    half.set_weights(same.get_weights())
+    raw = ensemble.Ensemble([[half]]).predict_on_batch(
+        next(scan_batches.stack_batches(volume, WINDOWS, tiny, batch=4))
+    )
+    assert not np.isfinite(raw[0]["probability"]).all()
+    told = []
+    predictor = scan_predictor.ScanPredictor(
+        [member("a", tiny, half)], warn=lambda *said: told.append(said)
+    )
+    for factor in (1, -1):
+        arrays = same.get_weights()
+        same.set_weights([*arrays[:-2], arrays[-2] * factor, arrays[-1]])
+        half.set_weights(same.get_weights())
+        expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+        seen = predictor.predict(volume, {"slice": WINDOWS})["a"].probability
+        np.testing.assert_array_equal(seen, probabilities.quantise(expected))
+        scored = scan_predictor.predict_scan([half], volume, WINDOWS, tiny)
+        np.testing.assert_array_equal(scored, expected)
+    ((what, text),) = told
+    assert what == "not finite" and text.startswith("a: probabilities in half")
+
+
 class ResourceExhaustedError(Exception):
     """As TensorFlow calls it."""
 
@@ -186,7 +216,7 @@ def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
     monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
     warnings = []
     predictor = scan_predictor.ScanPredictor(
-        [member("a", tiny, same)], warn=warnings.append
+        [member("a", tiny, same)], warn=lambda what, text: warnings.append(text)
     )
     for _ in range(2):
         seen = predictor.predict(volume, {"slice": WINDOWS})["a"].probability
