@@ -1,6 +1,7 @@
 """Keras callbacks of a fold: each watches one thing while `fit` runs the loop."""
 
 import math
+import statistics
 import time
 from typing import Any
 
@@ -11,12 +12,18 @@ from competition.core.experiment import history
 from competition.machine import deadline
 from competition.net.training import checkpoint, progress, setup, weights
 
+# A scaled loss begins at 2**15 and is halved at each step that is not finite: then none
+# is left to halve.
+RUN = 16
+
 
 class WatchSteps(keras.callbacks.Callback):
     """Stops at the first loss or weights that are not finite, and keeps the step.
 
     `step` is None while all is finite; `loss` is the mean of the epoch so far, which is
-    printed once a minute.
+    printed once a minute. Where the loss is scaled, for float16, the optimizer passes
+    over steps that are not finite: only RUN of them in a row, or an epoch without any
+    other, are a fault, and the mean is that of the others.
     """
 
     # `fit` need not wait for the device before it prepares the next step; JAX reuses
@@ -30,12 +37,14 @@ class WatchSteps(keras.callbacks.Callback):
         self.lines, self.clock = lines, clock
         self.step: int | None = None
         self.epoch = self.last = 0
+        # Where the loss is scaled, those of the epoch by batch.
+        self.losses: dict[int, float] = {}
         self.loss = math.nan
         self.began = self.printed = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember the epoch, and start the clock."""
-        self.epoch, self.last = epoch, 0
+        self.epoch, self.last, self.losses = epoch, 0, {}
         self.began = self.printed = self.clock()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -51,10 +60,14 @@ class WatchSteps(keras.callbacks.Callback):
             )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop where the loss is not finite."""
-        self.loss = logs["loss"]
-        self.last = max(self.last, batch)
-        if not math.isfinite(self.loss):
+        """Stop where the loss is not finite, or has not been for RUN steps."""
+        self.last, self.loss = max(self.last, batch), logs["loss"]
+        is_fault = not math.isfinite(self.loss)
+        if "last_loss" in logs:
+            self.losses[batch] = logs["last_loss"]
+            is_fault = _run(self.losses, batch) >= RUN
+            self.loss = math.nan if is_fault else _mean(self.losses)
+        if is_fault:
             # A later batch may be looked at first.
             self.step = batch if self.step is None else min(batch, self.step)
             # Not raised: on JAX an exception inside `fit` can be hidden.
@@ -62,10 +75,33 @@ class WatchSteps(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Stop where the last step, which no loss follows, broke the weights."""
+        if self.step is not None:
+            return
+        self.loss = _mean(self.losses) if self.losses else logs["loss"]
         values = map(keras.ops.convert_to_numpy, self.model.network.weights)
-        if self.step is None and not all(np.isfinite(each).all() for each in values):
+        is_sound = all(np.isfinite(each).all() for each in values)
+        if not is_sound or not math.isfinite(self.loss):
             self.step = self.last
             self.model.stop_training = True
+
+
+def _run(losses: dict[int, float], batch: int) -> int:
+    """Return how many batches in a row, around this one, have no finite loss.
+
+    They may be looked at in any order.
+    """
+    first = last = batch
+    while not math.isfinite(losses.get(first, 0.0)):
+        first -= 1
+    while not math.isfinite(losses.get(last, 0.0)):
+        last += 1
+    return max(0, last - first - 1)
+
+
+def _mean(losses: dict[int, float]) -> float:
+    """Return the mean of the finite losses; NaN where there is none."""
+    finite = [losses[batch] for batch in sorted(losses) if math.isfinite(losses[batch])]
+    return statistics.fmean(finite) if finite else math.nan
 
 
 class ScoreAndCheckpoint(keras.callbacks.Callback):
@@ -75,10 +111,13 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, fold: setup.FoldTraining, state: checkpoint.TrainingState
+        self,
+        fold: setup.FoldTraining,
+        state: checkpoint.TrainingState,
+        guard: WatchSteps,
     ) -> None:
         super().__init__()
-        self.fold, self.state = fold, state
+        self.fold, self.state, self.guard = fold, state, guard
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -104,7 +143,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         rate = self.model.optimizer.learning_rate
         row = history.Epoch(
             epoch=epoch,
-            loss=float(logs["loss"]),
+            loss=float(self.guard.loss),
             score=score,
             seconds=round(now - self.began, 3),
             mean_score=mean_score,

@@ -102,7 +102,7 @@ def _train(
             steps_per_epoch=steps,
             # Batches come in their order; newer releases of Keras want that said.
             shuffle=False,
-            callbacks=[guard, callbacks.ScoreAndCheckpoint(fold, state), end],
+            callbacks=[guard, callbacks.ScoreAndCheckpoint(fold, state, guard), end],
             verbose=0,
         )
     if guard.step is not None:
@@ -160,9 +160,12 @@ def _compiled(
     network: keras.Model, config: configs.Config, *, steps: int, first: int
 ) -> step.TrainingStep:
     """Build the training step around a network, with a built optimizer."""
-    model = step.TrainingStep(network, losses.build(config.loss))
+    scales_loss = keras.config.dtype_policy().name == "mixed_float16"
+    model = step.TrainingStep(
+        network, losses.build(config.loss), keeps_last=scales_loss
+    )
     optimizer = schedules.build_optimizer(config.training, steps=steps, first=first)
-    if keras.config.dtype_policy().name == "mixed_float16":
+    if scales_loss:
         # `compile` would, were the step itself not float32.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)

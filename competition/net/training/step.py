@@ -32,14 +32,33 @@ def unpack(bits: Tensor, classes: int) -> Tensor:
     return ops.cast(planes > 0, "float32")
 
 
-class TrainingStep(keras.Model):
-    """A Keras model that trains the network inside it; only its weights are saved."""
+class LastLoss(keras.metrics.Mean):
+    """The loss of the last batch alone; the mean of an epoch stays NaN after one."""
 
-    def __init__(self, network: keras.Model, loss: keras.losses.Loss) -> None:
+    def update_state(self, loss: Tensor) -> None:
+        """Take a loss in place of the one before."""
+        self.reset_state()
+        super().update_state(loss)
+
+
+class TrainingStep(keras.Model):
+    """A Keras model that trains the network inside it; only its weights are saved.
+
+    With `keeps_last` it tells callbacks the "last_loss" beside the mean of the epoch.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        loss: keras.losses.Loss,
+        *,
+        keeps_last: bool = False,
+    ) -> None:
         # Its inputs are exact numbers, whatever precision the network computes in.
         super().__init__(name="step", dtype="float32")
         self.network = network
         self.objective = loss
+        self.last = LastLoss(name="last_loss") if keeps_last else None
 
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None
@@ -61,4 +80,7 @@ class TrainingStep(keras.Model):
         self, x: Tensor, y: Tensor, y_pred: heads.Outputs, sample_weight: Tensor
     ) -> Tensor:
         """Return the loss of the outputs that `call` returned."""
-        return self.objective(y_pred["truth"], y_pred)
+        loss = self.objective(y_pred["truth"], y_pred)
+        if self.last is not None:
+            self.last.update_state(loss)
+        return loss

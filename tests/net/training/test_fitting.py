@@ -10,9 +10,9 @@ import pytest
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net import weights_file
-from competition.net.input import training_data
+from competition.net.input import training_data, training_samples
 from competition.net.networks import build
-from competition.net.training import callbacks, fitting, progress, setup, step
+from competition.net.training import callbacks, fitting, losses, progress, setup, step
 from competition.net.training import weights as variable_weights
 from tests.net import training_parts
 from tests.net.conftest import CLASSES, TINY
@@ -439,6 +439,64 @@ def test_it_trains_in_mixed_precision_and_resumes(fold, tmp_path, policy):
     assert {value.dtype.name for value in whole.values()} <= {
         "float32", "int32", "int64", "uint32", "bool",
     }  # fmt: skip
+
+
+@pytest.fixture
+def broken_batches(monkeypatch):
+    """Make the loss NaN at the batches of these numbers: broken_batches(*numbers)."""
+
+    def break_at(*numbers):
+        make, build_loss = training_samples.TrainingSamples.batch, losses.build
+
+        def batch(samples, number):
+            made = make(samples, number)
+            full = np.full_like(made["bits"], 3)
+            return made | ({"bits": full} if number in numbers else {})
+
+        def build(config):
+            loss = build_loss(config)
+
+            def with_fault(truth, outputs):
+                is_full = keras.ops.mean(truth) > 0.999
+                return loss(truth, outputs) * keras.ops.where(is_full, np.nan, 1.0)
+
+            return with_fault
+
+        monkeypatch.setattr(training_samples.TrainingSamples, "batch", batch)
+        monkeypatch.setattr(losses, "build", build)
+
+    return break_at
+
+
+def test_in_float16_a_loss_that_is_not_finite_is_left_to_the_loss_scale(
+    fold, broken_batches
+):
+    # The first of two epochs has three batches.
+    broken_batches(1)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        network, history = fold("run", half, "training.epochs=2")
+        assert len(history) == 2
+        assert all(np.isfinite(row["loss"]) for row in history)
+        assert all(np.isfinite(each).all() for each in network.get_weights())
+        broken_batches(*range(3, 6))
+        with pytest.raises(ValueError, match=r"The loss is nan at step 3 of epoch 2"):
+            fold("worse", half, "training.epochs=2")
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_sixteen_losses_in_a_row_that_are_not_finite_are_a_fault():
+    watch = callbacks.WatchSteps(progress.FoldProgress(0, epochs=1))
+    watch.set_model(keras.Sequential())
+    watch.on_epoch_begin(0)
+    # They may be looked at in another order.
+    for batch in (0, *range(2, 17), 18, 1):
+        loss = 0.5 if batch == 0 else np.nan
+        watch.on_train_batch_end(batch, {"loss": np.nan, "last_loss": loss})
+        assert (watch.step is None) is (batch != 1)
+        assert watch.loss == 0.5 or batch == 1
+    assert watch.model.stop_training
 
 
 def test_variables_get_their_own_values_back():
