@@ -52,6 +52,8 @@ def run(
         used = environment.look_at(python)
     else:
         used = environment.make(IMAGE, bundle.work / "kernels")
+    if not used.packages.get("tensorflow"):
+        console.warn(f"{used.python} has no TensorFlow: rehearsing on JAX.")
     isolation, open_ends = jail.command()
     for each in open_ends:
         console.warn(f"not isolated: {each}.")

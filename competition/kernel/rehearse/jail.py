@@ -82,6 +82,9 @@ def run(kernel: mounts.Kernel, limits: Limits, isolation: list[str]) -> Outcome:
             inside = _in_folders(kernel, scratch / "input")
         # All other variables of ours stay out, since they may hold credentials.
         threads = {key: os.environ[key] for key in os.environ if key in _THREADS}
+        # The image has TensorFlow; an environment of one's own may have JAX alone.
+        has_tensorflow = kernel.python.packages.get("tensorflow")
+        backend = {} if has_tensorflow else {"KERAS_BACKEND": "jax"}
         variables = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(home),
@@ -89,6 +92,7 @@ def run(kernel: mounts.Kernel, limits: Limits, isolation: list[str]) -> Outcome:
             "LANG": "C.UTF-8",
             "KAGGLE_KERNEL_RUN_TYPE": "Batch",
             **threads,
+            **backend,
         }
         with (scratch / "log").open("w+", encoding="utf-8", errors="replace") as log:
             process = subprocess.Popen(

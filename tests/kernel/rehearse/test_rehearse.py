@@ -1,5 +1,6 @@
 """Kernels run at home as Kaggle would: their files, limits and failures."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -36,13 +37,24 @@ def kernel(folder, *lines):
     return path
 
 
-def start(folder, *lines, isolation=FULL, limits=None, inputs=None):
+def start(folder, *lines, isolation=FULL, limits=None, inputs=None, python=HERE):
     """Run a kernel of these lines: (outcome, its working folder)."""
     working = folder / "working"
     working.mkdir()
-    job = mounts.Kernel(kernel(folder, *lines), inputs or {}, working, HERE)
+    job = mounts.Kernel(kernel(folder, *lines), inputs or {}, working, python)
     limits = limits or jail.Limits()
     return jail.run(job, limits, isolation), working
+
+
+def test_an_environment_without_tensorflow_rehearses_on_jax(tmp_path):
+    write = "out.write_text(os.environ.get('KERAS_BACKEND', 'none'))"
+    for version, expected in (("2.20.0", "none"), (None, "jax")):
+        packages = HERE.packages | {"tensorflow": version}
+        folder = tmp_path / expected
+        folder.mkdir()
+        python = dataclasses.replace(HERE, packages=packages)
+        _, working = start(folder, write, python=python)
+        assert (working / "submission.csv").read_text("utf-8") == expected
 
 
 @pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
