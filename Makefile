@@ -9,6 +9,8 @@ PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
 KAGGLE_USER ?= USERNAME
 READY := $(VENV)/ready
+# TensorFlow's wheel has no CUDA libraries; they are installed where there is a card.
+GPU ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)
 # Python keeps what it compiles, even where the environment says no: uv leaves that to it,
 # and importing TensorFlow takes three times as long when it is compiled anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -63,7 +65,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(READY): requirements.txt | $(BIN)/python
-	@$(call install,requirements.txt)
+	@$(call install,requirements.txt $(if $(filter 1,$(GPU)),"tensorflow[and-cuda]"))
 	@touch $@
 
 $(VENV)/ready-tests: tests/requirements.txt kernels/requirements.txt $(READY)

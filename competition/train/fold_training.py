@@ -46,6 +46,7 @@ def train(
         _check(chosen, store, fold)
         board = folder / "tensorboard" if training.tensorboard else None
         lines = progress.FoldProgress(fold, training.epochs, board)
+        lines.line(setup.description(run.config))
         parts = setup.FoldTraining(
             network=network,
             config=run.config,

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import keras
 
+from competition.core import console
 from competition.core.experiment import configs, runs
-from competition.machine import deadline
-from competition.net import devices
+from competition.machine import deadline, gpus
+from competition.net import augment, devices
 from competition.net.input import training_data
 from competition.net.networks import build, encoders
 from competition.net.training import checkpoint, progress, validation
@@ -51,6 +52,27 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
         if not checkpoint.exists(run.files.fold(fold)):
             encoders.load_weights(built, run.config)
         yield built
+
+
+def description(config: configs.Config) -> str:
+    """Return in words what a training computes on; warn of a GPU that it does not see.
+
+    The warning says how to mend that.
+    """
+    device, training = devices.find(), config.training
+    present = gpus.visible()
+    if present and device.kind == "cpu":
+        console.warn(
+            f"This machine has {len(present)} GPU, and {device.backend} computes on "
+            "the CPU. Install its CUDA libraries: `make setup GPU=1` for TensorFlow, "
+            "jax[cuda12] for JAX. To train on the CPU set CUDA_VISIBLE_DEVICES=-1."
+        )
+    precision = devices.precision(training.precision, device)
+    xla = "with" if devices.xla(training.xla, device) else "without"
+    return (
+        f"{device.count} {device.kind.upper()} ({device.backend}), {precision}, "
+        f"{xla} XLA, augmentation: {augment.engine(config.augment)}"
+    )
 
 
 def seed(number: int, *, deterministic: bool = True) -> None:
