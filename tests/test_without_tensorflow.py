@@ -23,6 +23,8 @@ def python(*arguments, check=True):
         "PYTHONPATH": str(HIDING),
         # Most of the time is compiling: XLA optimises less than by default.
         "XLA_FLAGS": "" if SOAK else "--xla_backend_optimization_level=1",
+        # By default what compiles within a second is compiled by each process anew.
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.run(
         [sys.executable, *arguments],
