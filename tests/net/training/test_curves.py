@@ -9,10 +9,14 @@ from competition.net.training import curves, progress
 
 def test_tensorboard_reads_the_numbers_of_each_epoch(tmp_path):
     lines = progress.FoldProgress(0, 2, tmp_path / "board")
-    for epoch, score in ((0, None), (1, 0.25)):
+    late = {"score": 0.25, "mean_score": 0.75}
+    for epoch, scores in enumerate(({"score": None, "mean_score": None}, late)):
         lines.epoch(
-            history.Epoch(epoch=epoch, loss=0.5 - epoch / 4, score=score, seconds=2.0)
-        )
+            history.Epoch(
+                epoch=epoch, loss=0.5 - epoch / 4, seconds=2.0, rate=0.125,
+                scoring=0.5, **scores,
+            )
+        )  # fmt: skip
     events = event_accumulator.EventAccumulator(str(tmp_path / "board")).Reload()
     points = {
         name: [(point.step, point.value) for point in events.Scalars(name)]
@@ -21,7 +25,10 @@ def test_tensorboard_reads_the_numbers_of_each_epoch(tmp_path):
     assert points == {
         "loss": [(1, 0.5), (2, 0.25)],
         "score": [(2, 0.25)],
+        "mean_score": [(2, 0.75)],
+        "rate": [(1, 0.125), (2, 0.125)],
         "seconds": [(1, 2.0), (2, 2.0)],
+        "scoring": [(1, 0.5), (2, 0.5)],
     }
 
 
