@@ -48,11 +48,15 @@ def quantise(probability: np.ndarray) -> np.ndarray:
 
 
 def write(path: pathlib.Path, predicted: Prediction, *, digest: str) -> None:
-    """Write the prediction of a scan with the digest of the weights that made it."""
+    """Write the prediction of a scan with the digest of the weights that made it.
+
+    The file is named after the scan, and holds the name as well.
+    """
     named = {
         "probability": predicted.probability,
         "presence": predicted.presence,
         "made_by": np.array(digest),
+        "scan": np.array(path.stem),
     }
     with files.replacing(path) as temporary:
         arrays.write_archive(temporary, named, compressed=True)
@@ -98,8 +102,15 @@ def _load(path: pathlib.Path, *keys: str, kind: str = "u") -> list[np.ndarray]:
     try:
         with arrays.HEADER, np.load(path) as stored:
             loaded = [np.asarray(stored[key]) for key in keys]
+            # Files of older versions hold no name.
+            scan = str(stored["scan"]) if "scan" in stored else path.stem
     except (*damage, NotImplementedError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from None
+    if scan != path.stem:
+        raise ValueError(
+            f"{path}: expected the probabilities of {path.stem}, received those of "
+            f"{scan}. {_REMEDY}"
+        )
     for key, array in zip(keys, loaded, strict=True):
         if array.dtype.kind != kind or (kind == "u" and array.dtype != np.uint8):
             raise ValueError(
