@@ -10,7 +10,7 @@ import pytest
 from competition.core.experiment import configs
 from competition.net.input import training_data, training_samples
 from competition.net.networks import build
-from competition.net.training import losses, step
+from competition.net.training import losses, schedules, step
 from tests.net.conftest import CLASSES, TINY
 
 
@@ -66,6 +66,29 @@ def test_an_error_in_a_thread_is_raised_where_the_batch_is_read(samples, monkeyp
     assert [next(stream), next(stream)] == [({"number": 0},), ({"number": 1},)]
     with pytest.raises(OSError, match="the disk is gone"):
         next(stream)
+    assert not in_threads()
+
+
+@pytest.mark.parametrize("at", [0, 4])
+def test_an_error_in_a_thread_comes_through_fit(table, store, monkeypatch, at):
+    make = training_samples.TrainingSamples.batch
+
+    def batch(samples, number):
+        if number == at:
+            raise OSError("the disk is gone")
+        return make(samples, number)
+
+    monkeypatch.setattr(training_samples.TrainingSamples, "batch", batch)
+    config = configs.load("smoke", (*TINY, "model.widths=[4]", "training.ema=0.9"))
+    model = step.TrainingStep(build.build(config, CLASSES), losses.build(config.loss))
+    model.compile(optimizer=schedules.build_optimizer(config.training, steps=3))
+    data = training_data.TrainingData(table, store)
+    # TensorFlow has an error of its own for it.
+    with (
+        pytest.raises(Exception, match="the disk is gone"),
+        data.batches(config) as batches,
+    ):
+        model.fit(batches, steps_per_epoch=3, epochs=4, shuffle=False, verbose=0)
     assert not in_threads()
 
 
