@@ -60,9 +60,7 @@ def test_an_empty_file_is_named(path):
 def test_the_prediction_of_another_scan_is_named_and_is_predicted_again(path):
     other = path.with_name("case2_day0.npz")
     path.rename(other)
-    with pytest.raises(
-        ValueError, match=r"2_day0\.npz: exp.* of case1_day0\. Del"
-    ):
+    with pytest.raises(ValueError, match=r"2_day0\.npz: exp.* of case1_day0\. Del"):
         probabilities.read(other)
     with pytest.raises(ValueError, match="received those of case1_day0"):
         probabilities.made_by(other)
