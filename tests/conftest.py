@@ -20,8 +20,9 @@ REAL = ROOT.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the longest test: at the end, one worker would wait for it."""
-    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+    """Begin with the longest tests: at the end, one worker would wait for them."""
+    longest = {"test_smoke.py", "test_disturb.py", "test_fuzz.py"}
+    items.sort(key=lambda item: item.path.name not in longest)
 
 
 @pytest.fixture(scope="session")

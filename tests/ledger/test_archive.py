@@ -137,7 +137,8 @@ def test_a_run_is_kept_under_the_name_of_its_folder(scored, add, tmp_path):
     folder = tmp_path / "submissions"
     assert add()["folder"] == str(folder / "by-hand")
     assert list(table.read(folder)) == ["by-hand"]
-    assert not list(tmp_path.parent.rglob("elsewhere"))
+    assert not list(tmp_path.rglob("elsewhere"))
+    assert not (tmp_path.parent / "elsewhere").exists()
 
 
 def test_a_run_without_a_score_is_not_kept(scored, add, tmp_path):
