@@ -167,7 +167,7 @@ class _Group:
     def _predict(self, batch: Outputs) -> list[Outputs]:
         """Return the outputs of each member, in float32 where they overflowed."""
         members = self._ensemble.predict_on_batch(batch)
-        if exact.are_finite(members) or not exact.is_half(self._ensemble.networks):
+        if not exact.is_half(self._ensemble.networks) or exact.are_finite(members):
             return members
         if self._exact is None:
             self._warn(

@@ -67,13 +67,13 @@ class TrainingData:
 def stream(
     samples: training_samples.TrainingSamples, numbers: range
 ) -> Generator[tuple[training_samples.Batch]]:
-    """Yield the batches of these numbers, in order, each alone in a tuple for `fit`.
+    """Return the batches of these numbers, in order, each alone in a tuple for `fit`.
 
     An error in a thread is raised here. The threads end with the stream.
     """
-    made = threads.in_order(
-        samples.batch, numbers, threads=PARALLEL, ahead=2 * PARALLEL
+    return threads.in_order(
+        lambda number: (samples.batch(number),),
+        numbers,
+        threads=PARALLEL,
+        ahead=2 * PARALLEL,
     )
-    with contextlib.closing(made):
-        for batch in made:
-            yield (batch,)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from competition.core import console, locks
-from competition.core import files as files
 from competition.core.experiment import history, layout, runs
 from competition.machine import deadline
 from competition.study.search import results, space, trials
