@@ -71,10 +71,12 @@ def summary(run: runs.Run, fold: int) -> dict[str, Any]:
     """Return a fold's number of epochs, its best score, and whether it is finished."""
     epochs = history.read(run.files.history(fold))
     is_over = history.is_over(epochs, run.config.training)
+    # The state before goes last, when the last one has given up what nobody needs.
+    is_closed = not files.exists(run.files.fold(fold) / layout.STATE_BEFORE)
     return {
         "epochs": len(epochs),
         "score": history.best(epochs),
-        "finished": is_over and files.exists(run.files.weights(fold)),
+        "finished": is_over and is_closed and files.exists(run.files.weights(fold)),
     }
 
 

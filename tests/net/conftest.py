@@ -6,6 +6,7 @@ import pytest
 
 from competition.core.data import arrays
 from competition.core.experiment import configs, layout
+from competition.net.training import checkpoint
 
 DEPTH, HEIGHT, WIDTH = 6, 30, 34
 CLASSES = 2
@@ -24,6 +25,12 @@ TINY = (
 @pytest.fixture
 def tiny() -> configs.Config:
     return configs.load("smoke", TINY)
+
+
+@pytest.fixture
+def kept_states(monkeypatch):
+    """Leave the last state of a finished fold whole, to be compared."""
+    monkeypatch.setattr(checkpoint, "finish", lambda folder, stored: None)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 from competition import pipeline, train
 from competition.core import files
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import history
+from competition.core.experiment import history, layout
 from competition.machine import deadline
+from competition.net import weights_file
 from competition.net.input import training_data
 from competition.net.training import progress
 from competition.train import fold_training
@@ -56,12 +57,8 @@ def test_folds_in_processes_learn_what_they_learn_in_one(prepared, capfd):
     assert "fold 0: 1 CPU (tensorflow), float32, without XLA, augmentation: no" in said
     assert "Traceback" not in said
     for fold in (0, 1):
-        states = []
-        for job in (here, there):
-            with np.load(job.run.files.fold(fold) / "state.npz") as stored:
-                states.append({name: stored[name] for name in stored.files})
-        for name in set(states[0]) - {"about"}:
-            np.testing.assert_array_equal(states[0][name], states[1][name])
+        one, other = (job.run.files.weights(fold) for job in (here, there))
+        assert weights_file.check(one) == weights_file.check(other)
 
 
 def test_a_sample_picture_is_drawn_after_an_epoch(prepared):
@@ -83,6 +80,14 @@ def test_finished_folds_are_skipped(prepared):
         assert done["folds"][0] == {"epochs": 1, "score": 0.25, "finished": True}
         made = {path.name for path in job.run.files.fold(0).iterdir()}
         assert made == {"history.csv", "best.weights.h5"}
+
+
+def test_a_fold_killed_while_it_was_closed_is_not_finished(prepared):
+    job = prepared("training.fresh_process=false", "folds=[0]")
+    write_history(job, 0, [ROW])
+    assert fold_training.is_finished(job.run, 0)
+    files.write_bytes(job.run.files.fold(0) / layout.STATE_BEFORE, b"state")
+    assert not fold_training.is_finished(job.run, 0)
 
 
 def test_a_budget_is_divided_among_the_folds_that_are_left(prepared, monkeypatch):

@@ -6,6 +6,8 @@ import pathlib
 WORK = pathlib.Path("work")
 # Written by `convert` into a competition folder: the geometry that PNGs cannot keep.
 GEOMETRY = "geometry.json"
+# In the folder of a fold, until its training is over: the state before the last.
+STATE_BEFORE = "state-before.npz"
 
 
 @dataclasses.dataclass

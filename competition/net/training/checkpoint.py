@@ -17,12 +17,12 @@ import pydantic
 
 from competition.core import console, files
 from competition.core.data import arrays
-from competition.core.experiment import history
+from competition.core.experiment import history, layout
 from competition.machine import deadline
 from competition.net import weights_file
 from competition.net.training import step, weights
 
-LATEST, PREVIOUS = "state.npz", "state-before.npz"
+LATEST, PREVIOUS = "state.npz", layout.STATE_BEFORE
 BEST = "best.weights.h5"
 
 
@@ -65,7 +65,7 @@ class TrainingState:
 class Checkpoint:
     """A state as it was read: the fold, and the variables in their order.
 
-    Before the first epoch there are no variables.
+    Before the first epoch, and of a finished fold, there are no variables.
     """
 
     state: TrainingState
@@ -76,22 +76,14 @@ class Checkpoint:
 
 def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -> None:
     """Write the state of a fold to state.npz, and keep the one before."""
-    paths = [variable.path for variable in model.optimizer.variables]
-    about = dict(vars(state), paths=paths)
-    groups = {
-        "network": weights.to_arrays(model.network.variables),
-        "optimizer": weights.to_arrays(model.optimizer.variables),
-        "mean": about.pop("mean"),
-    }
-    named = {
-        f"{name}{number:05d}": array
-        for name, group in groups.items()
-        for number, array in enumerate(group)
-    }
-    about["digest"] = _digest(about, named)
-    named["about"] = np.array(json.dumps(about))
+    stored = Checkpoint(
+        state,
+        weights.to_arrays(model.network.variables),
+        weights.to_arrays(model.optimizer.variables),
+        [variable.path for variable in model.optimizer.variables],
+    )
     with files.replacing(folder / LATEST) as temporary:
-        arrays.write_archive(temporary, named)
+        _write(temporary, stored)
         if (folder / LATEST).is_file():
             os.replace(folder / LATEST, folder / PREVIOUS)
 
@@ -173,14 +165,38 @@ def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) ->
     return weights_file.write(folder / BEST, network, owner=owner)
 
 
-def finish(folder: pathlib.Path) -> None:
-    """Remove the state before the last of a finished fold, which must have weights."""
+def finish(folder: pathlib.Path, stored: Checkpoint) -> None:
+    """Leave of a finished fold's state what it tells of the epochs.
+
+    The variables are several times as large as the weights, which must be there.
+    """
     if not (folder / BEST).is_file():
         raise ValueError(
             f"{folder / BEST}: not found, though the fold is finished. Bring it back, "
             "or delete the folder to train the fold again."
         )
+    if stored.network:
+        with files.replacing(folder / LATEST) as temporary:
+            _write(temporary, Checkpoint(dataclasses.replace(stored.state, mean=[])))
+    # Last: as long as it is there, the fold does not count as finished.
     (folder / PREVIOUS).unlink(missing_ok=True)
+
+
+def _write(path: pathlib.Path, stored: Checkpoint) -> None:
+    about = dict(vars(stored.state), paths=stored.paths)
+    groups = {
+        "network": stored.network,
+        "optimizer": stored.optimizer,
+        "mean": about.pop("mean"),
+    }
+    named = {
+        f"{name}{number:05d}": array
+        for name, group in groups.items()
+        for number, array in enumerate(group)
+    }
+    about["digest"] = _digest(about, named)
+    named["about"] = np.array(json.dumps(about))
+    arrays.write_archive(path, named)
 
 
 def _read(path: pathlib.Path, owner: str) -> Checkpoint:

@@ -47,7 +47,7 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
             # Killed between the state and the history that derives from it.
             history.write(path, state.epochs)
         if history.is_over(state.epochs, fold.config.training):
-            checkpoint.finish(fold.folder)
+            checkpoint.finish(fold.folder, stored)
             return state.epochs
         if state.is_late(fold.limit):
             return state.epochs

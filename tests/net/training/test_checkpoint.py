@@ -64,7 +64,9 @@ def test_the_state_before_the_last_is_there_until_the_fold_is_finished(tmp_path)
         "state-before.npz",
     }
     checkpoint.save_best_weights(tmp_path, parts().network, OWNER)
-    checkpoint.finish(tmp_path)
+    checkpoint.finish(tmp_path, checkpoint.load(tmp_path, OWNER))
+    assert checkpoint.load(tmp_path, OWNER).optimizer == []
+    assert len(checkpoint.load(tmp_path, OWNER).state.epochs) == 2
     assert {path.name for path in tmp_path.iterdir()} == {
         "state.npz",
         "best.weights.h5",

@@ -12,7 +12,15 @@ from competition.machine import deadline
 from competition.net import weights_file
 from competition.net.input import training_data, training_samples
 from competition.net.networks import build
-from competition.net.training import callbacks, fitting, losses, progress, setup, step
+from competition.net.training import (
+    callbacks,
+    checkpoint,
+    fitting,
+    losses,
+    progress,
+    setup,
+    step,
+)
 from competition.net.training import weights as variable_weights
 from tests.net import training_parts
 from tests.net.conftest import CLASSES, TINY
@@ -127,7 +135,7 @@ def test_the_loss_falls_and_the_files_are_there(fold, tmp_path):
     ids=["average and accumulation", "mean and SGD", "one cycle and clipping"],
 )
 def test_killed_and_called_again_it_ends_as_if_it_had_not_been(
-    fold, tmp_path, overrides
+    fold, kept_states, tmp_path, overrides
 ):
     ends = (0.4, 0.5) if "training.swa_epochs=3" in overrides else (0.4,)
     whole, expected = fold("whole", scores(0.1, 0.2, 0.3, *ends), *overrides)
@@ -213,6 +221,21 @@ def test_a_finished_fold_called_again_does_nothing(fold, tmp_path):
     (tmp_path / "run" / "best.weights.h5").unlink()
     with pytest.raises(ValueError, match=r"best\.weights\.h5: not found, though .* is"):
         fold("run", half, quiet)
+
+
+def test_a_fold_that_is_over_keeps_no_variables_for_its_optimizer(
+    fold, tmp_path, monkeypatch
+):
+    # Killed after the last epoch, and as older versions left a finished fold.
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "finish", lambda folder, stored: None)
+        _, history = fold("run", half, "training.epochs=2", "training.swa_epochs=1")
+    assert state(tmp_path / "run")
+    _, again = fold("run", half, "training.epochs=2", "training.swa_epochs=1")
+    assert again == history
+    assert not state(tmp_path / "run")
+    stored = checkpoint.load(tmp_path / "run", "fold run")
+    assert stored.state.epochs == history and stored.state.best == 0.5
 
 
 def test_a_history_that_lags_behind_the_state_is_mended(fold, tmp_path):
@@ -323,7 +346,9 @@ def test_before_the_first_score_each_call_keeps_its_latest_weights(fold, tmp_pat
     assert kept[0] != kept[1]
 
 
-def test_memory_that_runs_out_later_keeps_the_optimizer(fold, table, store, tmp_path):
+def test_memory_that_runs_out_later_keeps_the_optimizer(
+    fold, kept_states, table, store, tmp_path
+):
     with pytest.raises(Killed):
         fold("run", scores(0.1, 0.2, Killed()))
     before = state(tmp_path / "run")
@@ -345,7 +370,7 @@ def test_memory_that_runs_out_later_keeps_the_optimizer(fold, table, store, tmp_
     assert len(after) > len(before)
 
 
-def test_a_budget_ends_in_time_and_the_next_call_goes_on(fold, tmp_path):
+def test_a_budget_ends_in_time_and_the_next_call_goes_on(fold, kept_states, tmp_path):
     now = [0.0]
 
     def score(network):
@@ -425,7 +450,7 @@ def test_a_network_without_an_encoder_cannot_freeze_it(fold):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_it_trains_in_mixed_precision_and_resumes(fold, tmp_path, policy):
+def test_it_trains_in_mixed_precision_and_resumes(fold, kept_states, tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     try:
         fold("whole", half)

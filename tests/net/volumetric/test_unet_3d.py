@@ -113,7 +113,9 @@ def train(folder, table, store, *, until: int = 99):
     return [row["loss"] for row in rows], state
 
 
-def test_killed_and_called_again_it_ends_as_if_it_had_not_been(tmp_path, table, store):
+def test_killed_and_called_again_it_ends_as_if_it_had_not_been(
+    kept_states, tmp_path, table, store
+):
     losses, expected = train(tmp_path / "whole", table, store)
     assert len(set(losses)) == len(losses)
     with pytest.raises(Killed):
