@@ -73,11 +73,11 @@ def policy(setting: str, device: Device) -> Iterator[None]:
 def xla(setting: bool | str, device: Device) -> bool:
     """Return whether to compile with XLA; "auto" decides by the device.
 
-    On a CPU TensorFlow's XLA takes twice the time, and mirrored GPUs refuse it.
+    On a CPU TensorFlow's XLA takes twice the time.
     """
     if isinstance(setting, bool):
         return setting
-    return device.backend == "jax" or (device.kind != "cpu" and device.count == 1)
+    return device.backend == "jax" or device.kind != "cpu"
 
 
 def deterministic(setting: bool | str, device: Device) -> bool:
@@ -93,17 +93,53 @@ def make_deterministic() -> None:
         tensorflow_backend.make_deterministic()
 
 
-def mirrored(setting: str, device: Device) -> contextlib.AbstractContextManager:
-    """Return the scope in which to build a network that all GPUs train at once.
+def sharing(setting: str, device: Device) -> int:
+    """Return how many devices share a batch in this process, by `training.gpus`.
 
-    With one device, on JAX, or where the config says "one", it changes nothing.
+    JAX shares it among all of them; TensorFlow only where the config says "mirror".
     """
-    is_alone = device.count == 1 or device.backend == "jax"
-    if is_alone or setting not in {"auto", "mirror"}:
-        return contextlib.nullcontext()
-    from competition.net import tensorflow_backend
+    shares = setting == "mirror" or (setting == "auto" and device.backend == "jax")
+    return device.count if shares else 1
 
-    return tensorflow_backend.mirrored()
+
+def shared(setting: str, device: Device) -> contextlib.AbstractContextManager:
+    """Return the scope in which several devices share the batches of a network.
+
+    The network is built, compiled and used inside it. Each device holds all weights.
+    """
+    count = sharing(setting, device)
+    if count == 1:
+        return contextlib.nullcontext()
+    if device.backend == "tensorflow":
+        from competition.net import tensorflow_backend
+
+        return tensorflow_backend.mirrored()
+    names = keras.distribution.list_devices()[:count]
+    scope: contextlib.AbstractContextManager = keras.distribution.DataParallel(
+        devices=names, auto_shard_dataset=False
+    ).scope()
+    return scope
+
+
+def accumulates(setting: str, device: Device) -> bool:
+    """Return whether gradients can be accumulated over several batches.
+
+    On mirrored GPUs TensorFlow refuses the optimizer's condition (keras issue 20582).
+    """
+    return device.backend == "jax" or sharing(setting, device) == 1
+
+
+def check_batch(batch: int, setting: str, device: Device) -> None:
+    """Raise an error where the devices that share a batch cannot divide it."""
+    count = sharing(setting, device)
+    if batch % count:
+        below, above = batch // count * count, -(-batch // count) * count
+        sizes = " or ".join(str(size) for size in (below, above) if size)
+        raise ValueError(
+            f"`training.batch` must be a multiple of the {count} devices that share "
+            f"it. Received: {batch}. Set training.batch={sizes}, or "
+            'training.gpus="one".'
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """Trains on one device and on two alike: `-m tests.net.mirrored FOLDER OVERRIDES`.
 
-Prints the number of replicas and the losses of both as JSON.
+Prints the number of replicas and the losses of both as JSON, and those of two devices
+without memory for half a batch each.
 """
 
 import contextlib
@@ -8,6 +9,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Iterator
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +17,7 @@ import tensorflow as tf
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.networks import build
-from competition.net.training import fitting, setup
+from competition.net.training import fitting, setup, step
 from tests.net import training_parts
 
 
@@ -27,25 +29,38 @@ def main(folder: str, *overrides: str) -> None:
     tf.config.set_logical_device_configuration(cpu, halves)
     config = configs.load("smoke", overrides)
     ends = []
-    for setting in ("one", "mirror"):
+    for setting, most in (("one", 8), ("mirror", 4), ("mirror", 2)):
         setup.seed(0)
-        with devices.mirrored(setting, devices.find()):
+        with devices.shared(setting, devices.find()), memory_for(most):
             fold = training_parts.fold_of(
                 build.build(config, 2),
-                config,
+                configs.load("smoke", (*overrides, f"training.gpus={setting}")),
                 data=Slices(),
-                folder=pathlib.Path(folder, setting),
+                folder=pathlib.Path(folder, f"{setting}{most}"),
             )
             epochs = fitting.fit(fold)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        ends.append((replicas, [row["loss"] for row in epochs]))
+        rows = [(row["loss"], row["rate"]) for row in epochs]
+        ends.append((replicas, rows))
     sys.stdout.write(json.dumps(ends) + "\n")
+
+
+@contextlib.contextmanager
+def memory_for(most: int) -> Iterator[None]:
+    """Let steps of more than `most` slices on a device run out of memory."""
+    normalise = step.normalise
+
+    def scarce(stack: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+        if stack.shape[0] > most:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return normalise(stack, window)
+
+    with mock.patch.object(step, "normalise", scarce):
+        yield
 
 
 class Slices:
     """Stands in for `TrainingData`: 16 random slices, whose bright pixels are organ."""
-
-    steps = 2
 
     @contextlib.contextmanager
     def batches(
@@ -59,6 +74,7 @@ class Slices:
         whole = tf.data.Dataset.from_tensor_slices(
             {"stack": stack, "bits": bits, "window": window}
         )
+        self.steps = len(stack) // config.training.batch
         epochs = config.training.epochs - first_epoch
         yield whole.batch(config.training.batch, drop_remainder=True).repeat(epochs)
 

@@ -1,12 +1,14 @@
 """Precision, XLA and determinism by the device, and training on two devices."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from competition.net import devices
+from competition.sources import phantom
 from tests import conftest
 
 CPU = devices.Device("cpu", 2)
@@ -25,10 +27,10 @@ def test_the_precision_follows_from_the_device():
     assert devices.precision("float32", H100) == "float32"
 
 
-def test_xla_is_for_one_gpu_or_jax():
+def test_xla_is_for_gpus_or_jax():
     assert not devices.xla("auto", CPU)
-    assert devices.xla("auto", T4)
-    assert not devices.xla("auto", devices.Device("gpu", 2, 7.5))
+    assert devices.xla("auto", T4) and devices.xla("auto", TPU)
+    assert devices.xla("auto", devices.Device("gpu", 2, 7.5))
     assert devices.xla("auto", devices.Device("cpu", 2, backend="jax"))
     assert devices.xla(True, CPU) and not devices.xla(False, T4)
 
@@ -68,16 +70,65 @@ def test_a_lack_of_memory_is_told_from_other_errors(error, is_memory):
     assert devices.is_out_of_memory(error) is is_memory
 
 
-def test_two_devices_learn_what_one_does(tmp_path):
+def run(module, folder, *overrides, **environment):
+    """Run a module of the tests; return what it prints last, and its messages."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, str(folder), *overrides],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=conftest.ROOT,
+        env=os.environ | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), " ".join(done.stderr.split())
+
+
+def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(tmp_path):
     overrides = (*conftest.TINY, "training.batch=8", "model.norm=group")
     overrides = (*overrides, "training.tensorboard=false", "model.widths=[8, 16]")
     # Overlap is that of a device's own part of the batch.
     overrides = (*overrides, "loss.bce=1.0", "loss.dice=0.0")
-    command = [sys.executable, "-m", "tests.net.mirrored", str(tmp_path), *overrides]
-    done = subprocess.run(
-        command, capture_output=True, encoding="utf-8", cwd=conftest.ROOT
+    ends, said = run(
+        "tests.net.mirrored", tmp_path, *overrides, KERAS_BACKEND="tensorflow"
     )
-    assert done.returncode == 0, done.stderr
-    (one, losses), (two, mirrored) = json.loads(done.stdout.splitlines()[-1])
+    (one, alone), (two, both), (_, halved) = ends
     assert (one, two) == (1, 2)
-    assert mirrored == pytest.approx(losses, rel=1e-3)
+    assert both[0] == pytest.approx(alone[0], rel=1e-3)
+    assert both[1] == pytest.approx(alone[1], rel=1e-3)
+    assert len(halved) == 2
+    # Half the batch is no longer accumulated to a whole one: the rate is halved.
+    assert "4 slices at a time and 1 batches a step, 4 slices a step at a" in said
+    assert halved[-1][1] == pytest.approx(both[-1][1] / 2, rel=0.1)
+
+
+def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(tmp_path):
+    phantom.write(
+        tmp_path, cases=6, days=1, slices=6, small=False, public=False, seed=3
+    )
+    eight = "--xla_force_host_platform_device_count=8"
+    (alone, shared, difference), said = run(
+        "tests.net.data_parallel",
+        tmp_path,
+        KERAS_BACKEND="jax",
+        XLA_FLAGS=f"{eight} --xla_backend_optimization_level=1",
+    )
+    assert len(alone) == 2
+    assert shared == pytest.approx(alone, abs=1e-4)
+    # Of 255.
+    assert difference <= 1
+    assert "fold 0: 8 CPU (jax)" in said and "fold 0: 2 CPU (jax)" in said
+
+
+def test_a_batch_is_divided_among_the_devices_that_share_it():
+    eight = devices.Device("tpu", 8, backend="jax")
+    assert devices.sharing("auto", eight) == devices.sharing("mirror", eight) == 8
+    assert devices.sharing("one", eight) == devices.sharing("folds", eight) == 1
+    two = devices.Device("gpu", 2, 7.5)
+    assert devices.sharing("auto", two) == 1 and devices.sharing("mirror", two) == 2
+    devices.check_batch(16, "auto", eight)
+    devices.check_batch(12, "one", eight)
+    expected = "multiple of the 8 devices .* Received: 12. Set training.batch=8 or 16"
+    with pytest.raises(ValueError, match=expected):
+        devices.check_batch(12, "auto", eight)
+    with pytest.raises(ValueError, match=r"Received: 4\. Set training.batch=8, or tr"):
+        devices.check_batch(4, "auto", eight)

@@ -1,6 +1,7 @@
 """Train one fold with `model.fit`, and go on after interruptions and faults."""
 
 import dataclasses
+import functools
 import gc
 import math
 
@@ -17,6 +18,7 @@ from competition.net.training import (
     setup,
     step,
     weights,
+    xla_trial,
 )
 
 
@@ -67,8 +69,8 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
             console.warn(
                 f"no memory for the batch: going on with {adjusted.batch} slices at a "
                 f"time and {adjusted.accumulate} batches a step, "
-                f"{adjusted.batch * adjusted.accumulate} slices a step as before where "
-                "that divides."
+                f"{adjusted.batch * adjusted.accumulate} slices a step at a rate of "
+                f"{adjusted.learning_rate:g}."
             )
         # The failed attempt may still hold memory of the device.
         gc.collect()
@@ -93,7 +95,11 @@ def _train(
         steps = fold.data.steps
         # The optimizer is new where the encoder is unfrozen: it must move more weights.
         first = 0 if state.resting else training.freeze_epochs * steps
-        model = _compiled(fold.network, config, steps=steps, first=first)
+        compiled = functools.partial(
+            _compiled, fold.network, config, steps=steps, first=first
+        )
+        xla = xla_trial.choose(training, fold.network, compiled, batches)
+        model = compiled(xla)
         checkpoint.restore(stored, state, model)
         model.fit(
             batches,
@@ -129,20 +135,31 @@ def _adjusted(
 ) -> configs.Config:
     """Return the config with the batch that fits into memory, and the rate to use.
 
-    A smaller batch is accumulated more often, so that a step sees as many slices.
+    A smaller batch is accumulated more often, so that a step sees as many slices. Where
+    gradients cannot be accumulated, the rate falls with the batch.
     """
     training, divisor = config.training, 2**state.halvings
-    if training.batch < divisor:
+    device = devices.find()
+    accumulates = devices.accumulates(training.gpus, device)
+    if training.batch // divisor < devices.sharing(training.gpus, device):
         raise ValueError(
             "There is no memory for a single slice. Choose smaller "
             "`geometry.height` and `width`, `model.widths` or encoder."
         )
+    if training.accumulate > 1 and not accumulates:
+        raise ValueError(
+            "TensorFlow cannot accumulate gradients on mirrored GPUs. Received: "
+            f"training.accumulate={training.accumulate}. Set training.accumulate=1, "
+            'training.gpus="one", or KERAS_BACKEND=jax.'
+        )
+    slower = (2 if state.slowed else 1) * (1 if accumulates else divisor)
     changes = {
         "batch": training.batch // divisor,
-        "accumulate": training.accumulate * divisor,
-        "learning_rate": training.learning_rate / (2 if state.slowed else 1),
+        "accumulate": training.accumulate * (divisor if accumulates else 1),
+        "learning_rate": training.learning_rate / slower,
     }
     adjusted = training.model_copy(update=changes)
+    devices.check_batch(adjusted.batch, training.gpus, device)
     return config.model_copy(update={"training": adjusted})
 
 
@@ -157,7 +174,7 @@ def _freeze_encoder(network: keras.Model, frozen: bool) -> None:
 
 
 def _compiled(
-    network: keras.Model, config: configs.Config, *, steps: int, first: int
+    network: keras.Model, config: configs.Config, xla: bool, *, steps: int, first: int
 ) -> step.TrainingStep:
     """Build the training step around a network, with a built optimizer."""
     scales_loss = keras.config.dtype_policy().name == "mixed_float16"
@@ -169,6 +186,5 @@ def _compiled(
         # `compile` would, were the step itself not float32.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
-    xla = devices.xla(config.training.xla, devices.find())
     model.compile(optimizer=optimizer, jit_compile=xla)
     return model

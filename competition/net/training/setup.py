@@ -46,7 +46,7 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
     seed(run.config.seed + fold, deterministic=deterministic)
     with (
         devices.policy(settings.precision, device),
-        devices.mirrored(settings.gpus, device),
+        devices.shared(settings.gpus, device),
     ):
         built = build.build(run.config, len(run.classes))
         if not checkpoint.exists(run.files.fold(fold)):
@@ -69,8 +69,10 @@ def description(config: configs.Config) -> str:
         )
     precision = devices.precision(training.precision, device)
     xla = "with" if devices.xla(training.xla, device) else "without"
+    used = devices.sharing(training.gpus, device)
+    number = f"{used}" if used == device.count else f"{used} of {device.count}"
     return (
-        f"{device.count} {device.kind.upper()} ({device.backend}), {precision}, "
+        f"{number} {device.kind.upper()} ({device.backend}), {precision}, "
         f"{xla} XLA, augmentation: {augment.engine(config.augment)}"
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from competition.core.experiment import configs, history
 from competition.machine import deadline
-from competition.net import weights_file
+from competition.net import devices, weights_file
 from competition.net.input import training_data, training_samples
 from competition.net.networks import build
 from competition.net.training import (
@@ -334,6 +334,16 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
         sizes.clear()
         fold("none", half, "training.batch=4", "geometry.height=36")
     assert sizes == [4, 2, 1]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX has no choice")
+def test_a_trial_of_xla_leaves_no_trace(fold, monkeypatch, capsys):
+    monkeypatch.setattr(devices, "find", lambda: devices.Device("gpu", 1, 7.5))
+    tried, _ = fold("tried", half)
+    assert "a step takes" in capsys.readouterr().err
+    plain, _ = fold("plain", half, "training.xla=false")
+    for one, other in zip(tried.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_before_the_first_score_each_call_keeps_its_latest_weights(fold, tmp_path):

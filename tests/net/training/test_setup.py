@@ -20,7 +20,7 @@ def test_the_device_and_what_follows_from_it_are_named(monkeypatch, capsys):
     text = f"1 CPU ({backend}), float32, {xla} XLA, augmentation: host"
     assert setup.description(config) == text
     monkeypatch.setattr(devices, "find", lambda: devices.Device("gpu", 2, 7.5))
-    text = "2 GPU (tensorflow), mixed_float16, without XLA, augmentation: device"
+    text = "1 of 2 GPU (tensorflow), mixed_float16, with XLA, augmentation: device"
     assert setup.description(config) == text
     assert capsys.readouterr().err == ""
 
