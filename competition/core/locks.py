@@ -18,11 +18,19 @@ ENDING_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def locked(folder: pathlib.Path, *, doing: str, shared: bool = False) -> Iterator[None]:
+def locked(
+    folder: pathlib.Path,
+    *,
+    doing: str,
+    shared: bool = False,
+    wait_seconds: float | None = None,
+) -> Iterator[None]:
     """Hold a folder against other processes; if one holds it already, raise an error.
 
-    Several processes may hold it `shared`. The lock file lies beside the folder, which
-    may be replaced meanwhile; what lies above it may not, or the results are elsewhere.
+    Several processes may hold it `shared`. The error comes after `wait_seconds`, and by
+    default as soon as a killed process would have ended. The lock file lies beside the
+    folder, which may be replaced meanwhile; what lies above it may not, or the results
+    are elsewhere.
     """
     # Resolved, so that two paths of a folder have one lock.
     path = folder.resolve().with_name(f".{folder.resolve().name}{SUFFIX}")
@@ -34,7 +42,8 @@ def locked(folder: pathlib.Path, *, doing: str, shared: bool = False) -> Iterato
         except OSError:
             pass  # In a folder that cannot be written nothing can be mixed up.
         else:
-            _wait_for_lock(file, folder, shared=shared)
+            patience = ENDING_SECONDS if wait_seconds is None else wait_seconds
+            _wait_for_lock(file, folder, shared=shared, seconds=patience)
             # For the message of another process; a full disk costs that message alone.
             with contextlib.suppress(OSError):
                 file.truncate(0)
@@ -48,8 +57,10 @@ def locked(folder: pathlib.Path, *, doing: str, shared: bool = False) -> Iterato
         )
 
 
-def _wait_for_lock(file: IO[bytes], folder: pathlib.Path, *, shared: bool) -> None:
-    end = time.monotonic() + ENDING_SECONDS
+def _wait_for_lock(
+    file: IO[bytes], folder: pathlib.Path, *, shared: bool, seconds: float
+) -> None:
+    end = time.monotonic() + seconds
     while not _lock(file, shared=shared):
         if time.monotonic() > end:
             file.seek(0)

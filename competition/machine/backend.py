@@ -26,15 +26,20 @@ def check() -> None:
         )
 
 
+def keras_home() -> pathlib.Path:
+    """Return the folder in which Keras has its settings and what it downloads."""
+    return pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
 def _chosen() -> tuple[str, str]:
     """Return the backend's name and what chose it, as Keras reads them."""
     variable = os.environ.get("KERAS_BACKEND")
     if variable:
         return variable, "KERAS_BACKEND"
-    home = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    path = keras_home() / "keras.json"
     try:
-        settings = json.loads((home / "keras.json").read_text("utf-8"))
-        return settings["backend"], str(home / "keras.json")
+        settings = json.loads(path.read_text("utf-8"))
+        return settings["backend"], str(path)
     # Keras passes over a file that it cannot use.
     except (OSError, ValueError, KeyError, TypeError):
         return "tensorflow", "default"

@@ -1,5 +1,7 @@
 """Locks of folders."""
 
+import threading
+
 import pytest
 
 from competition.core import files, locks
@@ -28,6 +30,23 @@ def test_readers_hold_a_folder_together_and_keep_a_writer_out(tmp_path, monkeypa
             with pytest.raises(ValueError, match="another process is predicting here"):
                 with locks.locked(tmp_path / "link", doing="deciding"):
                     pass
+
+
+def test_who_has_patience_waits_for_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
+    order = []
+
+    def second():
+        with locks.locked(tmp_path / "models", doing="reading", wait_seconds=60):
+            order.append("second")
+
+    with locks.locked(tmp_path / "models", doing="downloading"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_a_folder_that_is_taken_away_meanwhile_is_noticed(tmp_path):

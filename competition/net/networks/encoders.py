@@ -6,6 +6,7 @@ that padding with zeros stays padding with the mean.
 """
 
 import dataclasses
+import os
 import pathlib
 from typing import Any
 
@@ -13,7 +14,9 @@ import keras
 import numpy as np
 from keras import applications, layers, ops
 
+from competition.core import locks
 from competition.core.experiment import configs
+from competition.machine import backend
 from competition.net import weights_file
 from competition.net.networks import blocks
 
@@ -23,6 +26,8 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Every encoder halves the image this often.
 DEPTH = 5
 SMALLEST = 32
+# As long as another process may take to download what both need.
+DOWNLOAD_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,8 +167,11 @@ def _published(name: str, source: str) -> keras.Model:
     """Build an application on RGB images with the weights that `source` names."""
     shape = None, None, 3
     if source == "imagenet":
+        doing = f"downloading the weights of {name}"
         try:
-            return application(name, shape, weights=source)
+            # Keras would write into the same file in each fold that begins meanwhile.
+            with locks.locked(_downloads(), doing=doing, wait_seconds=DOWNLOAD_SECONDS):
+                return application(name, shape, weights=source)
         # Keras raises a plain Exception when a download fails.
         except Exception as error:
             raise ValueError(
@@ -190,6 +198,14 @@ def _published(name: str, source: str) -> keras.Model:
     except ValueError as error:
         raise ValueError(f"{error} Take it again from where it came from.") from error
     return model
+
+
+def _downloads() -> pathlib.Path:
+    """Return the folder in which Keras keeps the weights that it downloads."""
+    home = backend.keras_home()
+    return (
+        home if os.access(home, os.W_OK) else pathlib.Path("/tmp/.keras")
+    ) / "models"
 
 
 def _check(config: configs.Config, multiple: int) -> None:

@@ -1,7 +1,9 @@
 """Encoders of keras.applications: any number of slices, their weights, odd sizes."""
 
 import dataclasses
+import time
 import types
+from concurrent import futures
 
 import keras
 import numpy as np
@@ -267,6 +269,34 @@ def test_a_missing_file_is_named(small):
     wanted = make("ResNet50", "model.encoder_weights=/nowhere/x.h5")
     with pytest.raises(ValueError, match=r"Received: /nowhere/x\.h5, which is not"):
         encoders.load_weights(small, wanted)
+
+
+def test_two_folds_that_begin_together_download_the_weights_once(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras").mkdir()
+    path, downloads, read = tmp_path / "weights", [], []
+
+    def application(name, shape, *, weights):
+        # As Keras does: what another downloads seems to be there already.
+        if not path.is_file():
+            downloads.append(name)
+            path.write_text("half", encoding="utf-8")
+            time.sleep(0.3)
+            path.write_text("whole", encoding="utf-8")
+        read.append(path.read_text("utf-8"))
+        raise Exception("enough")
+
+    def begin(wanted):
+        with pytest.raises(ValueError, match="enough"):
+            encoders.load_weights(small, wanted)
+
+    monkeypatch.setattr(encoders, "application", application)
+    with futures.ThreadPoolExecutor() as pool:
+        list(pool.map(begin, [make("ResNet50", "model.encoder_weights=imagenet")] * 2))
+    assert (downloads, read) == (["ResNet50"], ["whole", "whole"])
+    assert (tmp_path / "keras" / ".models.lock").is_file()
 
 
 def test_a_failed_download_says_what_to_do_offline(small):
