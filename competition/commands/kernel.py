@@ -40,7 +40,7 @@ def kernel_build(
         bool, typer.Option("--notebook", help="Push the notebook, with pictures.")
     ] = False,
     machine: Annotated[
-        str, typer.Option(help="Kaggle's machine_shape.")
+        str, typer.Option(help="Kaggle's machine_shape; TpuV5E8 is a TPU.")
     ] = "NvidiaTeslaT4",
     as_json: options.Json = False,
 ) -> None:

@@ -19,6 +19,12 @@ class Metadata(typing_extensions.TypedDict):
     id: str
     competition_sources: Annotated[tuple[str, ...], annotated_types.Len(1, 1)]
     dataset_sources: Annotated[tuple[str, ...], annotated_types.Len(1)]
+    machine_shape: str
+
+
+def is_tpu(machine: str) -> bool:
+    """Return whether a machine_shape of Kaggle's, such as "TpuV5E8", is a TPU."""
+    return machine.lower().startswith("tpu")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

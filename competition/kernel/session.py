@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import typing_extensions
@@ -18,6 +20,11 @@ _HEADERS = {
     "train.csv": "id,class,segmentation",
     "sample_submission.csv": "id,class,predicted",
 }
+NO_TPU = (
+    "Open the kernel in Kaggle's editor, choose TPU v5e-8 under Settings, Accelerator, "
+    "and save a version that runs all of it. A docker image that is pinned in the "
+    "kernel's settings keeps the TPU away: unpin it."
+)
 
 
 class _File(typing_extensions.TypedDict):
@@ -43,6 +50,24 @@ def check(bundle: pathlib.Path) -> None:
                 f"{path}: expected the file of checksum {about['sha256'][:12]}, "
                 f"received {received[:12]}. The upload is incomplete; push it again."
             )
+
+
+def check_tpu() -> None:
+    """Refuse a session in which JAX finds a single device: a TPU has several.
+
+    A process of its own looks for them, since only one may hold a TPU at a time.
+    """
+    command = [
+        sys.executable,
+        "-c",
+        "import jax; print(*jax.local_devices(), sep='\\n')",
+    ]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if len(done.stdout.splitlines()) < 2:
+        received = done.stdout.strip() or done.stderr[-1000:]
+        raise ValueError(
+            f"This kernel is built for a TPU. JAX finds: {received}. {NO_TPU}"
+        )
 
 
 def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:

@@ -15,10 +15,15 @@ INPUT, WORKING = pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working")
 # The start of the checksum of the bundle's manifest; None takes any bundle.
 BUNDLE = None
 BUDGET = "8h30m"
+# "jax" on a TPU; None leaves the choice to Keras.
+BACKEND = None
 
 
 def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     """Submit the bundle's run for the competition's data under `input_root`."""
+    # Before anything that imports Keras.
+    if BACKEND:
+        os.environ["KERAS_BACKEND"] = BACKEND
     bundle, about = find(input_root)
     package = tempfile.mkdtemp()
     zipfile.ZipFile(bundle / about["package"]).extractall(package)

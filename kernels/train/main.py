@@ -18,10 +18,15 @@ BUNDLE = None
 # One fold, or None for all; and when to stop, so that the state is kept in time.
 FOLD = None
 BUDGET = "11h30m"
+# "jax" on a TPU; None leaves the choice to Keras.
+BACKEND = None
 
 
 def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     """Run all steps on the competition under `input_root`; runs go to `working`."""
+    # Before anything that imports Keras.
+    if BACKEND:
+        os.environ["KERAS_BACKEND"] = BACKEND
     # Albumentations would ask the network, which is off.
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     bundle, about = find(input_root)
@@ -33,6 +38,8 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     from competition.kernel import session
 
     session.check(bundle)
+    if BACKEND:
+        session.check_tpu()
     data = session.competition(input_root, "train.csv")
     run = working / "runs" / about["run"]
     earlier = session.resume(input_root, run, name=about["run"])

@@ -144,6 +144,17 @@ def test_a_bundles_manifest_of_another_form_is_named(tmp_path, about):
         session.check(tmp_path)
 
 
+def test_a_session_without_the_tpu_it_was_built_for_ends_at_once(monkeypatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    devices = "--xla_force_host_platform_device_count="
+    monkeypatch.setenv("XLA_FLAGS", f"{devices}8")
+    session.check_tpu()
+    monkeypatch.setenv("XLA_FLAGS", f"{devices}1")
+    with pytest.raises(ValueError, match=r"JAX finds: TFRT_CPU_0\. Open the kernel in"):
+        session.check_tpu()
+
+
 def test_pictures_are_of_slices_with_masks(tmp_path):
     phantom.write(tmp_path, cases=6, days=1, slices=6, seed=3)
     drawn = figures.draw(tmp_path / "competition", tmp_path / "solution.csv")

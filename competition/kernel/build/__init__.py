@@ -101,6 +101,7 @@ def _write_kernel(
         "BUNDLE": files.file_digest(dataset / "manifest.json")[:16],
         "BUDGET": options.budget,
         "FOLD": options.fold,
+        "BACKEND": "jax" if bundles.is_tpu(options.machine) else None,
     }
     code = _set_constants((template / "main.py").read_text("utf-8"), constants)
     files.write_text(folder / "main.py", code)
@@ -115,6 +116,8 @@ def _write_kernel(
         "title": title,
         "code_file": "main.ipynb" if options.as_notebook else "main.py",
         "kernel_type": "notebook" if options.as_notebook else "script",
+        "enable_gpu": not bundles.is_tpu(options.machine),
+        "enable_tpu": bundles.is_tpu(options.machine),
         "enable_internet": needs_internet,
         "machine_shape": options.machine,
         "dataset_sources": [dataset_id],

@@ -93,6 +93,7 @@ def run(kernel: mounts.Kernel, limits: Limits, isolation: list[str]) -> Outcome:
             "KAGGLE_KERNEL_RUN_TYPE": "Batch",
             **threads,
             **backend,
+            **kernel.variables,
         }
         with (scratch / "log").open("w+", encoding="utf-8", errors="replace") as log:
             process = subprocess.Popen(

@@ -16,13 +16,14 @@ class Kernel:
     """A kernel's script, and the Python that runs it.
 
     `inputs` are folders by their path under /kaggle/input; `working` receives the
-    contents of /kaggle/working.
+    contents of /kaggle/working. `variables` are set in its environment.
     """
 
     script: pathlib.Path
     inputs: Mapping[str, pathlib.Path]
     working: pathlib.Path
     python: environment.Environment
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def command(kernel: Kernel, *, disk_gb: float, scratch: pathlib.Path) -> list[str]:

@@ -116,6 +116,12 @@ def _push_kernel(
     if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
         console.note(f"{kernel}: pushed already, as version {state['version']}")
         return state
+    if bundles.is_tpu(bundle.metadata()["machine_shape"]):
+        console.warn(
+            "Kaggle may start a kernel that was pushed for a TPU without one "
+            "(kaggle-cli issue 1197). A training then ends at once, and a submission "
+            f"computes on the CPU. Then: {session.NO_TPU}"
+        )
     answer = client.call("kernel push", api.kernels_push, str(folder))
     if answer.error:
         raise ValueError(client.explain("kernel push", answer.error))

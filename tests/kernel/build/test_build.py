@@ -214,11 +214,24 @@ def test_the_metadata_is_complete_and_offline(bundle):
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert set(about) == FIELDS
     assert about["enable_internet"] is False
+    assert (about["enable_gpu"], about["enable_tpu"]) == (True, False)
     assert about["id"] == "jane-doe/uwm-smoke-submit"
     assert names.slug(about["title"]) == "uwm-smoke-submit"
     assert about["dataset_sources"] == ["jane-doe/uwm-smoke-submit-bundle"]
     about = files.read_json(folder / "dataset" / "dataset-metadata.json")
     assert len(about["licenses"]) == 1 and 6 <= len(about["title"]) <= 50
+
+
+@pytest.mark.parametrize("what", ["submit", "train"])
+def test_a_kernel_for_a_tpu_computes_on_jax_and_pins_no_image(bundle, what):
+    folder, _ = made(bundle, what, machine="TpuV5E8")
+    about = files.read_json(folder / "kernel" / "kernel-metadata.json")
+    assert (about["enable_gpu"], about["enable_tpu"]) == (False, True)
+    assert about["machine_shape"] == "TpuV5E8" and "docker_image" not in about
+    code = (folder / "kernel" / "main.py").read_text("utf-8")
+    assert 'BACKEND = "jax"' in code.splitlines()
+    notebook = files.read_json(folder / "kernel" / "main.ipynb")
+    assert "kaggle" not in notebook["metadata"]
 
 
 def test_a_training_goes_on_from_the_kernels_it_is_given(bundle):

@@ -46,6 +46,20 @@ def test_the_kernel_is_pushed_as_its_metadata_says(built, kaggle):
     assert files.read_json(built.record)["submit"]["version"] == 1
 
 
+def test_a_kernel_for_a_tpu_is_pushed_with_what_to_do_where_it_gets_none(
+    bundle, kaggle, capsys
+):
+    options = build.BundleOptions(machine="TpuV5E8")
+    build.run(bundle, user=stand_in.USER, options=options)
+    push.run(bundle)
+    (asked,) = kaggle.kernels
+    assert asked["enableTpu"] is True and asked["enableGpu"] is False
+    assert asked["machineShape"] == "TpuV5E8" and "dockerImage" not in asked
+    said = " ".join(capsys.readouterr().err.split())
+    assert "(kaggle-cli issue 1197)" in said
+    assert "choose TPU v5e-8 under Settings, Accelerator" in said
+
+
 def test_the_notebook_twin_can_be_pushed(bundle, kaggle):
     options = build.BundleOptions(as_notebook=True)
     build.run(bundle, user=stand_in.USER, options=options)
