@@ -7,12 +7,15 @@ is mixup alone, whose masks cannot be packed into bits.
 import functools
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from competition.net.augment import augment_params
 
 Tensor = Any
+# On a GPU TensorFlow computes int32 in the host's memory. JAX has no int64.
+INDEX = "int64" if keras.backend.backend() == "tensorflow" else "int32"
 
 
 def apply(
@@ -78,9 +81,9 @@ def _warp(stack: Tensor, truth: Tensor, control: Tensor) -> tuple[Tensor, Tensor
 def _pixels(framed: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Take the pixels at rows and columns (B, H, W), counted from -1, the frame."""
     samples, height, width, channels = ops.shape(framed)
-    first = ops.reshape(ops.arange(samples, dtype="int32"), (-1, 1, 1))
-    row = first * height + ops.cast(y, "int32") + 1
-    index = row * width + ops.cast(x, "int32") + 1
+    first = np.arange(samples).reshape(-1, 1, 1) * height
+    row = ops.cast(y, INDEX) + ops.convert_to_tensor(first + 1, INDEX)
+    index = row * width + ops.cast(x, INDEX) + 1
     return ops.take(ops.reshape(framed, (-1, channels)), index, axis=0)
 
 
@@ -92,7 +95,8 @@ def _upsample(grid: Tensor, like: Tensor) -> Tensor:
         matrix = augment_params.spline_matrix(size, points)
         lined = (-1, 1, 1) if axis == 1 else (1, -1, 1)
         grid = sum(
-            ops.take(grid, [point], axis=axis) * matrix[:, point].reshape((1, *lined))
+            ops.expand_dims(grid[(slice(None),) * axis + (point,)], axis)
+            * matrix[:, point].reshape((1, *lined))
             for point in range(points)
         )
     return grid
@@ -127,7 +131,7 @@ def _bell(distance: Tensor, sigma: Tensor) -> Tensor:
 def _noise(stack: Tensor, change: Tensor) -> Tensor:
     """Take each slice's noise out of the tile, whose edges meet."""
     sigma, *corner = ops.unstack(ops.reshape(change, (-1, 1, 1, 1, 3)), axis=-1)
-    row, column = (ops.cast(each, "int32") for each in corner)
+    row, column = (ops.cast(each, INDEX) for each in corner)
     y, x = augment_params.noise_places(stack.shape[1:])
     size = augment_params.NOISE_TILE
     tile = augment_params.noise_tile().reshape(-1)
@@ -148,5 +152,5 @@ def _inside(boxes: Tensor, like: Tensor) -> Tensor:
 def _blend(image: Tensor, partner: Tensor, share: Tensor) -> Tensor:
     """Give each sample's partner the share (B, H or 1, W or 1, 1) of its pixels."""
     # Where several devices share a batch, a partner may lie in another's part.
-    partner = ops.mod(ops.cast(partner, "int32"), ops.shape(image)[0])
+    partner = ops.cast(ops.mod(partner, ops.shape(image)[0]), INDEX)
     return image * (1 - share) + ops.take(image, partner, axis=0) * share

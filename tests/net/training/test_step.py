@@ -1,9 +1,14 @@
 """The batch on the device: stacks are normalised and mask bits unpacked."""
 
+import keras
 import numpy as np
 import pytest
 
-from competition.net.training import step
+from competition.core.experiment import configs
+from competition.net.augment import augment_params
+from competition.net.networks import build
+from competition.net.training import losses, step
+from tests.net.conftest import CLASSES, TINY
 
 
 def test_low_becomes_zero_high_one_and_what_lies_outside_is_clipped():
@@ -38,3 +43,32 @@ def test_bits_become_planes_and_the_highest_bit_is_not_lost(kind, top):
     assert planes.shape == (1, 1, 2, top + 1)
     assert np.flatnonzero(planes[0, 0, 0]).tolist() == []
     assert np.flatnonzero(planes[0, 0, 1]).tolist() == [0, top]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its kernels")
+def test_no_operation_of_a_step_leaves_the_gpu():
+    import tensorflow as tf
+
+    from tests.net import gpu_kernels
+
+    limits = ("elastic", "tone", "bias", "blur", "noise", "holes", "cutmix", "mixup")
+    changed = [f"augment.{name}=0.5" for name in limits]
+    config = configs.load("smoke", (*TINY, *changed))
+    frame = config.geometry.height, config.geometry.width
+    changes = augment_params.draw(config.augment, frame, [(0, 0, 0), (0, 0, 1)])
+    batch = changes | {
+        "stack": np.zeros((2, *frame, len(config.slices)), np.uint16),
+        "bits": np.zeros((2, *frame), np.uint8),
+        "window": np.zeros((2, 2), np.float32),
+    }
+    model = step.TrainingStep(build.build(config, CLASSES), losses.build(config.loss))
+
+    def loss(inputs):
+        return model.compute_loss(None, None, model(inputs, training=True), None)
+
+    specs = {k: tf.TensorSpec(v.shape, v.dtype) for k, v in batch.items()}
+    assert gpu_kernels.on_the_host(loss, specs) == []
+    # What the type of an index is chosen for.
+    two = tf.TensorSpec((2,), "int32")
+    listed = gpu_kernels.on_the_host(lambda x, y: x + y, two, two)
+    assert "AddV2(int32, int32)" in listed
