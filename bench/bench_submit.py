@@ -116,21 +116,25 @@ def per_scan(run: runs.Run, data: pathlib.Path, out: pathlib.Path) -> float:
 
 def passes(run: runs.Run, folds: list[int]) -> Callable[[], float]:
     """What measures the seconds for one scan's batches, which are in memory."""
-    from competition.net.inference import ensemble, trained_network
+    from competition.net.inference import ensemble, forward_pass, trained_network
 
     settings = run.config
     networks = [trained_network.load(run, fold) for fold in folds]
-    bare = ensemble.Ensemble([networks])
-    bare.compile()
+    chosen = [ensemble.Networks(networks, settings)]
+    compiled = forward_pass.ForwardPasses()
+
+    def bare() -> None:
+        ensemble.predict_on_batch(batch, chosen, compiled)
+
     size = settings.geometry.height, settings.geometry.width
     shape = settings.training.batch, *size, len(settings.slices)
     batch = {
         "stack": np.random.default_rng(0).integers(0, 3000, shape).astype(np.uint16),
         "window": np.tile(np.float32([0, 3000]), (settings.training.batch, 1)),
     }
-    bare.predict_on_batch(batch)
+    bare()
     batches = SLICES // settings.training.batch
-    return lambda: batches * clock.seconds(lambda: bare.predict_on_batch(batch))
+    return lambda: batches * clock.seconds(bare)
 
 
 def memory(run: runs.Run, data: pathlib.Path) -> float:

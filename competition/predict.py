@@ -49,7 +49,7 @@ def _predict_fold(
     from competition.net.inference import scan_predictor, trained_network
 
     network = trained_network.load(run, fold)
-    member = scan_predictor.Member(run.name, run.config, (network,))
+    member = scan_predictor.Member(run.name, run.config, {fold: network})
     predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
     intensity = run.config.intensity

@@ -4,8 +4,10 @@ It is imported late, where TensorFlow is the backend of Keras: the others need n
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from competition.net.input import training_samples
@@ -88,3 +90,49 @@ def mirrored() -> contextlib.AbstractContextManager:
     """Return the scope in which to build a network that all GPUs train at once."""
     scope: contextlib.AbstractContextManager = tf.distribute.MirroredStrategy().scope()
     return scope
+
+
+class WithWeights:
+    """Compiles a function that reads `weights`, and runs it with others in their place.
+
+    It is compiled once for each shape of its argument.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[tf.Tensor], Any],
+        weights: Sequence[keras.Variable],
+        *,
+        xla: bool,
+    ) -> None:
+        self._function = tf.function(function, autograph=False, jit_compile=xla)
+        self._numbers = {id(_handle(each)): i for i, each in enumerate(weights)}
+        self._compiled: dict[tuple, tuple[Any, list[int | tf.Tensor]]] = {}
+
+    def __call__(self, weights: Sequence[keras.Variable], argument: tf.Tensor) -> Any:
+        """Return what the function returns with these weights."""
+        compiled, captured = self._for_shape(argument)
+        # As arguments, hundreds of weights would cost TensorFlow 10 ms a call.
+        compiled.set_external_captures(
+            [
+                _handle(weights[each]) if isinstance(each, int) else each
+                for each in captured
+            ]
+        )
+        return compiled(argument)
+
+    def _for_shape(self, argument: tf.Tensor) -> tuple[Any, list[int | tf.Tensor]]:
+        """Return the compiled function, and what it reads: weights, by their number."""
+        shape = tuple(argument.shape)
+        if shape not in self._compiled:
+            compiled = self._function.get_concrete_function(argument)
+            captured = compiled.captured_inputs
+            numbers = [self._numbers.get(id(each), each) for each in captured]
+            self._compiled[shape] = compiled, numbers
+        return self._compiled[shape]
+
+
+def _handle(weight: keras.Variable) -> tf.Tensor:
+    """Return where a variable's value lies; of a mirrored one, on the first device."""
+    variable = weight.value
+    return getattr(variable, "values", (variable,))[0].handle

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import blending, rules
+from competition.core import blending, probabilities, rules
 from competition.core.data import intensities
 from competition.core.experiment import runs
 from competition.submit import reports, time_budget
@@ -32,7 +32,7 @@ class LoadedMembers:
         *,
         without: Collection[str] = (),
     ) -> None:
-        from competition.net.inference import views
+        from competition.net.inference import scan_predictor, views
 
         self.classes = run.classes
         self.class_rules = class_rules
@@ -57,7 +57,15 @@ class LoadedMembers:
                 for name, source in self.sources.items()
             },
         )
-        self._models: time_budget.ModelSubset | None = None
+        # Of all networks at once: with fewer of them nothing is compiled anew.
+        self._predictor = scan_predictor.ScanPredictor(
+            [
+                scan_predictor.Member(name, self.sources[name].config, by_fold)
+                for name, by_fold in self._networks.items()
+            ],
+            warn=tell.warn,
+            alive=tell.alive,
+        )
         self.not_finite: list[str] = []
 
     def predict(
@@ -68,8 +76,7 @@ class LoadedMembers:
         Models whose probabilities are not finite are left out, and `not_finite` has
         their names; without any member left it is an error.
         """
-        self._use(models)
-        predictions = self._predictor.predict(volume, _windows(volume))
+        predictions = self._predict(volume, models)
         self.not_finite = [name for name in models.runs if name not in predictions]
         chosen = predictions.keys() & models.members
         members = [name for name in self.members if name in chosen]
@@ -86,11 +93,10 @@ class LoadedMembers:
 
     def measure(self, shape: tuple[int, ...], models: time_budget.ModelSubset) -> float:
         """Compile for slices of a shape (H, W), and return the seconds of a slice."""
-        self._use(models)
         empty = np.zeros((self._predictor.typical_slices(), *shape), np.uint16)
-        self._predictor.predict(empty, _windows(empty))
+        self._predict(empty, models)
         began = time.monotonic()
-        self._predictor.predict(empty, _windows(empty))
+        self._predict(empty, models)
         return (time.monotonic() - began) / len(empty)
 
     def try_each(self, shape: tuple[int, ...]) -> None:
@@ -111,26 +117,15 @@ class LoadedMembers:
                     except Exception as error:
                         self.tell.warn("unexpected", f"{network}: {error!r}")
 
-    def _use(self, models: time_budget.ModelSubset) -> None:
-        if models == self._models:
-            return
-        from competition.net.inference import scan_predictor
-
-        members = [
-            scan_predictor.Member(
-                name,
-                self.sources[name].config,
-                tuple(self._networks[name][fold] for fold in models.folds[name]),
-            )
-            for name in models.runs
-        ]
-        self._predictor = scan_predictor.ScanPredictor(
-            members,
+    def _predict(
+        self, volume: np.ndarray, models: time_budget.ModelSubset
+    ) -> dict[str, probabilities.Prediction]:
+        return self._predictor.predict(
+            volume,
+            _windows(volume),
+            folds={name: models.folds[name] for name in models.runs},
             tta=models.tta,
-            warn=self.tell.warn,
-            alive=self.tell.alive,
         )
-        self._models = models
 
 
 def by_weight(

@@ -23,10 +23,10 @@ def shared_networks():
         return NETWORKS[key]
 
     @functools.wraps(SCAN_PREDICTOR)
-    def predictor(members, *, tta, warn, alive):
-        key = tuple((m.name, m.config, m.networks) for m in members), tta
+    def predictor(members, *, warn, alive):
+        key = tuple((m.name, m.config, *m.networks.items()) for m in members)
         if key not in PREDICTORS:
-            PREDICTORS[key] = SCAN_PREDICTOR(members, tta=tta, warn=warn, alive=alive)
+            PREDICTORS[key] = SCAN_PREDICTOR(members, warn=warn, alive=alive)
         return PREDICTORS[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -389,14 +389,14 @@ def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
 
 def slow_down(monkeypatch, seconds):
     """Make every network take `seconds` longer for each slice."""
-    predict = ensemble.Ensemble.predict_on_batch
+    predict = ensemble.predict_on_batch
 
-    def slow(self, batch):
-        networks = sum(map(len, self.members))
+    def slow(batch, runs, *others, **options):
+        networks = sum(len(run.networks) for run in runs)
         time.sleep(seconds * len(batch["stack"]) * networks)
-        return predict(self, batch)
+        return predict(batch, runs, *others, **options)
 
-    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", slow)
+    monkeypatch.setattr(ensemble, "predict_on_batch", slow)
 
 
 def test_folds_are_dropped_where_the_models_are_really_slow(

@@ -1,79 +1,92 @@
-"""The networks of several runs as one compiled model that averages their views."""
+"""The mean probabilities of each run's networks over all views of a batch."""
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from competition.core.experiment import configs
+from competition.net.inference import forward_pass
 from competition.net.inference import views as slice_views
-from competition.net.networks import heads
 from competition.net.training import step
-from competition.net.volumetric import depth
 
 Tensor = Any
-Outputs = dict[str, Tensor]
-# The presence in each slice of a patch, (B, D, C), has three axes.
-PATCH_PRESENCE = 3
+Outputs = dict[str, np.ndarray]
 
 
-class Ensemble(keras.Model):
-    """Averages the probabilities of each run's networks over all views of a batch."""
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Networks:
+    """The networks of a run that predict, its config, and the views that they see."""
 
-    def __init__(
-        self,
-        members: Sequence[Sequence[keras.Model]],
-        views: Sequence[slice_views.View] = (slice_views.PLAIN,),
-    ) -> None:
-        super().__init__(name="ensemble", dtype="float32")
-        self.members = [list(networks) for networks in members]
-        self.views = tuple(views)
-
-    @property
-    def networks(self) -> list[keras.Model]:
-        """Return the networks of all members in their order."""
-        return [network for networks in self.members for network in networks]
-
-    def call(
-        self, inputs: dict[str, Tensor], training: bool | None = None
-    ) -> list[Outputs]:
-        """Return for each run the "probability" (B, H, W, C) of a batch of the dataset.
-
-        Runs with presence heads return "presence" (B, C) as well. Patches of D slices
-        return "probability" (B, h, w, D * C) and no presence, for a patch shows only a
-        part of a slice.
-        """
-        stack = step.normalise(inputs["stack"], inputs["window"])
-        totals: list[Outputs] = [{} for _ in self.members]
-        covered = 0.0
-        for view in self.views:
-            viewed = slice_views.apply(stack, view)
-            frame = slice_views.apply(ops.ones_like(stack[..., :1]), view)
-            # Where an enlarged slice leaves the frame, the other views decide.
-            covered += slice_views.undo(frame, view)
-            for total, networks in zip(totals, self.members, strict=True):
-                outputs = _mean(networks, viewed)
-                outputs["probability"] = slice_views.undo(outputs["probability"], view)
-                for name, value in outputs.items():
-                    total[name] = total.get(name, 0.0) + value
-        counts = {
-            "probability": ops.maximum(covered, 1e-6),
-            "presence": float(len(self.views)),
-        }
-        return [{k: v / counts[k] for k, v in total.items()} for total in totals]
+    networks: Sequence[keras.Model]
+    config: configs.Config
+    views: Sequence[slice_views.View] = (slice_views.PLAIN,)
 
 
-def _mean(networks: Sequence[keras.Model], stack: Tensor) -> Outputs:
-    """Return the mean probability and, of networks with such heads, mean presence."""
-    outputs = [heads.named(network(stack, training=False)) for network in networks]
-    logits = {
-        "probability": [depth.as_channels(output["logits"]) for output in outputs],
-        "presence": [o["presence"] for o in outputs if "presence" in o],
+def predict_on_batch(
+    batch: dict[str, np.ndarray],
+    runs: Sequence[Networks],
+    passes: forward_pass.ForwardPasses,
+    *,
+    exact: bool = False,
+) -> list[Outputs]:
+    """Return for each run the means of its outputs, see `ForwardPasses.outputs`.
+
+    Only the forward passes are compiled, so that fewer networks or views compile
+    nothing anew.
+    """
+    stack = step.normalise(*map(_placed, (batch["stack"], batch["window"])))
+    totals: list[dict[str, Tensor]] = [{} for _ in runs]
+    for view in dict.fromkeys(view for run in runs for view in run.views):
+        viewed = slice_views.apply(stack, view)
+        for total, run in zip(totals, runs, strict=True):
+            if view not in run.views:
+                continue
+            outputs = [
+                passes.outputs(network, viewed, run.config, exact=exact)
+                for network in run.networks
+            ]
+            for name in outputs[0]:
+                value = sum(each[name] for each in outputs)
+                if name == "probability":
+                    value = slice_views.undo(value, view)
+                total[name] = total.get(name, 0.0) + value
+    return [_mean(total, run) for total, run in zip(totals, runs, strict=True)]
+
+
+def _mean(total: dict[str, Tensor], run: Networks) -> Outputs:
+    counts: dict[str, Any] = {
+        # Where an enlarged slice leaves the frame, the other views decide.
+        "probability": _covered(tuple(run.views), *total["probability"].shape[1:3]),
+        "presence": len(run.views),
     }
-    # Other outputs of the networks are not computed once this model is compiled.
     return {
-        name: sum(ops.sigmoid(ops.cast(value, "float32")) for value in values)
-        / len(values)
-        for name, values in logits.items()
-        if values and len(values[0].shape) != PATCH_PRESENCE
+        name: ops.convert_to_numpy(value / (len(run.networks) * counts[name]))
+        for name, value in total.items()
     }
+
+
+def is_half(run: Networks) -> bool:
+    """Return whether one of the networks computes in less than float32."""
+    return any(network.compute_dtype != "float32" for network in run.networks)
+
+
+@functools.lru_cache(maxsize=8)
+def _covered(seen: tuple[slice_views.View, ...], height: int, width: int) -> np.ndarray:
+    """Return in how many views each pixel of a slice is seen, float32 (H, W, 1)."""
+    frame = ops.ones((1, height, width, 1))
+    frames = [slice_views.undo(slice_views.apply(frame, v), v)[0] for v in seen]
+    return np.maximum(ops.convert_to_numpy(sum(frames)), np.float32(1e-6))
+
+
+def _placed(array: np.ndarray) -> Tensor:
+    """Put a batch on the device, or divide it among the devices that share the work."""
+    shared = keras.distribution.distribution()
+    if shared is None or len(array) % shared.device_mesh.devices.size:
+        return ops.convert_to_tensor(array)
+    layout = shared.get_data_layout(array.shape)
+    return keras.distribution.distribute_tensor(array, layout)

@@ -1,34 +1,16 @@
 """Predict the probabilities of a scan with the networks of one or several runs."""
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import keras
 import numpy as np
 
-from competition.core import console, geometry, probabilities
+from competition.core import console, probabilities
 from competition.core.experiment import configs
-from competition.net import devices
-from competition.net.inference import ensemble, exact, views
-from competition.net.input import scan_batches
-from competition.net.volumetric import sliding_window
+from competition.net.inference import forward_pass, member_group
 
-Outputs = dict[str, np.ndarray]
-Slices = Iterator[list[Outputs]]
-Result = TypeVar("Result")
-# Called with what happened, in a few words, and with a message.
-Warn = Callable[[str, str], None]
-
-
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Member:
-    """A run's networks, whose probabilities are averaged, and their config."""
-
-    name: str
-    config: configs.Config
-    networks: tuple[keras.Model, ...]
+Member = member_group.Member
 
 
 class ScanPredictor:
@@ -43,33 +25,48 @@ class ScanPredictor:
         self,
         members: Sequence[Member],
         *,
-        tta: bool = True,
-        warn: Warn = lambda what, text: console.warn(text),
+        warn: member_group.Warn = lambda what, text: console.warn(text),
         alive: Callable[[], None] = lambda: None,
     ) -> None:
-        groups: dict[tuple, list[Member]] = {}
-        for member in members:
-            config = member.config
-            seen = views.combinations(config.submit) if tta else (views.PLAIN,)
-            groups.setdefault((seen, *_input_of(config)), []).append(member)
-        self._groups = [
-            _Group(group, key[0], warn=warn, alive=alive)
-            for key, group in groups.items()
-        ]
+        self._members = {member.name: member for member in members}
+        passes = forward_pass.ForwardPasses()
+        self._groups = {
+            _input_of(member.config): member_group.MemberGroup(
+                member.config, passes, warn=warn, alive=alive
+            )
+            for member in members
+        }
 
     def predict(
-        self, volume: np.ndarray, windows: Mapping[str, np.ndarray]
+        self,
+        volume: np.ndarray,
+        windows: Mapping[str, np.ndarray],
+        *,
+        folds: Mapping[str, Collection[int]] | None = None,
+        tta: bool = True,
     ) -> dict[str, probabilities.Prediction]:
         """Return each member's prediction of a scan (D, H, W).
 
         A member whose probabilities hold NaN or infinity is left out. `windows` holds
-        the (D, 2) of each kind of intensity, "slice" and "scan".
+        the (D, 2) of each kind of intensity, "slice" and "scan". `folds` names the
+        members that predict, and the folds of each; without it all do.
         """
+        if folds is None:
+            folds = {name: tuple(m.networks) for name, m in self._members.items()}
+        members = {name: self._members[name] for name in folds}
         predictions: dict[str, probabilities.Prediction] = {}
-        for group in self._groups:
-            of_group = group.predict(volume, windows[group.config.intensity], _quantise)
-            named = zip(group.names, of_group, strict=True)
-            predictions |= {name: each for name, each in named if each is not None}
+        for taken, group in self._groups.items():
+            runs = {
+                name: member.chosen(folds[name], tta=tta)
+                for name, member in members.items()
+                if _input_of(member.config) == taken
+            }
+            if not runs:
+                continue
+            of_intensity = windows[group.config.intensity]
+            of_group = group.predict(runs, volume, of_intensity, _quantise)
+            named = zip(runs, of_group, strict=True)
+            predictions |= {k: v for k, v in named if k not in group.not_finite}
         return predictions
 
     def typical_slices(self) -> int:
@@ -79,7 +76,7 @@ class ScanPredictor:
             4 * config.model.patch[0]
             if config.model.volumetric
             else config.training.batch
-            for config in (group.config for group in self._groups)
+            for config in (group.config for group in self._groups.values())
         )
 
 
@@ -96,122 +93,35 @@ def predict_scan(
     """
     # This serves the score of an epoch. If a lack of memory were raised here, training
     # would make its own batches smaller, which does not help.
-    return _alone(tuple(networks), config).predict(
+    return _alone(tuple(networks), config)(volume, windows)
+
+
+# Compiling takes longer than a scan, and the networks are the same scan after scan.
+@functools.lru_cache(maxsize=2)
+def _alone(
+    networks: tuple[keras.Model, ...], config: configs.Config
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    member = Member("alone", config, dict(enumerate(networks)))
+    runs = {member.name: member.chosen(member.networks, tta=False)}
+    group = member_group.MemberGroup(
+        config, forward_pass.ForwardPasses(), warn=lambda what, text: None
+    )
+    return lambda volume, windows: group.predict(
+        runs,
         volume,
         windows,
         lambda slices: np.stack([outputs["probability"] for (outputs,) in slices]),
     )
 
 
-class _Group:
-    """Members whose networks take the same batches, compiled as one ensemble."""
-
-    def __init__(
-        self,
-        members: Sequence[Member],
-        seen: Sequence[views.View],
-        *,
-        warn: Warn,
-        alive: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.names = [member.name for member in members]
-        self.config = members[0].config
-        self.batch = self.config.training.batch
-        self._warn = warn
-        self._alive = alive
-        self._members, self._seen = members, seen
-        self._ensemble = self._compiled([member.networks for member in members])
-        self._exact: ensemble.Ensemble | None = None
-
-    def predict(
-        self,
-        volume: np.ndarray,
-        windows: np.ndarray,
-        collect: Callable[[Slices], Result],
-    ) -> Result:
-        """Return what `collect` makes of the slices; halve the batch while it must."""
-        if windows.shape != (len(volume), 2):
-            raise ValueError(
-                "`windows` needs a low and a high for each slice. Expected shape "
-                f"{(len(volume), 2)}, received {windows.shape}. Take them from the "
-                "rows of this scan alone."
-            )
-        while True:
-            try:
-                return collect(self._slices(volume, windows))
-            except Exception as error:
-                if not devices.is_out_of_memory(error) or self.batch == 1:
-                    raise
-                self.batch //= 2
-                self._warn(
-                    "out of memory",
-                    "The device's memory is too small for the batch; from now on it "
-                    f"has {self.batch} slices.",
-                )
-
-    def _slices(self, volume: np.ndarray, windows: np.ndarray) -> Slices:
-        """Yield each slice's "probability" (H, W, C) and "presence" (C,) by member."""
-        _, height, width = volume.shape
-        volumetric = self.config.model.volumetric
-        slices = sliding_window.slices if volumetric else _stack_by_stack
-        for members in slices(
-            self._predict, volume, windows, config=self.config, batch=self.batch
-        ):
-            for outputs in members:
-                outputs["probability"] = geometry.restore(
-                    outputs["probability"], (height, width), self.config.geometry
-                )
-            self._alive()
-            yield members
-
-    def _predict(self, batch: Outputs) -> list[Outputs]:
-        """Return the outputs of each member, in float32 where they overflowed."""
-        members = self._ensemble.predict_on_batch(batch)
-        if not exact.is_half(self._ensemble.networks) or exact.are_finite(members):
-            return members
-        if self._exact is None:
-            self._warn(
-                "not finite",
-                f"{', '.join(self.names)}: probabilities in half precision are not "
-                "finite. Such batches are computed again in float32, which takes "
-                'longer; set training.precision="float32" to begin with it.',
-            )
-            self._exact = self._compiled(
-                [exact.twin(n, member.config) for n in member.networks]
-                for member in self._members
-            )
-        # Those of a network in training have changed.
-        for one, other in zip(
-            self._exact.networks, self._ensemble.networks, strict=True
-        ):
-            one.set_weights(other.get_weights())
-        return self._exact.predict_on_batch(batch)
-
-    def _compiled(self, members: Iterable[Sequence[keras.Model]]) -> ensemble.Ensemble:
-        together = ensemble.Ensemble(list(members), self._seen)
-        xla = devices.xla(self.config.training.xla, devices.find())
-        together.compile(jit_compile=xla)
-        return together
-
-
-# Compiling takes longer than a scan, and the networks are the same scan after scan.
-@functools.lru_cache(maxsize=2)
-def _alone(networks: tuple[keras.Model, ...], config: configs.Config) -> _Group:
-    member = Member("alone", config, networks)
-    return _Group([member], (views.PLAIN,), warn=lambda what, text: None)
-
-
-def _quantise(slices: Slices) -> list[probabilities.Prediction | None]:
-    """Return the prediction of each member; a byte a voxel is held, not a float.
-
-    It is None where a probability of the member is not finite.
-    """
-    quantised = [[_as_bytes(outputs) for outputs in members] for members in slices]
-    predictions: list[probabilities.Prediction | None] = []
+def _quantise(slices: member_group.Slices) -> list[probabilities.Prediction]:
+    """Return the prediction of each member; a byte a voxel is held, not a float."""
+    quantised = [
+        [{k: probabilities.quantise(v) for k, v in o.items()} for o in members]
+        for members in slices
+    ]
+    predictions: list[probabilities.Prediction] = []
     for of_member in zip(*quantised, strict=True):
-        if not all(of_member):
-            predictions.append(None)
-            continue
         presence = [o["presence"] for o in of_member if "presence" in o]
         predictions.append(
             probabilities.prediction(
@@ -220,31 +130,6 @@ def _quantise(slices: Slices) -> list[probabilities.Prediction | None]:
             )
         )
     return predictions
-
-
-def _as_bytes(outputs: Outputs) -> Outputs:
-    """Return the outputs of a slice as uint8; {} where one is not finite."""
-    if not all(np.isfinite(values).all() for values in outputs.values()):
-        return {}
-    return {name: probabilities.quantise(each) for name, each in outputs.items()}
-
-
-def _stack_by_stack(
-    predict: Callable[[Outputs], list[Outputs]],
-    volume: np.ndarray,
-    windows: np.ndarray,
-    *,
-    config: configs.Config,
-    batch: int,
-) -> Slices:
-    """Yield the outputs of a 2D network for each slice with its neighbours."""
-    remaining = len(volume)
-    for stacks in scan_batches.stack_batches(volume, windows, config, batch=batch):
-        members = predict(stacks)
-        # The last batch is filled up with copies of the last slice.
-        for index in range(min(remaining, batch)):
-            yield [{k: v[index] for k, v in outputs.items()} for outputs in members]
-        remaining -= batch
 
 
 def _input_of(config: configs.Config) -> tuple:

@@ -8,7 +8,7 @@ import pytest
 from competition.core import probabilities
 from competition.core.experiment import configs
 from competition.net import devices
-from competition.net.inference import ensemble, scan_predictor
+from competition.net.inference import ensemble, forward_pass, scan_predictor
 from competition.net.input import scan_batches
 from competition.net.networks import build
 from competition.net.training import setup, step
@@ -83,12 +83,12 @@ def test_windows_of_another_scan_are_refused(store, tiny):
 
 
 def member(name: str, config: configs.Config, *networks):
-    return scan_predictor.Member(name, config, networks)
+    return scan_predictor.Member(name, config, dict(enumerate(networks)))
 
 
 def predict(volume, *members, **options):
     both = {"slice": WINDOWS, "scan": WINDOWS}
-    seen = scan_predictor.ScanPredictor(members, **options).predict(volume, both)
+    seen = scan_predictor.ScanPredictor(members).predict(volume, both, **options)
     return {name: each.probability for name, each in seen.items()}
 
 
@@ -140,6 +140,27 @@ def test_the_flipped_view_is_averaged(store, tiny):
     np.testing.assert_array_equal(without, probabilities.quantise(plain))
 
 
+def test_folds_views_and_less_effort_share_one_compiled_network(
+    store, tiny, monkeypatch
+):
+    traced, original = [], forward_pass._probabilities
+    monkeypatch.setattr(
+        forward_pass, "_probabilities", lambda o: traced.append(o) or original(o)
+    )
+    volume, nets = store.scan("case0_day0"), [network(tiny, seed) for seed in range(3)]
+    flip = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
+    both = member("a", flip, *nets[:2]), member("b", tiny, nets[2])
+    predictor = scan_predictor.ScanPredictor(both)
+    windows = {"slice": WINDOWS}
+    whole = predictor.predict(volume, windows)
+    assert whole.keys() == {"a", "b"}
+    fewer = predictor.predict(volume, windows, folds={"a": (1,)}, tta=False)
+    assert fewer.keys() == {"a"}
+    assert len(traced) == 1
+    alone = scan_predictor.predict_scan(nets[1:2], volume, WINDOWS, tiny)
+    np.testing.assert_array_equal(fewer["a"].probability, probabilities.quantise(alone))
+
+
 def test_a_presence_head_says_in_which_slices_a_class_is(store, tiny):
     volume, without = store.scan("case0_day0"), network(tiny, 0)
     heads = configs.load("smoke", (*TINY, "model.presence=true", 'submit.tta=["flip"]'))
@@ -178,8 +199,10 @@ def test_what_overflows_in_half_precision_is_computed_again_in_float32(store, ti
     with devices.policy("float16", devices.Device("cpu")):
         half = new_network(tiny, 0)
     half.set_weights(same.get_weights())
-    raw = ensemble.Ensemble([[half]]).predict_on_batch(
-        next(scan_batches.stack_batches(volume, WINDOWS, tiny, batch=4))
+    raw = ensemble.predict_on_batch(
+        next(scan_batches.stack_batches(volume, WINDOWS, tiny, batch=4)),
+        [ensemble.Networks([half], tiny)],
+        forward_pass.ForwardPasses(),
     )
     assert not np.isfinite(raw[0]["probability"]).all()
     told = []
@@ -206,14 +229,14 @@ class ResourceExhaustedError(Exception):
 def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
     expected = predict(volume, member("a", tiny, same))["a"]
-    original = ensemble.Ensemble.predict_on_batch
+    original = ensemble.predict_on_batch
 
-    def small(self, batch):
+    def small(batch, *others, **options):
         if len(batch["stack"]) > 1:
             raise ResourceExhaustedError("OOM when allocating")
-        return original(self, batch)
+        return original(batch, *others, **options)
 
-    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
+    monkeypatch.setattr(ensemble, "predict_on_batch", small)
     warnings = []
     predictor = scan_predictor.ScanPredictor(
         [member("a", tiny, same)], warn=lambda what, text: warnings.append(text)
@@ -227,22 +250,22 @@ def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
 def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatch):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
     expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
-    original = ensemble.Ensemble.predict_on_batch
+    original = ensemble.predict_on_batch
 
-    def small(self, batch):
+    def small(batch, *others, **options):
         if len(batch["stack"]) > 1:
             raise ResourceExhaustedError("OOM when allocating")
-        return original(self, batch)
+        return original(batch, *others, **options)
 
-    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", small)
+    monkeypatch.setattr(ensemble, "predict_on_batch", small)
     received = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
 def test_out_of_memory_for_a_single_slice_is_an_error(store, tiny, monkeypatch):
-    def fail(self, batch):
+    def fail(*_, **__):
         raise ResourceExhaustedError("OOM when allocating")
 
-    monkeypatch.setattr(ensemble.Ensemble, "predict_on_batch", fail)
+    monkeypatch.setattr(ensemble, "predict_on_batch", fail)
     with pytest.raises(ResourceExhaustedError):
         predict(store.scan("case0_day0"), member("a", tiny, network(tiny, 0)))

@@ -6,7 +6,7 @@ import pytest
 
 from competition.core.experiment import configs, layout, runs
 from competition.net import devices
-from competition.net.inference import ensemble, trained_network
+from competition.net.inference import ensemble, forward_pass, trained_network
 from competition.net.networks import build, heads, segnet, unet
 from competition.net.training import losses, step
 from tests.net.conftest import CLASSES, TINY
@@ -144,17 +144,23 @@ def test_classes_are_read_from_either_kind_of_output():
     assert heads.classes(build.build(make("unet", *EXTRAS), 4)) == 4
 
 
-def test_an_ensemble_takes_networks_with_and_without_extras():
-    bare = build.build(make("unet"), CLASSES)
-    more = build.build(make("unet", *EXTRAS), CLASSES)
+def test_runs_with_and_without_extras_predict_side_by_side():
+    settings = make("unet"), make("unet", *EXTRAS)
+    bare, more = (build.build(each, CLASSES) for each in settings)
     inputs = {name: value for name, value in batch().items() if name != "bits"}
-    (mean,) = ensemble.Ensemble([[bare, more]])(inputs)
+    both = [
+        ensemble.Networks([net], config)
+        for net, config in zip((bare, more), settings, strict=True)
+    ]
+    passes = forward_pass.ForwardPasses()
+    without, extra = ensemble.predict_on_batch(inputs, both, passes)
     stack = step.normalise(inputs["stack"], inputs["window"])
-    logits = np.array(bare(stack)), np.array(more(stack)["logits"])
-    expected = sum(1 / (1 + np.exp(-each)) for each in logits) / 2
-    np.testing.assert_allclose(np.array(mean["probability"]), expected, atol=1e-5)
+    for outputs, logits in ((without, bare(stack)), (extra, more(stack)["logits"])):
+        expected = 1 / (1 + np.exp(-np.array(logits)))
+        np.testing.assert_allclose(outputs["probability"], expected, atol=1e-5)
+    assert without.keys() == {"probability"}
     said = 1 / (1 + np.exp(-np.array(more(stack)["presence"])))
-    np.testing.assert_allclose(np.array(mean["presence"]), said, atol=1e-5)
+    np.testing.assert_allclose(extra["presence"], said, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "instance"])

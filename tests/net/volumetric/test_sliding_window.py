@@ -6,7 +6,7 @@ import pytest
 
 from competition.core import geometry, probabilities
 from competition.core.experiment import configs
-from competition.net.inference import ensemble, scan_predictor
+from competition.net.inference import ensemble, forward_pass, scan_predictor
 from competition.net.networks import build
 from competition.net.training import setup
 from competition.net.volumetric import sliding_window
@@ -62,9 +62,12 @@ def test_one_patch_over_all_is_the_network_itself(store):
     volume, net = store.scan("case0_day0"), network(chosen)
     fitted = np.stack([geometry.fit(image, chosen.geometry) for image in volume])
     stack = np.moveaxis(fitted, 0, -1)[None]
-    alone = ensemble.Ensemble([[net]])
-    (outputs,) = alone({"stack": stack, "window": WINDOWS[None]})
-    planes = np.array(outputs["probability"]).reshape(32, 32, DEPTH, CLASSES)
+    (outputs,) = ensemble.predict_on_batch(
+        {"stack": stack, "window": WINDOWS[None]},
+        [ensemble.Networks([net], chosen)],
+        forward_pass.ForwardPasses(),
+    )
+    planes = outputs["probability"].reshape(32, 32, DEPTH, CLASSES)
     expected = np.moveaxis(planes, 2, 0)
     for one, other in zip(predict(chosen, net, volume), expected, strict=True):
         restored = geometry.restore(other, (HEIGHT, WIDTH), chosen.geometry)
@@ -119,7 +122,7 @@ def test_the_flipped_view_is_averaged(store):
     volume, net = store.scan("case0_day0"), network(flip)
     plain, mirrored = (predict(flip, net, v) for v in (volume, volume[:, :, ::-1]))
     seen = scan_predictor.ScanPredictor(
-        [scan_predictor.Member("a", flip, (net,))]
+        [scan_predictor.Member("a", flip, {0: net})]
     ).predict(volume, {"slice": WINDOWS})["a"]
     expected = (plain + mirrored[:, :, ::-1]) / 2
     assert np.abs(seen.probability / 255 - expected).max() <= 0.5 / 255 + 1e-6
@@ -130,8 +133,8 @@ def test_members_in_2d_and_3d_are_predicted_side_by_side(store):
     volume, nets = store.scan("case0_day0"), (network(flat), network(deep, 1))
     predictor = scan_predictor.ScanPredictor(
         [
-            scan_predictor.Member("flat", flat, (nets[0],)),
-            scan_predictor.Member("deep", deep, (nets[1], nets[1])),
+            scan_predictor.Member("flat", flat, {0: nets[0]}),
+            scan_predictor.Member("deep", deep, {0: nets[1], 1: nets[1]}),
         ]
     )
     seen = predictor.predict(volume, {"slice": WINDOWS})

@@ -38,21 +38,20 @@ def misbehave_at(*places: str) -> None:
 class Predictor:
     """Says that all of a scan is of each class, and tells that it is alive."""
 
-    def __init__(self, members, *, tta, warn, alive):
-        self.members = members
+    def __init__(self, members, *, warn, alive):
         self.alive = alive
 
     def typical_slices(self):
         return 4
 
-    def predict(self, volume, windows):
-        folds = [network for member in self.members for network in member.networks]
-        misbehave_at("all", *["network"] * (1 in folds), *["together"] * len(folds[1:]))
+    def predict(self, volume, windows, *, folds, tta):
+        used = [fold for of_member in folds.values() for fold in of_member]
+        misbehave_at("all", *["network"] * (1 in used), *["together"] * len(used[1:]))
         if volume.max() == MARK:
             misbehave_at("scan")
         self.alive()
         certain = np.full((*volume.shape, 3), 255, np.uint8)
-        return {m.name: probabilities.prediction(certain) for m in self.members}
+        return {name: probabilities.prediction(certain) for name in folds}
 
 
 def load(run, fold):

@@ -1,0 +1,87 @@
+"""The compiled forward pass, one for all networks of the same graph.
+
+Compiling takes minutes, and the folds of a run differ in their weights alone.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from competition.core.experiment import configs
+from competition.net import devices
+from competition.net.networks import build, heads
+from competition.net.volumetric import depth
+
+Tensor = Any
+Outputs = dict[str, Tensor]
+# From the weights of a network and a stack to the outputs.
+Compiled = Callable[[Sequence[keras.Variable], Tensor], Outputs]
+# The presence in each slice of a patch, (B, D, C), has three axes.
+PATCH_PRESENCE = 3
+
+
+class ForwardPasses:
+    """The forward passes compiled so far; each serves all networks of its graph."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple, Compiled] = {}
+
+    def outputs(
+        self,
+        network: keras.Model,
+        stack: Tensor,
+        config: configs.Config,
+        *,
+        exact: bool = False,
+    ) -> Outputs:
+        """Return the "probability" float32 (B, H, W, C) of a normalised stack.
+
+        A network with presence heads returns "presence" (B, C) as well. Patches of D
+        slices return "probability" (B, h, w, D * C) and no presence, for a patch shows
+        only a part of a slice. `exact` computes in float32, whatever the network does.
+        """
+        setting, own = config.training.xla, network.compute_dtype
+        dtype = "float32" if exact else own
+        about = tuple(stack.shape[1:]), heads.classes(network)
+        key = config.model, *about, setting, dtype
+        if key not in self._compiled:
+            graph = network if dtype == own else _exact(network, config)
+            xla = devices.xla(setting, devices.find())
+            self._compiled[key] = _compile(graph, xla=xla)
+        return self._compiled[key](network.weights, stack)
+
+
+def _exact(network: keras.Model, config: configs.Config) -> keras.Model:
+    """Build a network anew in float32; its own weights are never used."""
+    with devices.policy("float32", devices.find()):
+        return build.build(config, heads.classes(network))
+
+
+def _compile(graph: keras.Model, *, xla: bool) -> Compiled:
+    def outputs(stack: Tensor) -> Outputs:
+        return _probabilities(graph(stack, training=False))
+
+    if keras.backend.backend() == "tensorflow":
+        from competition.net import tensorflow_backend
+
+        return tensorflow_backend.WithWeights(outputs, graph.weights, xla=xla)
+    import jax
+
+    def stateless(values: Sequence[Tensor], stack: Tensor) -> Outputs:
+        with keras.StatelessScope(list(zip(graph.weights, values, strict=True))):
+            return outputs(stack)
+
+    compiled = jax.jit(stateless) if xla else stateless
+    return lambda weights, stack: compiled([each.value for each in weights], stack)
+
+
+def _probabilities(outputs: Tensor | Outputs) -> Outputs:
+    named = heads.named(outputs)
+    # Other outputs of a network are not computed once this is compiled.
+    logits = {"probability": depth.as_channels(named["logits"])}
+    presence = named.get("presence")
+    if presence is not None and len(presence.shape) != PATCH_PRESENCE:
+        logits["presence"] = presence
+    return {k: ops.sigmoid(ops.cast(each, "float32")) for k, each in logits.items()}

@@ -1,0 +1,161 @@
+"""The members whose networks take the same batches of a scan."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TypeVar
+
+import keras
+import numpy as np
+
+from competition.core import geometry
+from competition.core.experiment import configs
+from competition.net import devices
+from competition.net.inference import ensemble, forward_pass, views
+from competition.net.input import scan_batches
+from competition.net.volumetric import sliding_window
+
+Outputs = dict[str, np.ndarray]
+Slices = Iterator[list[Outputs]]
+Result = TypeVar("Result")
+# Called with what happened, in a few words, and with a message.
+Warn = Callable[[str, str], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Member:
+    """A run's networks by fold, whose probabilities are averaged, and their config."""
+
+    name: str
+    config: configs.Config
+    networks: Mapping[int, keras.Model]
+
+    def chosen(self, folds: Collection[int], *, tta: bool) -> ensemble.Networks:
+        """Return the networks of some folds, and the views of the config with `tta`."""
+        seen = views.combinations(self.config.submit) if tta else (views.PLAIN,)
+        networks = [self.networks[fold] for fold in folds]
+        return ensemble.Networks(networks, self.config, seen)
+
+
+class MemberGroup:
+    """Predicts scans batch by batch, in smaller ones once the device's memory is full.
+
+    `not_finite` names the members whose last prediction held NaN or infinity, which are
+    0 in it.
+    """
+
+    def __init__(
+        self,
+        config: configs.Config,
+        passes: forward_pass.ForwardPasses,
+        *,
+        warn: Warn,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.config = config
+        self.batch = config.training.batch
+        self.not_finite: set[str] = set()
+        self._passes = passes
+        self._warn = warn
+        self._alive = alive
+        self._has_overflowed = False
+
+    def predict(
+        self,
+        runs: Mapping[str, ensemble.Networks],
+        volume: np.ndarray,
+        windows: np.ndarray,
+        collect: Callable[[Slices], Result],
+    ) -> Result:
+        """Return what `collect` makes of the slices; halve the batch while it must."""
+        if windows.shape != (len(volume), 2):
+            raise ValueError(
+                "`windows` needs a low and a high for each slice. Expected shape "
+                f"{(len(volume), 2)}, received {windows.shape}. Take them from the "
+                "rows of this scan alone."
+            )
+        while True:
+            self.not_finite = set()
+            try:
+                return collect(self._slices(runs, volume, windows))
+            except Exception as error:
+                if not devices.is_out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch //= 2
+                self._warn(
+                    "out of memory",
+                    "The device's memory is too small for the batch; from now on it "
+                    f"has {self.batch} slices.",
+                )
+
+    def _slices(
+        self,
+        runs: Mapping[str, ensemble.Networks],
+        volume: np.ndarray,
+        windows: np.ndarray,
+    ) -> Slices:
+        """Yield each slice's "probability" (H, W, C) and "presence" (C,) by member."""
+        _, height, width = volume.shape
+        volumetric = self.config.model.volumetric
+        slices = sliding_window.slices if volumetric else _stack_by_stack
+        for members in slices(
+            lambda batch: self._predict(runs, batch),
+            volume,
+            windows,
+            config=self.config,
+            batch=self.batch,
+        ):
+            for outputs in members:
+                outputs["probability"] = geometry.restore(
+                    outputs["probability"], (height, width), self.config.geometry
+                )
+            self._alive()
+            yield members
+
+    def _predict(
+        self, runs: Mapping[str, ensemble.Networks], batch: Outputs
+    ) -> list[Outputs]:
+        """Return the outputs of each member, in float32 where they overflowed."""
+        chosen = list(runs.values())
+        members = ensemble.predict_on_batch(batch, chosen, self._passes)
+        finite = list(map(_is_finite, members))
+        if not all(finite) and any(map(ensemble.is_half, chosen)):
+            self._tell_overflow(runs)
+            members = ensemble.predict_on_batch(batch, chosen, self._passes, exact=True)
+            finite = list(map(_is_finite, members))
+        for name, outputs, is_finite in zip(runs, members, finite, strict=True):
+            if not is_finite:
+                self.not_finite.add(name)
+                outputs.update({k: np.zeros_like(v) for k, v in outputs.items()})
+        return members
+
+    def _tell_overflow(self, names: Collection[str]) -> None:
+        if not self._has_overflowed:
+            self._warn(
+                "not finite",
+                f"{', '.join(names)}: probabilities in half precision are not "
+                "finite. Such batches are computed again in float32, which takes "
+                'longer; set training.precision="float32" to begin with it.',
+            )
+        self._has_overflowed = True
+
+
+def _is_finite(outputs: Outputs) -> bool:
+    return all(bool(np.isfinite(each).all()) for each in outputs.values())
+
+
+def _stack_by_stack(
+    predict: Callable[[Outputs], list[Outputs]],
+    volume: np.ndarray,
+    windows: np.ndarray,
+    *,
+    config: configs.Config,
+    batch: int,
+) -> Slices:
+    """Yield the outputs of a 2D network for each slice with its neighbours."""
+    remaining = len(volume)
+    for stacks in scan_batches.stack_batches(volume, windows, config, batch=batch):
+        members = predict(stacks)
+        # The last batch is filled up with copies of the last slice.
+        for index in range(min(remaining, batch)):
+            yield [{k: v[index] for k, v in outputs.items()} for outputs in members]
+        remaining -= batch
