@@ -62,6 +62,7 @@ def kernel_build(
 )
 def kernel_rehearse(
     experiment: options.Experiment,
+    what: What = "submit",
     data: Annotated[File, typer.Option(help="Default: a new phantom.")] = None,
     truth: options.Truth = None,
     work: options.Work = layout.WORK,
@@ -69,19 +70,21 @@ def kernel_rehearse(
     python: Annotated[
         File, typer.Option(help="An environment to use as it is.")
     ] = None,
-    hours: Annotated[float, typer.Option(help="Time limit.")] = 9.0,
+    hours: Annotated[
+        float | None, typer.Option(help="Time limit; default: that of Kaggle.")
+    ] = None,
     memory_gb: Annotated[float, typer.Option(help="Memory limit.")] = 30.0,
     as_json: options.Json = False,
 ) -> None:
-    """Run the built kernel as Kaggle would, twice, and score what it writes."""
+    """Run the built kernel as Kaggle would, twice, and judge what it writes."""
     from competition.kernel import rehearse
 
     result = rehearse.run(
-        bundles.find(experiment, work=work, name=name),
+        bundles.find(experiment, what, work=work, name=name),
         data=data,
         truth=truth,
         python=python,
-        limits=rehearse.Limits(hours, memory_gb),
+        limits=rehearse.Limits(hours or rehearse.HOURS[what], memory_gb),
     )
     output.result(result, as_json, output.rehearsals)
     if not result["ok"]:

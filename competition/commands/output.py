@@ -72,12 +72,13 @@ def scores(scores: dict[str, Any]) -> None:
 
 
 def rehearsals(result: dict[str, Any]) -> None:
-    """Print the verdict of each stage of a rehearsal, and the hidden stage's score."""
+    """Print what came of each stage of a rehearsal, and the score where it has one."""
     for stage, outcome in result["rehearsals"].items():
-        for key in ("verdict", "why", "seconds", "rows"):
-            print(f"{stage}: {key}: {outcome[key]}")
-    if scored := result["rehearsals"]["hidden"]["score"]:
-        scores({"rehearsal": scored})
+        for key, value in outcome.items():
+            if key != "score":
+                print(f"{stage}: {key}: {value}")
+        if scored := outcome.get("score"):
+            scores({"rehearsal": scored})
 
 
 def ledger(shown: dict[str, Any]) -> None:

@@ -22,6 +22,10 @@ class Metadata(typing_extensions.TypedDict):
     machine_shape: str
 
 
+# Of all of Kaggle's TPUs.
+TPU_DEVICES = 8
+
+
 def is_tpu(machine: str) -> bool:
     """Return whether a machine_shape of Kaggle's, such as "TpuV5E8", is a TPU."""
     return machine.lower().startswith("tpu")

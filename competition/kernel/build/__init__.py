@@ -97,13 +97,15 @@ def _write_kernel(
     kernel_id = f"{user}/{names.slug(title)}"
     dataset_id = f"{user}/{names.slug(dataset_title)}"
     template = ROOT / "kernels" / bundle.what
-    constants = {
+    constants: dict[str, Any] = {
         "BUNDLE": files.file_digest(dataset / "manifest.json")[:16],
-        "BUDGET": options.budget,
-        "FOLD": options.fold,
         "BACKEND": "jax" if bundles.is_tpu(options.machine) else None,
     }
-    code = _set_constants((template / "main.py").read_text("utf-8"), constants)
+    # The kernel keeps its own budget, and trains all folds, unless told otherwise.
+    for name, value in ("BUDGET", options.budget), ("FOLD", options.fold):
+        if value is not None:
+            constants[name] = value
+    code = set_constants((template / "main.py").read_text("utf-8"), constants)
     files.write_text(folder / "main.py", code)
     files.write_text(folder / "main.ipynb", notebook.make(code, title=title))
     # Only a training downloads weights.
@@ -133,12 +135,10 @@ def _write_kernel(
     return {"dataset_id": dataset_id, "kernel_id": kernel_id}
 
 
-def _set_constants(code: str, constants: dict[str, Any]) -> str:
-    """Replace the constants at the top of a main.py; with None, one stays as it is."""
+def set_constants(code: str, constants: dict[str, Any]) -> str:
+    """Replace the constants at the top of a main.py."""
     for name, value in constants.items():
-        if value is None:
-            continue
-        line = f"{name} = {json.dumps(value)}"
+        line = f"{name} = {'None' if value is None else json.dumps(value)}"
         code, count = re.subn(rf"(?m)^{name} = .*$", line, code, count=1)
         if count != 1:
             raise ValueError(f"main.py: expected one line `{name} = ...`. Add it.")

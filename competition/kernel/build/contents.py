@@ -95,6 +95,14 @@ def _check_training(bundle: bundles.Bundle, options: BundleOptions) -> None:
             f"`model.encoder_weights` is {config.model.encoder_weights}, a file of "
             'this machine. Set it to "imagenet"; the kernel may then use the network.'
         )
+    batch, devices = config.training.batch, bundles.TPU_DEVICES
+    if bundles.is_tpu(options.machine) and batch % devices:
+        above = -(-batch // devices) * devices
+        raise ValueError(
+            f"The {devices} devices of a TPU share a batch, so `training.batch` must "
+            f"be a multiple of {devices}. Received: {batch}. Set "
+            f"training.batch={above}."
+        )
     if options.fold is not None and options.fold not in config.folds:
         raise ValueError(
             f"`fold` is {options.fold}, which is not one of the experiment's folds "

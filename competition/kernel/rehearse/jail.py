@@ -39,7 +39,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a process ended; `stopped` is "time", "memory" or None."""
+    """How a process ended; `stopped` is "time", "memory", "told" or None."""
 
     status: int
     stopped: str | None
@@ -69,17 +69,27 @@ def _succeeds(trial: list[str]) -> bool:
     return subprocess.run(trial, capture_output=True).returncode == 0
 
 
-def run(kernel: mounts.Kernel, limits: Limits, isolation: list[str]) -> Outcome:
-    """Run a kernel in the isolation that `command()` returned; copy its output."""
+def run(
+    kernel: mounts.Kernel,
+    limits: Limits,
+    isolation: list[str],
+    *,
+    until: str | None = None,
+) -> Outcome:
+    """Run a kernel in the isolation that `command()` returned; copy its output.
+
+    It is killed where its log has a line that matches `until`; its output stays.
+    """
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         scratch = pathlib.Path(folder)
         home = scratch / "tmp"
         home.mkdir()
         if "--mount" in isolation:
             inside = mounts.command(kernel, disk_gb=limits.disk_gb, scratch=scratch)
-            home = pathlib.Path("/tmp")
+            home, script = pathlib.Path("/tmp"), mounts.SCRIPT
         else:
             inside = _in_folders(kernel, scratch / "input")
+            script = str(kernel.script)
         # All other variables of ours stay out, since they may hold credentials.
         threads = {key: os.environ[key] for key in os.environ if key in _THREADS}
         # The image has TensorFlow; an environment of one's own may have JAX alone.
@@ -105,7 +115,8 @@ def run(kernel: mounts.Kernel, limits: Limits, isolation: list[str]) -> Outcome:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            stopped, seconds, memory = _watch(process, limits)
+            told = _Told(pathlib.Path(log.name), script, until)
+            stopped, seconds, memory = _watch(process, limits, told)
             log.seek(0)
             return Outcome(process.returncode, stopped, seconds, memory, log.read())
 
@@ -120,8 +131,37 @@ def _in_folders(kernel: mounts.Kernel, inputs: pathlib.Path) -> list[str]:
     return [str(kernel.python.python), "-c", _CALL, *folders]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Told:
+    """The log that tells when to kill the Python that runs a script."""
+
+    log: pathlib.Path
+    script: str
+    until: str | None
+
+    def kill(self, process: int) -> bool:
+        """Kill it, within `process`, if the log says so; what is around it goes on."""
+        if not self.until or not re.search(
+            self.until, self.log.read_text("utf-8", "replace")
+        ):
+            return False
+        family = _family(process)
+        kernel = next((each for each in family if self._runs(each)), process)
+        for each in _family(kernel):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        return True
+
+    def _runs(self, process: int) -> bool:
+        try:
+            words = pathlib.Path(f"/proc/{process}/cmdline").read_bytes()
+        except OSError:
+            return False
+        return self.script.encode() in words.split(b"\0")
+
+
 def _watch(
-    process: subprocess.Popen[bytes], limits: Limits
+    process: subprocess.Popen[bytes], limits: Limits, told: _Told
 ) -> tuple[str | None, float, float]:
     """Wait for a process, or kill it at a limit: (why, seconds, most memory in GB)."""
     start, seconds, most, stopped = time.monotonic(), 0.0, 0.0, None
@@ -129,6 +169,9 @@ def _watch(
         time.sleep(0.1)
         seconds = time.monotonic() - start
         most = max(most, _memory_gb(process.pid))
+        if told.kill(process.pid):
+            process.wait()
+            return "told", seconds, most
         if most > limits.memory_gb:
             stopped = "memory"
         elif seconds > limits.hours * 3600:
@@ -145,10 +188,21 @@ def _memory_gb(pid: int) -> float:
 
     The system can drop mapped files at any time, so they do not count.
     """
-    try:
-        status = pathlib.Path(f"/proc/{pid}/status").read_bytes()
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_bytes()
-    except OSError:
-        return 0.0
-    own_kb = map(int, re.findall(rb"Rss(?:Anon|Shmem):\s*(\d+)", status))
-    return sum(own_kb) / 2**20 + sum(map(_memory_gb, map(int, children.split())))
+    total_kb = 0
+    for each in _family(pid):
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{each}/status").read_bytes()
+            total_kb += sum(
+                map(int, re.findall(rb"Rss(?:Anon|Shmem):\s*(\d+)", status))
+            )
+    return total_kb / 2**20
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its descendants, the process first."""
+    family = [pid]
+    for each in family:
+        with contextlib.suppress(OSError):
+            path = pathlib.Path(f"/proc/{each}/task/{each}/children")
+            family += map(int, path.read_bytes().split())
+    return family

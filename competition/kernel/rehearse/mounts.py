@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from competition.kernel.rehearse import environment
 
+SCRIPT = "/kaggle/src/script.py"
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "etc", "dev", "sys")
 
 
@@ -42,7 +43,7 @@ def command(kernel: Kernel, *, disk_gb: float, scratch: pathlib.Path) -> list[st
     for folder in sorted(set(kernel.python.folders)):
         if folder.parts[1:2] != ("usr",):
             lines += _bind(folder, root / folder.relative_to("/"))
-    lines += _bind(kernel.script, root / "kaggle/src/script.py")
+    lines += _bind(kernel.script, root / SCRIPT[1:])
     for place, source in kernel.inputs.items():
         # Entry by entry: one may be a link, which leads nowhere under another root.
         for entry in sorted(source.iterdir()):
@@ -54,7 +55,7 @@ def command(kernel: Kernel, *, disk_gb: float, scratch: pathlib.Path) -> list[st
         f"mount -t tmpfs -o size={int(disk_gb * 2**20)}k working {root}/kaggle/working",
         "set +e",
         f'chroot {root} sh -c \'cd /kaggle/working && exec "$0" "$@"\' '
-        f"{shlex.quote(str(kernel.python.python))} /kaggle/src/script.py",
+        f"{shlex.quote(str(kernel.python.python))} {SCRIPT}",
         "status=$?",
         f"cp -r {root}/kaggle/working/. {shlex.quote(str(kernel.working))}",
         "exit $status",

@@ -224,7 +224,11 @@ def test_the_metadata_is_complete_and_offline(bundle):
 
 @pytest.mark.parametrize("what", ["submit", "train"])
 def test_a_kernel_for_a_tpu_computes_on_jax_and_pins_no_image(bundle, what):
-    folder, _ = made(bundle, what, machine="TpuV5E8")
+    more = {}
+    if what == "train":
+        bundle.run.config.unlink()
+        more = {"overrides": (*conftest.TINY, "training.batch=8")}
+    folder, _ = made(bundle, what, machine="TpuV5E8", **more)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert (about["enable_gpu"], about["enable_tpu"]) == (False, True)
     assert about["machine_shape"] == "TpuV5E8" and "docker_image" not in about
@@ -232,6 +236,11 @@ def test_a_kernel_for_a_tpu_computes_on_jax_and_pins_no_image(bundle, what):
     assert 'BACKEND = "jax"' in code.splitlines()
     notebook = files.read_json(folder / "kernel" / "main.ipynb")
     assert "kaggle" not in notebook["metadata"]
+
+
+def test_a_batch_that_a_tpu_cannot_share_is_refused(bundle):
+    with pytest.raises(ValueError, match=r"multiple of 8\. Received: 4\. Set tr.*=8\."):
+        made(bundle, "train", machine="TpuV5E8")
 
 
 def test_a_training_goes_on_from_the_kernels_it_is_given(bundle):

@@ -37,13 +37,15 @@ def kernel(folder, *lines):
     return path
 
 
-def start(folder, *lines, isolation=FULL, limits=None, inputs=None, python=HERE):
+def start(
+    folder, *lines, isolation=FULL, limits=None, inputs=None, python=HERE, until=None
+):
     """Run a kernel of these lines: (outcome, its working folder)."""
     working = folder / "working"
     working.mkdir()
     job = mounts.Kernel(kernel(folder, *lines), inputs or {}, working, python)
     limits = limits or jail.Limits()
-    return jail.run(job, limits, isolation), working
+    return jail.run(job, limits, isolation, until=until), working
 
 
 def test_an_environment_without_tensorflow_rehearses_on_jax(tmp_path):
@@ -130,6 +132,23 @@ def test_a_kernel_that_takes_too_much_memory_is_stopped(tmp_path, isolation):
         tmp_path, *lines, "time.sleep(60)", isolation=isolation, limits=limits
     )
     assert outcome.stopped == "memory" and outcome.memory_gb > 0.1
+
+
+@pytest.mark.parametrize("isolation", [FULL, []], ids=["as allowed", "open"])
+def test_a_kernel_is_killed_when_its_log_says_so_and_its_output_stays(
+    tmp_path, isolation
+):
+    outcome, working = start(
+        tmp_path,
+        "out.write_text('so far')",
+        "print('epoch 1', flush=True)",
+        "time.sleep(60)",
+        "out.write_text('to the end')",
+        isolation=isolation,
+        until="epoch [0-9]",
+    )
+    assert outcome.stopped == "told" and outcome.seconds < 30
+    assert (working / "submission.csv").read_text("utf-8") == "so far"
 
 
 def test_missing_isolation_is_reported(monkeypatch):
