@@ -112,6 +112,10 @@ def side_by_side(prepared: layout.DatasetFiles) -> None:
         finish = tf.function(_on_device) if engine == "device" else None
         taken = clock.seconds(lambda b=batches, f=finish: drain(b, f))  # type: ignore
         clock.say(f"samples a second, engine {engine}", number * BATCH / taken, "", "")
+    # The training step then gathers the slices.
+    numbers = stream(prepared, "device", *MOVED, "input.place=device").take(120)
+    taken = clock.seconds(lambda: drain(numbers))
+    clock.say("the same, scans on the device", 120 * BATCH / taken, "", "")
 
 
 def stream(prepared: layout.DatasetFiles, engine: str, *more: str) -> tf.data.Dataset:

@@ -18,6 +18,10 @@ _OUT_OF_MEMORY = (
     "cudaerrormemoryallocation",
 )
 
+# The type of indices. On a GPU TensorFlow computes int32 in the host's memory, and JAX
+# has no int64.
+INDEX = "int64" if keras.backend.backend() == "tensorflow" else "int32"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Device:
@@ -43,6 +47,21 @@ def find() -> Device:
     if count:
         return Device("gpu", count, capability)
     return Device("cpu", tensorflow_backend.cpus())
+
+
+def free_memory() -> int | None:
+    """Return the bytes that are free on the device; None on a CPU, or if unknown."""
+    if find().kind == "cpu":
+        return None
+    if keras.backend.backend() == "jax":
+        import jax
+
+        stats = jax.local_devices()[0].memory_stats() or {}
+        known = "bytes_limit" in stats
+        return stats["bytes_limit"] - stats["bytes_in_use"] if known else None
+    from competition.net import tensorflow_backend
+
+    return tensorflow_backend.free_memory()
 
 
 def precision(setting: str, device: Device) -> str:

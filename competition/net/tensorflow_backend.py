@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from competition.machine import gpus as cards
 from competition.net.input import training_samples
 
 PREFETCH = 4
@@ -79,6 +80,17 @@ def gpus() -> tuple[int, float]:
     details = tf.config.experimental.get_device_details(found[0])
     major, minor = details.get("compute_capability", (0, 0))
     return len(found), major + minor / 10
+
+
+def free_memory() -> int | None:
+    """Return the bytes that are free on the first GPU; None where nobody tells them.
+
+    TensorFlow takes nine tenths of the memory at its start, so what the driver calls
+    free says nothing.
+    """
+    total = cards.memory()
+    used = tf.config.experimental.get_memory_info("GPU:0")["current"] if total else 0
+    return int(0.9 * total) - used if total else None
 
 
 def cpus() -> int:

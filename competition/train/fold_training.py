@@ -46,11 +46,12 @@ def train(
         _check(chosen, store, fold)
         board = folder / "tensorboard" if training.tensorboard else None
         lines = progress.FoldProgress(fold, training.epochs, board)
-        lines.line(setup.description(run.config))
+        data = training_data.TrainingData(chosen, store)
+        lines.line(setup.description(run.config, data))
         parts = setup.FoldTraining(
             network=network,
             config=run.config,
-            data=training_data.TrainingData(chosen, store),
+            data=data,
             held_out=validation.HeldOutScans(held_out, store, run),
             lines=lines,
             folder=folder,

@@ -20,3 +20,16 @@ def test_gpus_are_counted_as_nvidia_smi_lists_them(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert gpus.visible() == ["0", "1"]
+
+
+def test_the_memory_is_that_of_the_first_gpu_of_this_process(monkeypatch, tmp_path):
+    asked = tmp_path / "asked"
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f'#!/bin/sh\necho "$@" > {asked}\necho 15360\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+    assert gpus.memory() == 15360 * 2**20
+    assert "-i 3 --query-gpu=memory.total" in asked.read_text()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus.memory() is None

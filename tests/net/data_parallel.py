@@ -21,7 +21,13 @@ from competition.net import devices
 from competition.train import fold_training
 from tests import conftest
 
-OVERRIDES = (*conftest.TINY, "training.batch=8", "folds=[0]", "training.score_scans=1")
+OVERRIDES = (
+    *conftest.TINY,
+    "training.batch=8",
+    "folds=[0]",
+    "training.score_scans=1",
+    *sys.argv[2:],
+)
 # The devices of each run; all but the last train one epoch.
 RUNS = {"alone": (1,), "shared": (8, 2)}
 

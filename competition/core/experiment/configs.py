@@ -33,6 +33,7 @@ class Config(schema.Table):
     loss: schema.Loss
     augment: schema.Augment
     sampling: schema.Sampling = schema.Sampling()
+    input: schema.Input = schema.Input()
     training: schema.Training
     decide: schema.Decide
     submit: schema.Submit = schema.Submit()

@@ -46,11 +46,11 @@ def owner(run: Run, fold: int) -> str:
     """Return in words which fold of which training weights and a state are of.
 
     It does not change with the run's name and place, nor with a key that has come into
-    the config since, nor with what prediction alone uses.
+    the config since, nor with what prediction alone uses or where the scans lie.
     """
     config = run.config.model_dump(
         mode="json",
-        exclude={"members", "gate", "decide", "submit"},
+        exclude={"input", "members", "gate", "decide", "submit"},
         exclude_defaults=True,
     )
     if path := config["model"].get("encoder_weights"):

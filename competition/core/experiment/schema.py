@@ -168,6 +168,12 @@ class Sampling(Table):
     centred: Share = 0.5
 
 
+class Input(Table):
+    """Where the scans are gathered into batches."""
+
+    place: Literal["auto", "device", "host"] = "auto"
+
+
 class Training(Table):
     """The training of a fold: its steps, scores and devices."""
 

@@ -7,15 +7,13 @@ is mixup alone, whose masks cannot be packed into bits.
 import functools
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
+from competition.net import devices
 from competition.net.augment import augment_params
 
 Tensor = Any
-# On a GPU TensorFlow computes int32 in the host's memory. JAX has no int64.
-INDEX = "int64" if keras.backend.backend() == "tensorflow" else "int32"
 
 
 def apply(
@@ -82,8 +80,8 @@ def _pixels(framed: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Take the pixels at rows and columns (B, H, W), counted from -1, the frame."""
     samples, height, width, channels = ops.shape(framed)
     first = np.arange(samples).reshape(-1, 1, 1) * height
-    row = ops.cast(y, INDEX) + ops.convert_to_tensor(first + 1, INDEX)
-    index = row * width + ops.cast(x, INDEX) + 1
+    row = ops.cast(y, devices.INDEX) + ops.convert_to_tensor(first + 1, devices.INDEX)
+    index = row * width + ops.cast(x, devices.INDEX) + 1
     return ops.take(ops.reshape(framed, (-1, channels)), index, axis=0)
 
 
@@ -131,7 +129,7 @@ def _bell(distance: Tensor, sigma: Tensor) -> Tensor:
 def _noise(stack: Tensor, change: Tensor) -> Tensor:
     """Take each slice's noise out of the tile, whose edges meet."""
     sigma, *corner = ops.unstack(ops.reshape(change, (-1, 1, 1, 1, 3)), axis=-1)
-    row, column = (ops.cast(each, INDEX) for each in corner)
+    row, column = (ops.cast(each, devices.INDEX) for each in corner)
     y, x = augment_params.noise_places(stack.shape[1:])
     size = augment_params.NOISE_TILE
     tile = augment_params.noise_tile().reshape(-1)
@@ -152,5 +150,5 @@ def _inside(boxes: Tensor, like: Tensor) -> Tensor:
 def _blend(image: Tensor, partner: Tensor, share: Tensor) -> Tensor:
     """Give each sample's partner the share (B, H or 1, W or 1, 1) of its pixels."""
     # Where several devices share a batch, a partner may lie in another's part.
-    partner = ops.cast(ops.mod(partner, ops.shape(image)[0]), INDEX)
+    partner = ops.cast(ops.mod(partner, ops.shape(image)[0]), devices.INDEX)
     return image * (1 - share) + ops.take(image, partner, axis=0) * share

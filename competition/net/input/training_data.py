@@ -10,7 +10,7 @@ import keras
 from competition.core.data import arrays
 from competition.core.experiment import configs
 from competition.machine import threads
-from competition.net.input import training_samples
+from competition.net.input import resident_scans, training_samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +23,27 @@ PARALLEL = min(8, max(2, os.cpu_count() or 2))
 class TrainingData:
     """The slices that a fold learns from: their batches, and the ids in a batch.
 
-    `steps`, the number of batches of an epoch, is known after `batches`.
+    `steps`, the number of batches of an epoch, and `scans`, those that lie on the
+    device or None, are known inside `batches`.
     """
+
+    scans: resident_scans.ResidentScans | None = None
 
     def __init__(self, table: "pd.DataFrame", store: arrays.Arrays) -> None:
         self.table, self.store = table, store
+        self._is_device_full = False
+
+    def place(self, config: configs.Config) -> str:
+        """Return where the scans of the batches are gathered: "device" or "host"."""
+        if self._is_device_full:
+            return "host"
+        return resident_scans.place(self.table, self.store, config)
+
+    def leave_device(self, config: configs.Config) -> bool:
+        """Gather on the host from now on; say whether that was different before."""
+        leaves = config.input.place == "auto" and self.place(config) == "device"
+        self._is_device_full |= leaves
+        return leaves
 
     @contextlib.contextmanager
     def batches(
@@ -39,7 +55,12 @@ class TrainingData:
         TensorFlow gets them from tf.data, other backends from threads, which end with
         the `with` block.
         """
-        samples = training_samples.TrainingSamples(self.table, self.store, config)
+        self.scans = None
+        if self.place(config) == "device":
+            self.scans = resident_scans.ResidentScans(self.table, self.store, config)
+        samples = training_samples.TrainingSamples(
+            self.table, self.store, config, scans=self.scans
+        )
         self.samples, self.steps = samples, samples.steps
         numbers = range(
             first_epoch * samples.steps, config.training.epochs * samples.steps

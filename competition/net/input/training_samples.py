@@ -8,6 +8,8 @@ A batch is a dict of arrays:
 
 and, by the names in `augment_params`, the changes that are left to the graph or to the
 training step. Patches of D slices have stack and bits (B, h, w, D), window (B, D, 2).
+Where the scans lie on the device, a batch has numbers int32 (B, 1 + K) instead of stack
+and bits: those of each sample's slice and of the slices of its stack.
 """
 
 import functools
@@ -20,7 +22,7 @@ from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
 from competition.net import augment
 from competition.net.augment import augment_host, augment_params
-from competition.net.input import sampling, stack_samples
+from competition.net.input import resident_scans, sampling, stack_samples
 from competition.net.volumetric import patch_samples
 
 if TYPE_CHECKING:
@@ -38,7 +40,12 @@ class TrainingSamples:
     """
 
     def __init__(
-        self, table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config
+        self,
+        table: "pd.DataFrame",
+        store: arrays.Arrays,
+        config: configs.Config,
+        *,
+        scans: resident_scans.ResidentScans | None = None,
     ) -> None:
         self.table, self.store, self.config = table, store, config
         self.engine = augment.engine(config.augment)
@@ -48,6 +55,8 @@ class TrainingSamples:
             else stack_samples.StackGatherer(config)
         )
         self.rows = list(zip(table["scan"], table["index"], strict=True))
+        # The numbers of the slices of each row, where these lie on the device.
+        self.numbers = scans and scans.numbers(self.rows, config.slices)
         self.windows = _windows_by_scan(table, config.intensity)
         self.present = np.zeros(len(table), np.int64)
         if config.sampling.slices != "all":
@@ -59,10 +68,16 @@ class TrainingSamples:
     def batch(self, number: int) -> Batch:
         """Return batch `number` since epoch 0."""
         rows, seeds = self._choose(number)
-        batch = self._gather(rows, seeds)
+        if self.numbers is None:
+            batch = self._gather(rows, seeds)
+        else:
+            windows = [
+                self.windows[scan][i] for scan, i in map(self.rows.__getitem__, rows)
+            ]
+            batch = {"numbers": self.numbers[rows], "window": np.stack(windows)}
         if self.engine == "none":
             return batch
-        _, height, width, _ = batch["stack"].shape
+        height, width = self.gatherer.bits_shape[:2]
         changes = augment_params.draw(self.config.augment, (height, width), seeds)
         if self.engine == "host":
             batch["window"] = augment_host.apply(**batch, changes=changes)

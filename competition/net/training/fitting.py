@@ -64,14 +64,7 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
-            state.halvings += 1
-            adjusted = _adjusted(fold.config, state).training
-            console.warn(
-                f"no memory for the batch: going on with {adjusted.batch} slices at a "
-                f"time and {adjusted.accumulate} batches a step, "
-                f"{adjusted.batch * adjusted.accumulate} slices a step at a rate of "
-                f"{adjusted.learning_rate:g}."
-            )
+            _use_less_memory(fold, state)
         # The failed attempt may still hold memory of the device.
         gc.collect()
 
@@ -95,9 +88,7 @@ def _train(
         steps = fold.data.steps
         # The optimizer is new where the encoder is unfrozen: it must move more weights.
         first = 0 if state.resting else training.freeze_epochs * steps
-        compiled = functools.partial(
-            _compiled, fold.network, config, steps=steps, first=first
-        )
+        compiled = functools.partial(_compiled, fold, config, first)
         xla = xla_trial.choose(training, fold.network, compiled, batches)
         model = compiled(xla)
         checkpoint.restore(stored, state, model)
@@ -128,6 +119,21 @@ def _train(
     if end.is_late and (is_unscored or not has_weights):
         with weights.moving_average(model):
             checkpoint.save_best_weights(fold.folder, fold.network, fold.owner)
+
+
+def _use_less_memory(fold: setup.FoldTraining, state: checkpoint.TrainingState) -> None:
+    """Take the scans off the device, or else halve the batch."""
+    if fold.data.leave_device(fold.config):
+        console.warn("no memory for the batch beside the scans: the host gathers them.")
+        return
+    state.halvings += 1
+    adjusted = _adjusted(fold.config, state).training
+    console.warn(
+        f"no memory for the batch: going on with {adjusted.batch} slices at a time and "
+        f"{adjusted.accumulate} batches a step, "
+        f"{adjusted.batch * adjusted.accumulate} slices a step at a rate of "
+        f"{adjusted.learning_rate:g}."
+    )
 
 
 def _adjusted(
@@ -174,14 +180,19 @@ def _freeze_encoder(network: keras.Model, frozen: bool) -> None:
 
 
 def _compiled(
-    network: keras.Model, config: configs.Config, xla: bool, *, steps: int, first: int
+    fold: setup.FoldTraining, config: configs.Config, first: int, xla: bool
 ) -> step.TrainingStep:
-    """Build the training step around a network, with a built optimizer."""
+    """Build the training step of a fold, whose optimizer begins at batch `first`."""
     scales_loss = keras.config.dtype_policy().name == "mixed_float16"
     model = step.TrainingStep(
-        network, losses.build(config.loss), keeps_last=scales_loss
+        fold.network,
+        losses.build(config.loss),
+        keeps_last=scales_loss,
+        scans=fold.data.scans,
     )
-    optimizer = schedules.build_optimizer(config.training, steps=steps, first=first)
+    optimizer = schedules.build_optimizer(
+        config.training, steps=fold.data.steps, first=first
+    )
     if scales_loss:
         # `compile` would, were the step itself not float32.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

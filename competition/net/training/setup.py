@@ -54,7 +54,7 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
         yield built
 
 
-def description(config: configs.Config) -> str:
+def description(config: configs.Config, data: training_data.TrainingData) -> str:
     """Return in words what a training computes on; warn of a GPU that it does not see.
 
     The warning says how to mend that.
@@ -73,7 +73,8 @@ def description(config: configs.Config) -> str:
     number = f"{used}" if used == device.count else f"{used} of {device.count}"
     return (
         f"{number} {device.kind.upper()} ({device.backend}), {precision}, "
-        f"{xla} XLA, augmentation: {augment.engine(config.augment)}"
+        f"{xla} XLA, augmentation: {augment.engine(config.augment)}, "
+        f"scans: {data.place(config)}"
     )
 
 

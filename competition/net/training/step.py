@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from competition.net.augment import augment_device
+from competition.net.input import resident_scans
 from competition.net.networks import heads
 from competition.net.volumetric import depth
 
@@ -46,6 +47,7 @@ class TrainingStep(keras.Model):
     """A Keras model that trains the network inside it; only its weights are saved.
 
     With `keeps_last` it tells callbacks the "last_loss" beside the mean of the epoch.
+    With `scans` it gathers the slices of a batch, which carries their numbers.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class TrainingStep(keras.Model):
         loss: keras.losses.Loss,
         *,
         keeps_last: bool = False,
+        scans: resident_scans.ResidentScans | None = None,
     ) -> None:
         # Its inputs are exact numbers, whatever precision the network computes in.
         super().__init__(name="step", dtype="float32")
         self.network = network
         self.objective = loss
+        self.scans = scans
         self.last = LastLoss(name="last_loss") if keeps_last else None
 
     def call(
@@ -68,8 +72,12 @@ class TrainingStep(keras.Model):
 
         Of patches each slice is a sample: (B * D, h, w, C).
         """
-        stack = normalise(inputs["stack"], inputs["window"])
-        planes = unpack(inputs["bits"], heads.classes(self.network))
+        if self.scans is not None:
+            stack, bits = self.scans(inputs["numbers"])
+        else:
+            stack, bits = inputs["stack"], inputs["bits"]
+        stack = normalise(stack, inputs["window"])
+        planes = unpack(bits, heads.classes(self.network))
         truth = depth.as_channels(planes)
         if training:
             stack, truth = augment_device.apply(stack, truth, inputs)

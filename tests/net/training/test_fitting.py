@@ -10,7 +10,11 @@ import pytest
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net import devices, weights_file
-from competition.net.input import training_data, training_samples
+from competition.net.input import (
+    resident_scans,
+    training_data,
+    training_samples,
+)
 from competition.net.networks import build
 from competition.net.training import (
     callbacks,
@@ -344,6 +348,36 @@ def test_a_trial_of_xla_leaves_no_trace(fold, monkeypatch, capsys):
     plain, _ = fold("plain", half, "training.xla=false")
     for one, other in zip(tried.variables, plain.variables, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_scans_on_the_device_teach_the_same(fold):
+    asked = "training.epochs=2", "augment.engine=device", "augment.affine=1.0"
+    ends = [
+        fold(place, half, *asked, f"input.place={place}")[0].variables
+        for place in ("host", "device")
+    ]
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_where_memory_is_short_the_scans_leave_the_device_first(
+    fold, monkeypatch, capsys
+):
+    monkeypatch.setattr(resident_scans, "SHARE", 1)
+    monkeypatch.setattr(devices, "free_memory", lambda: 10**9)
+    call = step.TrainingStep.call
+
+    def scarce(model, inputs, training=None):
+        if model.scans is not None:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return call(model, inputs, training=training)
+
+    monkeypatch.setattr(step.TrainingStep, "call", scarce)
+    _, rows = fold("run", half, "training.epochs=1")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no memory for the batch beside the scans" in said
+    assert "slices at a time" not in said
+    assert len(rows) == 1
 
 
 def test_before_the_first_score_each_call_keeps_its_latest_weights(fold, tmp_path):

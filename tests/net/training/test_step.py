@@ -6,6 +6,7 @@ import pytest
 
 from competition.core.experiment import configs
 from competition.net.augment import augment_params
+from competition.net.input import resident_scans
 from competition.net.networks import build
 from competition.net.training import losses, step
 from tests.net.conftest import CLASSES, TINY
@@ -46,7 +47,7 @@ def test_bits_become_planes_and_the_highest_bit_is_not_lost(kind, top):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its kernels")
-def test_no_operation_of_a_step_leaves_the_gpu():
+def test_no_operation_of_a_step_leaves_the_gpu(table, store):
     import tensorflow as tf
 
     from tests.net import gpu_kernels
@@ -57,11 +58,14 @@ def test_no_operation_of_a_step_leaves_the_gpu():
     frame = config.geometry.height, config.geometry.width
     changes = augment_params.draw(config.augment, frame, [(0, 0, 0), (0, 0, 1)])
     batch = changes | {
-        "stack": np.zeros((2, *frame, len(config.slices)), np.uint16),
-        "bits": np.zeros((2, *frame), np.uint8),
         "window": np.zeros((2, 2), np.float32),
     }
-    model = step.TrainingStep(build.build(config, CLASSES), losses.build(config.loss))
+    batch["numbers"] = np.zeros((2, 1 + len(config.slices)), np.int32)
+    model = step.TrainingStep(
+        build.build(config, CLASSES),
+        losses.build(config.loss),
+        scans=resident_scans.ResidentScans(table, store, config),
+    )
 
     def loss(inputs):
         return model.compute_loss(None, None, model(inputs, training=True), None)
