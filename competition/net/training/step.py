@@ -28,9 +28,9 @@ def normalise(stack: Tensor, window: Tensor) -> Tensor:
 
 def unpack(bits: Tensor, classes: int) -> Tensor:
     """Unpack mask bits (B, H, W, ...) into float32 planes (..., C) of 0 and 1."""
-    # In their own type: on a GPU TensorFlow computes int32 in the host's memory.
-    weights = ops.convert_to_tensor([1 << i for i in range(classes)], bits.dtype)
-    planes = ops.bitwise_and(ops.expand_dims(bits, -1), weights)
+    # Not int32, which TensorFlow computes in the host's memory where it uses a GPU.
+    weights = ops.convert_to_tensor([1 << i for i in range(classes)], "uint16")
+    planes = ops.bitwise_and(ops.expand_dims(ops.cast(bits, "uint16"), -1), weights)
     return ops.cast(planes > 0, "float32")
 
 
