@@ -19,6 +19,16 @@ def memory() -> int | None:
     return int(lines[0]) * 2**20 if lines and lines[0].isdigit() else None
 
 
+def environments(setting: str) -> list[dict[str, str]]:
+    """Return the environments of the processes that may work at the same time.
+
+    They are one for each GPU where the setting, `training.gpus`, lets processes work
+    side by side, and otherwise a single one that changes nothing.
+    """
+    numbers = visible() if setting in {"auto", "folds"} else []
+    return [{"CUDA_VISIBLE_DEVICES": number} for number in numbers] or [{}]
+
+
 def _ask(*arguments: str) -> list[str]:
     """Return the lines of nvidia-smi; [] where it is not there or fails."""
     command = ["nvidia-smi", *arguments]

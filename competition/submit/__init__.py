@@ -154,9 +154,9 @@ def _predict_scans(
         tell = reports.Reports(log.warn, finish)
         try:
             if patience:
-                names = list(scans)
-                watch = guard.Guard(run, data, names, tell=tell, patience=patience)
-                watch.predict(limit)
+                guard.predict(
+                    run, data, scans, limit=limit, tell=tell, patience=patience
+                )
             else:
                 prediction.predict(run, data, scans, limit=limit, tell=tell)
         except ValueError as error:

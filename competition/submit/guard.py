@@ -1,228 +1,91 @@
-"""Predict the scans in a process that may die or hang, watched from this one.
+"""Predict the scans in processes that may die or hang, watched from this one.
 
-This process loads no framework. It receives the masks of each scan, and when the other
-one dies or falls silent, it starts another on the rest, without the scan or the network
-in work.
+This process loads no framework. It shares the scans between the GPUs, one process on
+each, and receives their masks.
 """
 
 import contextlib
 import dataclasses
-import json
 import pathlib
-import queue
-import subprocess
-import threading
-import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from competition.core.data import images
 from competition.core.experiment import runs
-from competition.machine import deadline, memory, process
-from competition.submit import prediction, reports
+from competition.machine import deadline, gpus, memory
+from competition.submit import reports, share, watched_process
 
-POLL_SECONDS = 0.1
-# After the first scan, silence may last this many times the longest one before.
-FACTOR = 5
+Patience = watched_process.Patience
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Patience:
-    """The seconds of silence, the bytes of memory and the processes to allow.
+def predict(
+    run: runs.Run,
+    data: pathlib.Path,
+    scans: Mapping[str, Sequence[images.Image]],
+    *,
+    limit: deadline.Deadline | None,
+    tell: reports.Reports,
+    patience: Patience,
+) -> None:
+    """Predict until `limit`, and end a process that still works soon after it.
 
-    `start` is for the silence before the first scan of a process is finished, which
-    holds imports and compilation, and `silence` is the least for that after it.
-    Without `memory` nine tenths of what is available are allowed.
+    What one GPU gives up goes to those that did their share. Where there are none, an
+    error that a process reported, such as that no network loads, is raised.
     """
-
-    start: float = 1800.0
-    silence: float = 300.0
-    memory: float | None = None
-    processes: int = 8
-
-
-class Guard:
-    """Predicts scans in one process after another."""
-
-    def __init__(
-        self,
-        run: runs.Run,
-        data: pathlib.Path,
-        scans: list[str],
-        *,
-        tell: reports.Reports,
-        patience: Patience,
-    ) -> None:
-        self.run = run
-        self.data = data
-        self.waiting = scans
-        self.tell = tell
-        self.patience = patience
-        self.plan = prediction.Plan()
-        self._is_any_finished = False
-        self._left_out: list[str] = []
-
-    def predict(self, limit: deadline.Deadline | None) -> None:
-        """Predict until `limit`, and end a process that still works soon after it.
-
-        An error that a process reports, such as that no network loads, is raised.
-        """
-        # Half of the time that `submit` reserves for its own work.
-        last = deadline.Deadline(1.01 * limit.left()) if limit else None
-        for _ in range(self.patience.processes):
-            if not self.waiting or _is_over(last):
-                break
-            with contextlib.closing(_Process(self._request(limit))) as child:
-                why = self._watch(child, last)
-            if why is None:
-                return
-            if not _is_over(last) and not self._blame(child, why):
-                break
-        for scan in self.waiting:
-            if _is_over(last):
-                self.tell.warn("no time", f"{scan}: no time is left; it stays empty.")
-            else:
-                text = f"{scan} stays empty: no process could predict it."
-                self.tell.warn("process ended", text)
-
-    def _request(self, limit: deadline.Deadline | None) -> dict[str, Any]:
-        return {
-            "run": str(self.run.files.root),
-            "data": str(self.data),
-            "scans": self.waiting,
-            # The start of the process takes from its time.
-            "end": time.time() + limit.left() if limit else None,
-            "plan": dataclasses.asdict(self.plan),
-        }
-
-    def _watch(self, child: "_Process", last: deadline.Deadline | None) -> str | None:
-        """Pass on the reports of a process; return why it ended, or None at its end."""
-        most = self.patience.memory or 0.9 * (memory.available() or float("inf"))
-        why = None
-        while not why:
-            for name, *values in child.reports():
-                if name == "over":
-                    if values[0]:
-                        raise ValueError(values[0])
-                    return None
-                if name == "warn":
-                    self.tell.warn(*values)
-                elif name == "finish":
-                    self._finish(*values)
-            why = "was too slow" if _is_over(last) else child.fault(self.patience, most)
-        return why
-
-    def _finish(self, scan: str, rows: list[list[str]]) -> None:
-        self.tell.finish(scan, {(id, name): rle for id, name, rle in rows})
-        self.waiting.remove(scan)
-        self._is_any_finished = True
-
-    def _blame(self, child: "_Process", why: str) -> bool:
-        """Leave out the cause of a death if it is known; return whether to go on.
-
-        Several stages work at once, and the networks are at work on each scan. So the
-        next process works carefully where the cause is not known.
-        """
-        is_known = self.plan.careful or child.is_scan_finished
-        if len(child.works) != 1 or (child.works[0][0] == "scan" and not is_known):
-            go_on = not self.plan.careful or child.is_scan_finished
-            then = "the next one works step by step" if go_on else "no other is started"
-            self.tell.warn("process ended", f"The process that predicts {why}; {then}.")
-            self.plan = dataclasses.replace(self.plan, careful=True)
-            return go_on
-        ((kind, name),) = child.works
-        if kind == "network":
-            self.tell.warn("model left out", f"{name}: the process that used it {why}.")
-            without = [*self.plan.without, name]
-            self.plan = dataclasses.replace(self.plan, without=without)
-            return True
-        text = f"{name} is left out: the process that worked on it {why}."
-        self.tell.warn("process ended", text)
-        self.waiting.remove(name)
-        self._left_out.append(name)
-        if len(self._left_out) == 2 and not self._is_any_finished:
-            # Each network works alone, and all together on no scan.
-            text = "no scan could be predicted with all networks: now with one."
-            self.tell.warn("effort lowered", text)
-            self.plan = dataclasses.replace(self.plan, one_network=True)
-            self.waiting[:0] = self._left_out
-        return True
+    environments = gpus.environments(run.config.training.gpus)
+    # Half of the time that `submit` reserves for its own work.
+    last = deadline.Deadline(1.01 * limit.left()) if limit else None
+    each_one = per_process(patience, len(environments))
+    job = share.Job(run, data, tell, each_one, limit, last)
+    waiting, error = list(scans), None
+    while waiting and environments and not job.is_over():
+        parts = divide({scan: len(scans[scan]) for scan in waiting}, len(environments))
+        shares = [
+            share.Share(job, part, environment)
+            for part, environment in zip(parts, environments, strict=True)
+        ]
+        _predict_together(shares)
+        waiting = [scan for each in shares for scan in each.waiting]
+        error = next((each.error for each in shares if each.error), None)
+        environments = [each.environment for each in shares if not each.waiting]
+        if waiting and environments and not job.is_over():
+            why = f" ({error})" if error else ""
+            text = f"A GPU gave up {', '.join(waiting)}{why}; the others take its rest."
+            tell.warn("GPU left out", text)
+    if error and waiting:
+        raise ValueError(error)
+    for scan in waiting:
+        if job.is_over():
+            tell.warn("no time", f"{scan}: no time is left; it stays empty.")
+        else:
+            text = f"{scan} stays empty: no process could predict it."
+            tell.warn("process ended", text)
 
 
-class _Process:
-    """A process that predicts: its works in hand, and its silence."""
-
-    def __init__(self, request: dict[str, Any]) -> None:
-        command = ["-m", "competition.submit"]
-        self.process = process.start(command, stdout=subprocess.PIPE)
-        self.works: list[list[str]] = []
-        self.is_scan_finished = False
-        self.is_ended = False
-        self._heard = time.monotonic()
-        self._longest = 0.0
-        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        # A pipe waits for its other end, which may hang.
-        self._thread = threading.Thread(target=self._talk, args=(request,), daemon=True)
-        self._thread.start()
-
-    def _talk(self, request: dict[str, Any]) -> None:
-        into, out = self.process.stdin, self.process.stdout
-        if not into or not out:
-            return
-        # The process may die at once.
-        with contextlib.suppress(OSError):
-            into.write(json.dumps(request).encode() + b"\n")
-            into.flush()
-        for line in out:
-            self._lines.put(line)
-        self._lines.put(b"")
-
-    def reports(self) -> Iterator[list[Any]]:
-        """Yield the reports that arrived, and wait a moment for the first."""
-        with contextlib.suppress(queue.Empty):
-            line = self._lines.get(timeout=POLL_SECONDS)
-            while True:
-                # A process that dies may leave half a line.
-                with contextlib.suppress(ValueError):
-                    yield self._note(json.loads(line))
-                self.is_ended = not line
-                line = self._lines.get_nowait()
-
-    def _note(self, report: list[Any]) -> list[Any]:
-        self._longest = max(self._longest, self.silence())
-        self._heard = time.monotonic()
-        name, *values = report
-        if name == "begin":
-            self.works.append(values)
-        elif name == "end":
-            self.works.remove(values)
-        elif name == "finish":
-            self.is_scan_finished = True
-        return report
-
-    def silence(self) -> float:
-        """Return the seconds since the last report."""
-        return time.monotonic() - self._heard
-
-    def fault(self, patience: Patience, memory_limit: float) -> str | None:
-        """Return why the process ended or must be ended; None while it works."""
-        status = self.process.poll()
-        if self.is_ended and status is not None:
-            return f"was ended by {process.reason(status)}"
-        allowed = patience.start
-        if self.is_scan_finished:
-            allowed = max(patience.silence, FACTOR * self._longest)
-        if self.silence() > allowed:
-            return f"gave no sign of life for {deadline.show(self.silence())}"
-        if (memory.resident(self.process.pid) or 0) > memory_limit:
-            return f"needed more than {memory_limit / 1e9:.1f} GB of memory"
-        return None
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self._thread.join()
-        self.process.communicate()
+def per_process(patience: Patience, processes: int) -> Patience:
+    """Return the patience with each of several processes, which share the memory."""
+    if patience.memory:
+        return patience
+    free = memory.available() or float("inf")
+    return dataclasses.replace(patience, memory=0.9 * free / processes)
 
 
-def _is_over(last: deadline.Deadline | None) -> bool:
-    return last is not None and not last.allows(0)
+def divide(slices: Mapping[str, int], parts: int) -> list[list[str]]:
+    """Divide scans, by their number of slices, into parts of about as many slices."""
+    divided: list[list[str]] = [[] for _ in range(parts)]
+    sums = [0] * parts
+    for scan, count in slices.items():
+        smallest = sums.index(min(sums))
+        divided[smallest].append(scan)
+        sums[smallest] += count
+    return divided
+
+
+def _predict_together(shares: Sequence[share.Share]) -> None:
+    """Predict all shares at once; an interrupt ends their processes."""
+    with contextlib.ExitStack() as stack:
+        working = [
+            stack.enter_context(contextlib.closing(each.predict())) for each in shares
+        ]
+        while working:
+            # The default comes at the end of a share.
+            working = [each for each in working if not next(each, True)]

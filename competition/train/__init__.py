@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from competition.core.experiment import layout, runs
-from competition.machine import deadline, process
+from competition.machine import deadline, gpus, process
 from competition.train import fold_training
 
 
@@ -31,7 +31,7 @@ def run(
     folds = run.config.folds if fold is None else (fold,)
     waiting = [number for number in folds if not fold_training.is_finished(run, number)]
     if run.config.training.fresh_process and len(waiting) > 1:
-        environments = fold_training.environments(run.config.training.gpus)
+        environments = gpus.environments(run.config.training.gpus)
         at_once = len(environments)
         commands = fold_training.commands(run, waiting, at_once=at_once, limit=limit)
         process.run_all(commands, environments)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from competition.core import console, files, locks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import history, layout, runs
-from competition.machine import deadline, gpus
+from competition.machine import deadline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,16 +79,6 @@ def summary(run: runs.Run, fold: int) -> dict[str, Any]:
         "score": history.best(epochs),
         "finished": is_over and is_closed and files.exists(run.files.weights(fold)),
     }
-
-
-def environments(setting: str) -> list[dict[str, str]]:
-    """Return the environments of the processes that may train at the same time.
-
-    They are one for each GPU where the setting, `training.gpus`, lets folds train side
-    by side, and otherwise a single one that changes nothing.
-    """
-    numbers = gpus.visible() if setting in {"auto", "folds"} else []
-    return [{"CUDA_VISIBLE_DEVICES": number} for number in numbers] or [{}]
 
 
 def commands(

@@ -33,3 +33,12 @@ def test_the_memory_is_that_of_the_first_gpu_of_this_process(monkeypatch, tmp_pa
     assert "-i 3 --query-gpu=memory.total" in asked.read_text()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus.memory() is None
+
+
+def test_each_gpu_is_the_environment_of_a_process(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    places = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    assert gpus.environments("auto") == gpus.environments("folds") == places
+    assert gpus.environments("one") == gpus.environments("mirror") == [{}]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus.environments("auto") == [{}]

@@ -15,7 +15,7 @@ def install() -> None:
 
 
 class Fork:
-    """The part of `subprocess.Popen` that `submit.guard` uses."""
+    """The part of `subprocess.Popen` that `submit` uses."""
 
     def __init__(self) -> None:
         (request, into), (out, reports) = os.pipe(), os.pipe()

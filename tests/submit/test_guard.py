@@ -15,7 +15,8 @@ from competition import submit
 from competition.core import files, rules
 from competition.core.data import images, mask_csv
 from competition.core.experiment import configs, layout, runs
-from competition.submit import event_log
+from competition.machine import memory
+from competition.submit import event_log, guard
 from tests import conftest
 from tests.submit.planted import sitecustomize
 
@@ -162,7 +163,7 @@ def test_a_process_that_hangs_costs_no_more_than_the_budget(run, data, tmp_path,
     assert summary["events"]["no time"] == 3
 
 
-def test_ctrl_c_ends_both_processes_and_the_next_call_goes_on(
+def test_ctrl_c_ends_all_processes_and_the_next_call_goes_on(
     run, data, tmp_path, plant
 ):
     plant("hang", "scan")
@@ -171,7 +172,7 @@ def test_ctrl_c_ends_both_processes_and_the_next_call_goes_on(
     parent = subprocess.Popen(
         [sys.executable, "-m", "competition", *command],
         cwd=conftest.ROOT,
-        env={**os.environ, "PYTHONPATH": str(PLANTED)},
+        env={**os.environ, "PYTHONPATH": str(PLANTED), "CUDA_VISIBLE_DEVICES": "0,1"},
         # A shell that runs the tests in the background has switched it off.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -181,13 +182,61 @@ def test_ctrl_c_ends_both_processes_and_the_next_call_goes_on(
         assert time.monotonic() < end
         time.sleep(0.05)
     children = pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    (child,) = children.read_text("utf-8").split()
+    started = children.read_text("utf-8").split()
+    assert started
     parent.send_signal(signal.SIGINT)
     assert parent.wait(30) not in (0, -signal.SIGKILL)
     assert not out.exists()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(child), 0)
+    for child in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(child), 0)
     plant("none", "none")
     summary, scans = guarded(run, data, tmp_path)
     assert scans == names() and summary["complete"]
     assert event_log.read_summary(out.with_name("submit.log"))["events"] == {}
+
+
+def test_two_gpus_share_the_scans_and_one_that_dies_is_replaced(
+    run, data, tmp_path, plant, monkeypatch
+):
+    for bright, scan in enumerate(names(), start=1):
+        image = next(each for each in images.find(data, "test") if each.scan == scan)
+        pixels = cv2.imread(str(data / image.path), cv2.IMREAD_UNCHANGED)
+        pixels[1 : 1 + bright] = sitecustomize.BRIGHT
+        cv2.imwrite(str(data / image.path), pixels)
+    plant("none", "none")
+    guarded(run, data, tmp_path / "one")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    plant("segfault", f"once {tmp_path / 'died'}")
+    summary, scans = guarded(run, data, tmp_path / "two")
+    assert scans == names() and summary["complete"]
+    assert summary["events"] == {"process ended": 1}
+    assert "was ended by SIGSEGV; the next one works step by step" in log(
+        tmp_path / "two"
+    )
+    one, two = (tmp_path / each / "out" / "submission.csv" for each in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_a_broken_gpu_gives_up_the_other_one_takes(
+    run, data, tmp_path, plant, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    plant("segfault", "card 1")
+    summary, scans = guarded(run, data, tmp_path)
+    assert scans == names() and summary["complete"]
+    assert summary["events"]["GPU left out"] == 1
+
+
+def test_scans_are_divided_by_their_slices():
+    slices = {"a": 100, "b": 40, "c": 50, "d": 10, "e": 20}
+    assert guard.divide(slices, 2) == [["a", "e"], ["b", "c", "d"]]
+    assert guard.divide(slices, 1) == [["a", "b", "c", "d", "e"]]
+    assert guard.divide({"a": 1}, 2) == [["a"], []]
+
+
+def test_processes_side_by_side_share_the_memory(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 20_000)
+    assert guard.per_process(submit.Patience(), 1).memory == 18_000
+    assert guard.per_process(submit.Patience(), 2).memory == 9_000
+    assert guard.per_process(PATIENCE, 2) == PATIENCE

@@ -119,14 +119,6 @@ def test_a_fold_that_is_stopped_says_how_to_go_on(capsys):
     assert said.startswith("fold 0: stopped in time after 2 of 3 epochs. Run the same")
 
 
-def test_several_gpus_take_a_fold_each(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    places = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
-    environments = fold_training.environments
-    assert environments("auto") == environments("folds") == places
-    assert environments("one") == environments("mirror") == [{}]
-
-
 def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared):
     job = prepared()
     now = [0.0]
