@@ -140,6 +140,14 @@ def shared(setting: str, device: Device) -> contextlib.AbstractContextManager:
     return scope
 
 
+def to_predict(setting: str) -> str:
+    """Return the setting by which a batch is shared that is predicted, not learned.
+
+    TensorFlow does not mirror networks that predict: it uses a process for each GPU.
+    """
+    return "one" if setting == "one" else "auto"
+
+
 def accumulates(setting: str, device: Device) -> bool:
     """Return whether gradients can be accumulated over several batches.
 

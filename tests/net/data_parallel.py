@@ -1,7 +1,7 @@
 """Trains on 1 device, and on 8 and then 2 of them: `-m tests.net.data_parallel FOLDER`.
 
-FOLDER holds a phantom, and JAX is given 8 virtual devices. Prints the losses and the
-greatest difference of the probabilities as JSON.
+FOLDER holds a phantom, and JAX is given 8 virtual devices. Prints the losses, the
+greatest difference of the probabilities and on how many devices predict as JSON.
 """
 
 import json
@@ -18,6 +18,7 @@ from competition.core.data import slice_table
 from competition.core.experiment import history
 from competition.machine import deadline
 from competition.net import devices
+from competition.net.inference import trained_network
 from competition.train import fold_training
 from tests import conftest
 
@@ -37,7 +38,7 @@ def main(folder: str) -> None:
     assert len(jax.devices()) == 8
     data, work = pathlib.Path(folder, "competition"), pathlib.Path(folder, "work")
     pipeline.prepare(data, work=work)
-    losses, predicted = [], []
+    losses, predicted, places = [], [], []
     for name, counts in RUNS.items():
         # At the rate of other tests AdamW turns rounding into steps.
         overrides = (*OVERRIDES, "training.learning_rate=0.001")
@@ -51,6 +52,8 @@ def main(folder: str) -> None:
                 fold_training.train(dataset, run, 0, Epochs(path, epochs))
                 if epochs == 2:
                     predict.run(dataset, run)
+                    network = trained_network.load(run, 0)
+        places.append(len(network.weights[0].value.devices()))
         losses.append([row["loss"] for row in history.read(path)])
         scans = slice_table.held_out_scans(slice_table.read(dataset), [0])
         predicted.append(
@@ -60,7 +63,7 @@ def main(folder: str) -> None:
         int(np.abs(one.astype(int) - other).max())
         for one, other in zip(*predicted, strict=True)
     ]
-    sys.stdout.write(json.dumps([*losses, max(steps)]) + "\n")
+    sys.stdout.write(json.dumps([*losses, max(steps), places]) + "\n")
 
 
 class Epochs(deadline.Deadline):

@@ -106,7 +106,7 @@ def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(tmp_path):
         tmp_path, cases=6, days=1, slices=6, small=False, public=False, seed=3
     )
     eight = "--xla_force_host_platform_device_count=8"
-    (alone, shared, difference), said = run(
+    (alone, shared, difference, places), said = run(
         "tests.net.data_parallel",
         tmp_path,
         KERAS_BACKEND="jax",
@@ -116,6 +116,7 @@ def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(tmp_path):
     assert shared == pytest.approx(alone, abs=1e-4)
     # Of 255.
     assert difference <= 1
+    assert places == [1, 2]
     assert "fold 0: 8 CPU (jax)" in said and "fold 0: 2 CPU (jax)" in said
 
 

@@ -1,6 +1,7 @@
 """The members whose networks take the same batches of a scan."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
@@ -52,7 +53,10 @@ class MemberGroup:
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
-        self.batch = config.training.batch
+        self._gpus = devices.to_predict(config.training.gpus)
+        # As many slices as each device gets one of: a batch must divide.
+        self._least = devices.sharing(self._gpus, devices.find())
+        self.batch = math.ceil(config.training.batch / self._least) * self._least
         self.not_finite: set[str] = set()
         self._passes = passes
         self._warn = warn
@@ -76,11 +80,12 @@ class MemberGroup:
         while True:
             self.not_finite = set()
             try:
-                return collect(self._slices(runs, volume, windows))
+                with devices.shared(self._gpus, devices.find()):
+                    return collect(self._slices(runs, volume, windows))
             except Exception as error:
-                if not devices.is_out_of_memory(error) or self.batch == 1:
+                if not devices.is_out_of_memory(error) or self.batch == self._least:
                     raise
-                self.batch //= 2
+                self.batch = max(1, self.batch // self._least // 2) * self._least
                 self._warn(
                     "out of memory",
                     "The device's memory is too small for the batch; from now on it "

@@ -23,10 +23,14 @@ def load(run: runs.Run, fold: int) -> keras.Model:
         weights_file.check(path, owner=runs.owner(run, fold))
     except ValueError as error:
         raise ValueError(f"{error} {_REMEDY}") from error
+    settings, device = config.training, devices.find()
     try:
-        with devices.policy(config.training.precision, devices.find()):
+        with (
+            devices.policy(settings.precision, device),
+            devices.shared(devices.to_predict(settings.gpus), device),
+        ):
             network = build.build(config, classes)
-        network.load_weights(path)
+            network.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         model = config.model
         slices = model.patch[0] if model.volumetric else len(config.slices)

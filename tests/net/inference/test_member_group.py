@@ -1,0 +1,37 @@
+"""The batches of members that share them: all devices get as many slices."""
+
+import numpy as np
+import pytest
+
+from competition.core.experiment import configs
+from competition.net import devices
+from competition.net.inference import forward_pass, member_group
+from tests.net.conftest import TINY
+
+VOLUME, WINDOWS = np.zeros((4, 32, 32), np.uint16), np.zeros((4, 2))
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [4, 2, 1]), (2, [4, 2]), (3, [6, 3]), (8, [8])]
+)
+def test_batches_divide_among_the_devices_however_short_memory_is(
+    monkeypatch, count, sizes
+):
+    device = devices.Device("cpu", count, backend="jax")
+    monkeypatch.setattr(devices, "find", lambda: device)
+    monkeypatch.setattr(devices, "shared", lambda *_: devices.policy("float32", device))
+    tried, told = [], []
+    group = member_group.MemberGroup(
+        configs.load("smoke", TINY),
+        forward_pass.ForwardPasses(),
+        warn=lambda what, text: told.append(what),
+    )
+
+    def collect(slices):
+        tried.append(group.batch)
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        group.predict({}, VOLUME, WINDOWS, collect)
+    assert tried == sizes
+    assert told == ["out of memory"] * (len(sizes) - 1)
