@@ -26,6 +26,7 @@ def train(
         console.note(f"fold {fold}: no time left")
         return
     # Imported late: loading the framework takes seconds.
+    from competition.net import devices, needs
     from competition.net.input import training_data
     from competition.net.training import fitting, progress, setup, validation
 
@@ -48,6 +49,8 @@ def train(
         lines = progress.FoldProgress(fold, training.epochs, board)
         data = training_data.TrainingData(chosen, store)
         lines.line(setup.description(run.config, data))
+        needed = needs.of(network, run.config, devices.find())
+        lines.line(needs.describe(needed, run.files.root))
         parts = setup.FoldTraining(
             network=network,
             config=run.config,

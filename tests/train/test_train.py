@@ -55,6 +55,7 @@ def test_folds_in_processes_learn_what_they_learn_in_one(prepared, capfd):
     said = capfd.readouterr().err
     assert "fold 1: epoch 1/1  loss 0." in said
     assert "fold 0: 1 CPU (tensorflow), float32, without XLA, augmentation: no" in said
+    assert "fold 0: needs about " in said and "of disk, of which " in said
     assert "Traceback" not in said
     for fold in (0, 1):
         one, other = (job.run.files.weights(fold) for job in (here, there))

@@ -9,10 +9,10 @@ import re
 import shutil
 from typing import Any
 
-from competition.core import files
+from competition.core import console, files
 from competition.core.experiment import configs
 from competition.kernel import bundles, names
-from competition.kernel.build import contents, leaks, notebook, wheel
+from competition.kernel.build import contents, leaks, notebook, space, wheel
 from competition.machine import deadline
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -39,6 +39,8 @@ def run(
     with files.replacing(new) as folder:
         dataset, kernel = folder / "dataset", folder / "kernel"
         count = _write_dataset(dataset, bundle, options)
+        if bundle.what == "train":
+            console.note(space.check(bundle, options))
         ids = _write_kernel(kernel, dataset, bundle, user, options)
         total = names.check_sizes(dataset, kernel / "main.py")
         own = [path for path in (bundle.work, ROOT, bundle.data) if path]

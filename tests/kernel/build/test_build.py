@@ -10,6 +10,7 @@ import pytest
 
 from competition.core import files
 from competition.kernel import build, bundles, names, session
+from competition.kernel.build import space
 from tests import conftest
 
 WHEEL = "competition-0.1.0-py3-none-any.whl"
@@ -18,7 +19,9 @@ FIELDS = {
     "enable_tpu", "enable_internet", "machine_shape", "dataset_sources",
     "competition_sources", "kernel_sources", "model_sources",
 }  # fmt: skip
-OF_ENCODER = (*conftest.TINY, "model.encoder=EfficientNetB0")
+OF_ENCODER = (
+    *conftest.TINY, "model.encoder=EfficientNetB0", "model.widths=[4, 4, 4, 8, 8]"
+)  # fmt: skip
 
 
 def made(bundle, what="submit", *, user="jane-doe", **options):
@@ -200,6 +203,23 @@ def test_a_training_that_begins_with_a_file_of_home_is_refused(bundle, weights):
 def test_options_of_a_training_are_refused_for_a_submission(bundle, options):
     with pytest.raises(ValueError, match="`sources` are for a training: a submis"):
         made(bundle, **options)
+
+
+def test_a_training_says_what_it_needs_and_more_than_kaggles_disk_is_refused(
+    bundle, monkeypatch, capsys
+):
+    made(bundle, "train")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "MB of memory on each device, and up to 0." in said
+    monkeypatch.setattr(space, "KAGGLE_DISK", 120_000)
+    with pytest.raises(
+        ValueError, match=r"folds \[0, 1\], each .* may take .* a kernel"
+    ):
+        made(bundle, "train")
+    # The folder of the kernel that was built before stays.
+    assert dataclasses.replace(bundle, what="train").built.is_dir()
+    made(bundle, "train", fold=0)
+    made(bundle)
 
 
 def test_a_blend_has_nothing_to_train(bundle, tmp_path):

@@ -1,0 +1,112 @@
+"""The memory and the disk that a training needs, estimated from its network."""
+
+import dataclasses
+import math
+import pathlib
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from competition.core import console
+from competition.core.experiment import configs, schema
+from competition.net import devices
+
+# Compilers compute these together with the layer before, and keep no output of theirs.
+# Counted so, `unet` needs the 5.6 GB that JAX took on an H100 (see bench/README.md).
+_FUSED = (
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes: of a fold's weights and state on the disk, and of each device's memory."""
+
+    weights: int
+    state: int
+    memory: int
+
+    def disk(self, folds: int, *, at_once: int = 1) -> int:
+        """Return the most bytes that folds take on the disk; `at_once` train together.
+
+        A fold that is not finished has two states, and beside its files stand those
+        that are being written.
+        """
+        lasting = folds * (2 * self.state + self.weights)
+        return lasting + min(folds, at_once) * (self.state + self.weights)
+
+
+def of(network: keras.Model, config: configs.Config, device: devices.Device) -> Needs:
+    """Estimate what the training of a network needs, on devices of this kind.
+
+    The memory is that of variables, gradients and the outputs of layers.
+    """
+    training = config.training
+    every, trained = _bytes(network.variables), _bytes(network.trainable_variables)
+    slots = _slots(training) * trained
+    mean = every if training.swa_epochs else 0
+    sharing = devices.sharing(training.gpus, device)
+    outputs = training.batch // sharing * sum(map(_output_bytes, _layers(network)))
+    return Needs(
+        weights=every,
+        state=every + slots + mean,
+        memory=every + trained + slots + outputs,
+    )
+
+
+def describe(needed: Needs, folder: pathlib.Path) -> str:
+    """Return in words what a fold needs; warn where `folder` has too little room."""
+    free, disk = shutil.disk_usage(folder).free, needed.disk(1)
+    if free < disk:
+        console.warn(
+            f"{folder}: the training of a fold takes up to {show(disk)} here, and "
+            f"{show(free)} are free. Make room, or train in another `work`."
+        )
+    return (
+        f"needs about {show(needed.memory)} of memory on each device, beside scans, "
+        f"and up to {show(disk)} of disk, of which {show(needed.weights)} stay"
+    )
+
+
+def show(size: int) -> str:
+    """Write bytes as a person would: "1.9 GB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
+
+
+def _slots(training: schema.Training) -> int:
+    """Return how many values the optimizer keeps for each trained one."""
+    moments = {"adamw": 2, "adam": 2, "sgd": int(training.momentum > 0)}
+    extra = int(training.ema > 0) + int(training.accumulate > 1)
+    return moments[training.optimizer] + extra
+
+
+def _bytes(variables: Iterable[Any]) -> int:
+    return sum(math.prod(each.shape) * _itemsize(each.dtype) for each in variables)
+
+
+def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        elif not isinstance(layer, _FUSED):
+            yield layer
+
+
+def _output_bytes(layer: keras.layers.Layer) -> int:
+    """Return the bytes of a layer's outputs for one sample."""
+    return sum(
+        math.prod(size or 1 for size in output.shape[1:]) * _itemsize(output.dtype)
+        for output in keras.tree.flatten(layer.output)
+    )
+
+
+def _itemsize(dtype: str) -> int:
+    # bfloat16 is a type of NumPy only where a backend has made it one.
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
