@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from competition.core.experiment import configs, schema
+from competition.net.networks import doubling
 
 Tensor = Any
 # Returns a skip's replacement from the skip, the coarser features and a `name`.
@@ -128,9 +129,8 @@ def strides(x: Tensor) -> tuple[int, ...]:
 
 def double(x: Tensor, skip: Tensor, *, width: int, name: str) -> Tensor:
     """Bring `x` to `width` channels and to the size of the skip, twice its own."""
-    # As fast as a 1 x 1 convolution before nearest upsampling, and in one layer.
     factors = strides(skip)
-    transposed = getattr(layers, f"Conv{len(factors)}DTranspose")
+    transposed = getattr(doubling, f"Conv{len(factors)}DTranspose")
     x = transposed(width, factors, strides=factors, name=name)(x)
     return crop(x, skip, name=f"{name}_crop")
 
