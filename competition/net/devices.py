@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator
 from typing import Literal
 
@@ -38,7 +39,14 @@ def find() -> Device:
     if keras.backend.backend() == "jax":
         import jax
 
-        local = jax.local_devices()
+        try:
+            local = jax.local_devices()
+        except RuntimeError as error:
+            chosen = os.environ.get("JAX_PLATFORMS", "")
+            raise ValueError(
+                f"JAX has no device to compute on: {error} Received: JAX_PLATFORMS="
+                f"{chosen!r}. Unset it, or set JAX_PLATFORMS=cpu."
+            ) from None
         capability = float(getattr(local[0], "compute_capability", 0) or 0)
         return Device(local[0].platform, len(local), capability, "jax")
     from competition.net import tensorflow_backend

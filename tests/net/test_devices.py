@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import pytest
 
 from competition.net import devices
@@ -133,3 +134,16 @@ def test_a_batch_is_divided_among_the_devices_that_share_it():
         devices.check_batch(12, "auto", eight)
     with pytest.raises(ValueError, match=r"Received: 4\. Set training.batch=8, or tr"):
         devices.check_batch(4, "auto", eight)
+
+
+def test_a_device_that_jax_is_told_to_use_must_be_there(monkeypatch):
+    jax = pytest.importorskip("jax")
+
+    def missing():
+        raise RuntimeError("Unable to initialize backend 'tpu': no libtpu.so.")
+
+    monkeypatch.setattr(jax, "local_devices", missing)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    with pytest.raises(ValueError, match="Received: JAX_PLATFORMS='tpu'"):
+        devices.find()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -112,6 +113,26 @@ def test_a_budget_of_zero_trains_no_fold_and_says_so(prepared, capsys):
     job = prepared("folds=[0]", "training.epochs=3")
     train.run(job.dataset, job.run, budget="0s")
     assert "fold 0: no time left" in capsys.readouterr().err
+
+
+def test_a_fold_that_began_on_another_backend_goes_on(prepared, monkeypatch, capfd):
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    pytest.importorskip(other)
+    job = prepared("training.epochs=20", "training.score_every=20", "folds=[0]")
+    path = job.run.files.history(0)
+    with monkeypatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", other)
+        patch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=1")
+        go_on = lambda: not history.read(path)  # noqa: E731
+        train.watched(job.run, fold=0, limit=None, go_on=go_on)
+    begun = history.read(path)
+    assert 1 <= len(begun) < 20
+    assert f"CPU ({other})" in capfd.readouterr().err
+    fold_training.train(job.dataset, job.run, 0, None)
+    ended = history.read(path)
+    assert ended[: len(begun)] == begun
+    assert len(ended) == 20
+    assert ended[-1]["loss"] < begun[-1]["loss"]
 
 
 def test_a_fold_that_is_stopped_says_how_to_go_on(capsys):

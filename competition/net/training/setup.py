@@ -64,8 +64,9 @@ def description(config: configs.Config, data: training_data.TrainingData) -> str
     if present and device.kind == "cpu":
         console.warn(
             f"This machine has {len(present)} GPU, and {device.backend} computes on "
-            "the CPU. Install its CUDA libraries: `make setup GPU=1` for TensorFlow, "
-            "jax[cuda12] for JAX. To train on the CPU set CUDA_VISIBLE_DEVICES=-1."
+            "the CPU. Install its CUDA libraries (`make setup GPU=1` for TensorFlow, "
+            "jax[cuda12] for JAX), and a driver that is new enough for them. To train "
+            "on the CPU set CUDA_VISIBLE_DEVICES=-1."
         )
     precision = devices.precision(training.precision, device)
     xla = "with" if devices.xla(training.xla, device) else "without"

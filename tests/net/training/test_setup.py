@@ -38,4 +38,4 @@ def test_a_gpu_that_the_backend_does_not_see_is_told(data, monkeypatch, capsys):
     setup.description(configs.load("smoke"), data)
     said = " ".join(capsys.readouterr().err.split())
     assert "This machine has 1 GPU, and" in said
-    assert "computes on the CPU. Install its CUDA libraries: `make setup GPU=1`" in said
+    assert "computes on the CPU. Install its CUDA libraries (`make setup GPU=1`" in said
