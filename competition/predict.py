@@ -1,10 +1,14 @@
 """Step 3: out-of-fold probabilities, each scan by the fold that held it out."""
 
+import pathlib
+import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from competition.core import console, files, probabilities
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
+from competition.machine import gpus, process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,49 +17,52 @@ if TYPE_CHECKING:
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Predict the held-out scans of all trained folds that lack predictions.
 
-    A blend has no probabilities of its own: its members and gates predict theirs.
+    With several GPUs each takes a fold, in a process of its own. A blend has no
+    probabilities of its own: its members and gates predict theirs.
     """
     with runs.held(run, doing="predicting", dataset=dataset):
         folds = runs.trained_folds(run)
         table = slice_table.read(dataset)
-        predicted = sum(
-            _predict_fold(dataset, source, slice_table.held_out(table, fold), fold)
+        waiting = [
+            (source, fold, scans)
             for source in runs.members_and_gates(run)
             for fold in folds
-        )
-        scans = len(slice_table.held_out_scans(table, folds))
-        return {"folds": folds, "predicted": predicted, "scans": scans}
+            if (scans := _missing(source, slice_table.held_out(table, fold), fold))
+        ]
+        environments = gpus.environments(run.config.training.gpus)
+        if len(waiting) > 1 and len(environments) > 1:
+            roots = [(dataset.root, source.files.root, k) for source, k, _ in waiting]
+            module = "-m", "competition.predict"
+            commands = [[*module, *map(str, arguments)] for arguments in roots]
+            process.run_all(commands, environments)
+        else:
+            for source, fold, _ in waiting:
+                predict_fold(dataset, source, fold)
+        return {
+            "folds": folds,
+            "predicted": sum(len(scans) for _, _, scans in waiting),
+            "scans": len(slice_table.held_out_scans(table, folds)),
+        }
 
 
-def _predict_fold(
-    dataset: layout.DatasetFiles, run: runs.Run, rows: "pd.DataFrame", fold: int
-) -> int:
-    """Predict the scans in `rows` with the network of `fold`, and return their number.
+def predict_fold(dataset: layout.DatasetFiles, run: runs.Run, fold: int) -> None:
+    """Predict the held-out scans of one fold that lack predictions.
 
-    Scans that the same weights have predicted before are left out.
+    The caller holds the run.
     """
-    digest = files.file_digest(run.files.weights(fold))
-    if run.config.model.presence:
-        # Older versions stored no predictions of presence heads; by this mark such
-        # files count as made by other weights.
-        digest += "-presence"
-    scans = [
-        scan
-        for scan in slice_table.scans(rows)
-        if not probabilities.is_made_by(run.files.oof(scan), digest)
-    ]
-    if not scans:
-        return 0
     from competition.net.inference import scan_predictor, trained_network
 
+    held_out = slice_table.held_out(slice_table.read(dataset), fold)
+    digest = _digest(run, fold)
     network = trained_network.load(run, fold)
     member = scan_predictor.Member(run.name, run.config, {fold: network})
     predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
     intensity = run.config.intensity
-    title = f"predict {run.name} fold {fold}"
-    for scan in console.track(scans, title):
-        windows = slice_table.windows(rows[rows["scan"] == scan], intensity)
+    scans = _missing(run, held_out, fold)
+    for scan in _tracked(scans, f"predict {run.name} fold {fold}"):
+        rows = held_out[held_out["scan"] == scan]
+        windows = slice_table.windows(rows, intensity)
         predictions = predictor.predict(store.scan(scan), {intensity: windows})
         if run.name not in predictions:
             raise ValueError(
@@ -64,4 +71,38 @@ def _predict_fold(
             )
         path = run.files.oof(scan)
         probabilities.write(path, predictions[run.name], digest=digest)
-    return len(scans)
+
+
+def _tracked(scans: list[str], title: str) -> Iterable[str]:
+    """Yield scans and show how many are done; side by side, processes show no bars."""
+    if not process.is_child():
+        return console.track(scans, title)
+    console.note(f"{title}: {len(scans)} scans")
+    return scans
+
+
+def _missing(run: runs.Run, rows: "pd.DataFrame", fold: int) -> list[str]:
+    """Return the scans of `rows` that the weights of a fold have not predicted."""
+    digest = _digest(run, fold)
+    return [
+        scan
+        for scan in slice_table.scans(rows)
+        if not probabilities.is_made_by(run.files.oof(scan), digest)
+    ]
+
+
+def _digest(run: runs.Run, fold: int) -> str:
+    digest = files.file_digest(run.files.weights(fold))
+    # Older versions stored no predictions of presence heads; by this mark such files
+    # count as made by other weights.
+    return f"{digest}-presence" if run.config.model.presence else digest
+
+
+def main(dataset: str, run: str, fold: str) -> None:
+    """Predict a fold in a process that `run` started."""
+    opened = runs.read(layout.RunFiles(pathlib.Path(run)))
+    predict_fold(layout.DatasetFiles(pathlib.Path(dataset)), opened, int(fold))
+
+
+if __name__ == "__main__":
+    process.run_as_child(lambda: main(*sys.argv[1:]))

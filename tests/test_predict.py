@@ -8,6 +8,7 @@ import pytest
 from competition import predict
 from competition.core import files, probabilities
 from competition.core.experiment import configs, layout, runs
+from competition.machine import process
 from competition.net.inference import scan_predictor, trained_network
 from tests import by_hand
 
@@ -44,6 +45,29 @@ def test_predictions_without_presence_heads_are_made_again(heads):
     assert predict.run(dataset, run)["predicted"] == 3
     assert (probabilities.read_presence(path) == 200).all()
     assert predict.run(dataset, run)["predicted"] == 0
+
+
+def test_several_gpus_take_a_fold_each(heads, monkeypatch):
+    dataset, run = heads
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    places = []
+
+    def run_all(commands, environments):
+        places.extend(environments)
+        for _, module, *arguments in commands:
+            assert module == predict.__spec__.name
+            predict.main(*arguments)
+
+    monkeypatch.setattr(process, "run_all", run_all)
+    assert predict.run(dataset, run)["predicted"] == 3
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in places] == ["0", "1"]
+    for scan in by_hand.OFF:
+        assert (probabilities.read_presence(run.files.oof(scan)) == 200).all()
+    places.clear()
+    run.files.oof("case1_day0").unlink()
+    # For one fold no other process is started.
+    assert predict.run(dataset, run)["predicted"] == 1
+    assert places == []
 
 
 def test_weights_of_another_fold_are_an_error_that_names_them(finished, tmp_path):

@@ -139,13 +139,13 @@ def _message(output: str, status: int) -> str:
     last = output.splitlines()[-1] if output else ""
     if last.startswith('{"error": '):
         return str(json.loads(last)["error"])
-    again = "Run the same again: training goes on where it stopped."
+    again = "Run the same again: it goes on where it stopped."
     if status < 0:
         return (
-            f"The training process was ended by {reason(status)}. If nobody did that, "
+            f"A process was ended by {reason(status)}. If nobody did that, "
             f"memory was too small: set a smaller `training.batch`. {again}"
         )
     return (
-        f"The training process ended with exit code {status}; its last lines on "
+        f"A process ended with exit code {status}; its last lines on "
         f"standard error stand above. {again}"
     )
