@@ -8,6 +8,8 @@ from typing import Literal
 
 import keras
 
+from competition.core import console
+
 # What TensorFlow, XLA, CUDA, cuDNN and cuBLAS say of it, in lower case.
 _OUT_OF_MEMORY = (
     "resourceexhausted",
@@ -19,6 +21,7 @@ _OUT_OF_MEMORY = (
     "cudaerrormemoryallocation",
 )
 
+_JAX_REPEATS = "--xla_gpu_deterministic_ops"
 # The type of indices. On a GPU TensorFlow computes int32 in the host's memory, and JAX
 # has no int64.
 INDEX = "int64" if keras.backend.backend() == "tensorflow" else "int32"
@@ -113,11 +116,20 @@ def deterministic(setting: bool | str, device: Device) -> bool:
 
 
 def make_deterministic() -> None:
-    """Make results repeat to the bit; JAX does so on a CPU by itself."""
+    """Make results repeat to the bit; JAX does so on a CPU by itself.
+
+    On a GPU it must have been told so before it began.
+    """
     if keras.backend.backend() == "tensorflow":
         from competition.net import tensorflow_backend
 
         tensorflow_backend.make_deterministic()
+    elif find().kind == "gpu" and _JAX_REPEATS not in os.environ.get("XLA_FLAGS", ""):
+        console.warn(
+            "On this GPU results will not repeat to the bit, though "
+            "training.deterministic=true asks for it. Set the environment's XLA_FLAGS="
+            f"{_JAX_REPEATS}=true and run again."
+        )
 
 
 def sharing(setting: str, device: Device) -> int:

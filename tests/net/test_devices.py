@@ -42,6 +42,17 @@ def test_the_cpu_repeats_to_the_bit():
     assert devices.deterministic(True, T4)
 
 
+def test_jax_says_where_a_gpu_will_not_repeat_to_the_bit(monkeypatch, capsys):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(devices, "find", lambda: H100)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+    devices.make_deterministic()
+    assert capsys.readouterr().err == ""
+    monkeypatch.delenv("XLA_FLAGS")
+    devices.make_deterministic()
+    assert "XLA_FLAGS=--xla_gpu_deterministic_ops=true" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "is_memory"),
     [
