@@ -86,21 +86,30 @@ def place(table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config) -
 
     "auto" is the device where it is no CPU, changes samples itself and has the memory.
     """
-    asked = config.input.place
-    engine = augment.engine(config.augment)
-    can = engine in {"none", "device"} and not config.model.volumetric
-    if asked == "device" and not can:
-        kind = "a 3D network" if config.model.volumetric else f"engine {engine}"
+    asked, obstacle = config.input.place, _obstacle(config)
+    if asked == "device" and obstacle:
         raise ValueError(
-            '`input.place` = "device" needs a 2.5D network and the augmentation engine '
-            f'"device" or "none". Received: {kind}. Set input.place="host", or '
-            'augment.engine="device".'
+            '`input.place` = "device" needs a 2.5D network, the augmentation engine '
+            f'"device" or "none", and no mirrored GPUs. Received: {obstacle}. '
+            'Set input.place="host".'
         )
     if asked != "auto":
         return asked
-    free = devices.free_memory() if can else None
+    free = None if obstacle else devices.free_memory()
     fits = free is not None and size(table, store, config) <= SHARE * free
     return "device" if fits else "host"
+
+
+def _obstacle(config: configs.Config) -> str | None:
+    """Return in words why scans cannot be gathered on the device, or None."""
+    engine, device = augment.engine(config.augment), devices.find()
+    if config.model.volumetric:
+        return "a 3D network"
+    if engine not in {"none", "device"}:
+        return f"engine {engine}"
+    if not devices.accumulates(config.training.gpus, device):
+        return "mirrored GPUs"
+    return None
 
 
 def size(table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config) -> int:

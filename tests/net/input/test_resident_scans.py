@@ -11,6 +11,7 @@ from competition.net.input import resident_scans, training_samples
 from tests.net.conftest import TINY
 
 H100 = devices.Device("gpu", 1, 9.0)
+TWO = devices.Device("gpu", 2, 9.0)
 
 
 @pytest.mark.parametrize("fit", ["pad", "resize"])
@@ -63,6 +64,8 @@ def test_masks_of_many_classes_and_a_part_of_the_scans_are_kept(table, tmp_path)
         (H100, 10**9, ("augment.engine=host",), "host"),
         (H100, 10**9, ("model.architecture=unet_3d", "model.patch=[4,32,32]"), "host"),
         (H100, 10**9, ("input.place=host",), "host"),
+        (TWO, 10**9, (), "device"),
+        (TWO, 10**9, ("training.gpus=mirror",), "host"),
         (devices.Device("cpu"), None, (), "host"),
         (H100, 0, ("input.place=device",), "device"),
     ],
