@@ -77,7 +77,10 @@ def describe(needed: Needs, folder: pathlib.Path) -> str:
 
 def show(size: int) -> str:
     """Write bytes as a person would: "1.9 GB"."""
-    return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
+    for unit, scale in ("GB", 1e9), ("MB", 1e6):
+        if size >= scale / 20:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size / 1e3:.1f} kB"
 
 
 def _slots(training: schema.Training) -> int:

@@ -78,6 +78,14 @@ def test_too_little_room_is_a_warning_that_says_what_to_do(monkeypatch, capsys):
     assert "warning" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(1_940_000_000, "1.9 GB"), (49_000_000, "49.0 MB"), (800, "0.8 kB")],
+)
+def test_sizes_are_shown_in_fitting_units(size, text):
+    assert needs.show(size) == text
+
+
 def test_half_precision_halves_the_outputs():
     wanted = configs.load("smoke", (*TINY, "training.precision=bfloat16"))
     single = needs.of(build.build(wanted, CLASSES), wanted, CPU)
