@@ -189,6 +189,15 @@ def check_batch(batch: int, setting: str, device: Device) -> None:
         )
 
 
+def no_memory(what: str) -> ValueError:
+    """Return the error to raise where the device has no memory even for `what`."""
+    return ValueError(
+        f"The device has no memory for {what}. End what else runs on it, which "
+        "nvidia-smi lists for a GPU, or choose smaller `geometry.height` and `width`, "
+        "`model.widths` or encoder."
+    )
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a framework raised this for lack of memory on the device."""
     text = f"{type(error).__name__} {error}".lower()

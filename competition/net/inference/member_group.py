@@ -83,8 +83,10 @@ class MemberGroup:
                 with devices.shared(self._gpus, devices.find()):
                     return collect(self._slices(runs, volume, windows))
             except Exception as error:
-                if not devices.is_out_of_memory(error) or self.batch == self._least:
+                if not devices.is_out_of_memory(error):
                     raise
+                if self.batch == self._least:
+                    raise devices.no_memory("a single slice") from error
                 self.batch = max(1, self.batch // self._least // 2) * self._least
                 self._warn(
                     "out of memory",

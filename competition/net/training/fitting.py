@@ -148,10 +148,7 @@ def _adjusted(
     device = devices.find()
     accumulates = devices.accumulates(training.gpus, device)
     if training.batch // divisor < devices.sharing(training.gpus, device):
-        raise ValueError(
-            "There is no memory for a single slice. Choose smaller "
-            "`geometry.height` and `width`, `model.widths` or encoder."
-        )
+        raise devices.no_memory("a single slice")
     if training.accumulate > 1 and not accumulates:
         raise ValueError(
             "TensorFlow cannot accumulate gradients on mirrored GPUs. Received: "

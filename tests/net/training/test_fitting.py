@@ -333,7 +333,7 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
     said = " ".join(capsys.readouterr().err.split())
     assert "2 slices at a time and 2 batches a step, 4 slices a step" in said
     with pytest.raises(
-        ValueError, match=r"no memory for a single slice\. Choose small"
+        ValueError, match=r"no memory for a single slice\. End what else"
     ):
         sizes.clear()
         fold("none", half, "training.batch=4", "geometry.height=36")

@@ -1,11 +1,14 @@
 """What a training says of the device that it computes on."""
 
+import types
+
 import keras
 import pytest
 
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.input import training_data
+from competition.net.networks import build
 from competition.net.training import setup
 
 
@@ -39,3 +42,16 @@ def test_a_gpu_that_the_backend_does_not_see_is_told(data, monkeypatch, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert "This machine has 1 GPU, and" in said
     assert "computes on the CPU. Install its CUDA libraries (`make setup GPU=1`" in said
+
+
+def test_a_card_without_memory_for_the_network_is_told(monkeypatch):
+    def full(config, classes):
+        raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate 1.2 GiB")
+
+    monkeypatch.setattr(build, "build", full)
+    run = types.SimpleNamespace(config=configs.load("smoke"), classes=("stomach",))
+    with (
+        pytest.raises(ValueError, match=r"no memory for the network\. End what else"),
+        setup.network(run, 0),
+    ):
+        pass
