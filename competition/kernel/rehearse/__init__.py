@@ -26,7 +26,7 @@ HOURS = {what: deadline.parse(most) / 3600 for what, most in build.SESSION.items
 # how fast: compiling less well takes a fraction of the time.
 _AS_TPU = {
     "XLA_FLAGS": f"--xla_force_host_platform_device_count={bundles.TPU_DEVICES} "
-    "--xla_backend_optimization_level=0"
+    "--xla_backend_optimization_level=1"
 }
 
 

@@ -267,5 +267,5 @@ def test_out_of_memory_for_a_single_slice_is_an_error(store, tiny, monkeypatch):
         raise ResourceExhaustedError("OOM when allocating")
 
     monkeypatch.setattr(ensemble, "predict_on_batch", fail)
-    with pytest.raises(ResourceExhaustedError):
+    with pytest.raises(ValueError, match="no memory for a single slice"):
         predict(store.scan("case0_day0"), member("a", tiny, network(tiny, 0)))
