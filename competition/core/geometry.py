@@ -7,33 +7,42 @@ from competition.core.experiment import schema
 
 def fit(image: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
     """Bring an image (H, W) or (H, W, K) to the geometry's height and width."""
-    return restore(image, (geometry.height, geometry.width), geometry)
+    frame = geometry.height, geometry.width
+    if geometry.fit == "letterbox":
+        return _pad(_resize(image, inside(image.shape[:2], frame)), frame)
+    return _resize(image, frame) if geometry.fit == "resize" else _pad(image, frame)
 
 
 def restore(
     array: np.ndarray, shape: tuple[int, int], geometry: schema.Geometry
 ) -> np.ndarray:
-    """Bring an array (h, w) or (h, w, C) to its native `shape`, with 0 where cropped.
+    """Bring an array (h, w) or (h, w, C) back to its native `shape`, undoing `fit`.
 
-    This undoes `fit`, and is the same operation: both pad, crop or resize.
+    Where `fit` cropped it is 0.
     """
-    if array.shape[:2] == shape:
-        return array
-    if geometry.fit == "resize":
-        return _resize(array, shape)
-    placed = np.empty((*shape, *array.shape[2:]), array.dtype)
-    place(array, placed)
-    return placed
+    if geometry.fit == "letterbox":
+        return _resize(_pad(array, inside(shape, array.shape[:2])), shape)
+    return _resize(array, shape) if geometry.fit == "resize" else _pad(array, shape)
 
 
 def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
     """Bring mask bits (H, W) to the geometry's size; no bits are mixed."""
-    size = geometry.width, geometry.height
-    if geometry.fit == "pad" or bits.shape == size[::-1]:
-        return fit(bits, geometry)
-    import cv2
+    frame = geometry.height, geometry.width
+    if geometry.fit == "pad":
+        return _pad(bits, frame)
+    scaled = frame if geometry.fit == "resize" else inside(bits.shape, frame)
+    if bits.shape != scaled:
+        import cv2
 
-    return cv2.resize(bits, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        bits = cv2.resize(bits, scaled[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return _pad(bits, frame)
+
+
+def inside(shape: tuple[int, ...], frame: tuple[int, ...]) -> tuple[int, int]:
+    """Return the largest height and width inside `frame` with the ratio of `shape`."""
+    scale = min(frame[0] / shape[0], frame[1] / shape[1])
+    height, width = (max(1, round(scale * size)) for size in shape)
+    return height, width
 
 
 def place(image: np.ndarray, out: np.ndarray) -> None:
@@ -50,7 +59,18 @@ def place(image: np.ndarray, out: np.ndarray) -> None:
     out[tuple(target)] = image[tuple(source)]
 
 
+def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Pad or crop an image about its centre to the height and width of `shape`."""
+    if image.shape[:2] == shape:
+        return image
+    placed = np.empty((*shape, *image.shape[2:]), image.dtype)
+    place(image, placed)
+    return placed
+
+
 def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == shape:
+        return image
     import cv2
 
     shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]

@@ -1,11 +1,13 @@
 """Fit and restore are inverse where fit kept the pixel."""
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition.core import geometry
+from competition.core import geometry, rle
 from competition.core.experiment import schema
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -45,15 +47,52 @@ def test_padding_is_zero_and_centred():
     ]
 
 
+@pytest.mark.parametrize("fit", ["resize", "letterbox"])
 @pytest.mark.parametrize("shape", [(266, 266), (310, 360), (276, 276), (234, 234)])
-def test_a_resize_round_trip_keeps_an_organ(shape):
+def test_a_round_trip_of_scaling_keeps_an_organ(shape, fit):
     y, x = np.mgrid[: shape[0], : shape[1]]
     organ = ((y - 100) / 18) ** 2 + ((x - 120) / 23) ** 2 < 1  # about 1,300 pixels
-    to = placed(256, 256, "resize")
+    to = placed(256, 256, fit)
     stack = organ[..., None].astype(np.float32)
     back = geometry.restore(geometry.fit(stack, to), shape, to)
     kept = back[..., 0] >= 0.5
     assert 2 * (organ & kept).sum() / (organ.sum() + kept.sum()) >= 0.98
+
+
+@given(sizes, sizes)
+def test_a_letterbox_keeps_the_ratio_and_pads_the_rest(shape, frame):
+    height, width = geometry.inside(shape, frame)
+    assert (height, width) == (frame[0], width) or (height, width) == (height, frame[1])
+    assert height <= frame[0] and width <= frame[1]
+    # Within the half pixel that rounding takes, and the pixel that must be left.
+    scale = min(frame[0] / shape[0], frame[1] / shape[1])
+    assert abs(height - scale * shape[0]) <= 0.5 or height == 1
+    assert abs(width - scale * shape[1]) <= 0.5 or width == 1
+    to = placed(*frame, "letterbox")
+    fitted = geometry.fit(np.ones(shape, np.float32), to)
+    bits = geometry.fit_mask(np.ones(shape, np.uint8), to)
+    assert fitted.shape == bits.shape == frame
+    assert (fitted > 0).sum() == bits.sum() == height * width
+    np.testing.assert_array_equal(fitted > 0, bits > 0)
+    np.testing.assert_allclose(geometry.restore(fitted, shape, to), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(266, 266), (310, 360), (276, 276), (234, 234)])
+def test_real_masks_survive_a_letterbox(real, shape):
+    path = real / "uw_madison" / "scans_8bit" / "train.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rles = [row["segmentation"] for row in csv.DictReader(file)]
+    to = placed(320, 384, "letterbox")
+    scores = []
+    for text in filter(None, rles):
+        organ = np.empty(shape, np.uint8)
+        geometry.place(rle.decode(text, (310, 360)), organ)
+        fitted = geometry.fit_mask(organ, to).astype(np.float32)
+        back = geometry.restore(fitted, shape, to) >= 0.5
+        if organ.sum() >= 12:
+            scores.append(2 * (organ & back).sum() / (organ.sum() + back.sum()))
+    assert len(scores) > 300
+    assert np.mean(scores) >= 0.99 and min(scores) >= 0.95
 
 
 def test_a_resized_mask_keeps_its_values():

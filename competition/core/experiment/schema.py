@@ -65,7 +65,7 @@ class Table(pydantic.BaseModel):
 class Geometry(Table):
     """The size that a slice is brought to for the network, and the way."""
 
-    fit: Literal["pad", "resize"]
+    fit: Literal["pad", "resize", "letterbox"]
     height: Count
     width: Count
 

@@ -22,8 +22,8 @@ Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
 # After which Kaggle ends a kernel.
 HOURS = {what: deadline.parse(most) / 3600 for what, most in build.SESSION.items()}
-# A rehearsal asks whether a kernel runs, not how fast: XLA compiles in a fraction of the
-# time at level 1. At level 0 training steps have given NaN.
+# A rehearsal asks whether a kernel runs, not how fast: at level 1 XLA compiles in a
+# fraction of the time. At level 0 training steps have given NaN.
 _AS_TPU = {
     "XLA_FLAGS": f"--xla_force_host_platform_device_count={bundles.TPU_DEVICES} "
     "--xla_backend_optimization_level=1"

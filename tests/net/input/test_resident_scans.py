@@ -14,7 +14,7 @@ H100 = devices.Device("gpu", 1, 9.0)
 TWO = devices.Device("gpu", 2, 9.0)
 
 
-@pytest.mark.parametrize("fit", ["pad", "resize"])
+@pytest.mark.parametrize("fit", ["pad", "resize", "letterbox"])
 @pytest.mark.parametrize("height", [24, 31, 45])
 def test_batches_are_those_of_the_host_to_the_bit(table, store, fit, height):
     size = f"geometry.height={height}", "geometry.width=33", f"geometry.fit={fit}"
