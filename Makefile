@@ -8,9 +8,10 @@ WORK ?= work
 PHANTOM := $(WORK)/phantom
 WORKERS ?= 2
 KAGGLE_USER ?= USERNAME
-READY := $(VENV)/ready
 # TensorFlow's wheel has no CUDA libraries; they are installed where there is a card.
-GPU ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)
+GPU ?= $(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo 1 || echo 0)
+# By the card too, so that GPU=1 installs them into a .venv that was made without.
+READY := $(VENV)/ready$(if $(filter 1,$(GPU)),-gpu)
 # Python keeps what it compiles, even where the environment says no: uv leaves that to it,
 # and importing TensorFlow takes three times as long when it is compiled anew.
 export PYTHONDONTWRITEBYTECODE :=

@@ -1,6 +1,8 @@
 """The GPUs of this machine, listed without loading a framework."""
 
+import itertools
 import os
+import re
 import subprocess
 
 
@@ -8,8 +10,12 @@ def visible() -> list[str]:
     """Return the numbers of the GPUs that this process may use; [] without any."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
-        return [name for name in allowed.split(",") if name not in {"", "-1"}]
-    return [str(number) for number, _ in enumerate(_ask("-L"))]
+        names = [name.strip() for name in allowed.split(",")]
+        # CUDA sees none of those after the first that is not there.
+        return list(itertools.takewhile(lambda name: name not in {"", "-1"}, names))
+    # Parts of a card and warnings have lines too.
+    cards = [line for line in _ask("-L") if re.match(r"GPU \d+:", line)]
+    return [str(number) for number, _ in enumerate(cards)]
 
 
 def memory() -> int | None:
@@ -34,7 +40,11 @@ def _ask(*arguments: str) -> list[str]:
     command = ["nvidia-smi", *arguments]
     try:
         listed = subprocess.run(
-            command, capture_output=True, encoding="utf-8", timeout=20
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
         return []

@@ -1,10 +1,14 @@
 """The GPUs that a process may use."""
 
+import pytest
+
 from competition.machine import gpus
 
 
 def test_gpus_are_those_that_the_process_may_use(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert gpus.visible() == ["2", "5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5,-1,6")
     assert gpus.visible() == ["2", "5"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert gpus.visible() == []
@@ -13,13 +17,26 @@ def test_gpus_are_those_that_the_process_may_use(monkeypatch):
     assert gpus.visible() == []
 
 
-def test_gpus_are_counted_as_nvidia_smi_lists_them(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["GPU 0: Tesla T4", "GPU 1: Tesla T4"], ["0", "1"]),
+        (["GPU 0: NVIDIA A100", "  MIG 1g.10gb     Device  0: (UUID: MIG-1)"], ["0"]),
+        (["GPU 0: T4", "WARNING: infoROM is corrupted at gpu 0000:00:1E.0"], ["0"]),
+        (["No devices found."], []),
+        (["\\377\\376"], []),
+    ],
+)
+def test_gpus_are_counted_as_nvidia_smi_lists_them(
+    lines, expected, monkeypatch, tmp_path
+):
     listing = tmp_path / "nvidia-smi"
-    listing.write_text("#!/bin/sh\necho 'GPU 0: Tesla T4'\necho 'GPU 1: Tesla T4'\n")
+    commands = [f"printf '{line}\\n'" for line in lines]
+    listing.write_text("\n".join(["#!/bin/sh", *commands]))
     listing.chmod(0o755)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert gpus.visible() == ["0", "1"]
+    assert gpus.visible() == expected
 
 
 def test_the_memory_is_that_of_the_first_gpu_of_this_process(monkeypatch, tmp_path):
