@@ -148,16 +148,25 @@ def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) ->
     _assign(model.network.variables, stored.network)
     if stored.state.resting != now.resting:
         return
-    variables, values = model.optimizer.variables, stored.optimizer
-    if stored.state.halvings != now.halvings:
-        # Before the first halving the optimizer may have no accumulators of gradients:
-        # they begin afresh.
-        variables = [each for each in variables if not _accumulates(each.path)]
-        pairs = zip(stored.paths, values, strict=True)
-        values = [value for path, value in pairs if not _accumulates(path)]
-        # An optimizer's first variable counts its batches.
-        values[0] = values[0] * 2 ** (now.halvings - stored.state.halvings)
-    _assign(variables, values)
+    growth = 2 ** (now.halvings - stored.state.halvings)
+    variables = model.optimizer.variables
+    is_scaled = any(_scales(each.path) for each in variables)
+    was_scaled = any(map(_scales, stored.paths))
+
+    def goes_on(path: str) -> bool:
+        # Before the first halving there may be no accumulators of gradients, and only
+        # float16 scales the loss: what one of the two lacks begins afresh.
+        if _accumulates(path):
+            return growth == 1
+        return is_scaled == was_scaled or not _scales(path)
+
+    values = [
+        # An optimizer that scales the loss counts, and the one inside it as well.
+        value * growth if path.endswith("/iteration") else value
+        for path, value in zip(stored.paths, stored.optimizer, strict=True)
+        if goes_on(path)
+    ]
+    _assign([each for each in variables if goes_on(each.path)], values)
 
 
 def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) -> str:
@@ -243,3 +252,7 @@ def _assign(variables: Any, values: weights.Arrays) -> None:
 
 def _accumulates(path: str) -> bool:
     return path.endswith("gradient_accumulator")
+
+
+def _scales(path: str) -> bool:
+    return path.startswith("loss_scale_optimizer")

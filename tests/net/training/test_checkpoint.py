@@ -13,7 +13,7 @@ OWNER = "fold 0 of the training 0123"
 ROW = {"epoch": 0, "loss": 0.5, "score": 0.25, "seconds": 1.0}
 
 
-def parts(value=0.0, *, accumulate=None):
+def parts(value=0.0, *, accumulate=None, scales=False):
     """A model of a network of 6 weights, all `value`, and an optimizer."""
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     for variable in network.variables:
@@ -21,6 +21,8 @@ def parts(value=0.0, *, accumulate=None):
     optimizer = keras.optimizers.Adam(
         name="optimizer", gradient_accumulation_steps=accumulate
     )
+    if scales:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
     return types.SimpleNamespace(network=network, optimizer=optimizer)
 
@@ -31,9 +33,9 @@ def save(folder, value, *, epochs, **about):
     checkpoint.save(folder, state, parts(value))
 
 
-def restored(folder, **now):
+def restored(folder, *, scales=False, **now):
     stored = checkpoint.load(folder, OWNER)
-    model = parts(accumulate=2 if now.get("halvings") else None)
+    model = parts(accumulate=2 if now.get("halvings") else None, scales=scales)
     checkpoint.restore(stored, checkpoint.TrainingState(OWNER, **now), model)
     return stored, model.network, model.optimizer
 
@@ -181,12 +183,18 @@ def test_the_state_of_another_network_is_refused(tmp_path):
         checkpoint.restore(stored, checkpoint.TrainingState(OWNER), model)
 
 
-def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path):
-    model = parts(1.0)
+def save_sevens(folder, *, scales):
+    """Save an optimizer whose variables are all 7, with or without a loss scale."""
+    model = parts(1.0, scales=scales)
     for variable in model.optimizer.variables:
         variable.assign(np.full(variable.shape, 7, variable.dtype))
-    checkpoint.save(tmp_path, checkpoint.TrainingState(OWNER, epochs=[ROW]), model)
-    _, _, halved = restored(tmp_path, halvings=1)
+    checkpoint.save(folder, checkpoint.TrainingState(OWNER, epochs=[ROW]), model)
+
+
+@pytest.mark.parametrize("scales", [False, True])
+def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path, scales):
+    save_sevens(tmp_path, scales=scales)
+    _, _, halved = restored(tmp_path, halvings=1, scales=scales)
     by_path = {variable.path: variable for variable in halved.variables}
     iteration = keras.ops.convert_to_numpy(by_path["optimizer/iteration"])
     assert iteration == 14
@@ -195,6 +203,23 @@ def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path):
     assert len(sums) == len(moments) == 2
     assert not any(keras.ops.convert_to_numpy(each).any() for each in sums)
     assert all((keras.ops.convert_to_numpy(each) == 7).all() for each in moments)
+
+
+@pytest.mark.parametrize("scales", [False, True])
+def test_a_state_goes_on_where_only_one_of_two_devices_scales_the_loss(
+    tmp_path, scales
+):
+    save_sevens(tmp_path, scales=not scales)
+    _, _, optimizer = restored(tmp_path, scales=scales)
+    values = {
+        each.path: keras.ops.convert_to_numpy(each) for each in optimizer.variables
+    }
+    assert all(
+        (value == 7).all() for path, value in values.items() if path[:9] == "optimizer"
+    )
+    if scales:
+        (scale,) = (v for path, v in values.items() if path.endswith("dynamic_scale"))
+        assert scale == optimizer.initial_scale
 
 
 def test_the_optimizer_begins_afresh_where_the_encoder_is_unfrozen(tmp_path):
