@@ -147,7 +147,11 @@ def _adjusted(
     training, divisor = config.training, 2**state.halvings
     device = devices.find()
     accumulates = devices.accumulates(training.gpus, device)
-    if training.batch // divisor < devices.sharing(training.gpus, device):
+    devices.check_batch(training.batch, training.gpus, device)
+    sharing = devices.sharing(training.gpus, device)
+    # Each of the devices that share a batch takes as many of its slices.
+    batch = training.batch // divisor // sharing * sharing
+    if not batch:
         raise devices.no_memory("a single slice")
     if training.accumulate > 1 and not accumulates:
         raise ValueError(
@@ -157,13 +161,11 @@ def _adjusted(
         )
     slower = (2 if state.slowed else 1) * (1 if accumulates else divisor)
     changes = {
-        "batch": training.batch // divisor,
+        "batch": batch,
         "accumulate": training.accumulate * (divisor if accumulates else 1),
         "learning_rate": training.learning_rate / slower,
     }
-    adjusted = training.model_copy(update=changes)
-    devices.check_batch(adjusted.batch, training.gpus, device)
-    return config.model_copy(update={"training": adjusted})
+    return config.model_copy(update={"training": training.model_copy(update=changes)})
 
 
 def _freeze_encoder(network: keras.Model, frozen: bool) -> None:

@@ -340,6 +340,24 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
     assert sizes == [4, 2, 1]
 
 
+def test_a_halved_batch_still_divides_among_the_devices(fold, monkeypatch, capsys):
+    two = devices.Device("cpu", 2, backend="jax")
+    monkeypatch.setattr(devices, "find", lambda: two)
+    normalise, sizes = step.normalise, []
+
+    def scarce(stack, window):
+        sizes.append(stack.shape[0])
+        if stack.shape[0] > 4:
+            raise RuntimeError("RESOURCE_EXHAUSTED: OOM when allocating tensor")
+        return normalise(stack, window)
+
+    monkeypatch.setattr(step, "normalise", scarce)
+    fold("run", half, "training.batch=6", "training.epochs=1", "training.xla=false")
+    assert {6, 2} == set(sizes)
+    with pytest.raises(ValueError, match="multiple of the 2 devices"):
+        fold("odd", half, "training.batch=1")
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX has no choice")
 def test_a_trial_of_xla_leaves_no_trace(fold, monkeypatch, capsys):
     monkeypatch.setattr(devices, "find", lambda: devices.Device("gpu", 1, 7.5))
