@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from competition.core import console
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.networks import build, heads
@@ -48,8 +49,7 @@ class ForwardPasses:
         key = config.model, *about, setting, dtype
         if key not in self._compiled:
             graph = network if dtype == own else _exact(network, config)
-            xla = devices.xla(setting, devices.find())
-            self._compiled[key] = _compile(graph, xla=xla)
+            self._compiled[key] = _choose(graph, setting, network.weights, stack)
         return self._compiled[key](network.weights, stack)
 
 
@@ -57,6 +57,29 @@ def _exact(network: keras.Model, config: configs.Config) -> keras.Model:
     """Build a network anew in float32; its own weights are never used."""
     with devices.policy("float32", devices.find()):
         return build.build(config, heads.classes(network))
+
+
+def _choose(
+    graph: keras.Model,
+    setting: bool | str,
+    weights: Sequence[keras.Variable],
+    stack: Tensor,
+) -> Compiled:
+    """Compile by the setting; where "auto" is XLA and XLA fails, do without."""
+    xla = devices.xla(setting, devices.find())
+    compiled = _compile(graph, xla=xla)
+    if xla and setting == "auto" and keras.backend.backend() == "tensorflow":
+        try:
+            compiled(weights, stack)
+        except Exception as error:
+            if devices.is_out_of_memory(error):
+                raise
+            console.warn(
+                f"XLA cannot compile the network, so it predicts without: {error} Set "
+                "training.xla=false to leave out this trial."
+            )
+            return _compile(graph, xla=False)
+    return compiled
 
 
 def _compile(graph: keras.Model, *, xla: bool) -> Compiled:

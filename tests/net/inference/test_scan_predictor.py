@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 
@@ -28,7 +29,7 @@ def new_network(config: configs.Config, seed: int):
     return build.build(config, CLASSES)
 
 
-@pytest.mark.parametrize("fit", ["pad", "resize"])
+@pytest.mark.parametrize("fit", ["pad", "resize", "letterbox"])
 def test_probabilities_have_the_size_of_the_scan(store, fit):
     config = configs.load("smoke", (*TINY, f"geometry.fit={fit}"))
     volume = store.scan("case0_day0")
@@ -220,6 +221,32 @@ def test_what_overflows_in_half_precision_is_computed_again_in_float32(store, ti
         np.testing.assert_array_equal(scored, expected)
     ((what, text),) = told
     assert what == "not finite" and text.startswith("a: probabilities in half")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX is XLA")
+def test_a_compiler_that_fails_is_done_without(store, tiny, monkeypatch, capsys):
+    from competition.net import tensorflow_backend
+
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    compiled = tensorflow_backend.WithWeights
+
+    def without_ptxas(function, weights, *, xla):
+        def fail(*_):
+            raise RuntimeError("Couldn't find ptxas")
+
+        return fail if xla else compiled(function, weights, xla=False)
+
+    monkeypatch.setattr(tensorflow_backend, "WithWeights", without_ptxas)
+    t4 = devices.Device("gpu", 1, 7.5)
+    monkeypatch.setattr(devices, "find", lambda: t4)
+    config = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
+    received = scan_predictor.predict_scan([same], volume, WINDOWS, config)
+    np.testing.assert_allclose(received, expected, atol=1e-6)
+    assert "ptxas" in capsys.readouterr().err
+    asked = configs.load("smoke", (*TINY, "training.xla=true"))
+    with pytest.raises(RuntimeError, match="ptxas"):
+        scan_predictor.predict_scan([same], volume, WINDOWS, asked)
 
 
 class ResourceExhaustedError(Exception):
