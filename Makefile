@@ -46,7 +46,7 @@ MAKE_PHANTOM := phantom
 endif
 
 .PHONY: help setup setup-tests phantom run quick test test-jax lint soak bench \
-  test-latest kernel clean
+  gpu gpu-bundle test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -105,6 +105,16 @@ soak: setup-tests ## at full size: the tests that kill and disturb, and all smok
 
 bench: setup-tests ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m bench $(BENCH)
+
+gpu: $(VENV)/ready-card ## prove and time this machine's card; MINUTES=8 OUT=folder, TOY=1 without one
+	$(BIN)/python -m bench.gpu --minutes $(or $(MINUTES),8) --out "$(or $(OUT),$(WORK)/gpu)" $(if $(TOY),--toy)
+
+gpu-bundle: setup-tests ## the same for a machine without network or TensorFlow, in OUT=build/gpu
+	$(BIN)/python -m bench.gpu.bundle "$(or $(OUT),build/gpu)"
+
+$(VENV)/ready-card: $(VENV)/ready-tests
+	@$(if $(filter 1,$(GPU)),$(call install,tests/requirements.txt "jax[cuda12]"))
+	@touch $@
 
 test-latest:    ## what the newest releases alone can break; TESTS=tests for all
 	$(MAKE) .venv-latest/ready-latest VENV=.venv-latest
