@@ -21,15 +21,16 @@ def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
     config = configs.load(bundle.experiment, options.overrides)
     prepared = runs.prepared(bundle.dataset)
     device = devices.Device("gpu", _CARDS.get(options.machine, 1), capability=7.5)
+    at_once = device.count if config.training.gpus in ("auto", "folds") else 1
     if bundles.is_tpu(options.machine):
+        # Its devices have no fold each: they share a batch.
         device = devices.Device("tpu", bundles.TPU_DEVICES, backend="jax")
     with devices.policy(config.training.precision, device):
         network = build.build(config, len(prepared["classes"]))
     needed = needs.of(network, config, device)
-    cards = device.count if config.training.gpus in ("auto", "folds") else 1
     if options.fold is None:
         folds = [fold for fold in config.folds if fold < prepared["folds"]]
-        disk = needed.disk(len(folds), at_once=cards) + _predictions(bundle, prepared)
+        disk = needed.disk(len(folds), at_once=at_once) + _predictions(bundle, prepared)
     else:
         folds, disk = [options.fold], needed.disk(1)
     if disk > KAGGLE_DISK:

@@ -4,6 +4,7 @@ import dataclasses
 import getpass
 import json
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -19,6 +20,7 @@ FIELDS = {
     "enable_tpu", "enable_internet", "machine_shape", "dataset_sources",
     "competition_sources", "kernel_sources", "model_sources",
 }  # fmt: skip
+EIGHT = *conftest.TINY, "training.batch=8"
 OF_ENCODER = (
     *conftest.TINY, "model.encoder=EfficientNetB0", "model.widths=[4, 4, 4, 8, 8]"
 )  # fmt: skip
@@ -247,7 +249,7 @@ def test_a_kernel_for_a_tpu_computes_on_jax_and_pins_no_image(bundle, what):
     more = {}
     if what == "train":
         bundle.run.config.unlink()
-        more = {"overrides": (*conftest.TINY, "training.batch=8")}
+        more = {"overrides": EIGHT}
     folder, _ = made(bundle, what, machine="TpuV5E8", **more)
     about = files.read_json(folder / "kernel" / "kernel-metadata.json")
     assert (about["enable_gpu"], about["enable_tpu"]) == (False, True)
@@ -256,6 +258,16 @@ def test_a_kernel_for_a_tpu_computes_on_jax_and_pins_no_image(bundle, what):
     assert 'BACKEND = "jax"' in code.splitlines()
     notebook = files.read_json(folder / "kernel" / "main.ipynb")
     assert "kaggle" not in notebook["metadata"]
+
+
+def test_the_devices_of_a_tpu_train_one_fold_at_a_time(bundle, capsys):
+    bundle.run.config.unlink()
+    disks, wanted = [], (*EIGHT, "model.widths=[16, 32]")
+    for machine in ("TpuV5E8", "NvidiaTeslaP100", "NvidiaTeslaT4"):
+        made(bundle, "train", machine=machine, overrides=wanted)
+        said = " ".join(capsys.readouterr().err.split())
+        disks += re.findall(r"up to ([\d.]+ .B) of", said)
+    assert disks[0] == disks[1] != disks[2]
 
 
 def test_a_batch_that_a_tpu_cannot_share_is_refused(bundle):
