@@ -44,10 +44,11 @@ def find() -> Device:
 
         try:
             local = jax.local_devices()
-        except RuntimeError as error:
+        # JAX asserts that it has one, where CUDA is asked for and not installed.
+        except (RuntimeError, AssertionError) as error:
             chosen = os.environ.get("JAX_PLATFORMS", "")
             raise ValueError(
-                f"JAX has no device to compute on: {error} Received: JAX_PLATFORMS="
+                f"JAX has no device to compute on. {error} Received: JAX_PLATFORMS="
                 f"{chosen!r}. Unset it, or set JAX_PLATFORMS=cpu."
             ) from None
         capability = float(getattr(local[0], "compute_capability", 0) or 0)

@@ -147,11 +147,19 @@ def test_a_batch_is_divided_among_the_devices_that_share_it():
         devices.check_batch(4, "auto", eight)
 
 
-def test_a_device_that_jax_is_told_to_use_must_be_there(monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Unable to initialize backend 'tpu': no libtpu.so."),
+        # Where it is told to use CUDA and has no plugin for it.
+        AssertionError(),
+    ],
+)
+def test_a_device_that_jax_is_told_to_use_must_be_there(monkeypatch, error):
     jax = pytest.importorskip("jax")
 
     def missing():
-        raise RuntimeError("Unable to initialize backend 'tpu': no libtpu.so.")
+        raise error
 
     monkeypatch.setattr(jax, "local_devices", missing)
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
