@@ -31,7 +31,7 @@ class TrainingData:
 
     def __init__(self, table: "pd.DataFrame", store: arrays.Arrays) -> None:
         self.table, self.store = table, store
-        self._is_device_full = False
+        self._is_device_full, self._place = False, "host"
 
     def place(self, config: configs.Config) -> str:
         """Return where the scans of the batches are gathered: "device" or "host"."""
@@ -41,7 +41,8 @@ class TrainingData:
 
     def leave_device(self, config: configs.Config) -> bool:
         """Gather on the host from now on; say whether that was different before."""
-        leaves = config.input.place == "auto" and self.place(config) == "device"
+        # Not asked anew: the scans themselves take the memory that would be free.
+        leaves = config.input.place == "auto" and self._place == "device"
         self._is_device_full |= leaves
         return leaves
 
@@ -55,8 +56,8 @@ class TrainingData:
         TensorFlow gets them from tf.data, other backends from threads, which end with
         the `with` block.
         """
-        self.scans = None
-        if self.place(config) == "device":
+        self.scans, self._place = None, self.place(config)
+        if self._place == "device":
             self.scans = resident_scans.ResidentScans(self.table, self.store, config)
         samples = training_samples.TrainingSamples(
             self.table, self.store, config, scans=self.scans

@@ -382,11 +382,14 @@ def test_where_memory_is_short_the_scans_leave_the_device_first(
     fold, monkeypatch, capsys
 ):
     monkeypatch.setattr(resident_scans, "SHARE", 1)
-    monkeypatch.setattr(devices, "free_memory", lambda: 10**9)
+    free = [10**9]
+    monkeypatch.setattr(devices, "free_memory", lambda: free[0])
     call = step.TrainingStep.call
 
     def scarce(model, inputs, training=None):
         if model.scans is not None:
+            # The scans take it themselves.
+            free[0] = 0
             raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
         return call(model, inputs, training=training)
 
