@@ -183,10 +183,13 @@ def check_batch(batch: int, setting: str, device: Device) -> None:
     if batch % count:
         below, above = batch // count * count, -(-batch // count) * count
         sizes = " or ".join(str(size) for size in (below, above) if size)
+        begun = ""
+        if device.kind == "gpu":
+            begun = " To go on with a fold, set CUDA_VISIBLE_DEVICES=0 instead."
         raise ValueError(
             f"`training.batch` must be a multiple of the {count} devices that share "
             f"it. Received: {batch}. Set training.batch={sizes}, or "
-            'training.gpus="one".'
+            'training.gpus="one".' + begun
         )
 
 

@@ -145,6 +145,10 @@ def test_a_batch_is_divided_among_the_devices_that_share_it():
         devices.check_batch(12, "auto", eight)
     with pytest.raises(ValueError, match=r"Received: 4\. Set training.batch=8, or tr"):
         devices.check_batch(4, "auto", eight)
+    # The config of a fold that has begun on one GPU cannot change.
+    both = devices.Device("gpu", 2, 8.0, "jax")
+    with pytest.raises(ValueError, match="go on with a fold, set CUDA_VISIBLE_DEVICES"):
+        devices.check_batch(5, "auto", both)
 
 
 @pytest.mark.parametrize(
