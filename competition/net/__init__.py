@@ -14,5 +14,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # TensorFlow takes oneDNN's convolutions by itself only where the CPU has AVX-512; on
 # others, too, a training step then takes two thirds of the time.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# CUDA would number the fastest GPU first, nvidia-smi numbers them by their places.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 backend.check()

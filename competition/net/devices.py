@@ -202,6 +202,17 @@ def no_memory(what: str) -> ValueError:
     )
 
 
+@contextlib.contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Raise the error of `no_memory` where the `with` block is out of memory."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise no_memory(what) from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a framework raised this for lack of memory on the device."""
     text = f"{type(error).__name__} {error}".lower()

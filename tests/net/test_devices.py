@@ -170,3 +170,8 @@ def test_a_device_that_jax_is_told_to_use_must_be_there(monkeypatch, error):
     monkeypatch.setenv("JAX_PLATFORMS", "tpu")
     with pytest.raises(ValueError, match="Received: JAX_PLATFORMS='tpu'"):
         devices.find()
+
+
+def test_gpus_are_numbered_as_nvidia_smi_numbers_them():
+    # One is asked for by number, and a process is given one by number.
+    assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"

@@ -12,6 +12,7 @@ _REMEDY = (
 )
 
 
+@devices.memory_for("the network")
 def load(run: runs.Run, fold: int) -> keras.Model:
     """Build the network of a run and load the weights of a fold into it.
 

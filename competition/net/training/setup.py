@@ -48,12 +48,8 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
         devices.policy(settings.precision, device),
         devices.shared(settings.gpus, device),
     ):
-        try:
+        with devices.memory_for("the network"):
             built = build.build(run.config, len(run.classes))
-        except Exception as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            raise devices.no_memory("the network") from error
         if not checkpoint.exists(run.files.fold(fold)):
             encoders.load_weights(built, run.config)
         yield built

@@ -247,3 +247,18 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path):
     build.build(make("unet"), CLASSES).save_weights(place.weights(0))
     with pytest.raises(ValueError, match=r"best\.weights\.h5: not weights of a unet"):
         trained_network.load(run, 0)
+
+
+def test_weights_for_which_the_device_has_no_memory_are_not_called_wrong(
+    tmp_path, monkeypatch
+):
+    def full(config, classes):
+        raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate 1.2 GiB")
+
+    place = layout.RunFiles(tmp_path)
+    run = runs.Run("full", place, make("unet"), ("a",) * CLASSES, fingerprint="0")
+    place.fold(0).mkdir()
+    build.build(make("unet"), CLASSES).save_weights(place.weights(0))
+    monkeypatch.setattr(build, "build", full)
+    with pytest.raises(ValueError, match="has no memory for the network"):
+        trained_network.load(run, 0)
