@@ -358,6 +358,13 @@ def test_a_halved_batch_still_divides_among_the_devices(fold, monkeypatch, capsy
         fold("odd", half, "training.batch=1")
 
 
+def test_gradients_accumulated_on_mirrored_gpus_are_refused(fold, monkeypatch):
+    two = devices.Device("gpu", 2, 7.5)
+    monkeypatch.setattr(devices, "find", lambda: two)
+    with pytest.raises(ValueError, match="cannot accumulate gradients on mirrored"):
+        fold("run", half, "training.gpus=mirror", "training.accumulate=2")
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX has no choice")
 def test_a_trial_of_xla_leaves_no_trace(fold, monkeypatch, capsys):
     monkeypatch.setattr(devices, "find", lambda: devices.Device("gpu", 1, 7.5))
