@@ -23,11 +23,12 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     with runs.held(run, doing="predicting", dataset=dataset):
         folds = runs.trained_folds(run)
         table = slice_table.read(dataset)
+        held_out = {fold: slice_table.held_out(table, fold) for fold in folds}
         waiting = [
             (source, fold, scans)
             for source in runs.members_and_gates(run)
             for fold in folds
-            if (scans := _missing(source, slice_table.held_out(table, fold), fold))
+            if (scans := _missing(source, held_out[fold], _digest(source, fold)))
         ]
         environments = gpus.environments(run.config.training.gpus)
         if len(waiting) > 1 and len(environments) > 1:
@@ -59,7 +60,7 @@ def predict_fold(dataset: layout.DatasetFiles, run: runs.Run, fold: int) -> None
     predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
     intensity = run.config.intensity
-    scans = _missing(run, held_out, fold)
+    scans = _missing(run, held_out, digest)
     for scan in _tracked(scans, f"predict {run.name} fold {fold}"):
         rows = held_out[held_out["scan"] == scan]
         windows = slice_table.windows(rows, intensity)
@@ -81,9 +82,8 @@ def _tracked(scans: list[str], title: str) -> Iterable[str]:
     return scans
 
 
-def _missing(run: runs.Run, rows: "pd.DataFrame", fold: int) -> list[str]:
-    """Return the scans of `rows` that the weights of a fold have not predicted."""
-    digest = _digest(run, fold)
+def _missing(run: runs.Run, rows: "pd.DataFrame", digest: str) -> list[str]:
+    """Return the scans of `rows` that the weights of a digest have not predicted."""
     return [
         scan
         for scan in slice_table.scans(rows)
