@@ -101,14 +101,14 @@ def policy(setting: str, device: Device) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def xla(setting: bool | str, device: Device) -> bool:
+def xla(setting: bool | str, device: Device, *, sharing: int = 1) -> bool:
     """Return whether to compile with XLA; "auto" decides by the device.
 
-    On a CPU TensorFlow's XLA takes twice the time.
+    On a CPU TensorFlow's XLA takes twice the time, and mirrored GPUs refuse it.
     """
     if isinstance(setting, bool):
         return setting
-    return device.backend == "jax" or device.kind != "cpu"
+    return device.backend == "jax" or (device.kind != "cpu" and sharing == 1)
 
 
 def deterministic(setting: bool | str, device: Device) -> bool:

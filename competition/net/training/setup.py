@@ -70,8 +70,8 @@ def description(config: configs.Config, data: training_data.TrainingData) -> str
             "on the CPU set CUDA_VISIBLE_DEVICES=-1."
         )
     precision = devices.precision(training.precision, device)
-    xla = "with" if devices.xla(training.xla, device) else "without"
     used = devices.sharing(training.gpus, device)
+    xla = "with" if devices.xla(training.xla, device, sharing=used) else "without"
     number = f"{used}" if used == device.count else f"{used} of {device.count}"
     return (
         f"{number} {device.kind.upper()} ({device.backend}), {precision}, "

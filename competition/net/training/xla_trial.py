@@ -30,12 +30,10 @@ def choose(
     convolutions (tensorflow issue 59772), and a machine may lack what it needs.
     """
     device = devices.find()
-    asked = devices.xla(training.xla, device)
+    sharing = devices.sharing(training.gpus, device)
+    asked = devices.xla(training.xla, device, sharing=sharing)
     if device.backend == "jax" or not asked or training.xla != "auto":
         return asked
-    if devices.sharing(training.gpus, device) > 1:
-        # Mirrored GPUs refuse XLA.
-        return False
     before = weights.to_arrays(network.variables)
     try:
         return _is_faster(compiled, next(iter(batches)))

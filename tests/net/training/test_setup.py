@@ -33,6 +33,9 @@ def test_the_device_and_what_follows_from_it_are_named(data, monkeypatch, capsys
     text = "1 of 2 GPU (tensorflow), mixed_float16, with XLA, augmentation: device, "
     text += "scans: device"
     assert setup.description(config, data) == text
+    mirrored = configs.load("smoke", ("training.gpus=mirror",))
+    text = "2 GPU (tensorflow), mixed_float16, without XLA, augmentation: device, "
+    assert setup.description(mirrored, data) == text + "scans: host"
     assert capsys.readouterr().err == ""
 
 
