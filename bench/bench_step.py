@@ -70,7 +70,7 @@ def _ways(root: pathlib.Path, engine: str, place: str) -> tuple[Callable, Callab
     optimizer = schedules.build_optimizer(wanted.training, steps=STEPS)
     xla = devices.xla("auto", devices.find())
     model.compile(optimizer=optimizer, jit_compile=xla)
-    watch = callbacks.WatchSteps(progress.FoldProgress(0, 1))
+    watch = callbacks.WatchSteps(progress.FoldProgress("fold 0", 1))
     held = iter(tf.data.Dataset.from_tensors(next(iter(stream))).repeat())
 
     def fit() -> None:

@@ -11,7 +11,7 @@ from competition import prepare as prepare_step
 from competition import submit as submit_step
 from competition.core import console, problems
 from competition.core.data import mask_csv
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import blends, configs, layout, runs
 from competition.machine import backend, deadline
 
 
@@ -30,9 +30,10 @@ def run(
 ) -> dict[str, Any]:
     """Take every step from `prepare` to `report`; what is done is not done again.
 
-    It ends after `train` where only one `fold` is asked for, or where the `budget` was
-    not enough for all folds, or left too little for the other steps: the next call goes
-    on from there. `submit` measures a budget of its own.
+    The members and gates of an experiment are trained with it. It ends after `train`
+    where only one `fold` is asked for, or where the `budget` was not enough for all
+    folds, or left too little for the other steps: the next call goes on from there.
+    `submit` measures a budget of its own.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
@@ -40,16 +41,16 @@ def run(
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
     # These errors are reported before the minutes that preparing takes.
     backend.check()
-    configs.load(experiment, overrides)
+    blends.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
-    dataset, opened = open_experiment(
+    dataset, opened = open_training(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
     console.note("== train")
     # Preparing took its share of the budget.
     left = deadline.budget(limit)
     results["train"] = trained = train.run(dataset, opened, fold=fold, budget=left)
-    if fold is not None or not all(f["finished"] for f in trained["folds"].values()):
+    if fold is not None or not trained["finished"]:
         console.note("training goes on with the next call")
         return results
     if limit and not limit.allows(reserve):
@@ -94,6 +95,23 @@ def open_experiment(
     wanted = configs.load(experiment, overrides)
     name = layout.run_name(experiment) if name is None else name
     return dataset, runs.start(dataset, name, wanted)
+
+
+def open_training(
+    experiment: str,
+    *,
+    data: pathlib.Path,
+    work: pathlib.Path = layout.WORK,
+    overrides: tuple[str, ...] = (),
+    name: str | None = None,
+) -> tuple[layout.DatasetFiles, runs.Run]:
+    """Open the run of an experiment, whose members and gates get runs of their own."""
+    dataset = layout.dataset(data, work)
+    prepare_step.check_source(data, dataset)
+    blends.start(dataset, experiment, overrides)
+    return open_experiment(
+        experiment, data=data, work=work, overrides=overrides, name=name
+    )
 
 
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:

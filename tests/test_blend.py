@@ -1,5 +1,6 @@
 """A blend: an experiment made of other runs, taken by every step like any other."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -9,6 +10,8 @@ from competition import decide, pipeline, predict, report, score, submit, train
 from competition.core import blending, files, probabilities, rules
 from competition.core.data import mask_csv
 from competition.core.experiment import configs, layout, runs
+from competition.machine import process
+from competition.train import fold_training
 from tests import by_hand, conftest
 
 MEMBERS = ('members=["by-hand", "other"]', "folds=[0, 1, 2, 3, 4]")
@@ -61,9 +64,9 @@ def test_every_step_takes_it_and_it_beats_both(two):
     dataset, run, _ = two
     run.files.decision.unlink()
     blend = start(dataset)
-    assert train.run(dataset, blend) == {
-        "folds": {}, "members": ["by-hand", "other"],
-    }  # fmt: skip
+    trained = train.run(dataset, blend)
+    assert (trained["finished"], trained["folds"]) == (True, {})
+    assert list(trained["members"]) == ["by-hand", "other"]
     assert predict.run(dataset, blend) == {"folds": [0, 1], "predicted": 0, "scans": 3}
     blended = decide.run(dataset, blend)["nested"]["score"]
     assert blended >= decide.run(dataset, run)["nested"]["score"] + 0.01
@@ -150,12 +153,59 @@ def test_runs_of_different_folds_are_named(two):
         predict.run(dataset, blend)
 
 
-def test_a_run_that_is_not_trained_to_the_end_is_named(two):
+@pytest.fixture
+def given(monkeypatch):
+    """What a training would be given, in place of it: (run, fold, seconds)."""
+    calls = []
+
+    def spend(dataset, run, fold, limit):
+        calls.append((run.name, fold, limit and round(limit.left(), -1)))
+
+    monkeypatch.setattr(fold_training, "train", spend)
+    return calls
+
+
+def test_only_folds_that_are_not_finished_are_trained_and_share_the_time(two, given):
+    dataset, run, other = two
+    blend = start(dataset, "training.fresh_process=false")
+    for each, fold in ((run, 1), (other, 0), (other, 1)):
+        each.files.history(fold).unlink()
+    trained = train.run(dataset, blend, budget="3h")
+    assert given == [("by-hand", 1, 3600), ("other", 0, 5400), ("other", 1, 10800)]
+    assert trained["finished"] is False
+    assert trained["members"]["by-hand"][0]["finished"] is True
+    given.clear()
+    train.run(dataset, blend, fold=0)
+    assert given == [("other", 0, None)]
+
+
+def test_a_gate_is_trained_with_its_run_but_not_by_the_run_alone(two, given):
     dataset, _, other = two
-    blend = start(dataset)
-    other.files.history(1).unlink()
-    with pytest.raises(ValueError, match=r"blend is made of other, whose folds \[1\]"):
-        train.run(dataset, blend)
+    other.files.history(0).unlink()
+    wanted = configs.load("smoke", ('gate=["other"]', "training.fresh_process=false"))
+    gated = runs.start(dataset, "gated", wanted)
+    train.run(dataset, gated)
+    assert [call[:2] for call in given] == [("gated", 0), ("gated", 1), ("other", 0)]
+    given.clear()
+    train.alone(dataset, gated)
+    assert [call[:2] for call in given] == [("gated", 0), ("gated", 1)]
+
+
+def test_members_side_by_side_have_a_process_a_fold_and_gpu(two, monkeypatch):
+    dataset, run, other = two
+    for each in (run, other):
+        each.files.history(1).unlink()
+    seen = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr(
+        process, "run_all", lambda *given: seen.append([*map(list, given)])
+    )
+    train.run(dataset, start(dataset), budget="1h")
+    ((commands, environments),) = seen
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["0", "1"]
+    for command, each in zip(commands, (run, other), strict=True):
+        assert command[3:7] == ["--run", str(each.files.root), "--fold", "1"]
+        assert command[7] == "--budget" and int(command[8][:-1]) >= 3590
 
 
 def test_a_blend_of_blends_is_refused(two):
@@ -182,32 +232,53 @@ def test_one_run_or_the_same_twice_is_no_blend(members):
         configs.load("smoke", (f"members={members}",))
 
 
+OF_SMALL = "slices=[0]", "geometry.height=24", "training.epochs=1"
+OVERRIDES = (*conftest.TINY, *(f"small:{each}" for each in OF_SMALL))
+
+
 @pytest.fixture(scope="module")
 def blended(finished, tmp_path_factory):
-    """A blend of the finished run and one of another size and other slices."""
+    """A blend of the finished run, and of an experiment that is trained with it.
+
+    Gives its job, the results, and what would run it again.
+    """
     job, _ = finished
     work = tmp_path_factory.mktemp("blended")
     shutil.copytree(job.dataset.root, work / job.dataset.root.name)
-    asked = dict(data=job.data, work=work)
-    small = ("slices=[0]", "geometry.height=24", "training.epochs=1")
-    pipeline.run("smoke", **asked, overrides=(*conftest.TINY, *small), name="small")
-    members = ('members=["smoke", "small"]',)
-    results = pipeline.run(
-        "smoke", **asked, overrides=members, name="both", truth=job.truth
-    )
-    return conftest.open_job("smoke", **asked, overrides=members, name="both"), results
+    experiment = work / "both.toml"
+    experiment.write_text('members = ["smoke", "small"]\n')
+    (work / "small.toml").write_text('intensity = "scan"\n')
+    asked = dict(data=job.data, work=work, overrides=OVERRIDES)
+    call = functools.partial(pipeline.run, str(experiment), **asked, truth=job.truth)
+    results = call()
+    return conftest.open_job(str(experiment), **asked), results, call
 
 
-def test_run_on_a_blend_makes_a_valid_submission(blended):
-    job, results = blended
+def test_run_on_a_blend_trains_its_members_and_makes_a_valid_submission(blended):
+    job, results, _ = blended
+    small = results["train"]["members"]["small"]
+    assert {k: fold["epochs"] for k, fold in small.items()} == {0: 1, 1: 1}
+    config = runs.members(job.run)[1].config
+    assert (config.intensity, config.slices) == ("scan", (0,))
+    assert (config.geometry.height, config.geometry.width) == (24, 32)
     assert results["validate"]["ok"] is True
     assert results["submit"]["folds"] == [0, 1]
     assert results["score"]["submission"]["score_per_class"] is not None
     assert layout.RunFiles(job.run.files.root).report.is_file()
 
 
+def test_a_blend_run_again_repeats_nothing(blended):
+    job, results, call = blended
+    root = job.dataset.root / "runs"
+    kinds = {".h5", ".npz", ".csv"}
+    made = [path for path in root.rglob("*") if path.suffix in kinds]
+    before = {path: path.stat().st_mtime_ns for path in made}
+    assert call()["score"] == results["score"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 def test_the_folders_of_blend_and_members_are_enough_to_submit(blended, tmp_path):
-    job, _ = blended
+    job, *_ = blended
     moved = tmp_path / "runs"
     shutil.copytree(job.run.files.root.parent, moved)
     out = tmp_path / "submission.csv"
@@ -220,7 +291,7 @@ def test_the_folders_of_blend_and_members_are_enough_to_submit(blended, tmp_path
 
 
 def test_a_member_that_weighs_everything_submits_as_alone(blended, tmp_path):
-    job, _ = blended
+    job, *_ = blended
     moved = tmp_path / "runs"
     shutil.copytree(job.run.files.root.parent, moved)
     smoke = layout.RunFiles(moved / "smoke")

@@ -58,7 +58,7 @@ def train() -> tuple[int, bool]:
             data.config.model_copy(update={"training": one}),
             data.data,
             _NoScans(),  # type: ignore[arg-type]
-            progress.FoldProgress(0, 1),
+            progress.FoldProgress("fold 0", 1),
             folder,
             owner=OWNER,
         )

@@ -24,7 +24,12 @@ RunFolder = Annotated[Path | None, typer.Option(help="Or the folder of a run.")]
 Work = Annotated[Path, typer.Option(help="Where files are kept.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the config, also of a blend's members, or with "
+        "MEMBER:KEY=VALUE of one of them.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name the run otherwise.")]
 Json = Annotated[

@@ -73,19 +73,22 @@ def train_folds(
 ) -> None:
     """Train the experiment's folds; a killed training goes on where it stopped.
 
-    Or those of the run in a folder, which knows its experiment and its data.
+    Its members and gates are trained too. Or train the run in a folder, which knows its
+    experiment and its data, without its gates.
     """
     from competition import pipeline, train
 
     if run and not (data or experiment or override or name):
         opened = pipeline.open_run(run)
+        result = train.alone(*opened, fold=fold, budget=budget)
     elif data and experiment and not run:
-        opened = pipeline.open_experiment(
+        opened = pipeline.open_training(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
+        result = train.run(*opened, fold=fold, budget=budget)
     else:
         raise typer.BadParameter("give either --data and --experiment, or --run alone")
-    output.result(train.run(*opened, fold=fold, budget=budget), as_json)
+    output.result(result, as_json)
 
 
 @_add

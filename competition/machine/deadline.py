@@ -23,7 +23,7 @@ class Deadline:
         """Return whether work of `seconds`, begun now, would end in time."""
         return self.left() >= seconds
 
-    def share(self, parts: int) -> "Deadline":
+    def share(self, parts: float) -> "Deadline":
         """Return the deadline of the first of `parts` equal parts of the time left."""
         return Deadline(self.left() / parts, self.clock)
 

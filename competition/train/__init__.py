@@ -1,6 +1,7 @@
 """Step 2: train the folds of a run and keep the best weights of each."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from competition.core.experiment import layout, runs
@@ -15,31 +16,23 @@ def run(
     fold: int | None = None,
     budget: str | None = None,
 ) -> dict[str, Any]:
-    """Train all folds of the run, or only `fold`, and skip those that are finished.
+    """Train all folds of the run and of its members and gates, or only `fold` of each.
 
-    A `budget` such as "8h30m" is divided among the folds; the next call goes on where
-    it ended. A blend itself is not trained: its members must be trained already.
+    Finished folds are skipped. A `budget` such as "8h30m" is divided among the others;
+    the next call goes on where it ended.
     """
-    limit = deadline.start(budget)
-    if run.config.members:
-        return {"folds": {}, "members": _trained_members(run)}
-    if fold is not None and fold not in run.config.folds:
-        raise ValueError(
-            f"`fold` must be one of the run's folds {list(run.config.folds)}. "
-            f"Received: {fold}. Choose one of them."
-        )
-    folds = run.config.folds if fold is None else (fold,)
-    waiting = [number for number in folds if not fold_training.is_finished(run, number)]
-    if run.config.training.fresh_process and len(waiting) > 1:
-        environments = gpus.environments(run.config.training.gpus)
-        at_once = len(environments)
-        commands = fold_training.commands(run, waiting, at_once=at_once, limit=limit)
-        process.run_all(commands, environments)
-    else:
-        for index, number in enumerate(waiting):
-            share = limit.share(len(waiting) - index) if limit else None
-            fold_training.train(dataset, run, number, share)
-    return {"folds": {number: fold_training.summary(run, number) for number in folds}}
+    return _train(dataset, run, runs.members_and_gates(run), fold=fold, budget=budget)
+
+
+def alone(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    *,
+    fold: int | None = None,
+    budget: str | None = None,
+) -> dict[str, Any]:
+    """Train as `run` does, but none of the gates."""
+    return _train(dataset, run, runs.members(run), fold=fold, budget=budget)
 
 
 def watched(
@@ -54,20 +47,59 @@ def watched(
     The next call goes on after the last finished epoch, as after any kill.
     """
     if not fold_training.is_finished(run, fold):
-        commands = fold_training.commands(run, [fold], limit=limit)
+        commands = fold_training.commands([(run, fold)], limit=limit)
         process.run_all(commands, [{}], go_on=go_on)
 
 
-def _trained_members(run: runs.Run) -> list[str]:
-    """Return the names of a blend's runs; a fold that is not finished is an error."""
-    for source in runs.members_and_gates(run):
-        folds = source.config.folds
-        missing = [f for f in folds if not fold_training.is_finished(source, f)]
-        if missing:
-            raise ValueError(
-                f"{run.name} is made of {source.name}, whose folds {missing} are not "
-                f"trained to the end. Train the experiment {source.name} first."
-            )
-    # Raises an error where members have different folds.
-    runs.trained_folds(run)
-    return list(run.config.members)
+def _train(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    sources: Sequence[runs.Run],
+    *,
+    fold: int | None,
+    budget: str | None,
+) -> dict[str, Any]:
+    """Train the folds of all sources that are not finished; say how far each is."""
+    limit = deadline.start(budget)
+    if fold is not None and fold not in run.config.folds:
+        raise ValueError(
+            f"`fold` must be one of the run's folds {list(run.config.folds)}. "
+            f"Received: {fold}. Choose one of them."
+        )
+    folds = run.config.folds if fold is None else (fold,)
+    waiting = [
+        (source, number)
+        for source in sources
+        for number in folds
+        if not fold_training.is_finished(source, number)
+    ]
+    if len(waiting) > 1 and run.config.training.fresh_process:
+        _train_in_processes(waiting, limit)
+    else:
+        for index, (source, number) in enumerate(waiting):
+            share = limit and limit.share(len(waiting) - index)
+            fold_training.train(dataset, source, number, share)
+    by_name = {
+        source.name: {k: fold_training.summary(source, k) for k in folds}
+        for source in sources
+    }
+    finished = [each["finished"] for its in by_name.values() for each in its.values()]
+    own = by_name.pop(run.name, {})
+    return {"finished": all(finished), "folds": own, "members": by_name}
+
+
+def _train_in_processes(
+    waiting: Sequence[tuple[runs.Run, int]], limit: deadline.Deadline | None
+) -> None:
+    """Train folds in processes of their own, side by side where GPUs allow it."""
+    left = len(waiting)
+    for setting, group in itertools.groupby(waiting, key=_gpus):
+        pairs, environments = list(group), gpus.environments(setting)
+        share = limit and limit.share(left / len(pairs))
+        commands = fold_training.commands(pairs, at_once=len(environments), limit=share)
+        process.run_all(commands, environments)
+        left -= len(pairs)
+
+
+def _gpus(pair: tuple[runs.Run, int]) -> str:
+    return pair[0].config.training.gpus

@@ -23,7 +23,7 @@ def train(
 ) -> None:
     """Train a fold to its end, or until `limit`; the next call goes on from there."""
     if limit and not limit.allows(0):
-        console.note(f"fold {fold}: no time left")
+        console.note(f"{run.name}, fold {fold}: no time left")
         return
     # Imported late: loading the framework takes seconds.
     from competition.net import devices, needs
@@ -46,7 +46,9 @@ def train(
         chosen = slice_table.training(table, fold)
         _check(chosen, store, fold)
         board = folder / "tensorboard" if training.tensorboard else None
-        lines = progress.FoldProgress(fold, training.epochs, board)
+        lines = progress.FoldProgress(
+            f"{run.name}, fold {fold}", training.epochs, board
+        )
         data = training_data.TrainingData(chosen, store)
         lines.line(setup.description(run.config, data))
         needed = needs.of(network, run.config, devices.find())
@@ -85,8 +87,7 @@ def summary(run: runs.Run, fold: int) -> dict[str, Any]:
 
 
 def commands(
-    run: runs.Run,
-    folds: Sequence[int],
+    folds: Sequence[tuple[runs.Run, int]],
     *,
     at_once: int = 1,
     limit: deadline.Deadline | None,
@@ -95,7 +96,7 @@ def commands(
 
     They are made when the turn of a fold comes, with its share of the time left then.
     """
-    for index, fold in enumerate(folds):
+    for index, (run, fold) in enumerate(folds):
         rounds = math.ceil((len(folds) - index) / at_once)
         options = ["--run", str(run.files.root), "--fold", str(fold)]
         budget = deadline.budget(limit and limit.share(rounds))

@@ -24,7 +24,7 @@ def fold_of(network, config, *, data, folder, score=lambda network: 0.5, limit=N
         config,
         data,
         HeldOut(score),
-        progress.FoldProgress(0, training.epochs, board),
+        progress.FoldProgress("fold 0", training.epochs, board),
         folder,
         owner=f"fold {folder.name}",
         limit=limit,

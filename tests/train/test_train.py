@@ -52,6 +52,7 @@ def test_folds_in_processes_learn_what_they_learn_in_one(prepared, capfd):
     there = prepared(name="there")
     done = train.run(here.dataset, here.run)
     assert train.run(there.dataset, there.run) == done
+    assert done["finished"] is True
     assert done["folds"][1]["finished"] and done["folds"][1]["epochs"] == 1
     said = capfd.readouterr().err
     assert "fold 1: epoch 1/1  loss 0." in said
@@ -136,7 +137,7 @@ def test_a_fold_that_began_on_another_backend_goes_on(prepared, monkeypatch, cap
 
 
 def test_a_fold_that_is_stopped_says_how_to_go_on(capsys):
-    progress.FoldProgress(0, epochs=3).stopped(2)
+    progress.FoldProgress("fold 0", epochs=3).stopped(2)
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("fold 0: stopped in time after 2 of 3 epochs. Run the same")
 
@@ -147,7 +148,8 @@ def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared)
     limit = deadline.Deadline(3600, clock=lambda: now[0])
 
     def told(at_once, folds=(0, 1, 2)):
-        return fold_training.commands(job.run, folds, at_once=at_once, limit=limit)
+        pairs = [(job.run, fold) for fold in folds]
+        return fold_training.commands(pairs, at_once=at_once, limit=limit)
 
     command = ["-m", "competition", "train", "--run", str(job.run.files.root)]
     assert next(told(2)) == [*command, "--fold", "0", "--budget", "1800s"]
@@ -158,12 +160,12 @@ def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared)
     assert next(shares)[-1] == "1800s"
     now[0] = 1800
     assert next(shares)[-1] == "1800s"
-    unlimited = fold_training.commands(job.run, (1,), at_once=1, limit=None)
+    unlimited = fold_training.commands([(job.run, 1)], limit=None)
     assert list(unlimited) == [[*command, "--fold", "1"]]
 
 
 def test_a_line_of_progress_has_loss_score_and_time(capsys):
-    lines = progress.FoldProgress(3, epochs=10)
+    lines = progress.FoldProgress("fold 3", epochs=10)
     lines.epoch(ROW | {"scoring": 6.0})
     lines.epoch(ROW | {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0})
     assert capsys.readouterr().err.splitlines() == [

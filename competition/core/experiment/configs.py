@@ -60,13 +60,41 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
     values = read(experiment, overrides)
     # The search for better values is no part of a run.
     values.pop("search", None)
-    return check(values, Config, source=str(find(experiment)))
+    config = check(values, Config, source=str(find(experiment)))
+    named = list(dict.fromkeys(config.members + config.gate))
+    for override in overrides:
+        member = _member(override)
+        if member and member not in named:
+            raise ValueError(
+                f"The override {override!r} is for the run {member}, and {experiment} "
+                f"has the members and gates: {', '.join(named) or 'none'}."
+                f"{nearest(member, named)}"
+            )
+    return config
+
+
+def of_member(overrides: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return the overrides of a blend that are for its member or gate `name`.
+
+    They are those of all, and then those of its own: `name:training.batch=8`.
+    """
+    shared = [
+        override
+        for override in overrides
+        if not _member(override) and _key(override) not in ("members", "gate")
+    ]
+    own = [each.partition(":")[2] for each in overrides if _member(each) == name]
+    return *shared, *own
 
 
 def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read all that an experiment's TOML and the `overrides` say, not yet checked."""
+    """Read all that an experiment's TOML and the `overrides` say, not yet checked.
+
+    Overrides for one of its members are left out.
+    """
     paths = EXPERIMENTS / "base.toml", find(experiment)
-    return functools.reduce(_merge, [*map(_read_toml, paths), *map(_parse, overrides)])
+    own = [_parse(override) for override in overrides if not _member(override)]
+    return functools.reduce(_merge, [*map(_read_toml, paths), *own])
 
 
 def find(experiment: str) -> pathlib.Path:
@@ -129,6 +157,16 @@ def _read_toml(path: pathlib.Path) -> dict[str, Any]:
         return tomllib.loads(files.read_text(path, remedy="Correct it."))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}. Correct it.") from None
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].strip()
+
+
+def _member(override: str) -> str:
+    """Return the member of a blend that an override is for; "" where it is for all."""
+    member, colon, _ = _key(override).partition(":")
+    return member if colon else ""
 
 
 def _parse(override: str) -> dict[str, Any]:

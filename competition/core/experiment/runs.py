@@ -105,7 +105,8 @@ def start(
         raise ValueError(
             f"{run_files.config} holds another config under this name:\n  "
             + "\n  ".join(changed)
-            + "\nContinue under another `name`."
+            + "\nContinue under another `name`, or set these keys as they were; those "
+            f"of a blend's member with `--set {run.name}:KEY=VALUE`."
         )
     check_data(run, dataset)
     return run

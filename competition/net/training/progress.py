@@ -12,13 +12,14 @@ from competition.net.training import curves
 class FoldProgress:
     """Prints a line an epoch, with the time until the last one ends.
 
-    With a folder `board` the numbers of each epoch are written there for TensorBoard.
+    Each line begins with `title`, which names the fold. With a folder `board` the
+    numbers of each epoch are written there for TensorBoard.
     """
 
     def __init__(
-        self, fold: int, epochs: int, board: pathlib.Path | None = None
+        self, title: str, epochs: int, board: pathlib.Path | None = None
     ) -> None:
-        self.fold, self.total = fold, epochs
+        self.title, self.total = title, epochs
         self.curves = curves.Curves(board) if board else None
         self.seconds: list[float] = []
         self.scoring: list[float] = []
@@ -41,7 +42,7 @@ class FoldProgress:
 
     def line(self, text: str) -> None:
         """Print a line about the fold."""
-        console.note(f"fold {self.fold}: {text}")
+        console.note(f"{self.title}: {text}")
 
     def stopped(self, done: int) -> None:
         """Print how many epochs are done where the time ended before the last one."""

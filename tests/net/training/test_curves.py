@@ -8,7 +8,7 @@ from competition.net.training import curves, progress
 
 
 def test_tensorboard_reads_the_numbers_of_each_epoch(tmp_path):
-    lines = progress.FoldProgress(0, 2, tmp_path / "board")
+    lines = progress.FoldProgress("fold 0", 2, tmp_path / "board")
     late = {"score": 0.25, "mean_score": 0.75}
     for epoch, scores in enumerate(({"score": None, "mean_score": None}, late)):
         lines.epoch(

@@ -476,7 +476,7 @@ def test_a_budget_that_ends_within_an_epoch_leaves_usable_weights(fold, tmp_path
 
 def test_a_long_epoch_prints_its_progress(capsys):
     now = iter([0.0, 30.0, 61.0, 62.0])
-    lines = progress.FoldProgress(3, epochs=10)
+    lines = progress.FoldProgress("fold 3", epochs=10)
     watch = callbacks.WatchSteps(lines, clock=lambda: next(now))
     watch.loss = 0.5
     watch.set_params({"steps": 10})
@@ -584,7 +584,7 @@ def test_in_float16_a_loss_that_is_not_finite_is_left_to_the_loss_scale(
 
 
 def test_sixteen_losses_in_a_row_that_are_not_finite_are_a_fault():
-    watch = callbacks.WatchSteps(progress.FoldProgress(0, epochs=1))
+    watch = callbacks.WatchSteps(progress.FoldProgress("fold 0", epochs=1))
     watch.set_model(keras.Sequential())
     watch.on_epoch_begin(0)
     # They may be looked at in another order.

@@ -1,0 +1,44 @@
+"""The members and gates of an experiment, which are experiments of their own."""
+
+from competition.core.experiment import configs, layout, runs
+
+
+def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.Config]:
+    """Load the members and gates of an experiment by name, each after its own gates.
+
+    A name is that of a TOML beside the experiment's, or else of a shipped experiment.
+    Any other name is left out: it must be that of a run.
+    """
+    loaded: dict[str, configs.Config] = {}
+    visited = set()
+
+    def visit(naming: str, config: configs.Config) -> None:
+        for name in (*config.gate, *config.members):
+            found = _find(naming, layout.plain(name))
+            if found and name not in visited:
+                visited.add(name)
+                member = configs.load(found, configs.of_member(overrides, name))
+                visit(found, member)
+                loaded[name] = member
+
+    visit(experiment, configs.load(experiment, overrides))
+    return loaded
+
+
+def start(
+    dataset: layout.DatasetFiles, experiment: str, overrides: tuple[str, ...] = ()
+) -> None:
+    """Make the runs of an experiment's members and gates, which it predicts with.
+
+    One that has begun with another config is an error.
+    """
+    for name, config in load(experiment, overrides).items():
+        runs.start(dataset, name, config)
+
+
+def _find(naming: str, name: str) -> str | None:
+    """Return the experiment that another one, given by name or path, calls `name`."""
+    beside = configs.find(naming).with_name(f"{name}.toml")
+    if beside.is_file():
+        return str(beside)
+    return name if (configs.EXPERIMENTS / beside.name).is_file() else None
