@@ -8,9 +8,10 @@ import pytest
 
 from competition import decide, pipeline, predict, report, score, submit, train
 from competition.core import blending, files, probabilities, rules
-from competition.core.data import mask_csv
+from competition.core.data import arrays, mask_csv, slice_table
 from competition.core.experiment import configs, layout, runs
 from competition.machine import process
+from competition.submit import event_log, members, reports
 from competition.train import fold_training
 from tests import by_hand, conftest
 
@@ -111,6 +112,39 @@ def test_another_run_may_be_the_gate(two):
     assert not blending.decide(seen, rule).any()
 
 
+def gate(dataset, *overrides):
+    """Start the blend of one run behind another one."""
+    wanted = ('members=["by-hand"]', 'gate=["other"]', *overrides)
+    return runs.start(dataset, "gated", configs.load("smoke", wanted))
+
+
+def test_a_run_that_draws_organs_in_empty_slices_gains_by_a_gate(two):
+    dataset, run, other = two
+    for scan in by_hand.OFF:
+        planes = np.zeros((*by_hand.SHAPE, 2), np.uint8)
+        for index in range(2):
+            planes[1:4, 4:10, 2 + 6 * index : 8 + 6 * index, index] = 255
+        coarse = planes.copy()
+        coarse[:, ::2] = 0
+        write(other, scan, coarse)
+        # It was trained on slices with organs: it draws them everywhere, and one of
+        # the slices it misses.
+        planes[[0, 4]], planes[3] = planes[2], 0
+        write(run, scan, planes)
+    alone = decide.run(dataset, run)["nested"]["score"]
+    without = gate(dataset, "decide.fallback=false")
+    gated = decide.run(dataset, without)["nested"]["score"]
+    shutil.rmtree(without.files.root)
+    blend = gate(dataset)
+    decision = decide.run(dataset, blend)
+    assert alone + 0.05 < gated < decision["nested"]["score"] - 0.05
+    for rule in decision["rules"].values():
+        assert rule["gate"] and rule["fallback"]
+    scored = score.of_run(dataset, blend, data=dataset.root)["oof"]
+    assert scored["score_per_class"] == pytest.approx(decision["in_sample"])
+    report.run(dataset, blend)
+
+
 def about(run, **changes):
     """Change a run's config.json."""
     files.write_json(run.files.config, files.read_json(run.files.config) | changes)
@@ -151,6 +185,18 @@ def test_runs_of_different_folds_are_named(two):
         ValueError, match=r"different folds: by-hand \[0, 1\], other \[0\]\. Train"
     ):
         predict.run(dataset, blend)
+
+
+def test_a_gate_of_other_folds_or_classes_is_refused_before_any_step(two):
+    dataset, _, other = two
+    config = files.read_json(other.files.config)["config"]
+    about(other, config=config | {"folds": [0]})
+    fault = r"gated uses the run other, which trains the folds \[0\], not \[0, 1\]: .*"
+    with pytest.raises(ValueError, match=rf"{fault}Train other under another `name` w"):
+        gate(dataset)
+    about(other, config=config, classes=["bowel"])
+    with pytest.raises(ValueError, match=r"run other cannot be used in gated: .* clas"):
+        gate(dataset)
 
 
 @pytest.fixture
@@ -226,10 +272,17 @@ def test_predictions_of_another_size_are_an_error(two):
         decide.run(dataset, blend)
 
 
-@pytest.mark.parametrize("members", ['["a"]', '["a", "a"]'])
-def test_one_run_or_the_same_twice_is_no_blend(members):
-    with pytest.raises(ValueError, match=r"`members`: .*two or more runs, each named"):
-        configs.load("smoke", (f"members={members}",))
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"members": ["a"]}, r"`members`: .*two or more runs, or one and the runs of"),
+        ({"members": ["a", "a"]}, r"`members`: .*one say\. Name it once"),
+        ({"gate": ["a", "a"]}, r"`gate`: .*one say\. Name it once"),
+    ],
+)
+def test_one_run_or_the_same_twice_is_no_blend(changes, fault):
+    with pytest.raises(ValueError, match=fault):
+        configs.load("smoke", tuple(f"{k}={v}" for k, v in changes.items()))
 
 
 OF_SMALL = "slices=[0]", "geometry.height=24", "training.epochs=1"
@@ -288,6 +341,34 @@ def test_the_folders_of_blend_and_members_are_enough_to_submit(blended, tmp_path
         runs.read(layout.RunFiles(moved / "both")), data=job.data, out=out
     )
     assert again["scans"] > 0
+
+
+def test_a_gated_blend_decides_out_of_fold_as_it_submits(blended, tmp_path):
+    job, *_ = blended
+    dataset = layout.DatasetFiles(tmp_path / job.dataset.root.name)
+    shutil.copytree(job.dataset.root, dataset.root)
+    wanted = configs.load("smoke", ('members=["smoke"]', 'gate=["small"]'))
+    gated = runs.start(dataset, "gated", wanted)
+    scan = slice_table.held_out_scans(slice_table.read(dataset), [0])[0]
+    # With one fold left, a submission asks the networks that held the scan out.
+    for source in runs.members_and_gates(gated):
+        source.files.weights(1).unlink()
+    seen = blending.out_of_fold(gated, scan)
+    log = event_log.EventLog(tmp_path / "submit.log")
+    plain = [rules.Rule()] * len(gated.classes)
+    loaded = members.LoadedMembers(gated, plain, reports.Reports(log.warn))
+    volume = arrays.Arrays(dataset).scan(scan)
+    received, _ = loaded.predict(volume, loaded.all_models)
+    levels = np.quantile(seen.gate.probability.max(axis=(1, 2)), [0.3, 0.6]) / 255
+    threshold = float(np.quantile(seen.members[0].probability, 0.95) / 255)
+    opened = 0
+    for level in levels:
+        rule = rules.Rule(threshold, gate=(2, float(level), 0.0), fallback=True)
+        chosen = [rule] * len(gated.classes)
+        decided = blending.decide(seen, chosen)
+        np.testing.assert_array_equal(blending.decide(received, chosen), decided)
+        opened += decided.any()
+    assert opened
 
 
 def test_a_member_that_weighs_everything_submits_as_alone(blended, tmp_path):

@@ -43,7 +43,7 @@ def test_predictions_without_presence_heads_are_made_again(heads):
     digest = files.file_digest(run.files.weights(0))
     probabilities.write(path, blank, digest=digest)
     assert predict.run(dataset, run)["predicted"] == 3
-    assert (probabilities.read_presence(path) == 200).all()
+    assert (probabilities.read(path).presence == 200).all()
     assert predict.run(dataset, run)["predicted"] == 0
 
 
@@ -62,7 +62,7 @@ def test_several_gpus_take_a_fold_each(heads, monkeypatch):
     assert predict.run(dataset, run)["predicted"] == 3
     assert [each["CUDA_VISIBLE_DEVICES"] for each in places] == ["0", "1"]
     for scan in by_hand.OFF:
-        assert (probabilities.read_presence(run.files.oof(scan)) == 200).all()
+        assert (probabilities.read(run.files.oof(scan)).presence == 200).all()
     places.clear()
     run.files.oof("case1_day0").unlink()
     # For one fold no other process is started.

@@ -5,7 +5,7 @@ the weighted mean of its members', computed where they are needed.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,24 +15,24 @@ from competition.core.experiment import runs
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class MemberPredictions:
-    """The prediction of each member for a scan.
+    """The prediction of each member for a scan, and the mean of its gates', if any.
 
-    `gates` are the presence (D, C) by the run's gates, which replaces the members'.
+    The members draw the masks. The gate decides which slices hold a class; without one
+    the members decide that as well.
     """
 
     members: Sequence[probabilities.Prediction]
-    gates: Sequence[np.ndarray] = ()
+    gate: probabilities.Prediction | None = None
 
-    def of_class(
-        self, index: int, weights: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the uint8 probabilities (D, H, W) and presence (D,) of one class."""
+    def of_class(self, index: int, weights: tuple[float, ...]) -> rules.Evidence:
+        """Return what one class is decided on, with the weights of the members."""
         arrays = [member.probability[..., index] for member in self.members]
         probability = mean(arrays, weights)
-        if self.gates:
-            return probability, mean([gate[:, index] for gate in self.gates])
+        if self.gate:
+            gate = self.gate.probability[..., index]
+            return rules.Evidence(probability, gate, self.gate.presence[:, index])
         presence = [member.presence[:, index] for member in self.members]
-        return probability, mean(presence, weights)
+        return rules.Evidence(probability, probability, mean(presence, weights))
 
 
 def mean(arrays: list[np.ndarray], weights: tuple[float, ...] = ()) -> np.ndarray:
@@ -47,20 +47,44 @@ def mean(arrays: list[np.ndarray], weights: tuple[float, ...] = ()) -> np.ndarra
     return np.rint(total, out=total).astype(np.uint8)
 
 
+def mean_of_gates(
+    predictions: Iterator[probabilities.Prediction], count: int
+) -> probabilities.Prediction | None:
+    """Return the mean of `count` predictions, of which one at a time is held."""
+    if count < 2:
+        return next(predictions, None)
+    totals = [array.astype(np.float32) for array in _arrays(next(predictions))]
+    for each in predictions:
+        for total, array in zip(totals, _arrays(each), strict=True):
+            total += array
+    probability, presence = (
+        np.rint(np.divide(total, count, out=total), out=total).astype(np.uint8)
+        for total in totals
+    )
+    return probabilities.Prediction(probability, presence)
+
+
+def _arrays(prediction: probabilities.Prediction) -> tuple[np.ndarray, np.ndarray]:
+    return prediction.probability, prediction.presence
+
+
 def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
     """Read what the members and gates of a run predicted for a held-out scan."""
-    members = runs.members(run)
-    predictions = [probabilities.read(member.files.oof(scan)) for member in members]
-    expected = predictions[0].probability.shape
-    for member, prediction in zip(members, predictions, strict=True):
-        received = prediction.probability.shape
+    members, gates = runs.members(run), runs.gates(run)
+    first = probabilities.read(members[0].files.oof(scan))
+
+    def read(source: runs.Run) -> probabilities.Prediction:
+        prediction = probabilities.read(source.files.oof(scan))
+        received, expected = prediction.probability.shape, first.probability.shape
         if received != expected:
             raise ValueError(
-                f"{scan}: {members[0].name} predicted {expected}, {member.name} "
-                f"{received}. Delete {member.files.oof(scan)} and predict again."
+                f"{scan}: {members[0].name} predicted {expected}, {source.name} "
+                f"{received}. Delete {source.files.oof(scan)} and predict again."
             )
-    gates = [probabilities.read_presence(g.files.oof(scan)) for g in runs.gates(run)]
-    return MemberPredictions(predictions, gates)
+        return prediction
+
+    predictions = [first, *map(read, members[1:])]
+    return MemberPredictions(predictions, mean_of_gates(map(read, gates), len(gates)))
 
 
 def decide(
@@ -68,7 +92,7 @@ def decide(
 ) -> masks.Bits:
     """Turn the predictions of a scan into mask bits (D, H, W), with a rule a class."""
     planes = [
-        rules.decide(*predictions.of_class(index, rule.weights), rule)
+        rules.decide(predictions.of_class(index, rule.weights), rule)
         for index, rule in enumerate(class_rules)
     ]
     return masks.pack(np.stack(planes, axis=-1))

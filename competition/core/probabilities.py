@@ -74,11 +74,6 @@ def read(path: pathlib.Path) -> Prediction:
     return Prediction(probability, presence)
 
 
-def read_presence(path: pathlib.Path) -> np.ndarray:
-    """Read the uint8 presence (D, C) of a scan, without its probabilities."""
-    return _load(path, "presence")[0]
-
-
 def made_by(path: pathlib.Path) -> str:
     """Read the digest of the weights that made a prediction."""
     return str(_load(path, "made_by", kind="U")[0])

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import annotated_types
 import numpy as np
@@ -28,10 +28,13 @@ class Rule:
     threshold: the least probability of a pixel of the class.
     voxels, pixels: the least size of a component in 3D and in a slice; 0 is off.
     gate: (n, p, q): a slice holds the class if at least n pixels exceed p and its
-        presence is at least q; None is off.
+        presence is at least q; None is off. The runs of a blend's `gate`, where it has
+        any, give these pixels and this presence.
     smooth: the presence is smoothed along z; without a gate it is that of the mask.
     largest: the number of components in 3D that are kept; 0 is off.
     holes: the holes of the mask in each slice are filled.
+    fallback: a slice that the gate opens takes the gate's own mask where the members'
+        is empty; both are above the threshold.
     weights: those of a blend's members; () weighs all members the same.
     """
 
@@ -43,7 +46,20 @@ class Rule:
     pixels: Count = 0
     largest: Count = 0
     holes: bool = False
+    fallback: bool = False
     weights: tuple[Share, ...] = ()
+
+
+class Evidence(NamedTuple):
+    """What a class is decided on, of one scan.
+
+    The uint8 probabilities (D, H, W) that the mask is drawn from, those that the gate
+    counts, and the uint8 presence (D,) in each slice.
+    """
+
+    probability: np.ndarray
+    gate: np.ndarray
+    presence: np.ndarray
 
 
 class _Decision(typing_extensions.TypedDict):
@@ -66,27 +82,32 @@ CLEANING: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
 }
 
 
-def decide(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.ndarray:
-    """Decide one class: uint8 probabilities (D, H, W), presence (D,) to a mask."""
-    mask = threshold(probability, presence, rule)
+def decide(evidence: Evidence, rule: Rule) -> np.ndarray:
+    """Return the mask (D, H, W) of one class."""
+    mask = threshold(evidence, rule)
     for part, change in CLEANING.items():
         if value := getattr(rule, part):
             mask = change(mask, value)
     return mask
 
 
-def threshold(probability: np.ndarray, presence: np.ndarray, rule: Rule) -> np.ndarray:
-    """Return the mask of a rule's first parts: threshold, gate and smoothing."""
-    mask: np.ndarray = probability >= rule.threshold * 255
+def threshold(evidence: Evidence, rule: Rule) -> np.ndarray:
+    """Return the mask of a rule's first parts: threshold, gate, smoothing, fallback."""
+    least = rule.threshold * 255
+    mask: np.ndarray = evidence.probability >= least
     if not (rule.gate or rule.smooth):
         return mask
+    drawn = mask.any(axis=(1, 2))
+    present = drawn
     if rule.gate:
-        present = gating.present(probability, presence, rule.gate)
-    else:
-        present = mask.any(axis=(1, 2))
+        present = gating.present(evidence.gate, evidence.presence, rule.gate)
     if rule.smooth:
         present = gating.smooth(present)
-    return np.asarray(mask & present[:, None, None])
+    mask[~present] = False
+    if rule.gate and rule.fallback:
+        undrawn = present & ~drawn
+        mask[undrawn] = evidence.gate[undrawn] >= least
+    return mask
 
 
 def read(

@@ -11,7 +11,7 @@ from competition.core.regions import cropped_masks
 from competition.decide import candidates, rule_scores, search
 
 # A decision of another version is made again.
-VERSION = 2
+VERSION = 3
 
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
@@ -30,7 +30,11 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
         store = arrays.Arrays(dataset)
         by_scan = table.drop_duplicates("scan").set_index("scan")
         chosen, scores = search.search(
-            candidates.steps(run.config.decide, members=len(runs.members(run))),
+            candidates.steps(
+                run.config.decide,
+                members=len(runs.members(run)),
+                gated=bool(run.config.gate),
+            ),
             by_scan.loc[scans, ["fold", "case"]].reset_index(),
             run.classes,
             lambda wanted: _measure(run, store, scans, wanted),

@@ -14,10 +14,13 @@ Candidates = Callable[[rules.Rule], list[rules.Rule]]
 _OFFSETS = (-0.1, -0.05, 0.05, 0.1)
 
 
-def steps(decide: schema.Decide, *, members: int) -> dict[str, Candidates]:
+def steps(
+    decide: schema.Decide, *, members: int, gated: bool = False
+) -> dict[str, Candidates]:
     """Return the steps of the search by name, coarse to fine.
 
-    A part of the rule for which the config has no values to try has no step.
+    A part of the rule for which the config has no values to try has no step. Falling
+    back to the gate's mask is tried where the run is `gated` by others.
     """
     by_name: dict[str, Candidates] = {}
     if members > 1 and decide.weights:
@@ -28,6 +31,7 @@ def steps(decide: schema.Decide, *, members: int) -> dict[str, Candidates]:
         "threshold": decide.thresholds,
         "gate": (None, *decide.gates),
         "smooth": (False, decide.smooth),
+        "fallback": (False, decide.fallback and gated),
         "pixels": (0, *decide.pixels),
         "voxels": (0, *decide.voxels),
         "largest": (0, *decide.largest),

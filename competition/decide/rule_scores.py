@@ -27,7 +27,7 @@ def measure(
     by_mask: dict[tuple[bytes, int], np.ndarray] = {}
     by_weights = operator.attrgetter("weights")
     for weights, same in itertools.groupby(sorted(tried, key=by_weights), by_weights):
-        for rule, mask in _masks(*predictions.of_class(index, weights), list(same)):
+        for rule, mask in _masks(predictions.of_class(index, weights), list(same)):
             # Many rules give the same mask: a hash recognises it and takes no memory.
             corners = np.concatenate([mask.low, mask.high]).tobytes()
             key = corners, hash(np.packbits(mask.mask).tobytes())
@@ -48,28 +48,37 @@ def _numbers(truth: CroppedMask, predicted: CroppedMask) -> np.ndarray:
 
 
 def _masks(
-    probability: np.ndarray, presence: np.ndarray, tried: list[rules.Rule]
+    evidence: rules.Evidence, tried: list[rules.Rule]
 ) -> Iterator[tuple[rules.Rule, CroppedMask]]:
     """Yield each rule with the mask that `rules.decide` would make by it.
 
-    The rules are applied only to the box of the pixels that are likely for any of them.
+    The rules are applied only to the box of the pixels that are likely for any of them,
+    whether the members or the gate say so.
     """
     gates = [rule.gate[1] for rule in tried if rule.gate and rule.gate[0]]
     least = min([*gates, *(rule.threshold for rule in tried)])
-    _, *box = cropped_masks.bounding_box(probability >= least * 255)
+    probability, gate, presence = evidence
+    likely = probability >= least * 255
+    if gate is not probability:
+        likely |= gate >= least * 255
+    _, *box = cropped_masks.bounding_box(likely)
     # The presence is along z, so all slices stay.
     part = np.ascontiguousarray(probability[:, *box])
+    counted = part
+    if gate is not probability:
+        counted = np.ascontiguousarray(gate[:, *box])
+    cropped = rules.Evidence(part, counted, presence)
     corner = np.array([0, *(side.start for side in box)])
     crop = functools.partial(cropped_masks.crop, corner=corner, shape=probability.shape)
     for _, same in itertools.groupby(sorted(tried, key=_first_part), _first_part):
         group = list(same)
-        mask = rules.threshold(part, presence, group[0])
+        mask = rules.threshold(cropped, group[0])
         for rule, cleaned in _cleaned(mask, group, list(rules.CLEANING)):
             yield rule, crop(cleaned)
 
 
 def _first_part(rule: rules.Rule) -> tuple[object, ...]:
-    return rule.threshold, rule.gate or (), rule.smooth
+    return rule.threshold, rule.gate or (), rule.smooth, rule.fallback
 
 
 def _cleaned(

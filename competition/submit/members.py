@@ -85,9 +85,10 @@ class LoadedMembers:
                 f"the probabilities of {', '.join(self.not_finite)} hold NaN or "
                 "infinity. Train with another `training.precision`"
             )
+        gates = [name for name in models.gates if name in predictions]
         combined = blending.MemberPredictions(
             [predictions[name] for name in members],
-            [predictions[n].presence for n in models.gates if n in predictions],
+            blending.mean_of_gates((predictions[name] for name in gates), len(gates)),
         )
         return combined, rules_for(self.class_rules, self.members, members)
 

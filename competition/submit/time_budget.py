@@ -41,7 +41,8 @@ class ModelSubset:
     def smaller(self) -> "ModelSubset | None":
         """Return the next smaller subset; None below one network of one member.
 
-        TTA goes first, then members, the weakest first, then folds.
+        TTA goes first, then members, the weakest first, then folds, then gates. A gate
+        stays, for members that are gated draw organs in empty slices.
         """
         if self.tta and any(self.views[name] > 1 for name in self.runs):
             return dataclasses.replace(self, tta=False)
@@ -49,7 +50,8 @@ class ModelSubset:
             return dataclasses.replace(self, members=self.members[:-1])
         most = max(len(self.folds[name]) for name in self.runs)
         if most == 1:
-            return None
+            fewer = dataclasses.replace(self, gates=self.gates[:1])
+            return fewer if len(fewer.runs) < len(self.runs) else None
         folds = {name: numbers[: most - 1] for name, numbers in self.folds.items()}
         return dataclasses.replace(self, folds=folds)
 

@@ -1,5 +1,7 @@
 """The predictions of members and gates, blended and decided on."""
 
+import weakref
+
 import hypothesis
 import numpy as np
 from hypothesis import strategies
@@ -11,7 +13,7 @@ from competition.core import blending, probabilities, rules
 def predictions(*members, gates=()):
     return blending.MemberPredictions(
         [probabilities.prediction(member) for member in members],
-        [probabilities.prediction(gate).presence for gate in gates],
+        blending.mean_of_gates(map(probabilities.prediction, gates), len(gates)),
     )
 
 
@@ -61,11 +63,78 @@ def test_presence_heads_replace_the_largest_probability():
     assert decide(volume, rule).all()
 
 
-def test_a_gate_decides_presence_alone():
+def gated():
+    """Return a member that is sure of all 3 slices, and 2 gates of the middle one."""
     volume = np.full((3, 2, 2, 1), 255, np.uint8)
     gates = np.zeros((2, 3, 2, 2, 1), np.uint8)
-    gates[:, 1] = [[[[200]]], [[[100]]]]  # 150 on average, in the middle slice
-    gated = predictions(volume, gates=gates)
-    decided = blending.decide(gated, [rules.Rule(gate=(0, 0.0, 0.55))])
+    gates[:, 1] = [[[[200]]], [[[100]]]]  # 150 on average
+    return predictions(volume, gates=gates)
+
+
+def test_the_mean_presence_of_the_gates_decides_not_the_members():
+    decided = blending.decide(gated(), [rules.Rule(gate=(0, 0.0, 0.55))])
     assert decided.any(axis=(1, 2)).tolist() == [False, True, False]
-    assert not blending.decide(gated, [rules.Rule(gate=(0, 0.0, 0.6))]).any()
+    assert not blending.decide(gated(), [rules.Rule(gate=(0, 0.0, 0.6))]).any()
+
+
+def test_the_pixels_that_a_gate_counts_are_its_own():
+    decided = blending.decide(gated(), [rules.Rule(gate=(4, 0.55, 0.0))])
+    assert decided.any(axis=(1, 2)).tolist() == [False, True, False]
+    assert not blending.decide(gated(), [rules.Rule(gate=(5, 0.55, 0.0))]).any()
+    assert not blending.decide(gated(), [rules.Rule(gate=(4, 0.6, 0.0))]).any()
+
+
+def test_a_rule_without_a_gate_ignores_the_gates():
+    assert blending.decide(gated(), [rules.Rule(fallback=True)]).all()
+
+
+def test_the_mean_of_gates_holds_one_of_them_at_a_time():
+    held = []
+
+    def read():
+        for value in (10, 20, 60):
+            volume = np.full((2, 3, 4, 1), value, np.uint8)
+            held.append(weakref.ref(volume))
+            # Python holds the last one until the next is made.
+            assert sum(each() is not None for each in held) <= 2
+            yield probabilities.prediction(volume)
+            del volume
+
+    mean = blending.mean_of_gates(read(), 3)
+    assert (mean.probability == 30).all() and (mean.presence == 30).all()
+    assert blending.mean_of_gates(iter(()), 0) is None
+
+
+def first_place(drawers, gates, threshold):
+    """Return the mask of one class by the first place's rule, slice by slice."""
+    decided = []
+    for drawn, seen in zip(drawers.mean(axis=0), gates.mean(axis=0), strict=True):
+        drawn, seen = np.rint(drawn), np.rint(seen)
+        mask = drawn >= threshold * 255
+        if np.count_nonzero(seen > 0.6 * 255) < 12:
+            mask = np.zeros_like(mask)
+        elif not mask.any():
+            mask = seen >= threshold * 255
+        decided.append(mask)
+    return np.stack(decided)
+
+
+@hypothesis.settings(deadline=None, max_examples=30)
+@hypothesis.given(
+    strategies.integers(0, 2**32 - 1), strategies.sampled_from([0.4, 0.5])
+)
+def test_the_rule_of_the_first_place_can_be_said(seed, threshold):
+    rng = np.random.default_rng(seed)
+    # Each slice has a level of its own, so that all cases of the rule occur.
+    levels = rng.uniform(0, 1, (2, 12, 1, 1))
+    volumes = rng.uniform(0, 255, (5, 12, 6, 7))
+    drawers = np.uint8(volumes[:2] * levels[0])
+    gates = np.uint8(255 - (255 - volumes[2:]) * levels[1])
+    gates[:, ::4] //= 3
+    decided = blending.decide(
+        predictions(*drawers[..., None], gates=gates[..., None]),
+        [rules.Rule(threshold, gate=(12, 0.6, 0.5), fallback=True)],
+    )
+    expected = first_place(drawers, gates, threshold)
+    np.testing.assert_array_equal(decided.astype(bool), expected)
+    hypothesis.target(float(expected.any(axis=(1, 2)).sum()))

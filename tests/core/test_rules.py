@@ -15,9 +15,10 @@ volumes = arrays.arrays(np.uint8, (4, 5, 6))
 shares = strategies.sampled_from([0.2, 0.35, 0.5, 0.8])
 
 
-def decide(probability, rule):
+def decide(probability, rule, gate=None):
     """Decide one class whose presence is the largest probability of each slice."""
-    return rules.decide(probability, probability.max(axis=(1, 2)), rule)
+    seen = probability if gate is None else gate
+    return rules.decide(rules.Evidence(probability, seen, seen.max(axis=(1, 2))), rule)
 
 
 def test_the_threshold_is_met_or_passed():
@@ -71,6 +72,36 @@ def test_without_a_gate_the_presence_of_the_mask_is_smoothed():
     assert decided.any(axis=(1, 2)).nonzero()[0].tolist() == [4, 5, 6]
 
 
+def slices(*values):
+    """Make slices of 2 x 2 pixels, all of one value."""
+    return np.repeat(np.uint8(values), 4).reshape(-1, 2, 2)
+
+
+def test_a_slice_that_is_open_and_not_drawn_takes_the_gates_mask():
+    drawn, gate = slices(200, 0, 0, 200), slices(255, 255, 100, 0)
+    gate[1, 0] = 0
+    opened, taken = rules.Rule(gate=(1, 0.3, 0.0)), [4, 2, 0, 0]
+    decided = decide(drawn, rules.Rule(gate=(1, 0.3, 0.0), fallback=True), gate)
+    assert decided.sum(axis=(1, 2)).tolist() == taken, "above the threshold, not 0.3"
+    assert decide(drawn, opened, gate).sum(axis=(1, 2)).tolist() == [4, 0, 0, 0]
+
+
+def test_smoothing_opens_and_closes_slices_before_the_gates_mask_is_taken():
+    drawn, gate = slices(200, 200, 0, 200, 200, 0, 0), slices(*[255] * 5, 0, 0)
+    gate[2] = 0, 140
+    rule = rules.Rule(gate=(3, 0.5, 0.0), fallback=True, smooth=True)
+    decided = decide(drawn, rule, gate)
+    assert decided.sum(axis=(1, 2)).tolist() == [4, 4, 2, 4, 4, 0, 0]
+
+
+def test_without_a_gate_of_its_own_a_rule_falls_back_to_nothing():
+    drawn = slices(200, 0, 100, 200)
+    for gate in (None, (1, 0.3, 0.0)):
+        rule = rules.Rule(gate=gate)
+        back = rules.Rule(gate=gate, fallback=True)
+        assert (decide(drawn, rule) == decide(drawn, back)).all()
+
+
 def test_diagonal_neighbours_are_one_component():
     probability = np.zeros((2, 2, 2), np.uint8)
     probability[0, 0, 0] = probability[1, 1, 1] = 255
@@ -87,6 +118,14 @@ def test_rules_survive_json_and_are_found_by_class(tmp_path):
     path = tmp_path / "decision.json"
     files.write_json(path, rules.to_json(chosen, ["a", "b"]))
     assert rules.read(path, ["b", "a"]) == chosen[::-1]
+
+
+def test_a_decision_from_before_the_fallback_is_read(tmp_path):
+    path = tmp_path / "decision.json"
+    entries = rules.to_json([rules.Rule(0.3, gate=(12, 0.6, 0.5))], ["a"])
+    del entries["rules"]["a"]["fallback"]
+    files.write_json(path, entries)
+    assert rules.read(path, ["a"]) == [rules.Rule(0.3, gate=(12, 0.6, 0.5))]
 
 
 def test_a_blends_weights_stand_by_their_members_names(tmp_path):

@@ -7,12 +7,13 @@ from competition.decide import candidates
 NOTHING = (
     "decide.weights=[]", "decide.thresholds=[]", "decide.gates=[]",
     "decide.smooth=false", "decide.pixels=[]", "decide.voxels=[]",
-    "decide.largest=[]", "decide.holes=false",
+    "decide.largest=[]", "decide.holes=false", "decide.fallback=false",
 )  # fmt: skip
 
 
-def steps(*changes, members=1):
-    return candidates.steps(configs.load("base", changes).decide, members=members)
+def steps(*changes, **about):
+    about = {"members": 1} | about
+    return candidates.steps(configs.load("base", changes).decide, **about)
 
 
 def test_a_step_without_values_is_left_out():
@@ -20,9 +21,18 @@ def test_a_step_without_values_is_left_out():
         "threshold", "gate", "smooth", "pixels", "voxels", "largest", "holes",
         "threshold, finer",
     ]  # fmt: skip
-    assert not steps(*NOTHING, members=2)
+    assert not steps(*NOTHING, members=2, gated=True)
     assert "gate" not in steps("decide.gates=[]")
     assert "holes" not in steps("decide.holes=false")
+
+
+def test_only_a_gated_run_can_fall_back_on_its_gate():
+    assert "fallback" not in steps()
+    names = list(steps(gated=True))
+    assert names.index("smooth") < names.index("fallback") < names.index("pixels")
+    assert "fallback" not in steps("decide.fallback=false", gated=True)
+    tried = steps(gated=True)["fallback"](rules.Rule(gate=(12, 0.6, 0.5)))
+    assert tried == [rules.Rule(gate=(12, 0.6, 0.5), fallback=True)]
 
 
 def test_steps_try_other_values_and_off():

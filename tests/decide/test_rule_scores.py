@@ -1,5 +1,6 @@
 """Many rules measured together give the numbers that each gives alone."""
 
+import dataclasses
 import itertools
 
 import hypothesis
@@ -38,8 +39,7 @@ def likely(seed, empty=False):
 
 def alone(truth, predictions, index, rule):
     """Return the numbers of one rule from whole masks and the metric itself."""
-    probability, presence = predictions.of_class(index, rule.weights)
-    mask = rules.decide(probability, presence, rule)
+    mask = rules.decide(predictions.of_class(index, rule.weights), rule)
     pair = metric.measure(truth.astype(np.uint8), mask.astype(np.uint8), classes=1)
     pair = pair.by_class[0]
     rows = ~np.isnan(pair.dice)
@@ -60,8 +60,11 @@ def check(truth, predictions, tried):
         )
 
 
-def of(*members):
-    return blending.MemberPredictions(list(map(probabilities.prediction, members)))
+def of(*members, gate=None):
+    return blending.MemberPredictions(
+        list(map(probabilities.prediction, members)),
+        None if gate is None else probabilities.prediction(gate),
+    )
 
 
 @hypothesis.settings(deadline=None, max_examples=10)
@@ -69,6 +72,16 @@ def of(*members):
 def test_shared_work_changes_no_number(seed, no_truth):
     truth = likely(seed + 1)[..., 0] > (255 if no_truth else 150)
     check(truth, of(likely(seed)), EVERY)
+
+
+@hypothesis.settings(deadline=None, max_examples=5)
+@hypothesis.given(
+    strategies.integers(0, 1000), strategies.booleans(), strategies.booleans()
+)
+def test_the_gates_of_a_blend_change_no_number(seed, nothing_drawn, nothing_seen):
+    predictions = of(likely(seed, nothing_drawn), gate=likely(seed + 2, nothing_seen))
+    fallen = [dataclasses.replace(rule, fallback=True) for rule in EVERY if rule.gate]
+    check(likely(seed + 1)[..., 0] > 150, predictions, EVERY + fallen)
 
 
 @hypothesis.settings(deadline=None, max_examples=10)

@@ -62,17 +62,36 @@ def test_a_member_without_any_network_is_left_to_the_others(blend, tmp_path):
     assert log.counts == {"model left out": 3}
 
 
+def gated(blend, **about):
+    """Change the members and gates of the blend."""
+    record = files.read_json(blend.files.config)
+    record["config"] |= about
+    files.write_json(blend.files.config, record)
+    return runs.read(blend.files)
+
+
 def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
-    about = files.read_json(blend.files.config)
-    about["config"] |= {"members": ["first", "second"], "gate": ["third"]}
-    files.write_json(blend.files.config, about)
-    loaded, _ = start(runs.read(blend.files), tmp_path)
-    models = loaded.all_models
+    run = gated(blend, members=["first"], gate=["second", "third"])
+    loaded, _ = start(run, tmp_path)
+    models, gates = loaded.all_models, []
     while models:
         predictions, _ = loaded.predict(volume, models)
-        assert len(predictions.gates) == 1
-        assert models.runs[-1] == "third"
+        # Copies of one run agree, however many of them there are.
+        seen, drawn = predictions.gate, predictions.members[0]
+        np.testing.assert_array_equal(seen.probability, drawn.probability)
+        gates.append(models.gates)
         models = models.smaller()
+    assert gates == [("second", "third")] * 2 + [("second",)]
+
+
+def test_where_no_gate_loads_the_members_decide_alone(blend, volume, tmp_path):
+    run = gated(blend, members=["first", "second"], gate=["third"])
+    for fold in (0, 1):
+        runs.gates(run)[0].files.weights(fold).write_bytes(b"none")
+    loaded, log = start(run, tmp_path)
+    assert log.counts == {"model left out": 2}
+    predictions, _ = loaded.predict(volume, loaded.all_models)
+    assert predictions.gate is None and len(predictions.members) == 2
 
 
 def test_the_rate_is_measured_after_compiling(blend, tmp_path):

@@ -31,6 +31,19 @@ def test_tta_goes_first_then_the_weakest_member_then_folds():
     assert str(last) == "no TTA, strong with 1 folds, gate with 1 folds"
 
 
+def test_gates_go_last_and_one_of_them_stays():
+    runs = "draws", "one", "two"
+    gated = time_budget.ModelSubset(
+        ("draws",), ("one", "two"), dict.fromkeys(runs, (0, 1)), dict.fromkeys(runs, 1)
+    )
+    passes, step = [], gated
+    while step:
+        passes.append(step.passes)
+        last, step = step, step.smaller()
+    assert passes == [6, 3, 2]
+    assert last.runs == ("draws", "one")
+
+
 def test_a_member_that_is_the_gate_too_is_counted_once():
     both = time_budget.ModelSubset(("a",), ("a",), {"a": (0,)}, {"a": 1})
     assert both.passes == 1

@@ -26,8 +26,8 @@ class Config(schema.Table):
     slices: Annotated[tuple[schema.Offset, ...], schema.LOOSE]
     intensity: Literal["slice", "scan"]
     folds: schema.Folds
-    members: schema.Members
-    gate: Annotated[tuple[str, ...], schema.OPTIONAL]
+    gate: schema.RunNames
+    members: schema.RunNames
     geometry: schema.Geometry
     model: schema.Model
     loss: schema.Loss
@@ -37,6 +37,19 @@ class Config(schema.Table):
     training: schema.Training
     decide: schema.Decide
     submit: schema.Submit = schema.Submit()
+
+    @pydantic.field_validator("members")
+    @classmethod
+    def _is_blend(
+        cls, members: tuple[str, ...], info: pydantic.ValidationInfo
+    ) -> tuple[str, ...]:
+        # Without a gate, a blend of a single run would be that run.
+        if len(members) == 1 and not info.data.get("gate"):
+            raise ValueError(
+                "a blend needs two or more runs, or one and the runs of a `gate`. Name "
+                "another run, or a gate"
+            )
+        return members
 
     @pydantic.field_validator("model")
     @classmethod

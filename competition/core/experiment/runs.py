@@ -87,8 +87,8 @@ def start(
             f"experiment trains {list(config.folds)}. Set `folds` within them."
         )
     config = config.model_copy(update={"folds": folds})
-    # A gate that is missing is told now, and not after hours of training.
-    gates(dataclasses.replace(wanted, config=config))
+    # A gate that is missing or unfit is told now, and not after hours of training.
+    _check_folds(dataclasses.replace(wanted, config=config))
     record = {
         "name": name,
         "classes": list(classes),
@@ -233,6 +233,19 @@ def trained_folds(run: Run) -> list[int]:
             "Train the missing folds, so that all runs hold out the same scans."
         )
     return folds
+
+
+def _check_folds(run: Run) -> None:
+    """Refuse members and gates that train other folds than the run's first member."""
+    for source in members_and_gates(run):
+        received, expected = source.config.folds, run.config.folds
+        if set(received) != set(expected):
+            raise ValueError(
+                f"{run.name} uses the run {source.name}, which trains the folds "
+                f"{list(received)}, not {list(expected)}: the scans that it holds out "
+                f"are others. Train {source.name} under another `name` with folds = "
+                f"{list(expected)}, and name that run."
+            )
 
 
 def _sibling(run: Run, name: str) -> Run:

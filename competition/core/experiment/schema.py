@@ -45,13 +45,13 @@ def _each_once(folds: tuple[int, ...]) -> tuple[int, ...]:
 Folds = Annotated[tuple[Index, ...], LOOSE, pydantic.AfterValidator(_each_once)]
 
 
-def _two_or_more(members: tuple[str, ...]) -> tuple[str, ...]:
-    if len(members) == 1 or len(set(members)) < len(members):
-        raise ValueError("a blend needs two or more runs, each named once")
-    return members
+def _each_run_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("each run has one say. Name it once")
+    return names
 
 
-Members = Annotated[tuple[str, ...], OPTIONAL, pydantic.AfterValidator(_two_or_more)]
+RunNames = Annotated[tuple[str, ...], OPTIONAL, pydantic.AfterValidator(_each_run_once)]
 
 
 class Table(pydantic.BaseModel):
@@ -224,6 +224,7 @@ class Decide(Table):
     voxels: Annotated[tuple[Count, ...], OPTIONAL]
     largest: Annotated[tuple[Count, ...], OPTIONAL]
     holes: bool
+    fallback: bool = False
 
 
 class Submit(Table):

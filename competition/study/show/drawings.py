@@ -25,10 +25,10 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
     class_rules = rules.read(run.files.decision, run.classes, run.config.members)
     traced = []
     for index, rule in enumerate(class_rules):
-        probability, presence = prediction.of_class(index, rule.weights)
-        above = probability >= rule.threshold * 255
-        steps = {"probability": probability, "threshold": above}
-        mask = rules.threshold(probability, presence, rule)
+        evidence = prediction.of_class(index, rule.weights)
+        above = evidence.probability >= rule.threshold * 255
+        steps = {"probability": evidence.probability, "threshold": above}
+        mask = rules.threshold(evidence, rule)
         if rule.gate or rule.smooth:
             steps["gate"] = mask
         for part, change in rules.CLEANING.items():
