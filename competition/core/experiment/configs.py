@@ -67,6 +67,19 @@ class Config(schema.Table):
                 )
         return model
 
+    @pydantic.field_validator("training")
+    @classmethod
+    def _encoder_is_there(
+        cls, training: schema.Training, info: pydantic.ValidationInfo
+    ) -> schema.Training:
+        model = info.data.get("model")
+        if training.encoder_rate != 1 and model and model.encoder == "none":
+            raise ValueError(
+                "`encoder_rate` is the encoder's share of the learning rate, and there "
+                "is no encoder. Name a `model.encoder`, or set encoder_rate = 1.0"
+            )
+        return training
+
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
     """Load an experiment by name or path: base, its few lines, then `key=value`s."""

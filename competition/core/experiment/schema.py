@@ -191,6 +191,7 @@ class Training(Table):
     ema: Fraction = 0.0
     swa_epochs: Index = 0
     freeze_epochs: Index = 0
+    encoder_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     patience: Index = 0
     score_every: Count
     score_scans: Index = 0

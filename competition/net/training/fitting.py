@@ -80,7 +80,7 @@ def _train(
     begun = len(state.epochs)
     state.resting = begun < training.freeze_epochs
     if training.freeze_epochs:
-        _freeze_encoder(fold.network, state.resting)
+        _encoder(fold.network, "freeze_epochs").trainable = not state.resting
     # First: the others must not keep or score weights that are not finite.
     guard = callbacks.WatchSteps(fold.lines)
     end = callbacks.StopAtDeadline(fold.limit, state)
@@ -168,14 +168,15 @@ def _adjusted(
     return config.model_copy(update={"training": training.model_copy(update=changes)})
 
 
-def _freeze_encoder(network: keras.Model, frozen: bool) -> None:
+def _encoder(network: keras.Model, key: str) -> keras.layers.Layer:
+    """Return the encoder of a network, which a key of `training` is about."""
     encoder = [layer for layer in network.layers if layer.name == "encoder"]
     if not encoder:
         raise ValueError(
-            "`training.freeze_epochs` freezes a network's encoder, and this network "
-            "has none. Set `model.encoder`, or training.freeze_epochs=0."
+            f"`training.{key}` is about a network's encoder, and this network has "
+            f"none. Set `model.encoder`, or leave `training.{key}` out."
         )
-    encoder[0].trainable = not frozen
+    return encoder[0]
 
 
 def _compiled(
@@ -192,6 +193,9 @@ def _compiled(
     optimizer = schedules.build_optimizer(
         config.training, steps=fold.data.steps, first=first
     )
+    if (share := config.training.encoder_rate) != 1:
+        encoder = _encoder(fold.network, "encoder_rate")
+        schedules.slow_down(optimizer, encoder.trainable_variables, share)
     if scales_loss:
         # `compile` would, were the step itself not float32.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -95,6 +96,35 @@ def build_optimizer(
     # training may go on from the weights.
     optimizer.finalize_variable_values = lambda var_list: None
     return optimizer
+
+
+def slow_down(
+    optimizer: keras.Optimizer, variables: Sequence[Tensor], share: float
+) -> None:
+    """Let an optimizer move some variables at a share of its rate, decay included.
+
+    Their gradients stay as they are: Adam would undo any scale of them.
+    """
+    slow = {optimizer._var_key(variable) for variable in variables}
+    update, decay, whole = (
+        optimizer.update_step,
+        optimizer._apply_weight_decay,
+        optimizer.weight_decay,
+    )
+
+    def update_step(gradient: Tensor, variable: Tensor, rate: Tensor) -> None:
+        is_slow = optimizer._var_key(variable) in slow
+        update(gradient, variable, rate * share if is_slow else rate)
+
+    def apply_weight_decay(variables: Sequence[Tensor]) -> None:
+        for is_slow, factor in (False, 1.0), (True, share):
+            optimizer.weight_decay = whole * factor
+            decay([v for v in variables if (optimizer._var_key(v) in slow) == is_slow])
+        optimizer.weight_decay = whole
+
+    optimizer.update_step = update_step
+    if whole:
+        optimizer._apply_weight_decay = apply_weight_decay
 
 
 def _cosine(share: Tensor) -> Tensor:

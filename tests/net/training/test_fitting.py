@@ -504,20 +504,25 @@ def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
         seen.append(model.get_layer("encoder").get_weights()[0])
         return 0.1 * len(seen)
 
-    whole, _ = fold("whole", score, "training.freeze_epochs=2")
+    wanted = (
+        "training.freeze_epochs=2",
+        "model.encoder=ResNet50",
+        "training.encoder_rate=0.5",
+    )
+    whole, _ = fold("whole", score, *wanted)
     moved = [bool((one != other).any()) for one, other in itertools.pairwise(seen)]
     assert moved == [False, True, True]
     for stop in (1, 2):
         name = f"broken{stop}"
         with pytest.raises(Killed):
             marks = [0.1] * stop
-            fold(name, scores(*marks, Killed()), "training.freeze_epochs=2")
-        resumed, _ = fold(name, half, "training.freeze_epochs=2")
+            fold(name, scores(*marks, Killed()), *wanted)
+        resumed, _ = fold(name, half, *wanted)
         same(whole.get_weights(), resumed.get_weights())
 
 
 def test_a_network_without_an_encoder_cannot_freeze_it(fold):
-    with pytest.raises(ValueError, match=r"freeze_epochs` freezes .* has none\. Set"):
+    with pytest.raises(ValueError, match=r"freeze_epochs` is about .* has none\. Set"):
         fold("run", half, "training.freeze_epochs=2")
 
 

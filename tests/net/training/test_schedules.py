@@ -1,6 +1,7 @@
 """The learning rate of every step."""
 
 import keras
+import numpy as np
 import pytest
 
 from competition.core.experiment import configs
@@ -81,3 +82,66 @@ def test_each_optimizer_can_average_clip_and_accumulate(name):
     assert optimizer.ema_momentum == pytest.approx(0.9)
     assert optimizer.global_clipnorm == 1.0
     assert optimizer.gradient_accumulation_steps == 2
+
+
+def apply(optimizer, gradients, variables):
+    """Take a step as `fit` does; on JAX it assigns no variable within a step."""
+    if keras.backend.backend() != "jax":
+        optimizer.apply(gradients)
+        return
+    state = [each.value for each in optimizer.variables]
+    values = [each.value for each in variables]
+    values, state = optimizer.stateless_apply(state, gradients, values)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    for variable, value in zip(optimizer.variables, state, strict=True):
+        variable.assign(value)
+
+
+def moved(name, *overrides, share=None, scaled=False, steps=4):
+    """Return how far steps move two equal variables, the first slowed to `share`."""
+    settings = configs.load("smoke", (f"training.optimizer={name}", *overrides))
+    optimizer = schedules.build_optimizer(settings.training, steps=2)
+    pair = [keras.Variable([2.0, -1.0], name=each) for each in ("one", "kernel")]
+    if share:
+        schedules.slow_down(optimizer, pair[:1], share)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(pair)
+    for step in range(steps):
+        gradient = keras.ops.convert_to_tensor([0.5 + step, -0.1])
+        gradient *= optimizer.initial_scale if scaled else 1
+        apply(optimizer, [gradient, gradient], pair)
+    return [keras.ops.convert_to_numpy(each) - [2.0, -1.0] for each in pair]
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "steps"),
+    [
+        ("adam", (), 4),
+        ("sgd", ("training.clip_norm=0.5",), 4),
+        # The decay of later steps depends on how far the earlier ones went.
+        ("adamw", ("training.weight_decay=0.5",), 1),
+        ("adam", ("training.accumulate=2", "training.ema=0.9"), 4),
+    ],
+)
+def test_slowed_variables_move_by_their_share_and_the_others_as_before(
+    name, overrides, steps
+):
+    slow, other = moved(name, *overrides, share=0.1, steps=steps)
+    plain, _ = moved(name, *overrides, steps=steps)
+    np.testing.assert_array_equal(other, plain)
+    assert np.abs(plain).min() > 1e-4
+    np.testing.assert_allclose(slow, 0.1 * plain, rtol=1e-3)
+
+
+def test_slowed_variables_move_by_their_share_where_the_loss_is_scaled():
+    slow, other = moved("adam", share=0.1, scaled=True)
+    np.testing.assert_allclose(slow, 0.1 * other, rtol=1e-3)
+
+
+def test_a_network_without_an_encoder_has_no_rate_for_it():
+    with pytest.raises(
+        ValueError, match=r"there is no encoder\. Name a `model\.encoder`"
+    ):
+        configs.load("smoke", ("training.encoder_rate=0.1",))
