@@ -23,15 +23,18 @@ LOOSE = pydantic.Field(strict=False, min_length=1)
 OPTIONAL = pydantic.Field(strict=False)
 # The least pixels above a probability, that probability, and the least presence.
 Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
-# Names of networks, and those of encoders in keras.applications.
+# Names of networks, and those of encoders in keras.applications and keras_hub.
 Architecture = Literal[
     "unet", "attention_unet", "unet_plus_plus", "fcn", "segnet", "deeplab", "unet_3d"
 ]
+OVER_ENCODERS = "unet", "attention_unet", "unet_plus_plus", "deeplab"
 Encoder = Annotated[
     str,
     pydantic.Field(
         pattern=r"^(none|EfficientNetB[0-7]|EfficientNetV2(B[0-3]|S|M|L)"
-        r"|ConvNeXt(Tiny|Small|Base|Large|XLarge)|ResNet(50|101|152))$"
+        r"|ConvNeXt(Tiny|Small|Base|Large|XLarge)|ResNet(50|101|152)"
+        r"|mit_b[0-5]|efficientnet_b[0-5]|hgnetv2_b[4-6]|resnet_(18|50|101|152)"
+        r"|resnet_vd_(18|34|50|101|152|200))$"
     ),
 ]
 
@@ -92,9 +95,9 @@ class Model(Table):
     @pydantic.model_validator(mode="after")
     def _encoder_fits(self) -> "Model":
         if self.encoder != "none":
-            if self.architecture not in ("unet", "attention_unet", "deeplab"):
+            if self.architecture not in OVER_ENCODERS:
                 raise ValueError(
-                    "an encoder goes with unet, attention_unet, deeplab, not "
+                    f"an encoder goes with {', '.join(OVER_ENCODERS)}, not "
                     f'{self.architecture}. Set encoder = "none" or another architecture'
                 )
         elif self.encoder_weights != "none":

@@ -69,7 +69,7 @@ def build_plus_plus(config: configs.Config, classes: int) -> keras.Model:
     model = config.model
     stack = blocks.stack_input(config)
     # grid[level] holds all features of that size, those of the encoder first.
-    grid = [[x] for x in blocks.encode(stack, model)]
+    grid = [[x] for x in encoders.encode(stack, config)]
     for column in range(1, len(grid)):
         for level in range(len(grid) - column):
             width, row = model.widths[level], grid[level]

@@ -1,0 +1,69 @@
+"""Encoders with published weights in the place of a network's own.
+
+They see a stack of K slices in 0..1 without further preprocessing and, as the last
+channel, a plane of ones. The weights of that plane subtract the mean of ImageNet, so
+that padding with zeros stays padding with the mean.
+"""
+
+from typing import Any
+
+from keras import layers, ops
+
+from competition.core.experiment import configs
+from competition.net.networks import blocks
+from competition.net.networks.encoders import families, weights
+
+Tensor = Any
+# Every encoder halves the image this often.
+DEPTH = 5
+SMALLEST = 32
+load_weights = weights.load
+
+
+def encode(
+    stack: Tensor, config: configs.Config, *, halvings: int = DEPTH
+) -> list[Tensor]:
+    """Return features of all sizes, finest first, the last one halved `halvings` times.
+
+    The network's own encoder halves once less than it has widths. Over an encoder with
+    published weights the stack itself comes first, and where the encoder has no
+    features of a size, the stack shrunk to it.
+    """
+    model = config.model
+    if model.encoder == "none":
+        return blocks.encode(stack, model)
+    family = families.FAMILIES[model.encoder]
+    _check(config, family.multiple)
+    ones = ops.ones_like(stack[..., :1])
+    joined = layers.Concatenate(name="stack_and_ones")([stack, ones])
+    whole = family.build(model.encoder, joined.shape[1:])
+    encoder = family.extract(whole, leave_out=DEPTH - halvings)
+    # Some encoders have them inside of other layers.
+    for layer in encoder._flatten_layers():
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = model.norm_momentum
+    features = encoder(joined)
+    skips = [stack]
+    while len(skips) + len(features) <= halvings:
+        name = f"stack_{2 ** len(skips)}"
+        skips.append(layers.AveragePooling2D(2, padding="same", name=name)(skips[-1]))
+    return [*skips, *features]
+
+
+def _check(config: configs.Config, multiple: int) -> None:
+    model, geometry = config.model, config.geometry
+    if len(model.widths) != DEPTH:
+        raise ValueError(
+            f"`model.widths` over an encoder are those of the decoder, and {DEPTH}, "
+            f"since {model.encoder} halves the image {DEPTH} times. Received: "
+            f"{list(model.widths)}. Use [16, 32, 64, 128, 256]."
+        )
+    for key, size in (("height", geometry.height), ("width", geometry.width)):
+        if size < SMALLEST or size % multiple:
+            below = size // multiple * multiple
+            fitting = sorted({max(SMALLEST, below), max(SMALLEST, below + multiple)})
+            raise ValueError(
+                f"`geometry.{key}` must be at least {SMALLEST} and divide by "
+                f"{multiple} for the encoder {model.encoder}. Received: {size}. "
+                f"Use {' or '.join(map(str, fitting))}."
+            )
