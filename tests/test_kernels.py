@@ -91,6 +91,7 @@ def bundle(folder, what, texts):
     if what == "train":
         overrides = ["seed=1"]
         about |= {"experiment": "unet.toml", "overrides": overrides, "quarantine": True}
+        about["runs"] = ["unet", "gate"]
     text = json.dumps(about, indent=2)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
@@ -162,15 +163,18 @@ def test_train_keeps_the_runs_alone(tmp_path, mounts):
 
 def test_train_goes_on_from_an_earlier_output(tmp_path):
     _, _, output = attach(tmp_path, NEW, "train")
-    run = output / "runs" / "unet"
-    (run / "fold0").mkdir(parents=True)
-    about = {"name": "unet", "config": {}}
-    (run / "config.json").write_text(json.dumps(about), encoding="utf-8")
-    (run / "fold0" / "state.npz").write_bytes(b"so far")
+    for name in ("unet", "gate", "other"):
+        run = output / "runs" / name
+        (run / "fold0").mkdir(parents=True)
+        about = {"name": name, "config": {}}
+        (run / "config.json").write_text(json.dumps(about), encoding="utf-8")
+        (run / "fold0" / "state.npz").write_bytes(b"so far")
     done = start(kernel("train"), tmp_path)
-    assert done.stderr == "" and "going on from ['" in done.stdout
-    kept = tmp_path / "working" / "runs" / "unet" / "fold0" / "state.npz"
-    assert kept.read_bytes() == b"so far"
+    assert done.stderr == "" and "gate: going on from ['" in done.stdout
+    kept = tmp_path / "working" / "runs"
+    assert sorted(path.name for path in kept.iterdir()) == ["gate", "unet"]
+    for name in ("unet", "gate"):
+        assert (kept / name / "fold0" / "state.npz").read_bytes() == b"so far"
 
 
 def real(folder):

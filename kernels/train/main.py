@@ -1,7 +1,8 @@
 """Trains an experiment on Kaggle: attach the competition and the bundle.
 
 `python -m competition kernel build --what train` makes both and sets the constants. The
-output is the run's folder. Attach an earlier output, and the training goes on from it.
+output is the folder of the run, and those of its members and gates, which are trained
+with it. Attach an earlier output, and the training goes on from it.
 """
 
 import hashlib
@@ -41,9 +42,10 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     if BACKEND:
         session.check_tpu()
     data = session.competition(input_root, "train.csv")
-    run = working / "runs" / about["run"]
-    earlier = session.resume(input_root, run, name=about["run"])
-    print("going on from", earlier or "nothing", flush=True)
+    # The run, and those that it is trained with.
+    for name in about["runs"]:
+        earlier = session.resume(input_root, working / "runs" / name, name=name)
+        print(f"{name}: going on from", earlier or "nothing", flush=True)
     # The prepared arrays are too large for what Kaggle keeps of a kernel.
     dataset = layout.dataset(data, scratch / "work")
     session.share(dataset.root, working / "runs")

@@ -9,7 +9,15 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.
     A name is that of a TOML beside the experiment's, or else of a shipped experiment.
     Any other name is left out: it must be that of a run.
     """
-    loaded: dict[str, configs.Config] = {}
+    return {
+        name: configs.load(found, configs.of_member(overrides, name))
+        for name, found in experiments(experiment, overrides).items()
+    }
+
+
+def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the experiment, a name or a path, of each member and gate, as `load`."""
+    by_name: dict[str, str] = {}
     visited = set()
 
     def visit(naming: str, config: configs.Config) -> None:
@@ -17,12 +25,11 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.
             found = _find(naming, layout.plain(name))
             if found and name not in visited:
                 visited.add(name)
-                member = configs.load(found, configs.of_member(overrides, name))
-                visit(found, member)
-                loaded[name] = member
+                visit(found, configs.load(found, configs.of_member(overrides, name)))
+                by_name[name] = found
 
     visit(experiment, configs.load(experiment, overrides))
-    return loaded
+    return by_name
 
 
 def start(

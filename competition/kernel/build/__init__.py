@@ -81,6 +81,8 @@ def _write_dataset(
             "experiment": configs.find(bundle.experiment).name,
             "overrides": list(options.overrides),
             "quarantine": bool(prepared.get("quarantined")),
+            "runs": contents.named(bundle, options),
+            "trained": list(contents.trained(bundle, options)),
         }
     files.write_json(folder / "manifest.json", manifest)
     return len(listed)
@@ -111,9 +113,9 @@ def _write_kernel(
     files.write_text(folder / "main.py", code)
     files.write_text(folder / "main.ipynb", notebook.make(code, title=title))
     # Only a training downloads weights.
-    needs_internet = bundle.what == "train" and (
-        configs.load(bundle.experiment, options.overrides).model.encoder_weights
-        == "imagenet"
+    needs_internet = bundle.what == "train" and any(
+        config.model.encoder_weights == "imagenet"
+        for config in contents.trained(bundle, options).values()
     )
     about = files.read_json(template / "kernel-metadata.json") | {
         "id": kernel_id,

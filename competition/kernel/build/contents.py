@@ -6,7 +6,7 @@ import pathlib
 
 from competition.core import files
 from competition.core.data import slice_table
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import blends, configs, layout, runs
 from competition.kernel import bundles
 
 
@@ -32,9 +32,8 @@ def collect(
 ) -> dict[str, bytes | pathlib.Path]:
     """Return the files beside wheel and manifest, by their path in the dataset."""
     if bundle.what == "train":
-        toml = configs.find(bundle.experiment)
         _check_training(bundle, options)
-        return _split(bundle.dataset) | {toml.name: toml}
+        return _split(bundle.dataset) | _experiments(bundle, options)
     if options.fold is not None or options.overrides or options.sources:
         raise ValueError(
             "`fold`, `overrides` and `sources` are for a training: a submission is of "
@@ -61,6 +60,38 @@ def collect(
     return _split(bundle.dataset) | by_name
 
 
+def trained(
+    bundle: bundles.Bundle, options: BundleOptions
+) -> dict[str, configs.Config]:
+    """Return the configs of all runs that a training trains, by name.
+
+    A run is trained with its members and gates, as far as these are experiments; a
+    blend itself has nothing to train.
+    """
+    config = configs.load(bundle.experiment, options.overrides)
+    others = blends.load(bundle.experiment, options.overrides)
+    return others if config.members else {**others, bundle.name: config}
+
+
+def named(bundle: bundles.Bundle, options: BundleOptions) -> list[str]:
+    """Return the names of a training's run and of all that it predicts with."""
+    config = configs.load(bundle.experiment, options.overrides)
+    others = blends.load(bundle.experiment, options.overrides)
+    names = [bundle.name]
+    for each in (config, *others.values()):
+        names += [*each.members, *each.gate]
+    return list(dict.fromkeys(names))
+
+
+def _experiments(
+    bundle: bundles.Bundle, options: BundleOptions
+) -> dict[str, bytes | pathlib.Path]:
+    """Return the TOML of the experiment and those of its members, all in one folder."""
+    others = blends.experiments(bundle.experiment, options.overrides)
+    tomls = map(configs.find, [*others.values(), bundle.experiment])
+    return {toml.name: toml for toml in tomls}
+
+
 def _split(dataset: layout.DatasetFiles) -> dict[str, bytes | pathlib.Path]:
     """Return folds.csv (case, fold) and faulty.txt, so that the kernel reuses both."""
     table = slice_table.read(dataset)
@@ -83,30 +114,40 @@ def _portable(path: pathlib.Path) -> bytes:
 
 
 def _check_training(bundle: bundles.Bundle, options: BundleOptions) -> None:
-    """Raise where Kaggle cannot train it, or where the run has another config."""
-    config = configs.load(bundle.experiment, options.overrides)
-    if config.members:
+    """Raise where Kaggle cannot train it, or where a run has another config at home."""
+    configs_by_name = trained(bundle, options)
+    unknown = set(named(bundle, options)) - {bundle.name, *configs_by_name}
+    if unknown and not options.sources:
         raise ValueError(
-            f"{bundle.experiment} is a blend of {', '.join(config.members)}, which has "
-            "nothing to train. Build a training of each of them."
+            f"{bundle.experiment} needs {', '.join(sorted(unknown))}, which is no "
+            "experiment that the kernel could train. Put its TOML beside that of "
+            f"{bundle.experiment}, or give `sources`, the ids of the kernels (`--from "
+            "USER/SLUG`) whose output holds the trained run."
         )
+    for name, config in configs_by_name.items():
+        _check_run(bundle, options, name, config)
+
+
+def _check_run(
+    bundle: bundles.Bundle, options: BundleOptions, name: str, config: configs.Config
+) -> None:
     if config.model.encoder_weights not in ("none", "imagenet"):
         raise ValueError(
-            f"`model.encoder_weights` is {config.model.encoder_weights}, a file of "
+            f"{name}: `model.encoder_weights` is {config.model.encoder_weights}, of "
             'this machine. Set it to "imagenet"; the kernel may then use the network.'
         )
     batch, devices = config.training.batch, bundles.TPU_DEVICES
     if bundles.is_tpu(options.machine) and batch % devices:
         above = -(-batch // devices) * devices
         raise ValueError(
-            f"The {devices} devices of a TPU share a batch, so `training.batch` must "
-            f"be a multiple of {devices}. Received: {batch}. Set "
+            f"{name}: the {devices} devices of a TPU share a batch, so `training.batch`"
+            f" must be a multiple of {devices}. Received: {batch}. Set "
             f"training.batch={above}."
         )
     if options.fold is not None and options.fold not in config.folds:
         raise ValueError(
-            f"`fold` is {options.fold}, which is not one of the experiment's folds "
+            f"`fold` is {options.fold}, which is not one of the folds of {name}, "
             f"{list(config.folds)}. Choose one of them."
         )
-    if bundle.run.config.is_file():
-        runs.start(bundle.dataset, bundle.name, config)
+    if bundle.dataset.run(name).config.is_file():
+        runs.start(bundle.dataset, name, config)

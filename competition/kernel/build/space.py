@@ -1,8 +1,13 @@
 """What a training on Kaggle needs of memory and disk, before it begins."""
 
+from typing import TYPE_CHECKING
+
 from competition.core.experiment import configs, runs
 from competition.kernel import bundles
 from competition.kernel.build import contents
+
+if TYPE_CHECKING:
+    from competition.net import needs
 
 # Of /kaggle/working, which holds the run.
 KAGGLE_DISK = 20 * 10**9
@@ -14,38 +19,55 @@ _PREDICTION = 0.04
 
 def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
     """Return in words what a training needs; more disk than Kaggle has is an error."""
+    from competition.net import needs
+
+    prepared = runs.prepared(bundle.dataset)
+    memory = disk = 0
+    lines = []
+    for name, config in contents.trained(bundle, options).items():
+        folds = [fold for fold in config.folds if fold < prepared["folds"]]
+        if options.fold is not None:
+            folds = [options.fold]
+        needed, at_once = _needs(config, options.machine, len(prepared["classes"]))
+        # A fold trained alone leaves its predictions to the kernel that has them all.
+        kept = _predictions(bundle, prepared) if options.fold is None else 0
+        disk += needed.disk(len(folds), at_once=at_once) + kept
+        memory = max(memory, needed.memory)
+        state = needs.show(2 * needed.state)
+        lines.append(f"{name}, folds {folds}: {state} a fold that is not finished")
+    if disk > KAGGLE_DISK:
+        raise ValueError(
+            f"{bundle.experiment}: the training may take {needs.show(disk)} of disk ("
+            f"{'; '.join(lines)}). /kaggle/working has {needs.show(KAGGLE_DISK)}. "
+            "Build a kernel for each fold (`--fold 0`) or for each member, or set "
+            "training.ema=0 or a smaller `model.encoder`."
+        )
+    return (
+        f"the training needs about {needs.show(memory)} of memory on each "
+        f"device, and up to {needs.show(disk)} of the {needs.show(KAGGLE_DISK)} of "
+        "/kaggle/working"
+    )
+
+
+def _needs(
+    config: configs.Config, machine: str, classes: int
+) -> tuple["needs.Needs", int]:
+    """Return what a fold needs on one of Kaggle's machines, and how many train there.
+
+    A network is built for it.
+    """
     # Imported late: loading the framework takes seconds.
     from competition.net import devices, needs
     from competition.net.networks import build
 
-    config = configs.load(bundle.experiment, options.overrides)
-    prepared = runs.prepared(bundle.dataset)
-    device = devices.Device("gpu", _CARDS.get(options.machine, 1), capability=7.5)
+    device = devices.Device("gpu", _CARDS.get(machine, 1), capability=7.5)
     at_once = device.count if config.training.gpus in ("auto", "folds") else 1
-    if bundles.is_tpu(options.machine):
+    if bundles.is_tpu(machine):
         # Its devices have no fold each: they share a batch.
         device = devices.Device("tpu", bundles.TPU_DEVICES, backend="jax")
     with devices.policy(config.training.precision, device):
-        network = build.build(config, len(prepared["classes"]))
-    needed = needs.of(network, config, device)
-    if options.fold is None:
-        folds = [fold for fold in config.folds if fold < prepared["folds"]]
-        disk = needed.disk(len(folds), at_once=at_once) + _predictions(bundle, prepared)
-    else:
-        folds, disk = [options.fold], needed.disk(1)
-    if disk > KAGGLE_DISK:
-        raise ValueError(
-            f"{bundle.experiment}: to train the folds {folds}, each a network of "
-            f"{network.count_params():,} parameters, may take {needs.show(disk)} of "
-            f"disk, {needs.show(2 * needed.state)} a fold that is not finished. "
-            f"/kaggle/working has {needs.show(KAGGLE_DISK)}. Build a kernel for each "
-            "fold (`--fold 0`), or set training.ema=0 or a smaller `model.encoder`."
-        )
-    return (
-        f"the training needs about {needs.show(needed.memory)} of memory on each "
-        f"device, and up to {needs.show(disk)} of the {needs.show(KAGGLE_DISK)} of "
-        "/kaggle/working"
-    )
+        network = build.build(config, classes)
+    return needs.of(network, config, device), at_once
 
 
 def _predictions(bundle: bundles.Bundle, prepared: runs.Manifest) -> int:

@@ -4,16 +4,18 @@ The experiment is cut to two folds of two epochs. Kaggle keeps the output of a s
 that it ends; the next one finds it among its inputs, and must go on from there.
 """
 
+import itertools
 import pathlib
 import shutil
 from typing import Any
 
 from competition.core import console, files
 from competition.core.data import images
-from competition.core.experiment import configs, history, layout
+from competition.core.experiment import blends, configs, history, layout
 from competition.kernel import build, bundles
 from competition.kernel.rehearse import jail, sessions
 
+Runs = dict[str, layout.RunFiles]
 FOLDS, EPOCHS = (0, 1), 2
 _EPOCH = r"fold \d+: epoch \d+/"
 
@@ -29,7 +31,7 @@ def rehearse(
     (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
     old = {competition: public, dataset.partition("/")[2]: sent}
     outcome, first = kaggle.run("killed", script, old, until=_EPOCH)
-    results = {"killed": _judge_killed(outcome, _run(first, bundle))}
+    results = {"killed": _judge_killed(outcome, _runs(first, sent))}
     console.note(results["killed"]["verdict"])
     if results["killed"]["why"]:
         return results
@@ -40,14 +42,18 @@ def rehearse(
     }
     outcome, second = kaggle.run("resumed", script, new)
     results["resumed"] = _judge_resumed(
-        outcome, *(_run(p, bundle) for p in (first, second))
+        outcome,
+        *(_runs(working, sent) for working in (first, second)),
+        report=layout.RunFiles(second / "runs" / bundle.name).report,
     )
     console.note(results["resumed"]["verdict"])
     return results
 
 
-def _run(working: pathlib.Path, bundle: bundles.Bundle) -> layout.RunFiles:
-    return layout.RunFiles(working / "runs" / bundle.name)
+def _runs(working: pathlib.Path, sent: pathlib.Path) -> Runs:
+    """Return the files of each run that the kernel trains, below /kaggle/working."""
+    names = files.read_json(sent / "manifest.json")["trained"]
+    return {name: layout.RunFiles(working / "runs" / name) for name in names}
 
 
 def _shorten(
@@ -58,17 +64,7 @@ def _shorten(
     shutil.copytree(bundle.folder / "dataset", sent)
     manifest = files.read_json(sent / "manifest.json")
     toml, overrides = str(sent / manifest["experiment"]), manifest["overrides"]
-    config = configs.load(toml, tuple(overrides))
-    training = config.training
-    manifest["overrides"] = [
-        *overrides,
-        f"folds={list(FOLDS)}",
-        f"training.epochs={EPOCHS}",
-        f"training.swa_epochs={min(training.swa_epochs, EPOCHS - 1)}",
-        f"training.freeze_epochs={min(training.freeze_epochs, EPOCHS - 1)}",
-        # Downloads are no part of it.
-        "model.encoder_weights=none",
-    ]
+    manifest["overrides"] = _cut(toml, tuple(overrides))
     _fit_folds(sent, data)
     for name, about in manifest["files"].items():
         about["sha256"] = files.file_digest(sent / name)
@@ -79,6 +75,24 @@ def _shorten(
         script, build.set_constants(code, {"BUNDLE": digest, "FOLD": None})
     )
     return script, sent
+
+
+def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:
+    """Return the overrides that cut a training and those of its members short."""
+    cut = [
+        *overrides,
+        f"folds={list(FOLDS)}",
+        # Downloads are no part of it.
+        "model.encoder_weights=none",
+    ]
+    members = blends.load(toml, overrides)
+    for name, config in {"": configs.load(toml, overrides), **members}.items():
+        prefix = f"{name}:" if name else ""
+        for key in ("swa_epochs", "freeze_epochs"):
+            epochs = min(getattr(config.training, key), EPOCHS - 1)
+            cut.append(f"{prefix}training.{key}={epochs}")
+        cut.append(f"{prefix}training.epochs={EPOCHS}")
+    return cut
 
 
 def _fit_folds(sent: pathlib.Path, data: pathlib.Path) -> None:
@@ -96,51 +110,57 @@ def _lines(path: pathlib.Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
 
 
-def _judge_killed(outcome: jail.Outcome, run: layout.RunFiles) -> dict[str, Any]:
+def _judge_killed(outcome: jail.Outcome, runs: Runs) -> dict[str, Any]:
     if outcome.stopped == "told":
         verdict, why = "Killed After An Epoch", None
-        if not any(_epochs(run).values()):
+        if not any(any(each.values()) for each in _epochs(runs).values()):
             why = "its output holds no epoch to go on from"
     else:
         verdict, why = sessions.failure(outcome) or (
             "Complete", "it ended before an epoch was over and it could be killed"
         )  # fmt: skip
-    return _result(verdict, why, outcome, run)
+    return _result(verdict, why, outcome, runs)
 
 
 def _judge_resumed(
-    outcome: jail.Outcome, first: layout.RunFiles, run: layout.RunFiles
+    outcome: jail.Outcome, first: Runs, runs: Runs, *, report: pathlib.Path
 ) -> dict[str, Any]:
     """Return the verdict; the epochs of the first session must be there unchanged.
 
     They hold the seconds that they took, so an epoch that was trained again differs.
     """
     verdict, why = sessions.failure(outcome) or ("Complete", None)
-    for fold in FOLDS:
-        before, after = (history.read(each.history(fold)) for each in (first, run))
+    for (name, run), fold in itertools.product(runs.items(), FOLDS):
+        which = f"{name}, fold {fold}"
+        before = history.read(first[name].history(fold))
+        after = history.read(run.history(fold))
         if not why and after[: len(before)] != before:
-            verdict, why = "Began Anew", f"fold {fold} did not go on from its state"
+            verdict, why = "Began Anew", f"{which} did not go on from its state"
         if not why and not (len(after) == EPOCHS and run.weights(fold).is_file()):
-            verdict, why = "Not Finished", f"fold {fold} has {len(after)} epochs"
-    if not why and not run.report.is_file():
+            verdict, why = "Not Finished", f"{which} has {len(after)} epochs"
+    if not why and not report.is_file():
         verdict, why = "Not Finished", "no report was written"
-    return _result(verdict, why, outcome, run)
+    return _result(verdict, why, outcome, runs)
 
 
 def _result(
-    verdict: str, why: str | None, outcome: jail.Outcome, run: layout.RunFiles
+    verdict: str, why: str | None, outcome: jail.Outcome, runs: Runs
 ) -> dict[str, Any]:
-    kept = sum(each.stat().st_size for each in run.root.rglob("*") if each.is_file())
+    paths = itertools.chain(*(run.root.rglob("*") for run in runs.values()))
+    kept = sum(each.stat().st_size for each in paths if each.is_file())
     return {
         "verdict": verdict,
         "why": why,
         "seconds": round(outcome.seconds, 1),
         "memory_gb": round(outcome.memory_gb, 2),
         "kept_gb": round(kept / 1e9, 3),
-        "epochs": _epochs(run),
+        "epochs": _epochs(runs),
     }
 
 
-def _epochs(run: layout.RunFiles) -> dict[int, int]:
-    """Return the number of finished epochs of each fold."""
-    return {fold: len(history.read(run.history(fold))) for fold in FOLDS}
+def _epochs(runs: Runs) -> dict[str, dict[int, int]]:
+    """Return the number of finished epochs of each run and fold."""
+    return {
+        name: {fold: len(history.read(run.history(fold))) for fold in FOLDS}
+        for name, run in runs.items()
+    }

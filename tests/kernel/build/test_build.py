@@ -190,7 +190,7 @@ def test_the_encoder_weights_of_this_machine_do_not_travel(bundle):
 def test_a_training_that_begins_with_a_file_of_home_is_refused(bundle, weights):
     bundle.run.config.unlink()
     overrides = (*OF_ENCODER, f"model.encoder_weights={weights}")
-    with pytest.raises(ValueError, match=r"a file of this machine. Set it to"):
+    with pytest.raises(ValueError, match=r"smoke: `model.* this machine. Set it to"):
         made(bundle, "train", overrides=overrides)
 
 
@@ -215,7 +215,7 @@ def test_a_training_says_what_it_needs_and_more_than_kaggles_disk_is_refused(
     assert "MB of memory on each device, and up to 0." in said
     monkeypatch.setattr(space, "KAGGLE_DISK", 120_000)
     with pytest.raises(
-        ValueError, match=r"folds \[0, 1\], each .* may take .* a kernel"
+        ValueError, match=r"may take .*smoke, folds \[0, 1\]: .* a kernel"
     ):
         made(bundle, "train")
     # The folder of the kernel that was built before stays.
@@ -224,11 +224,44 @@ def test_a_training_says_what_it_needs_and_more_than_kaggles_disk_is_refused(
     made(bundle)
 
 
-def test_a_blend_has_nothing_to_train(bundle, tmp_path):
-    path = tmp_path / "both.toml"
-    path.write_text('members = ["one", "two"]', encoding="utf-8")
-    with pytest.raises(ValueError, match="is a blend of one, two, which has nothing"):
-        made(dataclasses.replace(bundle, experiment=str(path)), "train")
+def gated(bundle, folder, **tomls):
+    """Return the bundle of an experiment `gated` that draws behind a gate."""
+    for name, text in {"gated": 'members = ["one"]\ngate = ["two"]', **tomls}.items():
+        files.write_text(folder / f"{name}.toml", text)
+    path = str(folder / "gated.toml")
+    return dataclasses.replace(bundle, experiment=path, name="gated")
+
+
+def test_members_and_gates_are_trained_with_a_blend(bundle, tmp_path, capsys):
+    blend = gated(bundle, tmp_path, one="", two="seed = 2")
+    folder, _ = made(blend, "train")
+    assert listed(folder / "dataset")[-3:] == ["manifest.json", "one.toml", "two.toml"]
+    about = files.read_json(folder / "dataset" / "manifest.json")
+    assert sorted(about["runs"]) == ["gated", "one", "two"]
+    assert sorted(about["trained"]) == ["one", "two"]
+    both = " ".join(capsys.readouterr().err.split())
+    alone = gated(bundle, tmp_path, gated="", one="", two="")
+    made(alone, "train")
+    disks = [re.search(r"up to ([\d.]+) .B of the", said)[1] for said in (
+        both, " ".join(capsys.readouterr().err.split())
+    )]  # fmt: skip
+    assert float(disks[0]) == pytest.approx(2 * float(disks[1]), abs=0.11)
+
+
+def test_a_gate_that_the_kernel_cannot_train_is_refused_or_attached(bundle, tmp_path):
+    blend = gated(bundle, tmp_path, one="")
+    with pytest.raises(ValueError, match=r"gated\.toml needs two, which is no experim"):
+        made(blend, "train")
+    folder, _ = made(blend, "train", sources=("jane-doe/uwm-two-train",))
+    about = files.read_json(folder / "dataset" / "manifest.json")
+    assert sorted(about["runs"]) == ["gated", "one", "two"]
+    assert about["trained"] == ["one"]
+
+
+def test_a_member_that_cannot_be_trained_on_kaggle_is_named(bundle, tmp_path):
+    blend = gated(bundle, tmp_path, one="", two="[training]\nbatch = 12")
+    with pytest.raises(ValueError, match=r"two: the 8 devices of a TPU .*batch=16"):
+        made(blend, "train", machine="TpuV5E8", overrides=("training.epochs=2",))
 
 
 def test_the_metadata_is_complete_and_offline(bundle):
@@ -341,7 +374,7 @@ def test_another_config_than_the_runs_is_refused(bundle):
 
 
 def test_a_fold_that_is_not_trained_is_refused(bundle):
-    with pytest.raises(ValueError, match=r"`fold` is 4, .* not one of .* \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"`fold` is 4, .* not one .* smoke, \[0, 1\]"):
         made(bundle, "train", fold=4)
 
 
