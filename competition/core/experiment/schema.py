@@ -25,9 +25,19 @@ OPTIONAL = pydantic.Field(strict=False)
 Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
 # Names of networks, and those of encoders in keras.applications and keras_hub.
 Architecture = Literal[
-    "unet", "attention_unet", "unet_plus_plus", "fcn", "segnet", "deeplab", "unet_3d"
+    "unet",
+    "attention_unet",
+    "unet_plus_plus",
+    "fcn",
+    "segnet",
+    "deeplab",
+    "fpn",
+    "upernet",
+    "unet_3d",
 ]
-OVER_ENCODERS = "unet", "attention_unet", "unet_plus_plus", "deeplab"
+OVER_ENCODERS = (
+    "unet", "attention_unet", "unet_plus_plus", "deeplab", "fpn", "upernet",
+)  # fmt: skip
 Encoder = Annotated[
     str,
     pydantic.Field(

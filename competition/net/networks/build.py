@@ -3,7 +3,7 @@
 import keras
 
 from competition.core.experiment import configs
-from competition.net.networks import deeplab, fcn, segnet, unet
+from competition.net.networks import deeplab, fcn, fpn, segnet, unet, upernet
 from competition.net.volumetric import unet_3d
 
 ARCHITECTURES = {
@@ -13,6 +13,8 @@ ARCHITECTURES = {
     "fcn": fcn.build,
     "segnet": segnet.build,
     "deeplab": deeplab.build,
+    "fpn": fpn.build,
+    "upernet": upernet.build,
     "unet_3d": unet_3d.build,
 }
 

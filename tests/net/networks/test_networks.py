@@ -7,7 +7,7 @@ import pytest
 from competition.core.experiment import configs, layout, runs
 from competition.net import devices
 from competition.net.inference import ensemble, forward_pass, trained_network
-from competition.net.networks import build, heads, segnet, unet
+from competition.net.networks import build, heads, segnet, unet, upernet
 from competition.net.training import losses, step
 from tests.net.conftest import CLASSES, TINY
 
@@ -224,6 +224,15 @@ def test_unpooling_puts_the_maxima_back_where_they_were():
     assert np.array(places).ravel().tolist() == [2, 2, 0, 0]
     restored = np.array(segnet.MaxUnpool()([largest, places]))[0, :3, :3, 0]
     assert restored.tolist() == [[0, 0, 0], [4, 0, 5], [6, 0, 0]]
+
+
+def test_the_means_of_a_grid_are_those_of_its_fields():
+    image = np.arange(15, dtype=np.float32).reshape(1, 3, 5, 1)
+    means = np.array(upernet.GridMeans(2, name="grid")(image))[0, ..., 0]
+    # Rows 0 to 1 and 1 to 2, columns 0 to 2 and 2 to 4.
+    assert means.tolist() == [[3.5, 5.5], [8.5, 10.5]]
+    # A grid that is finer than the image repeats its pixels.
+    assert upernet.shares(2, 3).tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ class OverlappingPatchingAndEmbedding(layers.Layer):
 
     def build(self, shape: Shape) -> None:
         """Make the weights of the parts."""
-        self.proj.build(shape)
+        self.proj.build(self.padding.compute_output_shape(shape))
         self.norm.build((*shape[:-1], self.width))
 
     def call(self, x: Tensor) -> Tensor:
