@@ -55,6 +55,8 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
         "ranked": ranked,
         "rules": rules.to_json(class_rules, run.classes, members)["rules"],
         "curves": _curves(histories),
+        "calibration": scored["oof"].get("calibration"),
+        "reliability": _reliability(scored["oof"]),
         "examples": [
             {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
             for word, row in examples.chosen(ranked.get("oof", []))
@@ -88,6 +90,19 @@ def _curves(histories: Histories) -> list[dict[str, str]]:
             }
             drawn.append({"title": title, **looks})
     return drawn
+
+
+def _reliability(oof: scores.Scores) -> dict[str, str]:
+    """Draw the reliability curves of all classes, for a light and for a dark page."""
+    points = {
+        name: [(point["probability"], point["share"]) for point in values["curve"]]
+        for name, values in oof.get("calibration", {}).items()
+    }
+    return {
+        look: html_page.embed(pictures.reliability(points, ink=ink))
+        for look, ink in INKS.items()
+        if points
+    }
 
 
 def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:

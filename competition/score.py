@@ -5,7 +5,18 @@ import operator
 import pathlib
 from typing import Any
 
-from competition.core import blending, console, files, metric, problems, rules
+import numpy as np
+
+from competition.core import (
+    blending,
+    calibration,
+    console,
+    files,
+    masks,
+    metric,
+    problems,
+    rules,
+)
 from competition.core.data import annotations, arrays, images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 
@@ -44,7 +55,10 @@ def of_run(
     data: pathlib.Path,
     truth: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """Score a run out of fold and, if `truth` is given, its submission."""
+    """Score a run out of fold and, if `truth` is given, its submission.
+
+    The scores out of fold have the `calibration` of each class's probabilities.
+    """
     with runs.held(scored, doing="scoring", dataset=dataset):
         table = slice_table.read(dataset)
         scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
@@ -52,14 +66,23 @@ def of_run(
         class_rules = rules.read(
             scored.files.decision, scored.classes, scored.config.members
         )
-        measured = {}
+        classes, measured = scored.classes, {}
+        counts = np.zeros((len(classes), 2, calibration.VALUES), int)
         for scan in console.track(scans, "score"):
-            predicted = blending.decide(blending.out_of_fold(scored, scan), class_rules)
-            measured[scan] = metric.measure(
-                store.masks(scan), predicted, classes=len(scored.classes)
-            )
+            truth_bits = store.masks(scan)
+            predictions = blending.out_of_fold(scored, scan)
+            evidence = blending.evidence(predictions, class_rules)
+            predicted = blending.decide_on(evidence, class_rules)
+            measured[scan] = metric.measure(truth_bits, predicted, classes=len(classes))
+            for index, each in enumerate(evidence):
+                plane = masks.plane(truth_bits, index)
+                counts[index] += calibration.count(each.probability, plane)
+        calibrated = map(calibration.summarise, counts)
         scores = {
-            "oof": metric.summarise(measured, scored.classes),
+            "oof": {
+                **metric.summarise(measured, classes),
+                "calibration": dict(zip(classes, calibrated, strict=True)),
+            },
             "submission": run(truth, scored.files.submission, data=data)
             if truth
             else None,

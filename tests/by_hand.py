@@ -90,7 +90,7 @@ def draw_once(monkeypatch, drawn):
             drawn[key] = draw(*arguments, **named)
         return drawn[key]
 
-    for draw in (pictures.slice, pictures.curves):
+    for draw in (pictures.slice, pictures.curves, pictures.reliability):
         monkeypatch.setattr(
             pictures, draw.__name__, functools.partial(remembered, draw)
         )

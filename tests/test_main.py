@@ -193,7 +193,23 @@ def test_a_perfect_submission_scores_one(call, tiny_phantom):
     assert json.loads(out)["score_per_class"] == json.loads(out)["iou"] == 1
     _, out, _ = call(*arguments)
     assert "score_per_class" in out and "large_bowel" in out and "1.0000" in out
-    assert " iou " in out
+    assert " iou " in out and "dice_with_empty counts them as 1" in out
+
+
+def test_a_run_is_scored_out_of_fold_with_its_calibration(call, finished):
+    job, results = finished
+    asked = ["score", "--data", job.data, "--work", job.dataset.root.parent]
+    asked += ["--experiment", "smoke", *(f"--set={each}" for each in conftest.TINY)]
+    code, out, _ = call(*asked, "--truth", job.truth, "--json")
+    assert code == 0
+    scored = json.loads(out)
+    assert scored == results["score"]
+    assert list(scored["oof"]["calibration"]) == list(job.run.classes)
+    assert "calibration" not in scored["submission"]
+    _, out, _ = call(*asked, "--truth", job.truth)
+    assert "expected_error_likely" in out and "submission" in out
+    code, _, err = call(*asked, "--submission", job.truth)
+    assert code == 2 and "or --experiment" in err
 
 
 def test_an_invalid_submission_is_exit_code_1(call, tiny_phantom, tmp_path):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from competition import report
+from competition import report, score
 from competition.core import files
 from tests import by_hand
 
@@ -88,16 +88,35 @@ def test_the_scores_of_all_and_of_each_class(page):
     assert [row[0] for row in rows] == ["all", "bowel", "stomach"]
     # Boxes of 6 rows that are 0, 1 and 3 rows off: Dice 1, 5/6 and 1/2.
     assert [row[3] for row in rows] == ["0.7778"] * 3
+    # In 2 of 5 slices nothing is annotated and nothing predicted.
+    assert header[4] == "Dice, papers" and "as papers do" in page.text
+    assert [row[4] for row in rows] == ["0.8667"] * 3
     # IoU is 1, 5/7 and 1/3 of the same boxes.
-    assert header[5:7] == ["IoU", "IoU 3D"]
-    assert [row[5:7] for row in rows] == [["0.6825"] * 2] * 3
+    assert header[6:8] == ["IoU", "IoU 3D"]
+    assert [row[6:8] for row in rows] == [["0.6825"] * 2] * 3
+
+
+def test_the_calibration_is_drawn_where_the_score_has_it(scored, page):
+    assert "Calibration" not in page.text
+    dataset, run = scored
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"weights")
+    score.of_run(dataset, run, data=dataset.root)
+    drawn = page_of(dataset, run)
+    header, *rows = drawn.tables[2]
+    assert header == ["Class", "Expected error", "of likely pixels"]
+    # A third of the sure pixels of case 3 and 2 are wrong, and as many are missed.
+    assert rows == [["bowel", "0.0300", "0.2222"], ["stomach", "0.0300", "0.2222"]]
+    labels = [attrs["alt"] for attrs in drawn.all("img")]
+    assert labels[0] == "Share of pixels that are of each class by their probability"
 
 
 def test_the_decision_rule(page):
     header, *rows = page.tables[1]
     parts = ["threshold", "voxels", "gate", "smooth", "pixels", "largest", "holes"]
+    parts.append("fallback")
     assert header == ["Class", *parts]
-    off = ["0.5", "0", "None", "False", "0", "0", "False"]
+    off = ["0.5", "0", "None", "False", "0", "0", "False", "False"]
     assert rows == [["bowel", *off], ["stomach", *off]]
 
 

@@ -131,4 +131,5 @@ def kernel_submit(
     scores = {board: result[board] for board in ("public", "private")}
     if any(score is not None for score in scores.values()):
         ledger.set_scores(bundle.name, submissions=submissions, **scores)
-    output.result(result, as_json)
+    reached = {"reaches": ledger.reaches(scores["private"])}
+    output.result(result | reached, as_json)

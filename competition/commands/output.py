@@ -53,22 +53,40 @@ def run(results: dict[str, Any]) -> None:
     if "score" not in results:
         lines(results)
         return
-    scores({name: score for name, score in results["score"].items() if score})
+    scored(results["score"])
     lines({"submission": results["submit"]["submission"], **results["report"]})
 
 
+def scored(result: dict[str, Any]) -> None:
+    """Print the scores of a run: out of fold and, if it is known, of its submission."""
+    scores({name: score for name, score in result.items() if score})
+
+
 def scores(scores: dict[str, Any]) -> None:
-    """Print one table of scores: a row for each set and class."""
+    """Print one table of scores: a row for each set and class; then the calibration."""
     columns = [
-        "score_per_class", "score_merged", "dice", "iou", "hausdorff_per_class",
-        "hausdorff_merged",
+        "score_per_class", "score_merged", "dice", "dice_with_empty", "iou",
+        "hausdorff_per_class", "hausdorff_merged",
     ]  # fmt: skip
     rows = []
     for name, result in scores.items():
         for class_name, values in {"all": result, **result["by_class"]}.items():
             row = {"": name if class_name == "all" else "", "class": class_name}
             rows.append(row | {column: values[column] for column in columns})
-    _table(rows, width=130)
+    _table(rows)
+    print(
+        "dice skips slices that are empty in truth and prediction, as the leaderboard "
+        "does;\ndice_with_empty counts them as 1, as papers do: compare it with theirs "
+        "alone"
+    )
+    calibrated = scores.get("oof", {}).get("calibration", {})
+    if calibrated:
+        errors = ("expected_error", "expected_error_likely")
+        rows = [
+            {"class": name, **{error: values[error] for error in errors}}
+            for name, values in calibrated.items()
+        ]
+        _table(rows, title="calibration out of fold: probability against share")
 
 
 def rehearsals(result: dict[str, Any]) -> None:
@@ -85,8 +103,9 @@ def ledger(shown: dict[str, Any]) -> None:
     """Print the experiments, then how each reading relates to each leaderboard."""
     if not shown["experiments"]:
         print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
-        return
-    _table(shown["experiments"], title="kept experiments")
+    else:
+        _table(shown["experiments"], title="kept experiments")
+    _table(shown["lines"], title="lines of the private leaderboard")
     related = [row for row in shown["relations"] if row["mean_gap"] is not None]
     if related:
         _table(related, title="leaderboard against out of fold")

@@ -151,15 +151,32 @@ def validate_submission(
 )
 def score_submission(
     data: options.Data,
-    truth: Annotated[pathlib.Path, typer.Option(help="train.csv or a solution.")],
-    submission: options.Submission,
+    truth: Annotated[File, typer.Option(help="train.csv or a solution.")] = None,
+    submission: Annotated[File, typer.Option(help="The file.")] = None,
+    experiment: options.ExperimentOrRun = None,
+    work: options.Work = layout.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compute the competition's score of a submission."""
-    from competition import score
+    """Compute the competition's score of a submission.
 
-    result = score.run(truth, submission, data=data)
-    output.result(result, as_json, lambda result: output.scores({"submission": result}))
+    Or that of an experiment's run out of fold, with the calibration of its
+    probabilities, and with --truth the score of its submission.
+    """
+    from competition import pipeline, score
+
+    if experiment and not submission:
+        opened = pipeline.open_experiment(
+            experiment, data=data, work=work, overrides=tuple(override or ()), name=name
+        )
+        scored = score.of_run(*opened, data=data, truth=truth)
+        output.result(scored, as_json, output.scored)
+    elif truth and submission and not (experiment or override or name):
+        result = score.run(truth, submission, data=data)
+        output.result(result, as_json, lambda each: output.scores({"submission": each}))
+    else:
+        raise typer.BadParameter("give --truth and --submission, or --experiment")
 
 
 @_add

@@ -87,12 +87,26 @@ def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
     return MemberPredictions(predictions, mean_of_gates(map(read, gates), len(gates)))
 
 
+def evidence(
+    predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
+) -> list[rules.Evidence]:
+    """Return what each class of a scan is decided on, with the weights of its rule."""
+    return [
+        predictions.of_class(index, rule.weights)
+        for index, rule in enumerate(class_rules)
+    ]
+
+
 def decide(
     predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
 ) -> masks.Bits:
     """Turn the predictions of a scan into mask bits (D, H, W), with a rule a class."""
-    planes = [
-        rules.decide(predictions.of_class(index, rule.weights), rule)
-        for index, rule in enumerate(class_rules)
-    ]
-    return masks.pack(np.stack(planes, axis=-1))
+    return decide_on(evidence(predictions, class_rules), class_rules)
+
+
+def decide_on(
+    by_class: Sequence[rules.Evidence], class_rules: Sequence[rules.Rule]
+) -> masks.Bits:
+    """Turn the evidence of each class into mask bits (D, H, W)."""
+    planes = map(rules.decide, by_class, class_rules)
+    return masks.pack(np.stack([*planes], axis=-1))

@@ -1,7 +1,8 @@
 """The competition's score: Dice by slice, Hausdorff by scan in both readings, exact.
 
 Two readings of the competition's Hausdorff distance are in use: per class in voxels,
-and of all classes merged in parts of the volume. IoU is reported beside Dice.
+and of all classes merged in parts of the volume. IoU is reported beside Dice, and Dice
+as papers count it, where a slice that is empty in truth and prediction is a Dice of 1.
 """
 
 import dataclasses
@@ -102,7 +103,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Return the scores of all scans: pooled, by class, and by scan and class.
 
-    NaN values are left out; the mean of no values is None.
+    NaN values are left out, but count as 1 in `dice_with_empty`; the mean of no values
+    is None.
     """
     by_scan = {
         scan: dict(zip(class_names, measurement.by_class, strict=True))
@@ -135,6 +137,9 @@ def _scores(
         name: _mean(getattr(one, name) for one in comparisons)
         for name in ("dice", "dice_3d", "iou", "iou_3d", "hausdorff_per_class")
     }
+    means["dice_with_empty"] = _mean(
+        np.nan_to_num(c.dice, nan=1.0) for c in comparisons
+    )
     means["hausdorff_merged"] = _mean(merged_distances)
     for reading in ("per_class", "merged"):
         hausdorff = means[f"hausdorff_{reading}"]

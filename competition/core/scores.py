@@ -14,10 +14,12 @@ Number = float | None
 class ClassScores(typing_extensions.TypedDict):
     """The scores of a class, in all scans or in one; None where there is no mask.
 
-    Older versions wrote no IoU.
+    `dice` is the competition's: it skips slices that are empty in truth and prediction,
+    which `dice_with_empty` counts as 1. Older versions wrote no IoU and no such Dice.
     """
 
     dice: Number
+    dice_with_empty: NotRequired[Number]
     dice_3d: Number
     iou: NotRequired[Number]
     iou_3d: NotRequired[Number]
@@ -27,11 +29,32 @@ class ClassScores(typing_extensions.TypedDict):
     score_merged: Number
 
 
+class CurvePoint(typing_extensions.TypedDict):
+    """A point of a reliability curve; see `calibration.summarise`."""
+
+    probability: float
+    share: float
+    pixels: int
+
+
+class Calibration(typing_extensions.TypedDict):
+    """The calibration of a class; None where no pixel has such a probability."""
+
+    expected_error: Number
+    expected_error_likely: Number
+    curve: list[CurvePoint]
+
+
 class Scores(ClassScores):
-    """The scores of all scans and classes, by class, and by scan and class."""
+    """The scores of all scans and classes, by class, and by scan and class.
+
+    The scores out of fold have the calibration of each class as well; older versions
+    wrote none, and a submission has no probabilities.
+    """
 
     by_class: dict[str, ClassScores]
     by_scan: dict[str, dict[str, ClassScores]]
+    calibration: NotRequired[dict[str, Calibration]]
 
 
 class _Document(typing_extensions.TypedDict):

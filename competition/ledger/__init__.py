@@ -32,7 +32,7 @@ def add(
         entry = dataclasses.replace(entry, public=before.public, private=before.private)
     folder = archive.keep(dataset, run, submissions)
     table.write(submissions, entries | {run.name: entry})
-    return {"folder": str(folder), **dataclasses.asdict(entry)}
+    return {"folder": str(folder), **_shown(entry)}
 
 
 def set_scores(
@@ -58,19 +58,35 @@ def set_scores(
             raise ValueError(f"`{board}` must lie between 0 and 1. Received: {score}.")
     entry = dataclasses.replace(entries[experiment], **scores)
     table.write(submissions, entries | {experiment: entry})
-    return dataclasses.asdict(entry)
+    return _shown(entry)
 
 
 def show(submissions: pathlib.Path) -> dict[str, Any]:
-    """Return all entries, and how each reading relates to each leaderboard."""
+    """Return all entries, and how each reading relates to each leaderboard.
+
+    The `lines` are those of the medals; each entry has the one that it `reaches`.
+    """
     entries = list(table.read(submissions).values())
     relations = [
         relation(entries, reading, board)
         for board in table.BOARDS
         for reading in table.READINGS
     ]
-    experiments = [dataclasses.asdict(entry) for entry in entries]
-    return {"experiments": experiments, "relations": relations}
+    lines = [{"line": name, "private": least} for name, least in table.LINES.items()]
+    experiments = [*map(_shown, entries)]
+    return {"experiments": experiments, "lines": lines, "relations": relations}
+
+
+def reaches(private: float | None) -> str | None:
+    """Return the highest line that a private score reaches, or None."""
+    if private is None:
+        return None
+    reached = (name for name, least in table.LINES.items() if private >= least)
+    return next(reached, None)
+
+
+def _shown(entry: table.Entry) -> dict[str, Any]:
+    return {**dataclasses.asdict(entry), "reaches": reaches(entry.private)}
 
 
 def holds(submissions: pathlib.Path, experiment: str) -> bool:

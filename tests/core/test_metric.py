@@ -241,6 +241,21 @@ def test_iou_is_pooled_as_dice_is_and_skips_what_is_empty_in_both():
         assert result["iou_3d"] == pytest.approx((2 / 6 + 1) / 2)
 
 
+def test_papers_count_what_is_empty_in_both_as_a_dice_of_one():
+    # Slice 0 is missed, the other 3 are empty in both; of the other class all 4 are.
+    truth = volume(((0, 1), (0, 2), (0, 2)))
+    nothing = np.zeros(SHAPE, bool)
+    scores = summary(
+        {"a": (np.stack([truth, nothing, nothing], -1), np.stack([nothing] * 3, -1))}
+    )
+    depth = SHAPE[0]
+    assert scores["dice"] == 0
+    assert scores["dice_with_empty"] == pytest.approx((3 * depth - 1) / (3 * depth))
+    of_class = scores["by_class"]["stomach"]
+    assert (of_class["dice"], of_class["dice_with_empty"]) == (None, 1)
+    assert metric.summarise({}, ["stomach"])["dice_with_empty"] is None
+
+
 def test_merged_is_one_beyond_ten_times_the_truth():
     truth = volume(((0, 1), (0, 1), (0, 1))).astype(np.uint8)
     ten = volume(((0, 1), (0, 2), (0, 5))).astype(np.uint8)
@@ -253,7 +268,8 @@ def test_a_perfect_prediction_scores_one_and_an_empty_one_has_no_score():
     full = {"case1_day0": (np.ones((*SHAPE, 3), bool),) * 2}
     assert summary(full)["score_per_class"] == summary(full)["score_merged"] == 1
     empty = summary({"case1_day0": (np.zeros((*SHAPE, 3), bool),) * 2})
-    assert set(empty["by_class"]["stomach"].values()) == {None}
+    nothing = empty["by_class"]["stomach"]
+    assert nothing.pop("dice_with_empty") == 1 and set(nothing.values()) == {None}
     assert metric.summarise({}, NAMES)["score_per_class"] is None
 
 

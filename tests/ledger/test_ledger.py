@@ -53,6 +53,24 @@ def test_without_a_ledger_no_experiment_is_kept(tmp_path):
     assert {relation["experiments"] for relation in shown["relations"]} == {0}
 
 
+def test_a_private_score_reaches_the_line_of_a_medal(tmp_path):
+    reached = [
+        ledger.reaches(score) for score in (0.9, 0.88, 0.8799, 0.87, 0.83, 0.7, None)
+    ]
+    assert reached == [
+        "winner", "gold", "silver", "bronze", "best Keras entry on record", None, None,
+    ]  # fmt: skip
+    table.write(tmp_path, {"unet": PLAIN})
+    # The lines are of the private board.
+    assert (
+        ledger.set_scores("unet", submissions=tmp_path, public=0.9)["reaches"] is None
+    )
+    assert ledger.set_scores("unet", submissions=tmp_path, private=0.875)["reaches"]
+    shown = ledger.show(tmp_path)
+    assert shown["experiments"][0]["reaches"] == "silver"
+    assert {"line": "bronze", "private": 0.867} in shown["lines"]
+
+
 def test_scores_are_set_one_by_one(tmp_path):
     table.write(tmp_path, {"unet": PLAIN})
     ledger.set_scores("unet", submissions=tmp_path, public=0.8)
