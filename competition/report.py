@@ -61,6 +61,7 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
             {**row, "word": word, "pictures": _pictures(dataset, run, row["scan"])}
             for word, row in examples.chosen(ranked.get("oof", []))
         ],
+        "keep": run.config.training.keep,
         "folds": _folds(slice_table.read(dataset), histories),
         "settings": {"run": config} | tables,
     }
@@ -119,7 +120,7 @@ def _folds(table: Any, histories: Histories) -> list[dict[str, Any]]:
                 "slices": len(held_out),
                 "epochs": len(epochs),
                 "seconds": sum(row["seconds"] for row in epochs),
-                "score": history.best(epochs),
+                "scores": history.scores(epochs),
             }
         )
     return rows

@@ -128,8 +128,8 @@ def test_scans_come_worst_first(page):
 
 def test_the_folds_and_how_their_training_went(page):
     assert page.tables[3][1:] == [
-        ["0", "1", "1", "5", "2", "2.0", "0.5000"],
-        ["1", "2", "2", "10", "2", "2.0", NONE],
+        ["0", "1", "1", "5", "2", "2.0", "0.5000", "0.5000", NONE],
+        ["1", "2", "2", "10", "2", "2.0", NONE, NONE, NONE],
     ]
 
 
@@ -211,7 +211,7 @@ def test_an_untrained_fold_has_no_curve(scored):
         (run.files.fold(fold) / "history.csv").unlink()
     page = page_of(dataset, run)
     assert "Training loss" not in page.text
-    assert page.tables[3][1][4:] == [NONE, NONE, NONE]
+    assert page.tables[3][1][4:] == [NONE] * 5
 
 
 def test_a_scan_without_a_score_comes_last_and_is_not_shown(scored):

@@ -1,4 +1,4 @@
-"""Step 2: train the folds of a run and keep the best weights of each."""
+"""Step 2: train the folds of a run and keep weights of each."""
 
 import itertools
 from collections.abc import Callable, Sequence

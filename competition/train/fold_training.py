@@ -64,7 +64,9 @@ def train(
             limit=limit,
         )
         epochs = fitting.fit(parts)
-    if not history.is_over(epochs, training):
+    if history.is_over(epochs, training):
+        lines.ended(epochs, training)
+    else:
         lines.stopped(len(epochs))
 
 
@@ -74,14 +76,14 @@ def is_finished(run: runs.Run, fold: int) -> bool:
 
 
 def summary(run: runs.Run, fold: int) -> dict[str, Any]:
-    """Return a fold's number of epochs, its best score, and whether it is finished."""
+    """Return a fold's number of epochs, its score, and whether it is finished."""
     epochs = history.read(run.files.history(fold))
     is_over = history.is_over(epochs, run.config.training)
     # The state before goes last, when the last one has given up what nobody needs.
     is_closed = not files.exists(run.files.fold(fold) / layout.STATE_BEFORE)
     return {
         "epochs": len(epochs),
-        "score": history.best(epochs),
+        "score": history.kept(epochs, run.config.training.keep),
         "finished": is_over and is_closed and files.exists(run.files.weights(fold)),
     }
 

@@ -11,7 +11,7 @@ import pytest
 from competition import pipeline, train
 from competition.core import files
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import history, layout
+from competition.core.experiment import configs, history, layout
 from competition.machine import deadline
 from competition.net import weights_file
 from competition.net.input import training_data
@@ -172,6 +172,25 @@ def test_a_line_of_progress_has_loss_score_and_time(capsys):
         "fold 3: epoch 1/10  loss 0.5000  score 0.2500  60.0 s (scoring 10%)"
         "  9m00s left",
         "fold 3: epoch 10/10  loss 0.5000  mean 0.5000  60.0 s (scoring 5%)",
+    ]
+
+
+def test_the_last_line_says_how_much_the_choice_of_the_best_epoch_flatters(capsys):
+    rows = [ROW | {"score": 0.75}, ROW | {"score": 0.5, "mean_score": 0.625}]
+    lines = progress.FoldProgress("fold 3", epochs=2)
+    for *overrides, keep in (
+        ["training.keep=best"],
+        ["training.swa_epochs=1", "training.keep=swa"],
+    ):
+        wanted = configs.load("smoke", (*overrides, keep))
+        lines.ended(rows, wanted.training)
+    lines.ended([ROW | {"score": None}], wanted.training)
+    scores = "best epoch 0.7500, last epoch 0.5000, average of the last"
+    assert capsys.readouterr().err.splitlines() == [
+        f"fold 3: {scores} 0 0.6250; kept: best, chosen by its score, which flatters "
+        "by up to 0.2500",
+        f"fold 3: {scores} 1 0.6250; kept: swa",
+        "fold 3: no epoch has a score; kept: swa",
     ]
 
 

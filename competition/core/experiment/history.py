@@ -15,9 +15,9 @@ from competition.core.experiment import schema
 class Epoch(typing_extensions.TypedDict):
     """One epoch, counted from 0; `score` is None where the epoch was not scored.
 
-    `mean_score` is the score of the last epochs' mean weights, measured once, at the
-    end. `scoring` is the part of `seconds` that scores took; `rate` is the learning
-    rate of the last step.
+    `mean_score` is the score of the last `training.swa_epochs` epochs' mean weights,
+    measured once, at the end. `scoring` is the part of `seconds` that scores took;
+    `rate` is the learning rate of the last step.
     """
 
     epoch: int
@@ -79,6 +79,24 @@ def best(history: list[Epoch]) -> float | None:
     """Return the best score of a history; None without any score."""
     scores = [each for row in history for each in (row["score"], row.get("mean_score"))]
     return max((each for each in scores if each is not None), default=None)
+
+
+def scores(history: list[Epoch]) -> dict[schema.Keep, float | None]:
+    """Return the score of each weights that may be kept: by `training.keep`."""
+    epochs = [row["score"] for row in history if row["score"] is not None]
+    last = epochs[-1] if epochs else None
+    mean = history[-1].get("mean_score") if history else None
+    return {"best": max(epochs, default=None), "last": last, "swa": mean}
+
+
+def kept(history: list[Epoch], keep: schema.Keep) -> float | None:
+    """Return the score of the weights that a fold keeps; None without any score.
+
+    The best may be the mean; until there is a mean, the last ones are kept for it.
+    """
+    found = scores(history)
+    chosen = best(history) if keep == "best" else found[keep]
+    return found["last"] if chosen is None else chosen
 
 
 def is_over(history: list[Epoch], training: schema.Training) -> bool:

@@ -32,7 +32,7 @@ class RunFiles:
         return self.fold(fold) / "history.csv"
 
     def weights(self, fold: int) -> pathlib.Path:
-        """Return the file with the best weights of a fold."""
+        """Return the file with the weights of a fold, by default its best ones."""
         return self.fold(fold) / "best.weights.h5"
 
     def oof(self, scan: str) -> pathlib.Path:

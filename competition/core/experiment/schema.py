@@ -38,6 +38,8 @@ Architecture = Literal[
 OVER_ENCODERS = (
     "unet", "attention_unet", "unet_plus_plus", "deeplab", "fpn", "upernet",
 )  # fmt: skip
+# Which weights of a fold are kept: of the best epoch or of the last one, or the mean.
+Keep = Literal["best", "last", "swa"]
 Encoder = Annotated[
     str,
     pydantic.Field(
@@ -205,6 +207,7 @@ class Training(Table):
     swa_epochs: Index = 0
     freeze_epochs: Index = 0
     encoder_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    keep: Keep = "best"
     patience: Index = 0
     score_every: Count
     score_scans: Index = 0
@@ -224,6 +227,16 @@ class Training(Table):
                     f"`{key}` must be below `epochs`, which is {self.epochs}. "
                     f"Received: {getattr(self, key)}"
                 )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_mean_to_keep(self) -> "Training":
+        if self.keep == "swa" and (not self.swa_epochs or self.patience):
+            raise ValueError(
+                'keep = "swa" keeps the average of the last epochs: set `swa_epochs` '
+                "to their number, and patience = 0, so that these epochs come. "
+                f"Received: swa_epochs = {self.swa_epochs}, patience = {self.patience}"
+            )
         return self
 
 

@@ -105,9 +105,11 @@ def _mean(losses: dict[int, float]) -> float:
 
 
 class ScoreAndCheckpoint(keras.callbacks.Callback):
-    """Scores the held-out scans after an epoch, and keeps best weights and state.
+    """Scores the held-out scans after an epoch, and keeps weights and state.
 
-    Stops after the last epoch, or where scores have not risen for `training.patience`.
+    The weights of an epoch are their moving average, where the optimizer keeps one:
+    those are scored, kept, and averaged over the last epochs. Training stops after the
+    last epoch, or where scores have not risen for `training.patience`.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Score, keep the best weights, then commit the epoch with its state."""
+        """Score, keep weights, then commit the epoch with its state."""
         # The epoch was not finished, or its weights are not finite.
         if self.model.stop_training:
             return
@@ -134,11 +136,15 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         scoring = time.monotonic()
         with weights.moving_average(self.model):
             is_due = done == training.epochs or done % training.score_every == 0
-            score = self._score() if is_due else None
+            # A fold that is stopped needs weights before the mean is there.
+            is_kept = training.keep == "last" or (
+                training.keep == "swa" and done < training.epochs
+            )
+            score = self._score(is_kept=is_kept) if is_due else None
             if training.samples_every and done % training.samples_every == 0:
                 path = fold.folder / "samples" / f"epoch{done:03d}.png"
                 fold.held_out.draw(self.model.network, path)
-        mean_score = self._score_mean(epoch)
+            mean_score = self._score_mean(epoch)
         now = time.monotonic()
         rate = self.model.optimizer.learning_rate
         row = history.Epoch(
@@ -158,12 +164,14 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         fold.lines.epoch(row)
         self.model.stop_training = history.is_over(self.state.epochs, training)
 
-    def _score(self) -> float | None:
-        """Score the network, and keep its weights if the score is the best."""
+    def _score(self, *, is_kept: bool) -> float | None:
+        """Score the network; keep its weights if `is_kept`, or the best if wanted."""
         network, state = self.model.network, self.state
         score = self.fold.held_out.score(network)
-        # Where there is nothing to score, the latest weights count as the best.
-        if score is None or state.best is None or score > state.best:
+        if self.fold.config.training.keep == "best":
+            # Where there is nothing to score, the latest weights count as the best.
+            is_kept = score is None or state.best is None or score > state.best
+        if is_kept:
             folder, owner = self.fold.folder, self.fold.owner
             state.best_digest = checkpoint.save_best_weights(folder, network, owner)
             state.best = score
@@ -184,7 +192,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         if epoch + 1 < training.epochs:
             return None
         with weights.swapped(variables, state.mean):
-            return self._score()
+            return self._score(is_kept=training.keep == "swa")
 
 
 class StopAtDeadline(keras.callbacks.Callback):

@@ -4,7 +4,7 @@ import pathlib
 import statistics
 
 from competition.core import console
-from competition.core.experiment import history
+from competition.core.experiment import history, schema
 from competition.machine import deadline
 from competition.net.training import curves
 
@@ -39,6 +39,23 @@ class FoldProgress:
         if self.curves:
             values = {k: v for k, v in row.items() if k != "epoch" and v is not None}
             self.curves.add(row["epoch"] + 1, values)
+
+    def ended(self, rows: list[history.Epoch], training: schema.Training) -> None:
+        """Print the scores of the weights that could be kept, and which of them are."""
+        found = history.scores(rows)
+        mean = f"average of the last {training.swa_epochs}"
+        names = {"best": "best epoch", "last": "last epoch", "swa": mean}
+        shown = [
+            f"{names[keep]} {score:.4f}"
+            for keep, score in found.items()
+            if score is not None
+        ]
+        text = f"{', '.join(shown) or 'no epoch has a score'}; kept: {training.keep}"
+        kept, last = history.kept(rows, training.keep), found["last"]
+        if training.keep == "best" and kept is not None and last is not None:
+            # The scans that are scored have chosen the weights.
+            text += f", chosen by its score, which flatters by up to {kept - last:.4f}"
+        self.line(text)
 
     def line(self, text: str) -> None:
         """Print a line about the fold."""

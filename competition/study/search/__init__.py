@@ -94,7 +94,7 @@ def _train(
 ) -> None:
     """Train the folds of a trial and end it; where `limit` comes first it stays open.
 
-    Its score is the mean of the folds' best scores; the first fold may prune it.
+    Its score is the mean of the folds' scores; the first fold may prune it.
     """
     plan, name = study.plan, f"{study.files.root.name}/{trial.folder}"
     try:
@@ -112,7 +112,7 @@ def _train(
             rows = history.read(run.files.history(fold))
             if not history.is_over(rows, run.config.training):
                 return
-            if (score := history.best(rows)) is None:
+            if (score := history.kept(rows, run.config.training.keep)) is None:
                 raise ValueError(
                     f"{run.files.fold(fold)}: no score was taken, by which trials are "
                     "compared. Expected held-out scans with masks. Choose other "

@@ -76,6 +76,12 @@ def test_a_config_cannot_be_changed():
             'model={architecture="unet_3d", patch=[8, 64, 160]}',
             r"`model`: .*fit into geometry.* 112 and 112\. Use patch = \[8, 64, 112\]",
         ),
+        ("training.keep=mean", "`training.keep`: .*'best', 'last' or 'swa'.*'mean'"),
+        ("training.keep=swa", "last epochs: set `swa_epochs` .* swa_epochs = 0"),
+        (
+            'training={keep="swa", swa_epochs=2, patience=3}',
+            "and patience = 0, .* swa_epochs = 2, patience = 3",
+        ),
         ("seed=5000000000", "`seed`: .*less than 2147483648.*5000000000"),
         ("slices=[0, 100000]", "`slices.1`: .*less than or equal to 1000.*100000"),
         ("slices=[1.5]", r"^[^\n]*`slices.0`: .*valid integer.*1.5.$"),

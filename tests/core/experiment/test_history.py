@@ -36,6 +36,18 @@ def test_a_mean_of_epochs_may_be_the_best():
     assert history.best([ROWS[1] | {"mean_score": 0.8}]) == 0.8
 
 
+def test_each_way_to_keep_weights_has_its_score():
+    rows = [ROWS[1], ROWS[1] | {"score": 0.25, "mean_score": 0.5}]
+    assert history.scores(rows) == {"best": 0.75, "last": 0.25, "swa": 0.5}
+    kept = {keep: history.kept(rows, keep) for keep in ("best", "last", "swa")}
+    assert kept == {"best": 0.75, "last": 0.25, "swa": 0.5}
+
+
+def test_until_there_is_a_mean_the_last_weights_stand_for_it():
+    assert history.kept([ROWS[1] | {"mean_score": None}], "swa") == 0.75
+    assert history.kept([], "swa") is None
+
+
 def test_a_history_of_fewer_columns_is_read(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("epoch,loss,score,seconds\n0,0.5,,1.5\n")

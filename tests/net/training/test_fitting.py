@@ -133,8 +133,8 @@ def test_the_loss_falls_and_the_files_are_there(fold, tmp_path):
     "overrides",
     [
         ("training.ema=0.8", "training.accumulate=2"),
-        ("training.swa_epochs=3", "training.optimizer=sgd"),
-        ("training.schedule=one_cycle", "training.clip_norm=0.5"),
+        ("training.swa_epochs=3", "training.keep=swa", "training.optimizer=sgd"),
+        ("training.keep=last", "training.schedule=one_cycle", "training.clip_norm=0.5"),
     ],
     ids=["average and accumulation", "mean and SGD", "one cycle and clipping"],
 )
@@ -191,7 +191,7 @@ def test_the_mean_of_the_last_epochs_is_kept_where_it_scores_better(fold, tmp_pa
         seen.append(network.get_weights())
         return 0.1 * len(seen)
 
-    _, history = fold("run", score, "training.swa_epochs=2")
+    _, history = fold("run", score, "training.swa_epochs=2", "training.ema=0.9")
     assert history[-1]["mean_score"] == pytest.approx(0.5)
     assert [row["mean_score"] for row in history[:-1]] == [None] * 3
     for third, fourth, mean, kept in zip(
@@ -199,6 +199,39 @@ def test_the_mean_of_the_last_epochs_is_kept_where_it_scores_better(fold, tmp_pa
     ):
         np.testing.assert_allclose(mean, (third + fourth) / 2, rtol=1e-5, atol=1e-7)
         np.testing.assert_array_equal(mean, kept)
+
+
+@pytest.mark.parametrize("keep", ["last", "swa"])
+def test_the_last_weights_or_their_mean_are_kept_whatever_they_score(
+    fold, tmp_path, keep
+):
+    seen = []
+
+    def score(network):
+        seen.append(network.get_weights())
+        return 1.0 / len(seen)
+
+    wanted = f"training.keep={keep}", "training.swa_epochs=2", "training.epochs=3"
+    _, history = fold("run", score, *wanted)
+    assert (history[-1]["score"], history[-1]["mean_score"]) == (1 / 3, 1 / 4)
+    # The mean is scored after the last epoch.
+    same(seen[{"last": 2, "swa": 3}[keep]], weights(tmp_path / "run"))
+    stored = checkpoint.load(tmp_path / "run", "fold run")
+    assert stored.state.best == {"last": 1 / 3, "swa": 1 / 4}[keep]
+
+
+def test_a_fold_that_stops_before_its_mean_keeps_the_last_weights(fold, tmp_path):
+    seen = []
+
+    def score(network):
+        if len(seen) == 2:
+            raise Killed
+        seen.append(network.get_weights())
+        return 1.0 / len(seen)
+
+    with pytest.raises(Killed):
+        fold("run", score, "training.keep=swa", "training.swa_epochs=2")
+    same(seen[1], weights(tmp_path / "run"))
 
 
 def test_it_stops_early_after_scores_without_a_better_one(fold):
