@@ -94,6 +94,8 @@ def _data(root: pathlib.Path) -> tuple[pd.DataFrame, arrays.Arrays]:
         arrays.write(place.scan(name), random.integers(0, 999, shape, np.uint16))
         arrays.write(place.masks(name), random.integers(0, 8, shape, np.uint8))
     columns = {"low": 0.0, "high": 999.0, "scan_low": 0.0, "scan_high": 999.0}
+    columns |= dict.fromkeys(("height", "width", "box_bottom", "box_right"), 266)
+    columns |= {"box_top": 0, "box_left": 0, "spacing_x_mm": 1.5, "spacing_y_mm": 1.5}
     rows = [{"scan": name, "index": i, **columns} for name in names for i in range(144)]
     return pd.DataFrame(rows), arrays.Arrays(place)
 

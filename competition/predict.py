@@ -59,12 +59,13 @@ def predict_fold(dataset: layout.DatasetFiles, run: runs.Run, fold: int) -> None
     member = scan_predictor.Member(run.name, run.config, {fold: network})
     predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
-    intensity = run.config.intensity
+    intensity, grids = run.config.intensity, slice_table.grids(held_out)
     scans = _missing(run, held_out, digest)
     for scan in _tracked(scans, f"predict {run.name} fold {fold}"):
         rows = held_out[held_out["scan"] == scan]
         windows = slice_table.windows(rows, intensity)
-        predictions = predictor.predict(store.scan(scan), {intensity: windows})
+        volume, grid = store.scan(scan), grids[scan]
+        predictions = predictor.predict(volume, {intensity: windows}, grid)
         if run.name not in predictions:
             raise ValueError(
                 f"{run.files.weights(fold)}: the probabilities of {scan} hold NaN or "

@@ -64,6 +64,7 @@ def rows_of(scan):
         case=case, day=0, scan=scan, path="-", height=height, width=width,
         spacing_x_mm=1.5, spacing_y_mm=1.5, spacing_z_mm=3.0, low=0.0, high=100.0,
         scan_low=0.0, scan_high=100.0, fold=min(case - 1, 1), faulty=False,
+        box_top=0, box_bottom=height, box_left=0, box_right=width,
     )  # fmt: skip
 
 

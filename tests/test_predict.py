@@ -26,7 +26,7 @@ def heads(tmp_path, monkeypatch):
         def __init__(self, members):
             self.name = members[0].name
 
-        def predict(self, volume, windows):
+        def predict(self, volume, windows, grid):
             blank = np.zeros((*volume.shape, 2), np.uint8)
             presence = np.full((len(volume), 2), 200, np.uint8)
             return {self.name: probabilities.prediction(blank, presence)}

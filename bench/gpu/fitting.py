@@ -42,6 +42,9 @@ class Data:
         table["id"] = table["scan"] + "_" + table["index"].astype(str)
         for low, high in (("low", "high"), ("scan_low", "scan_high")):
             table[low], table[high] = 0.0, 999.0
+        table[["height", "width", "box_bottom", "box_right"]] = _side()
+        table[["box_top", "box_left"]] = 0
+        table[["spacing_x_mm", "spacing_y_mm"]] = 1.5
         self.data = training_data.TrainingData(table, arrays.Arrays(place))
 
     @property
@@ -64,11 +67,15 @@ class Data:
         return [next(stream)]
 
 
+def _side() -> int:
+    return 40 if cases.TOY else 266
+
+
 def _write(place: layout.DatasetFiles, name: str, slices: int) -> None:
     if place.scan(name).is_file():
         return
     random = np.random.default_rng(0)
-    shape = slices, *((40, 40) if cases.TOY else (266, 266))
+    shape = slices, _side(), _side()
     bits = np.zeros(shape, np.uint8)
     bits[:, 10:30, 10:30] = 3
     arrays.write(place.scan(name), random.integers(1, 999, shape, np.uint16))

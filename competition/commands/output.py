@@ -34,7 +34,7 @@ def prepared(manifest: dict[str, Any]) -> None:
         for row in manifest["fold_table"]
     ]
     _table(folds, title="what each fold holds out (classes in voxels)", width=110)
-    shown = ("cases", "scans", "slices", "faulty", "quarantined", "gaps")
+    shown = ("cases", "scans", "slices", "faulty", "quarantined", "gaps", "body_saving")
     lines({key: manifest[key] for key in shown})
 
 

@@ -1,44 +1,100 @@
-"""Bring a slice of any size to the network's input size, and back."""
+"""Bring the slices of a scan to the network's input size, and back."""
+
+import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from competition.core.experiment import schema
 
-
-def fit(image: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
-    """Bring an image (H, W) or (H, W, K) to the geometry's height and width."""
-    frame = geometry.height, geometry.width
-    if geometry.fit == "letterbox":
-        return _pad(_resize(image, inside(image.shape[:2], frame)), frame)
-    return _resize(image, frame) if geometry.fit == "resize" else _pad(image, frame)
+Shape = tuple[int, int]
 
 
-def restore(
-    array: np.ndarray, shape: tuple[int, int], geometry: schema.Geometry
-) -> np.ndarray:
-    """Bring an array (h, w) or (h, w, C) back to its native `shape`, undoing `fit`.
+class Box(NamedTuple):
+    """The rows from `top` to before `bottom`, and columns from `left` to `right`."""
 
-    Where `fit` cropped it is 0.
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> Shape:
+        """The (height, width) of the box."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The box as an index of images (H, W, ...)."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grid:
+    """The pixels of a scan's slices: how many, how large, and which hold the body.
+
+    `shape` is (height, width), `spacing_mm` (y, x). Without a `body` the whole slice is
+    taken for it.
     """
-    if geometry.fit == "letterbox":
-        return _resize(_pad(array, inside(shape, array.shape[:2])), shape)
-    return _resize(array, shape) if geometry.fit == "resize" else _pad(array, shape)
+
+    shape: Shape
+    spacing_mm: tuple[float, float] = (1.0, 1.0)
+    body: Box | None = None
+
+    def box(self, geometry: schema.Geometry) -> Box:
+        """Return the part of a slice that the network sees."""
+        if geometry.box == "body" and self.body is not None:
+            return self.body
+        return Box(0, self.shape[0], 0, self.shape[1])
+
+    def scaled(self, geometry: schema.Geometry) -> Shape:
+        """Return the size to which the box is scaled before it is padded or cropped."""
+        frame, shape = (geometry.height, geometry.width), self.box(geometry).shape
+        if geometry.fit == "resize":
+            return frame
+        if geometry.fit == "letterbox":
+            return inside(shape, frame)
+        if geometry.fit == "spacing":
+            ratios = (each / geometry.spacing_mm for each in self.spacing_mm)
+            height, width = (
+                max(1, round(size * ratio))
+                for size, ratio in zip(shape, ratios, strict=True)
+            )
+            return height, width
+        return shape
 
 
-def fit_mask(bits: np.ndarray, geometry: schema.Geometry) -> np.ndarray:
+def fit(image: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
+    """Bring an image (H, W) or (H, W, K) to the geometry's height and width."""
+    scaled = _resize(image[grid.box(geometry).slices], grid.scaled(geometry))
+    return _pad(scaled, (geometry.height, geometry.width))
+
+
+def restore(array: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
+    """Bring an array (h, w) or (h, w, C) back to the native shape, undoing `fit`.
+
+    Where `fit` cropped, and outside of the box, it is 0.
+    """
+    box = grid.box(geometry)
+    part = _resize(_pad(array, grid.scaled(geometry)), box.shape)
+    if box.shape == grid.shape:
+        return part
+    native = np.zeros((*grid.shape, *array.shape[2:]), array.dtype)
+    native[box.slices] = part
+    return native
+
+
+def fit_mask(bits: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
     """Bring mask bits (H, W) to the geometry's size; no bits are mixed."""
-    frame = geometry.height, geometry.width
-    if geometry.fit == "pad":
-        return _pad(bits, frame)
-    scaled = frame if geometry.fit == "resize" else inside(bits.shape, frame)
+    bits, scaled = bits[grid.box(geometry).slices], grid.scaled(geometry)
     if bits.shape != scaled:
         import cv2
 
         bits = cv2.resize(bits, scaled[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return _pad(bits, frame)
+    return _pad(bits, (geometry.height, geometry.width))
 
 
-def inside(shape: tuple[int, ...], frame: tuple[int, ...]) -> tuple[int, int]:
+def inside(shape: Shape, frame: Shape) -> Shape:
     """Return the largest height and width inside `frame` with the ratio of `shape`."""
     scale = min(frame[0] / shape[0], frame[1] / shape[1])
     height, width = (max(1, round(scale * size)) for size in shape)
@@ -59,7 +115,7 @@ def place(image: np.ndarray, out: np.ndarray) -> None:
     out[tuple(target)] = image[tuple(source)]
 
 
-def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _pad(image: np.ndarray, shape: Shape) -> np.ndarray:
     """Pad or crop an image about its centre to the height and width of `shape`."""
     if image.shape[:2] == shape:
         return image
@@ -68,7 +124,7 @@ def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return placed
 
 
-def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, shape: Shape) -> np.ndarray:
     if image.shape[:2] == shape:
         return image
     import cv2

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # A manifest of another version is made again.
-VERSION = 2
+VERSION = 3
 # The distance of the competition's slices, which their names do not say.
 SPACING_Z_MM = 3.0
 
@@ -79,6 +79,11 @@ def _prepare(
         raise ValueError(f"{data / 'train'}: no scan is left to train on. Repair one.")
     table = _table(training, records, options)
     table_text = slice_table.write(dataset.slices, table)
+    if bodiless := [scan for scan in records if not records[scan]["box"]]:
+        console.warn(
+            f"{', '.join(bodiless)}: no body is seen, for nothing is brighter than the "
+            "rest; their box is the whole slice. Look at their images."
+        )
     about = {
         **made_with,
         "source": str(data.resolve()),
@@ -87,7 +92,7 @@ def _prepare(
         "slices_crc": zlib.crc32(table_text.encode()),
         "gaps": {scan: gap for scan, gap in training.gaps.items() if scan in records},
         "quarantined": sorted(scan for scan in bad_scans if scan),
-        "fingerprint": manifest.fingerprint(table_text, records, training.classes),
+        "fingerprint": manifest.fingerprint(table, records, training.classes),
     }
     files.write_sealed(dataset.manifest, about)
     return about
@@ -169,6 +174,10 @@ def _table(
     table[["low", "high"]] = np.concatenate(ranges)
     scan_ranges = np.array([records[scan]["scan_range"] for scan in scans])
     table[["scan_low", "scan_high"]] = scan_ranges
+    whole = zip(table["height"], table["width"], scans, strict=True)
+    table[slice_table.BOX] = [
+        records[scan]["box"] or (0, height, 0, width) for height, width, scan in whole
+    ]
     spacings = training.spacing_z_mm
     table["spacing_z_mm"] = scans.map(lambda scan: spacings.get(scan, SPACING_Z_MM))
     table["faulty"] = scans.isin(faulty.scans(options.faulty, list(records)))

@@ -4,6 +4,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from competition.core import files
+from competition.core.data import slice_table
 from competition.core.experiment import layout
 from competition.prepare import scan_record
 
@@ -63,13 +64,23 @@ def summary(
         "scans": len(by_scan),
         "slices": len(table),
         "folds": len(fold_table),
+        "body_saving": _saving(first),
         "faulty": sorted(first.index[first["faulty"]]),
         "fold_table": fold_table,
         "names": list(first.index),
     }
 
 
-def fingerprint(table_text: str, records: Records, classes: list[str]) -> str:
+def _saving(first: "pd.DataFrame") -> float:
+    """Return the mean share of the pixels that lie outside of the body's box."""
+    top, bottom, left, right = (first[name] for name in slice_table.BOX)
+    inside = (bottom - top) * (right - left) / (first["height"] * first["width"])
+    return round(float(1 - inside.mean()), 4)
+
+
+def fingerprint(table: "pd.DataFrame", records: Records, classes: list[str]) -> str:
     """Return a digest of all that a training uses: pixels, masks, classes, folds."""
     arrays = [records[scan]["arrays"] for scan in sorted(records)]
-    return files.digest(repr((classes, arrays)) + table_text)
+    # Boxes follow from the pixels, and older tables, whose runs still serve, have none.
+    columns = [name for name in slice_table.COLUMNS if name not in slice_table.BOX]
+    return files.digest(repr((classes, arrays)) + table[columns].to_csv(index=False))

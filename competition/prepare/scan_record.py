@@ -13,7 +13,7 @@ import numpy as np
 import typing_extensions
 
 from competition.core import files, masks, problems
-from competition.core.data import annotations, arrays, images, intensities
+from competition.core.data import annotations, arrays, body, images, intensities
 from competition.core.experiment import layout
 from competition.prepare import folder
 
@@ -23,7 +23,7 @@ class Record(typing_extensions.TypedDict):
 
     `rows` is a checksum of its rows, `stats` has path, size and time of each slice,
     `checksums` are those of the slices' files, `arrays` those of both arrays, `sizes`
-    their bytes.
+    their bytes. `box` is that of the body, None where none is seen.
     """
 
     rows: int
@@ -33,6 +33,7 @@ class Record(typing_extensions.TypedDict):
     arrays: list[int]
     ranges: list[intensities.Range]
     scan_range: intensities.Range
+    box: list[int] | None
     voxels: list[int]
 
 
@@ -92,6 +93,7 @@ def make(
         arrays.write(dataset.masks(scan), bits),
     ]
     ranges, scan_range = intensities.ranges(volume)
+    box = body.box(volume)
     # Most slices are empty, so skip them once and not once a class.
     filled = [plane for plane in bits if plane.any()]
     record: Record = {
@@ -102,6 +104,7 @@ def make(
         "arrays": made,
         "ranges": ranges,
         "scan_range": scan_range,
+        "box": box and list(box),
         "voxels": [
             sum(int(np.count_nonzero(masks.plane(p, index))) for p in filled)
             for index in range(len(training.classes))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import blending, probabilities, rules
+from competition.core import blending, geometry, probabilities, rules
 from competition.core.data import intensities
 from competition.core.experiment import runs
 from competition.submit import reports, time_budget
@@ -22,6 +22,7 @@ class LoadedMembers:
     """The networks of a run's members and gates; those that do not load are left out.
 
     `all_models` are the models that loaded. Where no member has any, it is an error.
+    `cuts_to_body` says whether some see only the box around the body.
     """
 
     def __init__(
@@ -67,16 +68,21 @@ class LoadedMembers:
             alive=tell.alive,
         )
         self.not_finite: list[str] = []
+        boxes = {source.config.geometry.box for source in self.sources.values()}
+        self.cuts_to_body = "body" in boxes
 
     def predict(
-        self, volume: np.ndarray, models: time_budget.ModelSubset
+        self,
+        volume: np.ndarray,
+        grid: geometry.Grid,
+        models: time_budget.ModelSubset,
     ) -> ScanPrediction:
         """Return the predictions of `models` for a scan (D, H, W), and their rules.
 
         Models whose probabilities are not finite are left out, and `not_finite` has
         their names; without any member left it is an error.
         """
-        predictions = self._predict(volume, models)
+        predictions = self._predict(volume, grid, models)
         self.not_finite = [name for name in models.runs if name not in predictions]
         chosen = predictions.keys() & models.members
         members = [name for name in self.members if name in chosen]
@@ -92,15 +98,16 @@ class LoadedMembers:
         )
         return combined, rules_for(self.class_rules, self.members, members)
 
-    def measure(self, shape: tuple[int, ...], models: time_budget.ModelSubset) -> float:
+    def measure(self, shape: geometry.Shape, models: time_budget.ModelSubset) -> float:
         """Compile for slices of a shape (H, W), and return the seconds of a slice."""
         empty = np.zeros((self._predictor.typical_slices(), *shape), np.uint16)
-        self._predict(empty, models)
+        grid = geometry.Grid(shape)
+        self._predict(empty, grid, models)
         began = time.monotonic()
-        self._predict(empty, models)
+        self._predict(empty, grid, models)
         return (time.monotonic() - began) / len(empty)
 
-    def try_each(self, shape: tuple[int, ...]) -> None:
+    def try_each(self, shape: geometry.Shape) -> None:
         """Predict slices of a shape (H, W) with each network alone."""
         for name, folds in self.all_models.folds.items():
             for fold in folds:
@@ -119,11 +126,15 @@ class LoadedMembers:
                         self.tell.warn("unexpected", f"{network}: {error!r}")
 
     def _predict(
-        self, volume: np.ndarray, models: time_budget.ModelSubset
+        self,
+        volume: np.ndarray,
+        grid: geometry.Grid,
+        models: time_budget.ModelSubset,
     ) -> dict[str, probabilities.Prediction]:
         return self._predictor.predict(
             volume,
             _windows(volume),
+            grid,
             folds={name: models.folds[name] for name in models.runs},
             tta=models.tta,
         )

@@ -45,22 +45,20 @@ def predict(
     began: float | None = None
     for scan in scans:
         prediction = None
-        if scan.volume is not None:
+        if scan.volume is not None and scan.grid is not None:
             if began is None:
                 if try_each:
-                    loaded.try_each(scan.volume.shape[1:])
+                    loaded.try_each(scan.grid.shape)
                 if budget.limit:
                     # The first rate, before the first scan is predicted.
                     with tell.scan(scan.name, "measuring the rate"):
-                        shape = scan.volume.shape[1:]
-                        budget.record(1, loaded.measure(shape, budget.models))
+                        seconds = loaded.measure(scan.grid.shape, budget.models)
+                        budget.record(1, seconds)
                 began = clock()
             if budget.allows(len(scan.images)):
                 with tell.scan(scan.name, f"{scan.name} stays empty"):
-                    prediction = loaded.predict(scan.volume, budget.models)
-                    for name in loaded.not_finite:
-                        text = f"{scan.name}: {name} predicts NaN or infinity."
-                        tell.warn("model left out", text)
+                    prediction = loaded.predict(scan.volume, scan.grid, budget.models)
+                    _warn(scan, loaded, tell)
             else:
                 tell.warn("no time", f"{scan.name}: no time is left; it stays empty.")
         budget.finish(len(scan.images))
@@ -71,6 +69,18 @@ def predict(
             if prediction is not None:
                 budget.record(len(scan.images), clock() - began)
             began = clock()
+
+
+def _warn(
+    scan: test_folder.TestScan, loaded: members.LoadedMembers, tell: reports.Reports
+) -> None:
+    """Tell what was wrong with the prediction of a scan."""
+    if scan.grid and not scan.grid.body and loaded.cuts_to_body:
+        text = f"{scan.name}: no body is seen, so its whole slices are predicted."
+        tell.warn("no body", text)
+    for name in loaded.not_finite:
+        text = f"{scan.name}: {name} predicts NaN or infinity."
+        tell.warn("model left out", text)
 
 
 def encode(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from competition.core import geometry, problems
-from competition.core.data import images, mask_csv
+from competition.core.data import body, images, mask_csv
 
 RowKey = tuple[str, str]
 Faults = list[problems.Problem]
@@ -32,12 +32,13 @@ class TestScan:
     """One scan as read: uint16 (D, H, W), None where no slice could be read.
 
     `sizes` holds the (height, width) of each mask to write; a mask whose size is None
-    stays empty.
+    stays empty. `grid` is that of the volume.
     """
 
     images: list[images.Image]
     volume: np.ndarray | None = None
     sizes: Sequence[tuple[int, int] | None] = ()
+    grid: geometry.Grid | None = None
 
     @property
     def name(self) -> str:
@@ -161,7 +162,10 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
             # It gets its neighbour's mask, which fits the common size alone.
             size = _size(data / image.path, image)
             sizes.append(size if size == common else None)
-    return TestScan(slices, volume, sizes), faults
+    height, width = common
+    spacing = slices[0].spacing_y_mm, slices[0].spacing_x_mm
+    grid = geometry.Grid((height, width), spacing, body.box(volume))
+    return TestScan(slices, volume, sizes, grid), faults
 
 
 def _size(path: pathlib.Path, image: images.Image) -> tuple[int, int]:

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competition.core.data import arrays
+from competition.core import geometry
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout
 from competition.net.training import checkpoint
 
 DEPTH, HEIGHT, WIDTH = 6, 30, 34
+BOX = geometry.Box(2, 27, 1, 33)
+GRID = geometry.Grid((HEIGHT, WIDTH), (2.0, 1.5), BOX)
 CLASSES = 2
 TINY = (
     "slices=[-1, 0, 1]",
@@ -50,6 +53,11 @@ def table() -> pd.DataFrame:
             "id": [f"case{n}_day0_{i}" for n in range(2) for i in range(DEPTH)],
             "scan": [f"case{n}_day0" for n in range(2) for _ in range(DEPTH)],
             "index": list(range(DEPTH)) * 2,
+            "height": HEIGHT,
+            "width": WIDTH,
+            "spacing_y_mm": 2.0,
+            "spacing_x_mm": 1.5,
+            **dict(zip(slice_table.BOX, BOX, strict=True)),
             "low": 100.0,
             "high": 1100.0,
             "scan_low": 0.0,

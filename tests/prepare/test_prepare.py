@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 
+import cv2
 import numpy as np
 import pytest
 
 from competition import pipeline, prepare
 from competition.core import files, masks, rle
-from competition.core.data import arrays, images, mask_csv, slice_table
+from competition.core.data import arrays, body, images, mask_csv, slice_table
 from competition.core.experiment import layout
 from tests.damage import drop_slice
 
@@ -59,6 +60,41 @@ def test_the_table_has_all_columns_and_one_fold_a_case(competition, work):
     assert set(table["fold"]) == {0, 1}
     for _, rows in table.groupby("scan"):
         assert rows["index"].tolist() == list(range(len(rows)))
+
+
+def test_the_box_of_a_scan_holds_its_organs_and_saves_pixels(competition, work):
+    dataset, manifest = prepared(competition, work)
+    store, table = arrays.Arrays(dataset), slice_table.read(dataset)
+    for scan, grid in slice_table.grids(table).items():
+        assert grid.shape == store.scan(scan).shape[1:]
+        assert grid.body == body.box(store.scan(scan))
+        organs = store.masks(scan).any(axis=0)
+        organs[grid.body.slices] = False
+        assert not organs.any()
+    assert 0.2 < manifest["body_saving"] < 0.7
+
+
+def test_an_empty_scan_keeps_its_whole_slices_with_a_warning(competition, work, capsys):
+    found = images.find(competition, "train")
+    empty = [image for image in found if image.scan == found[0].scan]
+    for image in empty:
+        cv2.imwrite(str(competition / image.path), np.zeros(image.shape, np.uint16))
+    dataset, _ = prepared(competition, work)
+    assert f"{empty[0].scan}: no body is seen" in capsys.readouterr().err
+    grid = slice_table.grids(slice_table.read(dataset))[empty[0].scan]
+    assert grid.body == (0, grid.shape[0], 0, grid.shape[1])
+
+
+def test_the_fingerprint_is_that_of_tables_without_boxes(competition, work):
+    dataset, manifest = prepared(competition, work)
+    table = slice_table.read(dataset).drop(columns=slice_table.BOX)
+    crcs = {
+        scan: files.read_json(dataset.record(scan))["arrays"]
+        for scan in sorted(table["scan"].unique())
+    }
+    parts = repr((manifest["classes"], list(crcs.values())))
+    expected = files.digest(parts + table.to_csv(index=False))
+    assert manifest["fingerprint"] == expected
 
 
 def test_prepared_again_nothing_is_written(competition, work):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from competition.core import blending, files, rules
+from competition.core import blending, files, geometry, rules
 from competition.core.data import arrays
 from competition.core.experiment import runs
 from competition.submit import event_log, members, reports
@@ -25,6 +25,10 @@ def volume(finished):
     return store.scan(sorted(finished[0].dataset.root.glob("scans/*.npy"))[0].stem)
 
 
+def grid_of(volume):
+    return geometry.Grid(volume.shape[1:])
+
+
 def start(run, tmp_path, *, weights=()):
     decided = rules.read(run.files.decision, run.classes)
     decided = [dataclasses.replace(rule, weights=weights) for rule in decided]
@@ -36,7 +40,7 @@ def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp
     loaded, _ = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
     models, counts, decisions = loaded.all_models, [], []
     while models:
-        predictions, class_rules = loaded.predict(volume, models)
+        predictions, class_rules = loaded.predict(volume, grid_of(volume), models)
         counts.append((len(predictions.members), models.passes))
         decisions.append(blending.decide(predictions, class_rules))
         models = models.smaller()
@@ -48,7 +52,9 @@ def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp
 def test_the_weakest_member_goes_first_and_weights_follow(blend, volume, tmp_path):
     loaded, _ = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
     assert loaded.all_models.members == ("second", "third", "first")
-    _, class_rules = loaded.predict(volume, loaded.all_models.smaller())
+    _, class_rules = loaded.predict(
+        volume, grid_of(volume), loaded.all_models.smaller()
+    )
     assert class_rules[0].weights == (0.5, 0.3), "in the order of the config"
 
 
@@ -75,7 +81,7 @@ def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
     loaded, _ = start(run, tmp_path)
     models, gates = loaded.all_models, []
     while models:
-        predictions, _ = loaded.predict(volume, models)
+        predictions, _ = loaded.predict(volume, grid_of(volume), models)
         # Copies of one run agree, however many of them there are.
         seen, drawn = predictions.gate, predictions.members[0]
         np.testing.assert_array_equal(seen.probability, drawn.probability)
@@ -90,7 +96,7 @@ def test_where_no_gate_loads_the_members_decide_alone(blend, volume, tmp_path):
         runs.gates(run)[0].files.weights(fold).write_bytes(b"none")
     loaded, log = start(run, tmp_path)
     assert log.counts == {"model left out": 2}
-    predictions, _ = loaded.predict(volume, loaded.all_models)
+    predictions, _ = loaded.predict(volume, grid_of(volume), loaded.all_models)
     assert predictions.gate is None and len(predictions.members) == 2
 
 

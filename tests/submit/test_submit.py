@@ -296,11 +296,11 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
 ):
     predict, calls = members.LoadedMembers.predict, []
 
-    def fail_once(self, volume, models):
+    def fail_once(self, volume, grid, models):
         calls.append(1)
         if len(calls) == 1:
             raise RuntimeError("the device is lost")
-        return predict(self, volume, models)
+        return predict(self, volume, grid, models)
 
     monkeypatch.setattr(members.LoadedMembers, "predict", fail_once)
     summary, *_ = submit(finished, competition, tmp_path)
@@ -362,10 +362,10 @@ def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
     job, _ = finished
     clock, predict, passes = Clock(), members.LoadedMembers.predict, []
 
-    def slow(self, volume, models):
+    def slow(self, volume, grid, models):
         clock.now += 10 * len(volume) * models.passes
         passes.append(models.passes)
-        return predict(self, volume, models)
+        return predict(self, volume, grid, models)
 
     monkeypatch.setattr(members.LoadedMembers, "predict", slow)
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ import pathlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from competition.core import files
+from competition.core import files, geometry
 from competition.core.experiment import layout
 
 if TYPE_CHECKING:
@@ -29,9 +29,14 @@ COLUMNS = {
     "high": float,
     "scan_low": float,
     "scan_high": float,
+    "box_top": int,
+    "box_bottom": int,
+    "box_left": int,
+    "box_right": int,
     "fold": int,
     "faulty": bool,
 }
+BOX = ["box_top", "box_bottom", "box_left", "box_right"]
 
 
 def write(path: pathlib.Path, table: "pd.DataFrame") -> str:
@@ -69,6 +74,11 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
         raise ValueError(
             f"{path} is damaged ({error}). Prepare the data again."
         ) from None
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ValueError(
+            f"{path} has no column {', '.join(missing)}: an older version wrote it. "
+            "Prepare the data again; trained runs stay of use."
+        )
     if (folds > 1).any():
         raise ValueError(
             f"{path}: case {folds.idxmax()} stands in {folds.max()} folds, so that it "
@@ -90,6 +100,19 @@ def held_out(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
 def scans(table: "pd.DataFrame") -> list[str]:
     """Return the scans of a table in the order of its rows."""
     return list(table["scan"].unique())
+
+
+def grids(table: "pd.DataFrame") -> dict[str, geometry.Grid]:
+    """Return the grid of each scan of a table."""
+    first = table.groupby("scan", sort=False).first()
+    return {
+        str(scan): geometry.Grid(
+            (row["height"], row["width"]),
+            (row["spacing_y_mm"], row["spacing_x_mm"]),
+            geometry.Box(*(row[name] for name in BOX)),
+        )
+        for scan, row in first.to_dict("index").items()
+    }
 
 
 def windows(table: "pd.DataFrame", intensity: str) -> "np.ndarray":

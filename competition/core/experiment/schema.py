@@ -80,9 +80,11 @@ class Table(pydantic.BaseModel):
 class Geometry(Table):
     """The size that a slice is brought to for the network, and the way."""
 
-    fit: Literal["pad", "resize", "letterbox"]
+    fit: Literal["pad", "resize", "letterbox", "spacing"]
     height: Count
     width: Count
+    spacing_mm: Positive = 1.5
+    box: Literal["none", "body"] = "none"
 
 
 class Model(Table):

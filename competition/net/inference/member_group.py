@@ -68,6 +68,7 @@ class MemberGroup:
         runs: Mapping[str, ensemble.Networks],
         volume: np.ndarray,
         windows: np.ndarray,
+        grid: geometry.Grid,
         collect: Callable[[Slices], Result],
     ) -> Result:
         """Return what `collect` makes of the slices; halve the batch while it must."""
@@ -81,7 +82,7 @@ class MemberGroup:
             self.not_finite = set()
             try:
                 with devices.shared(self._gpus, devices.find()):
-                    return collect(self._slices(runs, volume, windows))
+                    return collect(self._slices(runs, volume, windows, grid))
             except Exception as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -99,21 +100,22 @@ class MemberGroup:
         runs: Mapping[str, ensemble.Networks],
         volume: np.ndarray,
         windows: np.ndarray,
+        grid: geometry.Grid,
     ) -> Slices:
         """Yield each slice's "probability" (H, W, C) and "presence" (C,) by member."""
-        _, height, width = volume.shape
         volumetric = self.config.model.volumetric
         slices = sliding_window.slices if volumetric else _stack_by_stack
         for members in slices(
             lambda batch: self._predict(runs, batch),
             volume,
             windows,
+            grid,
             config=self.config,
             batch=self.batch,
         ):
             for outputs in members:
                 outputs["probability"] = geometry.restore(
-                    outputs["probability"], (height, width), self.config.geometry
+                    outputs["probability"], self.config.geometry, grid
                 )
             self._alive()
             yield members
@@ -154,13 +156,15 @@ def _stack_by_stack(
     predict: Callable[[Outputs], list[Outputs]],
     volume: np.ndarray,
     windows: np.ndarray,
+    grid: geometry.Grid,
     *,
     config: configs.Config,
     batch: int,
 ) -> Slices:
     """Yield the outputs of a 2D network for each slice with its neighbours."""
     remaining = len(volume)
-    for stacks in scan_batches.stack_batches(volume, windows, config, batch=batch):
+    batches = scan_batches.stack_batches(volume, windows, grid, config, batch=batch)
+    for stacks in batches:
         members = predict(stacks)
         # The last batch is filled up with copies of the last slice.
         for index in range(min(remaining, batch)):

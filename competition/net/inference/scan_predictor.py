@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import keras
 import numpy as np
 
-from competition.core import console, probabilities
+from competition.core import console, geometry, probabilities
 from competition.core.experiment import configs
 from competition.net.inference import forward_pass, member_group
 
@@ -41,6 +41,7 @@ class ScanPredictor:
         self,
         volume: np.ndarray,
         windows: Mapping[str, np.ndarray],
+        grid: geometry.Grid,
         *,
         folds: Mapping[str, Collection[int]] | None = None,
         tta: bool = True,
@@ -64,7 +65,7 @@ class ScanPredictor:
             if not runs:
                 continue
             of_intensity = windows[group.config.intensity]
-            of_group = group.predict(runs, volume, of_intensity, _quantise)
+            of_group = group.predict(runs, volume, of_intensity, grid, _quantise)
             named = zip(runs, of_group, strict=True)
             predictions |= {k: v for k, v in named if k not in group.not_finite}
         return predictions
@@ -84,6 +85,7 @@ def predict_scan(
     networks: Sequence[keras.Model],
     volume: np.ndarray,
     windows: np.ndarray,
+    grid: geometry.Grid,
     config: configs.Config,
 ) -> np.ndarray:
     """Return the mean probabilities float32 (D, H, W, C) of a uint16 scan (D, H, W).
@@ -93,23 +95,24 @@ def predict_scan(
     """
     # This serves the score of an epoch. If a lack of memory were raised here, training
     # would make its own batches smaller, which does not help.
-    return _alone(tuple(networks), config)(volume, windows)
+    return _alone(tuple(networks), config)(volume, windows, grid)
 
 
 # Compiling takes longer than a scan, and the networks are the same scan after scan.
 @functools.lru_cache(maxsize=2)
 def _alone(
     networks: tuple[keras.Model, ...], config: configs.Config
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+) -> Callable[[np.ndarray, np.ndarray, geometry.Grid], np.ndarray]:
     member = Member("alone", config, dict(enumerate(networks)))
     runs = {member.name: member.chosen(member.networks, tta=False)}
     group = member_group.MemberGroup(
         config, forward_pass.ForwardPasses(), warn=lambda what, text: None
     )
-    return lambda volume, windows: group.predict(
+    return lambda volume, windows, grid: group.predict(
         runs,
         volume,
         windows,
+        grid,
         lambda slices: np.stack([outputs["probability"] for (outputs,) in slices]),
     )
 

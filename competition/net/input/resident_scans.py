@@ -36,7 +36,7 @@ class ResidentScans(keras.layers.Layer):
     ) -> None:
         super().__init__(name="scans", trainable=False)
         self.frame = config.geometry.height, config.geometry.width
-        names = slice_table.scans(table)
+        names, grids = slice_table.scans(table), slice_table.grids(table)
         depths = [len(store.scan(name)) for name in names]
         self.first = dict(zip(names, np.cumsum([0, *depths]).tolist(), strict=False))
         self.depths = dict(zip(names, depths, strict=True))
@@ -47,9 +47,9 @@ class ResidentScans(keras.layers.Layer):
         for name in names:
             pairs = zip(store.scan(name), store.masks(name), strict=True)
             for number, (image, mask) in enumerate(pairs, start=self.first[name]):
-                fitted = geometry.fit(image, config.geometry)
+                fitted = geometry.fit(image, config.geometry, grids[name])
                 slices[number, :pixels] = fitted.ravel()
-                bits = geometry.fit_mask(mask, config.geometry)
+                bits = geometry.fit_mask(mask, config.geometry, grids[name])
                 masks[number, :pixels] = bits.ravel()
         self.slices, self.masks = (
             keras.Variable(each.view(WORD), dtype=WORD.name, trainable=False)

@@ -9,7 +9,12 @@ from competition.core.experiment import configs
 
 
 def stack_batches(
-    volume: np.ndarray, windows: np.ndarray, config: configs.Config, *, batch: int
+    volume: np.ndarray,
+    windows: np.ndarray,
+    grid: geometry.Grid,
+    config: configs.Config,
+    *,
+    batch: int,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield "stack" (B, h, w, K) and "window" (B, 2) of all slices of a scan in order.
 
@@ -18,7 +23,7 @@ def stack_batches(
     """
     # Not by tf.data: to start a pipeline for a scan takes longer than to gather it.
     # A slice is in many stacks, so it is fitted before it is gathered.
-    fitted = np.stack([geometry.fit(image, config.geometry) for image in volume])
+    fitted = np.stack([geometry.fit(image, config.geometry, grid) for image in volume])
     for start in range(0, len(volume), batch):
         indices = np.minimum(np.arange(start, start + batch), len(volume) - 1)
         gathered = [stacks.gather(fitted, index, config.slices) for index in indices]

@@ -25,6 +25,7 @@ class StackGatherer:
         volume: np.ndarray,
         masks: np.ndarray,
         index: int,
+        grid: geometry.Grid,
         *,
         stack: np.ndarray,
         bits: np.ndarray,
@@ -34,16 +35,18 @@ class StackGatherer:
 
         `volume` and `masks` are (D, H, W). Nothing is random here: `seed` is unused.
         """
-        mask = masks[index]
+        box = grid.box(self.geometry)
+        if box.shape != grid.scaled(self.geometry):
+            gathered = stacks.gather(volume, index, self.offsets)
+            stack[...] = geometry.fit(gathered, self.geometry, grid)
+            bits[...] = geometry.fit_mask(masks[index], self.geometry, grid)
+            return index
+        volume, mask = volume[:, *box.slices], masks[index][box.slices]
         if mask.shape == bits.shape:
             # Without fitting, slices need no array in between.
             stacks.gather(volume, index, self.offsets, out=stack)
             bits[...] = mask
-        elif self.geometry.fit == "pad":
+        else:
             geometry.place(stacks.gather(volume, index, self.offsets), stack)
             geometry.place(mask, bits)
-        else:
-            gathered = stacks.gather(volume, index, self.offsets)
-            stack[...] = geometry.fit(gathered, self.geometry)
-            bits[...] = geometry.fit_mask(mask, self.geometry)
         return index

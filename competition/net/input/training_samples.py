@@ -57,6 +57,7 @@ class TrainingSamples:
         self.rows = list(zip(table["scan"], table["index"], strict=True))
         # The numbers of the slices of each row, where these lie on the device.
         self.numbers = scans and scans.numbers(self.rows, config.slices)
+        self.grids = slice_table.grids(table)
         self.windows = _windows_by_scan(table, config.intensity)
         self.present = np.zeros(len(table), np.int64)
         if config.sampling.slices != "all":
@@ -114,7 +115,13 @@ class TrainingSamples:
             volume = np.asarray(self.store.scan(scan))
             masks = np.asarray(self.store.masks(scan))
             slices = self.gatherer.gather(
-                volume, masks, index, stack=stacks[number], bits=bits[number], seed=seed
+                volume,
+                masks,
+                index,
+                self.grids[scan],
+                stack=stacks[number],
+                bits=bits[number],
+                seed=seed,
             )
             windows.append(self.windows[scan][slices])
         return {"stack": stacks, "bits": bits, "window": np.stack(windows)}

@@ -33,6 +33,7 @@ class HeldOutScans:
         self.rows = {
             scan: table[table["scan"] == scan].sort_values("index") for scan in chosen
         }
+        self.grids = slice_table.grids(table)
         self.store, self.run = store, run
 
     def score(self, network: keras.Model) -> float | None:
@@ -64,7 +65,11 @@ class HeldOutScans:
     def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
         windows = slice_table.windows(self.rows[scan], self.run.config.intensity)
         probability = scan_predictor.predict_scan(
-            [network], self.store.scan(scan), windows, self.run.config
+            [network],
+            self.store.scan(scan),
+            windows,
+            self.grids[scan],
+            self.run.config,
         )
         prediction = probabilities.prediction(probabilities.quantise(probability))
         cheap = [rules.CHEAP] * len(self.run.classes)

@@ -32,6 +32,7 @@ class PatchGatherer:
         volume: np.ndarray,
         masks: np.ndarray,
         index: int,
+        grid: geometry.Grid,
         *,
         stack: np.ndarray,
         bits: np.ndarray,
@@ -46,21 +47,26 @@ class PatchGatherer:
         first = patches.start_around(index, len(volume), depth)
         chosen = np.minimum(np.arange(first, first + depth), len(volume) - 1)
         # Other numbers than those that augmentation and sampling draw by this seed.
-        y, x = self._corner(masks[chosen], np.random.default_rng((*seed, 1)))
+        random = np.random.default_rng((*seed, 1))
+        y, x = self._corner(masks[chosen], grid, random)
         box = np.s_[y : y + height, x : x + width]
         for number, each in enumerate(chosen):
-            stack[..., number] = geometry.fit(volume[each], self.geometry)[box]
-            bits[..., number] = geometry.fit_mask(masks[each], self.geometry)[box]
+            stack[..., number] = geometry.fit(volume[each], self.geometry, grid)[box]
+            mask = geometry.fit_mask(masks[each], self.geometry, grid)
+            bits[..., number] = mask[box]
         return chosen
 
-    def _corner(self, masks: np.ndarray, random: np.random.Generator) -> list[int]:
+    def _corner(
+        self, masks: np.ndarray, grid: geometry.Grid, random: np.random.Generator
+    ) -> list[int]:
         """Draw the first row and column: anywhere, or around a pixel of an organ."""
         frame = self.geometry.height, self.geometry.width
         sides = list(zip(frame, self.stack_shape, strict=False))
         centred, which, *shares = random.random(4)
         if centred < self.centred:
             anywhere = np.bitwise_or.reduce(masks, axis=0)
-            organs = np.argwhere(geometry.fit_mask(anywhere, self.geometry))
+            fitted = geometry.fit_mask(anywhere, self.geometry, grid)
+            organs = np.argwhere(fitted)
             if len(organs):
                 pixel = organs[int(which * len(organs))]
                 return [

@@ -15,6 +15,7 @@ def slices(
     predict: Callable[[Batch], list[Batch]],
     volume: np.ndarray,
     windows: np.ndarray,
+    grid: geometry.Grid,
     *,
     config: configs.Config,
     batch: int,
@@ -24,7 +25,7 @@ def slices(
     `predict` returns the probability (B, h, w, D * C) of a batch of patches by each
     member. `volume` is uint16 (D, H, W), `windows` (D, 2). One scan is held in float32.
     """
-    fitted = np.stack([geometry.fit(image, config.geometry) for image in volume])
+    fitted = np.stack([geometry.fit(image, config.geometry, grid) for image in volume])
     depth, height, width = patch = config.model.patch
     covering = patches.cover(fitted.shape, patch)
     totals: list[np.ndarray] = []

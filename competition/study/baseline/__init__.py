@@ -23,6 +23,7 @@ class BaselineStudy:
     """The data and experiment of a simple method, and whether it uses superpixels."""
 
     store: arrays.Arrays
+    grids: dict[str, geometry.Grid]
     experiment: configs.Config
     classes: int
     superpixels: bool
@@ -44,7 +45,11 @@ def run(
     table = slice_table.read(dataset)
     names = runs.prepared(dataset)["classes"]
     study = BaselineStudy(
-        arrays.Arrays(dataset), experiment, len(names), method == "hierarchical"
+        store=arrays.Arrays(dataset),
+        grids=slice_table.grids(table),
+        experiment=experiment,
+        classes=len(names),
+        superpixels=method == "hierarchical",
     )
     measured: dict[str, metric.ScanMeasurement] = {}
     for fold in sorted(set(experiment.folds) & set(table["fold"])):
@@ -64,7 +69,8 @@ def _sample(study: BaselineStudy, table: pd.DataFrame) -> tuple[np.ndarray, np.n
     for row in console.track(rows, "sample"):
         samples, superpixels = _features(study, row)
         bits = study.store.masks(row["scan"])[row["index"]]
-        bits = geometry.fit_mask(np.asarray(bits), study.experiment.geometry)
+        to, grid = study.experiment.geometry, study.grids[row["scan"]]
+        bits = geometry.fit_mask(np.asarray(bits), to, grid)
         planes = masks.unpack(bits, study.classes).reshape(-1, study.classes)
         if superpixels is not None:
             # A superpixel belongs to a class that covers more than half of it.
@@ -89,8 +95,8 @@ def _score(
             if superpixels is not None:
                 planes = planes[superpixels]
             planes = planes.reshape(shape.height, shape.width, study.classes)
-            native = row["height"], row["width"]
-            restored = geometry.restore(planes.astype("float32"), native, shape)
+            planes = planes.astype("float32")
+            restored = geometry.restore(planes, shape, study.grids[scan])
             slices.append(restored >= 0.5)
         volume = np.stack(slices)
         for c in range(study.classes):
@@ -110,7 +116,8 @@ def _features(
     prefix = "scan_" if study.experiment.intensity == "scan" else ""
     window = row[f"{prefix}low"], row[f"{prefix}high"]
     volume, shape = study.store.scan(row["scan"]), study.experiment.geometry
-    pixels = features.of_slice(volume, row["index"], window, shape)
+    grid = study.grids[row["scan"]]
+    pixels = features.of_slice(volume, row["index"], window, shape, grid)
     samples = pixels.reshape(-1, pixels.shape[-1])
     if not study.superpixels:
         return samples, None

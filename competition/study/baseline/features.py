@@ -19,14 +19,18 @@ _WINDOWS = (5, 15)
 
 
 def of_slice(
-    volume: np.ndarray, index: int, window: tuple[float, float], shape: schema.Geometry
+    volume: np.ndarray,
+    index: int,
+    window: tuple[float, float],
+    shape: schema.Geometry,
+    grid: geometry.Grid,
 ) -> np.ndarray:
     """Return features float32 (h, w, F) of the slice at `index` of a scan (D, H, W).
 
     They are grey values around each pixel, between the (low, high) of `window`, and its
     position from 0 to 1 along each axis.
     """
-    stack = geometry.fit(stacks.gather(volume, index, (0, -1, 1)), shape)
+    stack = geometry.fit(stacks.gather(volume, index, (0, -1, 1)), shape, grid)
     low, high = window
     grey = np.clip((stack.astype(np.float32) - low) / (high - low), 0, 1)
     middle = np.ascontiguousarray(grey[..., 0])

@@ -79,6 +79,7 @@ def gates(
         fold,
         volume=arrays.Arrays(dataset).scan(scan),
         windows=slice_table.windows(rows, run.config.intensity),
+        grid=slice_table.grids(rows)[scan],
         chosen=rows.index[rows["slice"].isin(numbers)].tolist(),
     )
     files.write_bytes(out, drawings.draw_gates(shown, maps, run.classes))

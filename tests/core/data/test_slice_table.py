@@ -5,7 +5,7 @@ import zlib
 import pandas as pd
 import pytest
 
-from competition.core import files
+from competition.core import files, geometry
 from competition.core.data import slice_table
 from competition.core.experiment import layout
 
@@ -45,6 +45,22 @@ def test_a_case_on_both_sides_is_an_error(tmp_path):
     slice_table.write(tmp_path / "slices.csv", table(case=[1, 1, 2]))
     with pytest.raises(ValueError, match="case 1 stands in 2 folds, so that it"):
         slice_table.read(layout.DatasetFiles(tmp_path))
+
+
+def test_a_table_of_an_older_version_asks_to_prepare_again(tmp_path):
+    old = table().drop(columns=slice_table.BOX)
+    (tmp_path / "slices.csv").write_text(old.to_csv(index=False))
+    with pytest.raises(ValueError, match=r"no column box_top, .* Prepare the data ag"):
+        slice_table.read(layout.DatasetFiles(tmp_path))
+
+
+def test_the_grid_of_a_scan_has_its_size_spacing_and_box():
+    columns = {"height": 30, "width": 40, "spacing_y_mm": 2.0, "spacing_x_mm": 1.5}
+    box = dict(zip(slice_table.BOX, (1, 29, 3, 37), strict=True))
+    grids = slice_table.grids(table(**columns, **box))
+    assert list(grids) == ["case1_day0", "case2_day0", "case3_day0"]
+    expected = geometry.Grid((30, 40), (2.0, 1.5), geometry.Box(1, 29, 3, 37))
+    assert grids["case2_day0"] == expected
 
 
 def test_another_table_than_the_manifests_is_an_error(tmp_path):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from competition.core import geometry
 from competition.core.experiment import configs, layout, runs
 from competition.net.inference import gate_maps
 from competition.net.networks import build
@@ -31,7 +32,10 @@ def gated(tmp_path_factory):
 def maps_of(gated, shape, chosen):
     volume = np.random.default_rng(0).integers(0, 100, shape).astype(np.uint16)
     windows = np.tile(np.float32([0, 100]), (shape[0], 1))
-    return gate_maps.compute(gated, 0, volume=volume, windows=windows, chosen=chosen)
+    grid = geometry.Grid(shape[1:])
+    return gate_maps.compute(
+        gated, 0, volume=volume, windows=windows, grid=grid, chosen=chosen
+    )
 
 
 def test_chosen_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated):

@@ -13,7 +13,7 @@ from competition.net.inference import ensemble, forward_pass, scan_predictor
 from competition.net.input import scan_batches
 from competition.net.networks import build
 from competition.net.training import setup, step
-from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
+from tests.net.conftest import CLASSES, DEPTH, GRID, HEIGHT, TINY, WIDTH
 
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
 
@@ -34,7 +34,7 @@ def test_probabilities_have_the_size_of_the_scan(store, fit):
     config = configs.load("smoke", (*TINY, f"geometry.fit={fit}"))
     volume = store.scan("case0_day0")
     received = scan_predictor.predict_scan(
-        [network(config, 0)], volume, WINDOWS, config
+        [network(config, 0)], volume, WINDOWS, GRID, config
     )
     assert received.shape == (DEPTH, HEIGHT, WIDTH, CLASSES)
     assert received.dtype == np.float32
@@ -42,10 +42,21 @@ def test_probabilities_have_the_size_of_the_scan(store, fit):
     assert received.max() <= 1
 
 
+def test_outside_of_the_box_the_probability_is_zero(store, tiny):
+    cut = configs.load("smoke", (*TINY, "geometry.box=body"))
+    volume, same = store.scan("case0_day0"), network(tiny, 0)
+    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, cut)
+    assert (received[:, *GRID.body.slices] > 0).all()
+    received[:, *GRID.body.slices] = 0
+    assert not received.any()
+
+
 def test_what_the_geometry_crops_is_zero(store, tiny):
     # The scan is 34 wide, the network 32: a column on either side is lost.
     volume = store.scan("case0_day0")
-    received = scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS, tiny)
+    received = scan_predictor.predict_scan(
+        [network(tiny, 0)], volume, WINDOWS, GRID, tiny
+    )
     assert (received[:, :, [0, -1]] == 0).all()
     assert (received[:, :, 1:-1] > 0).all()
 
@@ -54,9 +65,10 @@ def test_networks_are_averaged(store, tiny):
     volume = store.scan("case0_day0")
     one, other = network(tiny, 0), network(tiny, 1)
     alone = [
-        scan_predictor.predict_scan([n], volume, WINDOWS, tiny) for n in (one, other)
+        scan_predictor.predict_scan([n], volume, WINDOWS, GRID, tiny)
+        for n in (one, other)
     ]
-    both = scan_predictor.predict_scan([one, other], volume, WINDOWS, tiny)
+    both = scan_predictor.predict_scan([one, other], volume, WINDOWS, GRID, tiny)
     np.testing.assert_allclose(both, (alone[0] + alone[1]) / 2, atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
 
@@ -64,23 +76,23 @@ def test_networks_are_averaged(store, tiny):
 def test_the_batch_size_does_not_matter(store, tiny):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
     larger = configs.load("smoke", (*TINY, "training.batch=16"))
-    one = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
-    other = scan_predictor.predict_scan([same], volume, WINDOWS, larger)
+    one = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    other = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, larger)
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_weights_changed_between_scans_are_used(store, tiny):
     volume, same = store.scan("case0_day0"), new_network(tiny, 0)
-    before = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    before = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
     same.set_weights([weight * 2 for weight in same.get_weights()])
-    after = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    after = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
     assert np.abs(before - after).max() > 1e-3
 
 
 def test_windows_of_another_scan_are_refused(store, tiny):
     volume = store.scan("case0_day0")
     with pytest.raises(ValueError, match=r"Expected shape \(6, 2\), received \(5, 2\)"):
-        scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS[:5], tiny)
+        scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS[:5], GRID, tiny)
 
 
 def member(name: str, config: configs.Config, *networks):
@@ -89,7 +101,7 @@ def member(name: str, config: configs.Config, *networks):
 
 def predict(volume, *members, **options):
     both = {"slice": WINDOWS, "scan": WINDOWS}
-    seen = scan_predictor.ScanPredictor(members).predict(volume, both, **options)
+    seen = scan_predictor.ScanPredictor(members).predict(volume, both, GRID, **options)
     return {name: each.probability for name, each in seen.items()}
 
 
@@ -106,7 +118,7 @@ def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
     seen = predict(volume, member("a", tiny, *nets[:2]), member("b", tiny, nets[2]))
     assert len(passes) == 1
     for name, alone in (("a", nets[:2]), ("b", nets[2:])):
-        expected = scan_predictor.predict_scan(alone, volume, WINDOWS, tiny)
+        expected = scan_predictor.predict_scan(alone, volume, WINDOWS, GRID, tiny)
         np.testing.assert_array_equal(seen[name], probabilities.quantise(expected))
 
 
@@ -132,8 +144,10 @@ def test_members_of_other_inputs_go_together_too(store, tiny):
 def test_the_flipped_view_is_averaged(store, tiny):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
     flip = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
-    plain = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
-    mirrored = scan_predictor.predict_scan([same], volume[:, :, ::-1], WINDOWS, tiny)
+    plain = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    mirrored = scan_predictor.predict_scan(
+        [same], volume[:, :, ::-1], WINDOWS, GRID, tiny
+    )
     expected = (plain + mirrored[:, :, ::-1]) / 2
     seen = predict(volume, member("a", flip, same))["a"]
     assert np.abs(seen / 255 - expected).max() <= 0.5 / 255 + 1e-6
@@ -153,12 +167,12 @@ def test_folds_views_and_less_effort_share_one_compiled_network(
     both = member("a", flip, *nets[:2]), member("b", tiny, nets[2])
     predictor = scan_predictor.ScanPredictor(both)
     windows = {"slice": WINDOWS}
-    whole = predictor.predict(volume, windows)
+    whole = predictor.predict(volume, windows, GRID)
     assert whole.keys() == {"a", "b"}
-    fewer = predictor.predict(volume, windows, folds={"a": (1,)}, tta=False)
+    fewer = predictor.predict(volume, windows, GRID, folds={"a": (1,)}, tta=False)
     assert fewer.keys() == {"a"}
     assert len(traced) == 1
-    alone = scan_predictor.predict_scan(nets[1:2], volume, WINDOWS, tiny)
+    alone = scan_predictor.predict_scan(nets[1:2], volume, WINDOWS, GRID, tiny)
     np.testing.assert_array_equal(fewer["a"].probability, probabilities.quantise(alone))
 
 
@@ -169,8 +183,8 @@ def test_a_presence_head_says_in_which_slices_a_class_is(store, tiny):
     predictor = scan_predictor.ScanPredictor(
         [member("head", heads, net), member("bare", tiny, without)]
     )
-    seen = predictor.predict(volume, {"slice": WINDOWS})
-    (batch,) = scan_batches.stack_batches(volume, WINDOWS, heads, batch=DEPTH)
+    seen = predictor.predict(volume, {"slice": WINDOWS}, GRID)
+    (batch,) = scan_batches.stack_batches(volume, WINDOWS, GRID, heads, batch=DEPTH)
     stack = step.normalise(batch["stack"], batch["window"])
     views = [net(each)["presence"] for each in (stack, stack[:, :, ::-1])]
     mean = np.mean([1 / (1 + np.exp(-np.array(view))) for view in views], axis=0)
@@ -185,7 +199,7 @@ def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
     same.get_layer("logits").bias.assign([0.0] * CLASSES)
     large = configs.load("smoke", (*TINY, "submit.scales=[1.0, 2.0]"))
     plain = probabilities.quantise(
-        scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+        scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
     )
     seen = predict(volume, member("a", large, same))["a"]
     np.testing.assert_allclose(seen[:, :4], plain[:, :4], atol=1)
@@ -201,7 +215,7 @@ def test_what_overflows_in_half_precision_is_computed_again_in_float32(store, ti
         half = new_network(tiny, 0)
     half.set_weights(same.get_weights())
     raw = ensemble.predict_on_batch(
-        next(scan_batches.stack_batches(volume, WINDOWS, tiny, batch=4)),
+        next(scan_batches.stack_batches(volume, WINDOWS, GRID, tiny, batch=4)),
         [ensemble.Networks([half], tiny)],
         forward_pass.ForwardPasses(),
     )
@@ -214,10 +228,10 @@ def test_what_overflows_in_half_precision_is_computed_again_in_float32(store, ti
         arrays = same.get_weights()
         same.set_weights([*arrays[:-2], arrays[-2] * factor, arrays[-1]])
         half.set_weights(same.get_weights())
-        expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
-        seen = predictor.predict(volume, {"slice": WINDOWS})["a"].probability
+        expected = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+        seen = predictor.predict(volume, {"slice": WINDOWS}, GRID)["a"].probability
         np.testing.assert_array_equal(seen, probabilities.quantise(expected))
-        scored = scan_predictor.predict_scan([half], volume, WINDOWS, tiny)
+        scored = scan_predictor.predict_scan([half], volume, WINDOWS, GRID, tiny)
         np.testing.assert_array_equal(scored, expected)
     ((what, text),) = told
     assert what == "not finite" and text.startswith("a: probabilities in half")
@@ -228,7 +242,7 @@ def test_a_compiler_that_fails_is_done_without(store, tiny, monkeypatch, capsys)
     from competition.net import tensorflow_backend
 
     volume, same = store.scan("case0_day0"), network(tiny, 0)
-    expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    expected = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
     compiled = tensorflow_backend.WithWeights
 
     def without_ptxas(function, weights, *, xla):
@@ -241,12 +255,12 @@ def test_a_compiler_that_fails_is_done_without(store, tiny, monkeypatch, capsys)
     t4 = devices.Device("gpu", 1, 7.5)
     monkeypatch.setattr(devices, "find", lambda: t4)
     config = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
-    received = scan_predictor.predict_scan([same], volume, WINDOWS, config)
+    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, config)
     np.testing.assert_allclose(received, expected, atol=1e-6)
     assert "ptxas" in capsys.readouterr().err
     asked = configs.load("smoke", (*TINY, "training.xla=true"))
     with pytest.raises(RuntimeError, match="ptxas"):
-        scan_predictor.predict_scan([same], volume, WINDOWS, asked)
+        scan_predictor.predict_scan([same], volume, WINDOWS, GRID, asked)
 
 
 class ResourceExhaustedError(Exception):
@@ -269,14 +283,14 @@ def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
         [member("a", tiny, same)], warn=lambda what, text: warnings.append(text)
     )
     for _ in range(2):
-        seen = predictor.predict(volume, {"slice": WINDOWS})["a"].probability
+        seen = predictor.predict(volume, {"slice": WINDOWS}, GRID)["a"].probability
         assert np.abs(seen.astype(int) - expected).max() <= 1
     assert [text[-9:] for text in warnings] == ["2 slices.", "1 slices."]
 
 
 def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatch):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
-    expected = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    expected = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
     original = ensemble.predict_on_batch
 
     def small(batch, *others, **options):
@@ -285,7 +299,7 @@ def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatc
         return original(batch, *others, **options)
 
     monkeypatch.setattr(ensemble, "predict_on_batch", small)
-    received = scan_predictor.predict_scan([same], volume, WINDOWS, tiny)
+    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 

@@ -14,10 +14,12 @@ H100 = devices.Device("gpu", 1, 9.0)
 TWO = devices.Device("gpu", 2, 9.0)
 
 
-@pytest.mark.parametrize("fit", ["pad", "resize", "letterbox"])
+@pytest.mark.parametrize("fit", ["pad", "resize", "letterbox", "spacing", "body"])
 @pytest.mark.parametrize("height", [24, 31, 45])
 def test_batches_are_those_of_the_host_to_the_bit(table, store, fit, height):
     size = f"geometry.height={height}", "geometry.width=33", f"geometry.fit={fit}"
+    if fit == "body":
+        size = *size[:2], "geometry.fit=pad", "geometry.box=body"
     config = configs.load(
         "smoke", (*TINY, *size, "slices=[-2, 0, 3]", "augment.engine=device")
     )

@@ -8,7 +8,7 @@ from competition.core.experiment import configs
 from competition.net import augment, devices
 from competition.net.input import training_data, training_samples
 from tests.net import training_parts
-from tests.net.conftest import TINY
+from tests.net.conftest import BOX, GRID, TINY
 
 EVERYTHING = [
     f"augment.{name}=0.9"
@@ -68,7 +68,7 @@ def test_without_augmentation_an_epoch_is_every_slice_once(table, store):
     expected = set()
     for scan, index in zip(table["scan"], table["index"], strict=True):
         stack = stacks.gather(store.scan(scan), index, (-1, 0, 1))
-        expected.add(geometry.fit(stack, plain().geometry).tobytes())
+        expected.add(geometry.fit(stack, plain().geometry, GRID).tobytes())
     assert seen == expected
 
 
@@ -102,7 +102,7 @@ def test_the_samples_name_the_slices_of_a_batch(table, store):
             batch["stack"], rows["scan"], rows["index"], strict=True
         ):
             expected = stacks.gather(store.scan(scan), index, (-1, 0, 1))
-            fitted = geometry.fit(expected, config.geometry)
+            fitted = geometry.fit(expected, config.geometry, GRID)
             np.testing.assert_array_equal(stack, fitted)
 
 
@@ -171,13 +171,31 @@ def test_positives_leave_out_the_empty_slices(table, store):
     assert all(batch["bits"].any(axis=(1, 2)).all() for batch in whole)
 
 
+@pytest.mark.parametrize("fit", ["pad", "spacing"])
+def test_samples_are_cut_to_the_box_of_their_scan(table, store, fit):
+    # In the second case the frame is as large as the box: nothing is placed.
+    for height, width in ((40, 36), geometry.Box(*BOX).shape):
+        size = f"geometry.height={height}", f"geometry.width={width}"
+        chosen = plain(*size, f"geometry.fit={fit}", "geometry.box=body")
+        samples = training_samples.TrainingSamples(table, store, chosen)
+        (scan, index), *_ = rows = [samples.rows[row] for row in samples.order(0)]
+        assert len(rows) == len(table)
+        batch = samples.batch(0)
+        stack = stacks.gather(store.scan(scan), index, (-1, 0, 1))
+        mask = store.masks(scan)[index]
+        fitted = geometry.fit(stack, chosen.geometry, GRID)
+        np.testing.assert_array_equal(batch["stack"][0], fitted)
+        bits = geometry.fit_mask(mask, chosen.geometry, GRID)
+        np.testing.assert_array_equal(batch["bits"][0], bits)
+
+
 def test_what_is_larger_is_cropped_and_what_is_smaller_padded(table, store):
     chosen = plain("geometry.height=20", "geometry.width=50", "training.epochs=1")
     seen = {
         stack.tobytes() for b in batches(table, store, chosen) for stack in b["stack"]
     }
     stack = stacks.gather(store.scan("case0_day0"), 3, (-1, 0, 1))
-    assert geometry.fit(stack, chosen.geometry).tobytes() in seen
+    assert geometry.fit(stack, chosen.geometry, GRID).tobytes() in seen
 
 
 def test_auto_is_the_host_where_there_is_no_accelerator(monkeypatch):

@@ -8,7 +8,7 @@ from competition.core.experiment import configs
 from competition.net.input import training_data, training_samples
 from competition.net.volumetric import patch_samples
 from tests.net import training_parts
-from tests.net.conftest import DEPTH, TINY
+from tests.net.conftest import DEPTH, GRID, TINY
 
 PATCH = ("model.architecture=unet_3d", "model.patch=[4, 16, 12]", "training.batch=2")
 EVERYTHING = [
@@ -32,7 +32,7 @@ def gather(store, config, *, index, position=0):
     shape = gatherer.stack_shape
     image, bits = np.zeros(shape, np.uint16), np.zeros(shape, np.uint8)
     gatherer.gather(
-        store.scan("case0_day0"), store.masks("case0_day0"), index,
+        store.scan("case0_day0"), store.masks("case0_day0"), index, GRID,
         stack=image, bits=bits, seed=(0, 0, position),
     )  # fmt: skip
     return image, bits
@@ -67,13 +67,13 @@ def test_image_and_mask_are_cut_at_the_same_place_of_the_same_slices(store, fit)
     for y in range(17):
         for x in range(21):
             box = np.s_[y : y + 16, x : x + 12]
-            fitted = geometry.fit(volume[1], config.geometry)[box]
+            fitted = geometry.fit(volume[1], config.geometry, GRID)[box]
             if np.array_equal(fitted, image[..., 0]):
                 found.append(box)
     (box,) = found
     for number, index in enumerate((1, 2, 3, 4)):
-        fitted = geometry.fit(volume[index], config.geometry)
-        mask = geometry.fit_mask(masks[index], config.geometry)
+        fitted = geometry.fit(volume[index], config.geometry, GRID)
+        mask = geometry.fit_mask(masks[index], config.geometry, GRID)
         np.testing.assert_array_equal(image[..., number], fitted[box])
         np.testing.assert_array_equal(bits[..., number], mask[box])
 

@@ -10,7 +10,7 @@ from competition.net.inference import ensemble, forward_pass, scan_predictor
 from competition.net.networks import build
 from competition.net.training import setup
 from competition.net.volumetric import sliding_window
-from tests.net.conftest import CLASSES, DEPTH, HEIGHT, TINY, WIDTH
+from tests.net.conftest import CLASSES, DEPTH, GRID, HEIGHT, TINY, WIDTH
 
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
 PATCH = "model.architecture=unet_3d", "model.patch=[4, 16, 12]", "training.batch=3"
@@ -34,7 +34,7 @@ def network(config: configs.Config, seed: int = 0) -> keras.Model:
 
 
 def predict(config, net, volume, windows=WINDOWS):
-    return scan_predictor.predict_scan([net], volume, windows, config)
+    return scan_predictor.predict_scan([net], volume, windows, GRID, config)
 
 
 @pytest.mark.parametrize("fit", ["pad", "resize"])
@@ -48,10 +48,10 @@ def test_of_a_pointwise_network_they_are_exact(store, fit, patch):
     kernel, bias = (np.array(each) for each in net.get_weights())
     expected = []
     for image, (low, high) in zip(volume, windows, strict=True):
-        grey = (geometry.fit(image, chosen.geometry) - low) / (high - low)
+        grey = (geometry.fit(image, chosen.geometry, GRID) - low) / (high - low)
         logits = np.clip(grey, 0, 1)[..., None] * kernel[0] + bias
         plane = 1 / (1 + np.exp(-logits))
-        expected.append(geometry.restore(plane, (HEIGHT, WIDTH), chosen.geometry))
+        expected.append(geometry.restore(plane, chosen.geometry, GRID))
     received = predict(chosen, net, volume, windows)
     assert received.dtype == np.float32
     np.testing.assert_allclose(received, expected, atol=1e-5)
@@ -60,7 +60,7 @@ def test_of_a_pointwise_network_they_are_exact(store, fit, patch):
 def test_one_patch_over_all_is_the_network_itself(store):
     chosen = wanted(f"model.patch=[{DEPTH}, 32, 32]", "geometry.fit=resize")
     volume, net = store.scan("case0_day0"), network(chosen)
-    fitted = np.stack([geometry.fit(image, chosen.geometry) for image in volume])
+    fitted = np.stack([geometry.fit(image, chosen.geometry, GRID) for image in volume])
     stack = np.moveaxis(fitted, 0, -1)[None]
     (outputs,) = ensemble.predict_on_batch(
         {"stack": stack, "window": WINDOWS[None]},
@@ -70,7 +70,7 @@ def test_one_patch_over_all_is_the_network_itself(store):
     planes = outputs["probability"].reshape(32, 32, DEPTH, CLASSES)
     expected = np.moveaxis(planes, 2, 0)
     for one, other in zip(predict(chosen, net, volume), expected, strict=True):
-        restored = geometry.restore(other, (HEIGHT, WIDTH), chosen.geometry)
+        restored = geometry.restore(other, chosen.geometry, GRID)
         np.testing.assert_allclose(one, restored, atol=1e-6)
 
 
@@ -89,7 +89,12 @@ def test_a_patch_counts_less_towards_its_border():
 
     volume = np.zeros((4, 16, 12), np.uint16)
     slices = sliding_window.slices(
-        predict_numbers, volume, WINDOWS[:4], config=chosen, batch=3
+        predict_numbers,
+        volume,
+        WINDOWS[:4],
+        geometry.Grid((16, 12)),
+        config=chosen,
+        batch=3,
     )
     for (outputs,) in slices:
         line = outputs["probability"][3, :, 0]
@@ -123,7 +128,7 @@ def test_the_flipped_view_is_averaged(store):
     plain, mirrored = (predict(flip, net, v) for v in (volume, volume[:, :, ::-1]))
     seen = scan_predictor.ScanPredictor(
         [scan_predictor.Member("a", flip, {0: net})]
-    ).predict(volume, {"slice": WINDOWS})["a"]
+    ).predict(volume, {"slice": WINDOWS}, GRID)["a"]
     expected = (plain + mirrored[:, :, ::-1]) / 2
     assert np.abs(seen.probability / 255 - expected).max() <= 0.5 / 255 + 1e-6
 
@@ -137,7 +142,7 @@ def test_members_in_2d_and_3d_are_predicted_side_by_side(store):
             scan_predictor.Member("deep", deep, {0: nets[1], 1: nets[1]}),
         ]
     )
-    seen = predictor.predict(volume, {"slice": WINDOWS})
+    seen = predictor.predict(volume, {"slice": WINDOWS}, GRID)
     for name, chosen, net in zip(seen, (flat, deep), nets, strict=True):
         expected = probabilities.quantise(predict(chosen, net, volume))
         np.testing.assert_array_equal(seen[name].probability, expected)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from competition import prepare
-from competition.core import files
+from competition.core import files, geometry
 from competition.core.experiment import configs, layout, schema
 from competition.study import baseline
 from competition.study.baseline import classifiers, features
@@ -56,7 +56,7 @@ def test_features_are_of_the_slice_its_neighbours_and_its_place():
     volume = np.zeros((3, 8, 8), np.uint16)
     volume[0], volume[1], volume[2] = 10, 20, 30
     shape = schema.Geometry(fit="pad", height=8, width=8)
-    pixels = features.of_slice(volume, 1, (0.0, 40.0), shape)
+    pixels = features.of_slice(volume, 1, (0.0, 40.0), shape, geometry.Grid((8, 8)))
     assert pixels.shape == (8, 8, 11)
     assert pixels[4, 4, :3].tolist() == [0.5, 0.25, 0.75]
     assert pixels[4, 4, 5:8].tolist() == [0, 0, 0], "nothing varies within the slice"

@@ -47,7 +47,7 @@ class Predictor:
     def typical_slices(self):
         return 4
 
-    def predict(self, volume, windows, *, folds, tta):
+    def predict(self, volume, windows, grid, *, folds, tta):
         used = [fold for of_member in folds.values() for fold in of_member]
         misbehave_at("all", *["network"] * (1 in used), *["together"] * len(used[1:]))
         if volume.max() == MARK:
