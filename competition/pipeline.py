@@ -24,7 +24,7 @@ def run(
     overrides: tuple[str, ...] = (),
     name: str | None = None,
     truth: pathlib.Path | None = None,
-    fold: int | None = None,
+    fold: layout.Fold | None = None,
     budget: str | None = None,
     clock: deadline.Clock = time.monotonic,
 ) -> dict[str, Any]:
@@ -55,6 +55,12 @@ def run(
         return results
     if limit and not limit.allows(reserve):
         console.note("the time is nearly over: the next call goes on with `predict`")
+        return results
+    if runs.lacks_rules(opened):
+        rules = opened.config.rules
+        console.note(
+            f"it takes the rules of {rules}: run it again where {rules} has any"
+        )
         return results
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "predict": lambda: predict.run(dataset, opened),

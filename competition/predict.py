@@ -30,6 +30,10 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
             for fold in folds
             if (scans := _missing(source, held_out[fold], _digest(source, fold)))
         ]
+        if layout.ALL == tuple(folds):
+            console.note(
+                f"{run.name} holds nothing out: nothing is predicted or scored"
+            )
         environments = gpus.environments(run.config.training.gpus)
         if len(waiting) > 1 and len(environments) > 1:
             roots = [(dataset.root, source.files.root, k) for source, k, _ in waiting]
@@ -46,7 +50,9 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
         }
 
 
-def predict_fold(dataset: layout.DatasetFiles, run: runs.Run, fold: int) -> None:
+def predict_fold(
+    dataset: layout.DatasetFiles, run: runs.Run, fold: layout.Fold
+) -> None:
     """Predict the held-out scans of one fold that lack predictions.
 
     The caller holds the run.
@@ -92,7 +98,7 @@ def _missing(run: runs.Run, rows: "pd.DataFrame", digest: str) -> list[str]:
     ]
 
 
-def _digest(run: runs.Run, fold: int) -> str:
+def _digest(run: runs.Run, fold: layout.Fold) -> str:
     digest = files.file_digest(run.files.weights(fold))
     # Older versions stored no predictions of presence heads; by this mark such files
     # count as made by other weights.
@@ -102,7 +108,9 @@ def _digest(run: runs.Run, fold: int) -> str:
 def main(dataset: str, run: str, fold: str) -> None:
     """Predict a fold in a process that `run` started."""
     opened = runs.read(layout.RunFiles(pathlib.Path(run)))
-    predict_fold(layout.DatasetFiles(pathlib.Path(dataset)), opened, int(fold))
+    predict_fold(
+        layout.DatasetFiles(pathlib.Path(dataset)), opened, layout.parse_fold(fold)
+    )
 
 
 if __name__ == "__main__":

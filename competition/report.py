@@ -14,7 +14,7 @@ CURVES: dict[Literal["loss", "score"], str] = {
 }
 INKS = {"light": "#4a5160", "dark": "#b4bcc9"}
 
-Histories = dict[int, list[history.Epoch]]
+Histories = dict[layout.Fold, list[history.Epoch]]
 
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer import core
 
+from competition.core.experiment import layout
+
 Path = pathlib.Path
 
 _DATA = typer.Option("--data", help="The unpacked competition folder.")
@@ -35,7 +37,9 @@ Name = Annotated[str | None, typer.Option(help="Name the run otherwise.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
-Fold = Annotated[int | None, typer.Option(help="Only this fold.")]
+Fold = Annotated[
+    Any, typer.Option(help="Only this fold.", metavar="FOLD", parser=layout.parse_fold)
+]
 Budget = Annotated[str | None, typer.Option(help="When to stop, such as 8h30m.")]
 Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[

@@ -68,7 +68,8 @@ def keep(
             "`name` for the run, or move the folder away."
         )
     scans = examples.scans(scores.read(run.files.score)["oof"])
-    sheet = pictures.contact_sheet(dataset, run, scans)
+    # A run that holds nothing out has no scans to show.
+    sheet = pictures.contact_sheet(dataset, run, scans) if scans else None
     submissions.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=submissions, prefix=".adding-") as temporary:
         new = pathlib.Path(temporary) / "new"
@@ -77,7 +78,8 @@ def keep(
         for path in (kept.config, kept.decision, kept.score, kept.submission):
             if path.is_file():
                 shutil.copyfile(path, new / path.name)
-        (new / "contact_sheet.png").write_bytes(sheet)
+        if sheet:
+            (new / "contact_sheet.png").write_bytes(sheet)
         # A folder cannot replace one that is not empty: the old one steps aside first.
         if folder.exists():
             folder.rename(pathlib.Path(temporary) / "old")

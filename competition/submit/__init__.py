@@ -15,7 +15,7 @@ from rich import progress
 
 from competition.core import console, files, locks
 from competition.core.data import images, mask_csv
-from competition.core.experiment import runs
+from competition.core.experiment import layout, runs
 from competition.machine import deadline
 from competition.submit import (
     event_log,
@@ -192,7 +192,7 @@ def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
         raise ValueError(f"{out.parent} cannot be written to. Give another `out`.")
 
 
-def _networks(run: runs.Run) -> list[tuple[runs.Run, int]]:
+def _networks(run: runs.Run) -> list[tuple[runs.Run, layout.Fold]]:
     """Return the runs and folds that have weights; [] if only the rules are there."""
     networks = [
         (source, fold)

@@ -10,11 +10,11 @@ import numpy as np
 
 from competition.core import blending, geometry, probabilities, rules
 from competition.core.data import intensities
-from competition.core.experiment import runs
+from competition.core.experiment import layout, runs
 from competition.submit import reports, time_budget
 
 # The networks by run and fold; Keras is imported in `net` alone.
-Networks = dict[str, dict[int, Any]]
+Networks = dict[str, dict[layout.Fold, Any]]
 ScanPrediction = tuple[blending.MemberPredictions, list[rules.Rule]]
 
 
@@ -164,7 +164,7 @@ def rules_for(
     ]
 
 
-def network_name(run: str, fold: int) -> str:
+def network_name(run: str, fold: layout.Fold) -> str:
     """Return the name of a network in reports."""
     return f"{run}, fold {fold}"
 

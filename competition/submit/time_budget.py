@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
+from competition.core.experiment import layout
 from competition.machine import deadline
 
 # Few rates, so that they follow a machine that becomes slower; their median, so that
@@ -21,7 +22,7 @@ class ModelSubset:
 
     members: tuple[str, ...]
     gates: tuple[str, ...]
-    folds: Mapping[str, tuple[int, ...]]
+    folds: Mapping[str, tuple[layout.Fold, ...]]
     views: Mapping[str, int]
     tta: bool = True
 

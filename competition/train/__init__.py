@@ -13,7 +13,7 @@ def run(
     dataset: layout.DatasetFiles,
     run: runs.Run,
     *,
-    fold: int | None = None,
+    fold: layout.Fold | None = None,
     budget: str | None = None,
 ) -> dict[str, Any]:
     """Train all folds of the run and of its members and gates, or only `fold` of each.
@@ -28,7 +28,7 @@ def alone(
     dataset: layout.DatasetFiles,
     run: runs.Run,
     *,
-    fold: int | None = None,
+    fold: layout.Fold | None = None,
     budget: str | None = None,
 ) -> dict[str, Any]:
     """Train as `run` does, but none of the gates."""
@@ -38,7 +38,7 @@ def alone(
 def watched(
     run: runs.Run,
     *,
-    fold: int,
+    fold: layout.Fold,
     limit: deadline.Deadline | None,
     go_on: Callable[[], bool],
 ) -> None:
@@ -56,7 +56,7 @@ def _train(
     run: runs.Run,
     sources: Sequence[runs.Run],
     *,
-    fold: int | None,
+    fold: layout.Fold | None,
     budget: str | None,
 ) -> dict[str, Any]:
     """Train the folds of all sources that are not finished; say how far each is."""
@@ -89,7 +89,7 @@ def _train(
 
 
 def _train_in_processes(
-    waiting: Sequence[tuple[runs.Run, int]], limit: deadline.Deadline | None
+    waiting: Sequence[tuple[runs.Run, layout.Fold]], limit: deadline.Deadline | None
 ) -> None:
     """Train folds in processes of their own, side by side where GPUs allow it."""
     left = len(waiting)
@@ -101,5 +101,5 @@ def _train_in_processes(
         left -= len(pairs)
 
 
-def _gpus(pair: tuple[runs.Run, int]) -> str:
+def _gpus(pair: tuple[runs.Run, layout.Fold]) -> str:
     return pair[0].config.training.gpus

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def train(
     dataset: layout.DatasetFiles,
     run: runs.Run,
-    fold: int,
+    fold: layout.Fold,
     limit: deadline.Deadline | None,
 ) -> None:
     """Train a fold to its end, or until `limit`; the next call goes on from there."""
@@ -70,12 +70,12 @@ def train(
         lines.stopped(len(epochs))
 
 
-def is_finished(run: runs.Run, fold: int) -> bool:
+def is_finished(run: runs.Run, fold: layout.Fold) -> bool:
     """Return whether a fold is trained to its end and its weights are there."""
     return bool(summary(run, fold)["finished"])
 
 
-def summary(run: runs.Run, fold: int) -> dict[str, Any]:
+def summary(run: runs.Run, fold: layout.Fold) -> dict[str, Any]:
     """Return a fold's number of epochs, its score, and whether it is finished."""
     epochs = history.read(run.files.history(fold))
     is_over = history.is_over(epochs, run.config.training)
@@ -89,7 +89,7 @@ def summary(run: runs.Run, fold: int) -> dict[str, Any]:
 
 
 def commands(
-    folds: Sequence[tuple[runs.Run, int]],
+    folds: Sequence[tuple[runs.Run, layout.Fold]],
     *,
     at_once: int = 1,
     limit: deadline.Deadline | None,
@@ -113,7 +113,7 @@ def _check_writable(folder: pathlib.Path) -> None:
         raise ValueError(f"{folder} cannot be written to. Train in another `work`.")
 
 
-def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: int) -> None:
+def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: layout.Fold) -> None:
     """Raise an error, before the first step, where a fold has no mask to learn from."""
     scans = slice_table.scans(table)
     if not any(store.masks(scan).any() for scan in scans):

@@ -87,12 +87,12 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
     return table
 
 
-def training(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
-    """Return the slices that `fold` trains on: the other folds, without faulty ones."""
+def training(table: "pd.DataFrame", fold: layout.Fold) -> "pd.DataFrame":
+    """Return the slices that `fold` trains on: the others', without faulty ones."""
     return table[(table["fold"] != fold) & ~table["faulty"]].reset_index(drop=True)
 
 
-def held_out(table: "pd.DataFrame", fold: int) -> "pd.DataFrame":
+def held_out(table: "pd.DataFrame", fold: layout.Fold) -> "pd.DataFrame":
     """Return the slices that `fold` is scored on, without faulty ones."""
     return table[(table["fold"] == fold) & ~table["faulty"]].reset_index(drop=True)
 
@@ -121,6 +121,6 @@ def windows(table: "pd.DataFrame", intensity: str) -> "np.ndarray":
     return table[columns[intensity]].to_numpy("float32")
 
 
-def held_out_scans(table: "pd.DataFrame", folds: list[int]) -> list[str]:
+def held_out_scans(table: "pd.DataFrame", folds: list[layout.Fold]) -> list[str]:
     """Return the scans that the folds hold out, fold by fold."""
     return [scan for fold in folds for scan in scans(held_out(table, fold))]

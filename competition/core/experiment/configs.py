@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from competition.core import files
-from competition.core.experiment import schema
+from competition.core.experiment import layout, schema
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 
@@ -28,6 +28,7 @@ class Config(schema.Table):
     folds: schema.Folds
     gate: schema.RunNames
     members: schema.RunNames
+    rules: str = "none"
     geometry: schema.Geometry
     model: schema.Model
     loss: schema.Loss
@@ -69,9 +70,15 @@ class Config(schema.Table):
 
     @pydantic.field_validator("training")
     @classmethod
-    def _encoder_is_there(
+    def _training_fits(
         cls, training: schema.Training, info: pydantic.ValidationInfo
     ) -> schema.Training:
+        holds_out = info.data.get("folds") != layout.ALL
+        if training.keep == "best" and not holds_out and not info.data.get("members"):
+            raise ValueError(
+                'the fold "all" holds nothing out, so that no epoch is known to be the '
+                'best. Set keep = "swa" with a number of swa_epochs, or keep = "last"'
+            )
         model = info.data.get("model")
         if training.encoder_rate != 1 and model and model.encoder == "none":
             raise ValueError(

@@ -2,7 +2,11 @@
 
 import dataclasses
 import pathlib
+from typing import Literal
 
+# A fold is named by its number; "all" holds nothing out and trains on every case.
+Fold = int | Literal["all"]
+ALL: tuple[Fold, ...] = ("all",)
 WORK = pathlib.Path("work")
 # Written by `convert` into a competition folder: the geometry that PNGs cannot keep.
 GEOMETRY = "geometry.json"
@@ -23,15 +27,15 @@ class RunFiles:
         self.report = self.root / "report.html"
         self.submission = self.root / "submission.csv"
 
-    def fold(self, fold: int) -> pathlib.Path:
+    def fold(self, fold: Fold) -> pathlib.Path:
         """Return the folder of a fold: best.weights.h5, state.npz, history.csv."""
         return self.root / f"fold{fold}"
 
-    def history(self, fold: int) -> pathlib.Path:
+    def history(self, fold: Fold) -> pathlib.Path:
         """Return the file with loss and score of a fold's epochs."""
         return self.fold(fold) / "history.csv"
 
-    def weights(self, fold: int) -> pathlib.Path:
+    def weights(self, fold: Fold) -> pathlib.Path:
         """Return the file with the weights of a fold, by default its best ones."""
         return self.fold(fold) / "best.weights.h5"
 
@@ -97,6 +101,13 @@ def plain(name: str) -> str:
             f"Received: {name!r}. Choose another `name`."
         )
     return name
+
+
+def parse_fold(text: str) -> Fold:
+    """Read the name of a fold: its number, or "all"."""
+    if text == "all":
+        return "all"
+    return int(text)
 
 
 def run_name(experiment: str) -> str:

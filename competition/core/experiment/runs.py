@@ -42,7 +42,7 @@ class Run:
     fingerprint: str
 
 
-def owner(run: Run, fold: int) -> str:
+def owner(run: Run, fold: layout.Fold) -> str:
     """Return in words which fold of which training weights and a state are of.
 
     It does not change with the run's name and place, nor with a key that has come into
@@ -50,7 +50,7 @@ def owner(run: Run, fold: int) -> str:
     """
     config = run.config.model_dump(
         mode="json",
-        exclude={"input", "members", "gate", "decide", "submit"},
+        exclude={"input", "members", "gate", "rules", "decide", "submit"},
         exclude_defaults=True,
     )
     if path := config["model"].get("encoder_weights"):
@@ -77,7 +77,7 @@ def start(
     classes, fingerprint = manifest["classes"], manifest["fingerprint"]
     wanted = Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
-    folds = tuple(fold for fold in config.folds if fold < manifest["folds"])
+    folds = present_folds(config, manifest)
     if config.members:
         # A blend trains nothing: its folds are those of its members.
         folds = _sibling(wanted, config.members[0]).config.folds
@@ -87,6 +87,7 @@ def start(
             f"experiment trains {list(config.folds)}. Set `folds` within them."
         )
     config = config.model_copy(update={"folds": folds})
+    _check_rules(name, config)
     # A gate that is missing or unfit is told now, and not after hours of training.
     _check_folds(dataclasses.replace(wanted, config=config))
     record = {
@@ -207,7 +208,7 @@ def members_and_gates(run: Run) -> list[Run]:
     return list({member.name: member for member in members(run) + gates(run)}.values())
 
 
-def trained_folds(run: Run) -> list[int]:
+def trained_folds(run: Run) -> list[layout.Fold]:
     """Return the folds that have weights; a run without any is an error.
 
     All members and gates of a run must have the same trained folds.
@@ -222,7 +223,7 @@ def trained_folds(run: Run) -> list[int]:
         if not folds:
             raise ValueError(
                 f"{member.files.root}: no trained fold (expected "
-                f"{member.files.weights(0)} or another). "
+                f"{member.files.weights(member.config.folds[0])} or another). "
                 "Run `python -m competition train` first."
             )
         by_name[member.name] = folds
@@ -233,6 +234,41 @@ def trained_folds(run: Run) -> list[int]:
             "Train the missing folds, so that all runs hold out the same scans."
         )
     return folds
+
+
+def present_folds(
+    config: configs.Config, manifest: Manifest
+) -> tuple[layout.Fold, ...]:
+    """Return the folds to train that prepared data has: of few cases they are fewer."""
+    return tuple(f for f in config.folds if f == "all" or f < manifest["folds"])
+
+
+def source_of_rules(run: Run) -> Run:
+    """Return the run whose decision rules are taken for one that holds nothing out."""
+    return _beside(run, run.config.rules)
+
+
+def lacks_rules(run: Run) -> bool:
+    """Return whether a run takes the rules of another that has not decided them yet."""
+    source = layout.RunFiles(run.files.root.parent / layout.plain(run.config.rules))
+    return run.config.rules != "none" and not files.exists(source.decision)
+
+
+def _check_rules(name: str, config: configs.Config) -> None:
+    """Refuse a run that would have no decision rules, or has two sources of them."""
+    if (config.folds == layout.ALL) == (config.rules != "none"):
+        return
+    if config.folds == layout.ALL:
+        raise ValueError(
+            f"{name} trains on every case and holds nothing out, so that no decision "
+            "rule can be searched for it. Set `rules` to the run whose rules it takes: "
+            "the same experiment with folds."
+        )
+    raise ValueError(
+        f"{name} takes the decision rules of {config.rules}, though its folds "
+        f"{list(config.folds)} hold out scans to search them on. Set "
+        'rules = "none", or folds = ["all"].'
+    )
 
 
 def _check_folds(run: Run) -> None:
@@ -249,14 +285,23 @@ def _check_folds(run: Run) -> None:
 
 
 def _sibling(run: Run, name: str) -> Run:
-    """Return the run `name` in the folder beside that of `run`, which predicts with it.
+    """Return the run `name`, which `run` predicts with; it must be no blend."""
+    other = _beside(run, name)
+    if other.config.members:
+        raise ValueError(
+            f"{run.name} uses the run {name}, which is a blend itself. Name its "
+            f"members instead: {', '.join(other.config.members)}."
+        )
+    return other
 
-    It must be of the same data, and no blend.
-    """
+
+def _beside(run: Run, name: str) -> Run:
+    """Return the run `name` in the folder beside that of `run`, and of its data."""
     run_files = layout.RunFiles(run.files.root.parent / layout.plain(name))
     if name == run.name:
         raise ValueError(
-            f"{run.name} names itself under `members` or `gate`. Name another run."
+            f"{run.name} names itself under `members`, `gate` or `rules`. Name another "
+            "run."
         )
     if not run_files.config.is_file():
         raise ValueError(
@@ -264,11 +309,6 @@ def _sibling(run: Run, name: str) -> Run:
             f"folder must lie beside its own. Run the experiment {name} first."
         )
     other = read(run_files)
-    if other.config.members:
-        raise ValueError(
-            f"{run.name} uses the run {name}, which is a blend itself. Name its "
-            f"members instead: {', '.join(other.config.members)}."
-        )
     for subject, received, expected in (
         ("data or folds (fingerprint)", other.fingerprint, run.fingerprint),
         ("classes", other.classes, run.classes),

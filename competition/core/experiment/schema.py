@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from competition.core.experiment import layout
+
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Positive = Annotated[float, pydantic.Field(gt=0)]
 Weight = Annotated[float, pydantic.Field(ge=0)]
@@ -51,13 +53,20 @@ Encoder = Annotated[
 ]
 
 
-def _each_once(folds: tuple[int, ...]) -> tuple[int, ...]:
+def _each_once(folds: tuple[layout.Fold, ...]) -> tuple[layout.Fold, ...]:
     if len(set(folds)) < len(folds):
         raise ValueError("each fold is trained once. Name it once")
+    if "all" in folds and folds != layout.ALL:
+        raise ValueError(
+            'the fold "all" trains on every case and holds nothing out, so that it '
+            'cannot stand beside other folds. Set folds = ["all"], or their numbers'
+        )
     return folds
 
 
-Folds = Annotated[tuple[Index, ...], LOOSE, pydantic.AfterValidator(_each_once)]
+Folds = Annotated[
+    tuple[Index | Literal["all"], ...], LOOSE, pydantic.AfterValidator(_each_once)
+]
 
 
 def _each_run_once(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class BundleOptions:
     as "8h30m", ends the kernel in time; with None the kernel keeps its own.
     """
 
-    fold: int | None = None
+    fold: layout.Fold | None = None
     budget: str | None = None
     overrides: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()

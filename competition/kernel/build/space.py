@@ -25,7 +25,7 @@ def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
     memory = disk = 0
     lines = []
     for name, config in contents.trained(bundle, options).items():
-        folds = [fold for fold in config.folds if fold < prepared["folds"]]
+        folds = list(runs.present_folds(config, prepared))
         if options.fold is not None:
             folds = [options.fold]
         needed, at_once = _needs(config, options.machine, len(prepared["classes"]))

@@ -17,7 +17,7 @@ from competition.kernel.rehearse import jail, sessions
 
 Runs = dict[str, layout.RunFiles]
 FOLDS, EPOCHS = (0, 1), 2
-_EPOCH = r"fold \d+: epoch \d+/"
+_EPOCH = r"fold \w+: epoch \d+/"
 
 
 def rehearse(
@@ -82,6 +82,7 @@ def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:
     cut = [
         *overrides,
         f"folds={list(FOLDS)}",
+        "rules=none",
         # Downloads are no part of it.
         "model.encoder_weights=none",
     ]

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from competition.core import geometry
-from competition.core.experiment import runs
+from competition.core.experiment import layout, runs
 from competition.net.inference import trained_network
 from competition.net.input import scan_batches
 from competition.net.networks import unet
@@ -16,7 +16,7 @@ from competition.net.training import step
 
 def compute(
     run: runs.Run,
-    fold: int,
+    fold: layout.Fold,
     *,
     volume: np.ndarray,
     windows: np.ndarray,

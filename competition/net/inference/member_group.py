@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from competition.core import geometry
-from competition.core.experiment import configs
+from competition.core.experiment import configs, layout
 from competition.net import devices
 from competition.net.inference import ensemble, forward_pass, views
 from competition.net.input import scan_batches
@@ -28,9 +28,9 @@ class Member:
 
     name: str
     config: configs.Config
-    networks: Mapping[int, keras.Model]
+    networks: Mapping[layout.Fold, keras.Model]
 
-    def chosen(self, folds: Collection[int], *, tta: bool) -> ensemble.Networks:
+    def chosen(self, folds: Collection[layout.Fold], *, tta: bool) -> ensemble.Networks:
         """Return the networks of some folds, and the views of the config with `tta`."""
         seen = views.combinations(self.config.submit) if tta else (views.PLAIN,)
         networks = [self.networks[fold] for fold in folds]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from competition.core import console, geometry, probabilities
-from competition.core.experiment import configs
+from competition.core.experiment import configs, layout
 from competition.net.inference import forward_pass, member_group
 
 Member = member_group.Member
@@ -43,7 +43,7 @@ class ScanPredictor:
         windows: Mapping[str, np.ndarray],
         grid: geometry.Grid,
         *,
-        folds: Mapping[str, Collection[int]] | None = None,
+        folds: Mapping[str, Collection[layout.Fold]] | None = None,
         tta: bool = True,
     ) -> dict[str, probabilities.Prediction]:
         """Return each member's prediction of a scan (D, H, W).

@@ -2,7 +2,7 @@
 
 import keras
 
-from competition.core.experiment import runs
+from competition.core.experiment import layout, runs
 from competition.net import devices, weights_file
 from competition.net.networks import build
 
@@ -13,7 +13,7 @@ _REMEDY = (
 
 
 @devices.memory_for("the network")
-def load(run: runs.Run, fold: int) -> keras.Model:
+def load(run: runs.Run, fold: layout.Fold) -> keras.Model:
     """Build the network of a run and load the weights of a fold into it.
 
     The weights must be finite and, where they say so, whole and of this fold. The

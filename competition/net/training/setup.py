@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import keras
 
 from competition.core import console
-from competition.core.experiment import configs, runs
+from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline, gpus
 from competition.net import augment, devices
 from competition.net.input import training_data
@@ -34,7 +34,7 @@ class FoldTraining:
 
 
 @contextlib.contextmanager
-def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
+def network(run: runs.Run, fold: layout.Fold) -> Iterator[keras.Model]:
     """Build the network of a fold, to be trained inside the `with` block.
 
     The block runs with the seed, the precision and on the devices that the config asks
@@ -43,7 +43,8 @@ def network(run: runs.Run, fold: int) -> Iterator[keras.Model]:
     settings = run.config.training
     device = devices.find()
     deterministic = devices.deterministic(settings.deterministic, device)
-    seed(run.config.seed + fold, deterministic=deterministic)
+    number = 0 if fold == "all" else fold
+    seed(run.config.seed + number, deterministic=deterministic)
     with (
         devices.policy(settings.precision, device),
         devices.shared(settings.gpus, device),

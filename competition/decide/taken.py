@@ -1,0 +1,28 @@
+"""The rules of another run, for one that holds out no scans to search them on."""
+
+from typing import Any
+
+from competition.core import console, files, rules
+from competition.core.experiment import runs
+
+
+def take(run: runs.Run) -> dict[str, Any]:
+    """Write the decision of a run with the rules of the one that it names, if new."""
+    source = runs.source_of_rules(run)
+    files.require(source.files.decision, "decide")
+    for key in ("members", "gate"):
+        own, others = (len(getattr(each.config, key)) for each in (run, source))
+        if own != others:
+            raise ValueError(
+                f"{run.name} cannot take the rules of {source.name}: it has {own} "
+                f"`{key}`, and {source.name} {others}, on which they were searched. "
+                f"Name as many, in the order of {source.name}."
+            )
+    chosen = rules.read(source.files.decision, source.classes, source.config.members)
+    entries = rules.to_json(chosen, run.classes, run.config.members)
+    decision: dict[str, Any] = {**entries, "taken_from": source.name}
+    console.note(f"{run.name} holds nothing out: it takes the rules of {source.name}")
+    is_new = not files.exists(run.files.decision)
+    if is_new or files.read_json(run.files.decision, dict) != decision:
+        files.write_sealed(run.files.decision, decision)
+    return decision
