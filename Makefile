@@ -23,6 +23,7 @@ FITTING := tests/net/training/test_fitting.py::test
 RESUMING := $(FITTING)_killed_and_called_again_it_ends_as_if_it_had_not_been
 # What another backend of Keras alone can break, and what newer releases alone can.
 ON_JAX := $(RESUMING) $(addprefix tests/net/, networks/test_networks.py \
+  networks/test_recomputed.py \
   augment/test_engines.py input/test_training_data.py \
   input/test_resident_scans.py training/test_losses.py \
   training/test_step.py training/test_schedules.py training/test_checkpoint.py) \

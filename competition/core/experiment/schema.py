@@ -36,7 +36,9 @@ Architecture = Literal[
     "fpn",
     "upernet",
     "unet_3d",
+    "residual_unet_3d",
 ]
+VOLUMETRIC = "unet_3d", "residual_unet_3d"
 OVER_ENCODERS = (
     "unet", "attention_unet", "unet_plus_plus", "deeplab", "fpn", "upernet",
 )  # fmt: skip
@@ -107,13 +109,14 @@ class Model(Table):
     norm_momentum: Fraction
     deep_supervision: bool = False
     presence: bool = False
+    remat: bool = False
     encoder: Encoder = "none"
     encoder_weights: str = "none"
 
     @property
     def volumetric(self) -> bool:
         """Return whether it takes patches of a scan, not stacks about a slice."""
-        return self.architecture == "unet_3d"
+        return self.architecture in VOLUMETRIC
 
     @pydantic.model_validator(mode="after")
     def _encoder_fits(self) -> "Model":

@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from competition.core.experiment import configs, schema
-from competition.net.networks import doubling
+from competition.net.networks import doubling, recomputed
 
 Tensor = Any
 # Returns a skip's replacement from the skip, the coarser features and a `name`.
@@ -42,10 +42,14 @@ def check_levels(model: schema.Model, least: int, *, reason: str) -> None:
 
 def conv_block(x: Tensor, width: int, model: schema.Model, *, name: str) -> Tensor:
     """Apply convolution, normalisation and ReLU twice; the size stays."""
-    x = conv(x, width, model, name=f"{name}_1")
-    if model.dropout:
-        x = layer_for(x, "SpatialDropout")(model.dropout, name=f"{name}_dropout")(x)
-    return conv(x, width, model, name=f"{name}_2")
+
+    def block(x: Tensor) -> Tensor:
+        x = conv(x, width, model, name=f"{name}_1")
+        if model.dropout:
+            x = layer_for(x, "SpatialDropout")(model.dropout, name=f"{name}_dropout")(x)
+        return conv(x, width, model, name=f"{name}_2")
+
+    return recomputed.apply(block, x, model, name=name)
 
 
 def conv(
@@ -68,11 +72,12 @@ def conv(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = _normalise(x, model, name=f"{name}_norm")
+    x = normalise(x, model, name=f"{name}_norm")
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _normalise(x: Tensor, model: schema.Model, *, name: str) -> Tensor:
+def normalise(x: Tensor, model: schema.Model, *, name: str) -> Tensor:
+    """Apply the normalisation that the config names."""
     if model.norm == "batch":
         return layers.BatchNormalization(momentum=model.norm_momentum, name=name)(x)
     width = x.shape[-1]

@@ -4,7 +4,7 @@ import keras
 
 from competition.core.experiment import configs
 from competition.net.networks import deeplab, fcn, fpn, segnet, unet, upernet
-from competition.net.volumetric import unet_3d
+from competition.net.volumetric import residual_unet_3d, unet_3d
 
 ARCHITECTURES = {
     "unet": unet.build,
@@ -16,6 +16,7 @@ ARCHITECTURES = {
     "fpn": fpn.build,
     "upernet": upernet.build,
     "unet_3d": unet_3d.build,
+    "residual_unet_3d": residual_unet_3d.build,
 }
 
 

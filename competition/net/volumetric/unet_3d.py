@@ -7,7 +7,7 @@ to 2, since a patch is flatter than it is wide.
 import keras
 from keras import layers
 
-from competition.core.experiment import configs
+from competition.core.experiment import configs, schema
 from competition.net.networks import blocks, heads
 
 
@@ -17,12 +17,28 @@ def build(config: configs.Config, classes: int) -> keras.Model:
     Deep outputs are coarser in height and width alone; presence is that of each slice.
     """
     model = config.model
+    patch, voxels = patch_input(model)
+    decoded = blocks.decode(blocks.encode(voxels, model), model)
+    return network_of_decoder(config, patch, decoded, classes)
+
+
+def patch_input(model: schema.Model) -> tuple[blocks.Tensor, blocks.Tensor]:
+    """Return the input of a network, a normalised patch (h, w, D), and its voxels."""
     depth, height, width = model.patch
     patch = keras.Input((height, width, depth), name="stack")
-    voxels = layers.Reshape((height, width, depth, 1), name="voxels")(patch)
-    decoded = blocks.decode(blocks.encode(voxels, model), model)
+    return patch, layers.Reshape((height, width, depth, 1), name="voxels")(patch)
+
+
+def network_of_decoder(
+    config: configs.Config,
+    patch: blocks.Tensor,
+    decoded: list[blocks.Tensor],
+    classes: int,
+) -> keras.Model:
+    """Build a network on the features of its decoder, finest first, bottom last."""
+    depth = config.model.patch[0]
     logits = heads.logits(decoded[0], classes)
-    deep = heads.deep(decoded[1:-1], classes, model)
+    deep = heads.deep(decoded[1:-1], classes, config.model)
     return heads.network(
         config,
         patch,

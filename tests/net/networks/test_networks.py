@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, runs, schema
 from competition.net import devices
 from competition.net.inference import ensemble, forward_pass, trained_network
 from competition.net.networks import build, heads, segnet, unet, upernet
@@ -21,7 +21,7 @@ def make(architecture: str, *more: str) -> configs.Config:
 
 def depth(architecture: str) -> tuple[int, ...]:
     """Return the shape between width and classes: a 3D network has a depth there."""
-    return (3,) if architecture == "unet_3d" else ()
+    return (3,) if architecture in schema.VOLUMETRIC else ()
 
 
 def batch(bits: int = 3, *, depth: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
