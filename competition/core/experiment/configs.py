@@ -58,6 +58,11 @@ class Config(schema.Table):
         cls, model: schema.Model, info: pydantic.ValidationInfo
     ) -> schema.Model:
         if (geometry := info.data.get("geometry")) and model.volumetric:
+            if geometry.crop:
+                raise ValueError(
+                    "a 3D network takes patches of `model.patch`, so that no "
+                    "`geometry.crop` can be cut. Set geometry.crop = []"
+                )
             depth, *sides = model.patch
             largest = [depth, *map(min, sides, (geometry.height, geometry.width))]
             if largest != list(model.patch):
@@ -67,6 +72,19 @@ class Config(schema.Table):
                     f"{geometry.width}. Use patch = {largest}"
                 )
         return model
+
+    @pydantic.field_validator("submit")
+    @classmethod
+    def _windows_have_a_size(
+        cls, submit: schema.Submit, info: pydantic.ValidationInfo
+    ) -> schema.Submit:
+        geometry = info.data.get("geometry")
+        if submit.windows and geometry and not geometry.crop:
+            raise ValueError(
+                "`windows` are as large as `geometry.crop`, and there is none. Set "
+                "geometry.crop, or windows = false to predict whole slices"
+            )
+        return submit
 
     @pydantic.field_validator("training")
     @classmethod

@@ -96,6 +96,28 @@ class Geometry(Table):
     width: Count
     spacing_mm: Positive = 1.5
     box: Literal["none", "body"] = "none"
+    crop: Annotated[tuple[Count, ...], OPTIONAL] = ()
+
+    @property
+    def trained_size(self) -> tuple[int, int]:
+        """The height and width of the images that the network is trained on."""
+        height, width = self.crop or (self.height, self.width)
+        return height, width
+
+    @pydantic.model_validator(mode="after")
+    def _crop_fits(self) -> "Geometry":
+        frame = self.height, self.width
+        if len(self.crop) not in (0, 2):
+            raise ValueError(
+                "`crop` is a height and a width, such as [448, 448], or [] for none"
+            )
+        largest = [min(pair) for pair in zip(self.crop, frame, strict=False)]
+        if largest != list(self.crop):
+            raise ValueError(
+                f"`crop` must fit into `height` and `width`, which are {self.height} "
+                f"and {self.width}. Use crop = {largest}, or enlarge them"
+            )
+        return self
 
 
 class Model(Table):
@@ -271,6 +293,7 @@ class Decide(Table):
 class Submit(Table):
     """The views of a slice that predictions are averaged over."""
 
+    windows: bool = False
     tta: Annotated[tuple[Literal["flip"], ...], OPTIONAL] = ()
     scales: Annotated[
         tuple[Annotated[float, pydantic.Field(ge=0.5, le=2)], ...], OPTIONAL

@@ -42,21 +42,27 @@ class ForwardPasses:
         A network with presence heads returns "presence" (B, C) as well. Patches of D
         slices return "probability" (B, h, w, D * C) and no presence, for a patch shows
         only a part of a slice. `exact` computes in float32, whatever the network does.
+        The stack may have another height and width than those of training.
         """
         setting, own = config.training.xla, network.compute_dtype
         dtype = "float32" if exact else own
         about = tuple(stack.shape[1:]), heads.classes(network)
         key = config.model, *about, setting, dtype
         if key not in self._compiled:
-            graph = network if dtype == own else _exact(network, config)
+            fits = tuple(network.input_shape[1:]) == tuple(stack.shape[1:])
+            graph = network
+            if dtype != own or not fits:
+                graph = _another(network, config, dtype, tuple(stack.shape[1:3]))
             self._compiled[key] = _choose(graph, setting, network.weights, stack)
         return self._compiled[key](network.weights, stack)
 
 
-def _exact(network: keras.Model, config: configs.Config) -> keras.Model:
-    """Build a network anew in float32; its own weights are never used."""
-    with devices.policy("float32", devices.find()):
-        return build.build(config, heads.classes(network))
+def _another(
+    network: keras.Model, config: configs.Config, dtype: str, size: tuple[int, int]
+) -> keras.Model:
+    """Build a network anew in another type or size; its own weights are never used."""
+    with devices.policy(dtype, devices.find()):
+        return build.build(config, heads.classes(network), size=size)
 
 
 def _choose(

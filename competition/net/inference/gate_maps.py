@@ -31,9 +31,9 @@ def compute(
     """
     import cv2
 
-    network = unet.attention_maps(trained_network.load(run, fold))
     config = run.config
     size = config.geometry.width, config.geometry.height
+    network = unet.attention_maps(trained_network.load(run, fold, size=size[::-1]))
     frame = np.ones(size[::-1], np.float32)
     inside = geometry.restore(frame, config.geometry, grid) > 0
     maps: dict[str, list[np.ndarray]] = collections.defaultdict(list)

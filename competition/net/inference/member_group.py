@@ -1,6 +1,7 @@
 """The members whose networks take the same batches of a scan."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
@@ -12,6 +13,7 @@ from competition.core import geometry
 from competition.core.experiment import configs, layout
 from competition.net import devices
 from competition.net.inference import ensemble, forward_pass, views
+from competition.net.inference import windows as windowed
 from competition.net.input import scan_batches
 from competition.net.volumetric import sliding_window
 
@@ -105,8 +107,12 @@ class MemberGroup:
         """Yield each slice's "probability" (H, W, C) and "presence" (C,) by member."""
         volumetric = self.config.model.volumetric
         slices = sliding_window.slices if volumetric else _stack_by_stack
+        predict = functools.partial(self._predict, runs)
+        if self.config.submit.windows:
+            part = self.config.geometry
+            predict = functools.partial(windowed.predict, predict, part)
         for members in slices(
-            lambda batch: self._predict(runs, batch),
+            predict,
             volume,
             windows,
             grid,

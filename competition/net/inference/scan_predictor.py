@@ -139,5 +139,6 @@ def _input_of(config: configs.Config) -> tuple:
     """Return the settings that members must share to be given the same batches."""
     model, training = config.model, config.training
     depth = model.patch if model.volumetric else config.slices
-    kind = model.volumetric, depth, config.intensity, config.geometry
+    seen = config.geometry, config.submit.windows
+    kind = model.volumetric, depth, config.intensity, *seen
     return *kind, training.batch, training.xla

@@ -13,8 +13,12 @@ _REMEDY = (
 
 
 @devices.memory_for("the network")
-def load(run: runs.Run, fold: layout.Fold) -> keras.Model:
+def load(
+    run: runs.Run, fold: layout.Fold, *, size: tuple[int, int] | None = None
+) -> keras.Model:
     """Build the network of a run and load the weights of a fold into it.
+
+    Its height and width are `size`, or those of training.
 
     The weights must be finite and, where they say so, whole and of this fold. The
     network computes in the precision that the config sets for this device.
@@ -30,7 +34,7 @@ def load(run: runs.Run, fold: layout.Fold) -> keras.Model:
             devices.policy(settings.precision, device),
             devices.shared(devices.to_predict(settings.gpus), device),
         ):
-            network = build.build(config, classes)
+            network = build.build(config, classes, size=size)
             network.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         model = config.model

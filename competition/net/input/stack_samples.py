@@ -4,6 +4,7 @@ import numpy as np
 
 from competition.core import geometry, stacks
 from competition.core.experiment import configs
+from competition.net.volumetric import patches
 
 
 class StackGatherer:
@@ -13,7 +14,9 @@ class StackGatherer:
 
     def __init__(self, config: configs.Config) -> None:
         self.geometry, self.offsets = config.geometry, config.slices
-        self.bits_shape = config.geometry.height, config.geometry.width
+        self.frame = config.geometry.height, config.geometry.width
+        self.bits_shape = config.geometry.trained_size
+        self.centred = config.sampling.centred
         self.stack_shape = *self.bits_shape, len(config.slices)
 
     def count(self, rows: int) -> int:
@@ -33,14 +36,46 @@ class StackGatherer:
     ) -> int:
         """Fill `stack` (h, w, K) and `bits` (h, w); return the slice of their window.
 
-        `volume` and `masks` are (D, H, W). Nothing is random here: `seed` is unused.
+        `volume` and `masks` are (D, H, W). The place of a crop is a function of `seed`.
         """
+        if self.geometry.crop:
+            gathered = stacks.gather(volume, index, self.offsets)
+            y, x = self.corner(masks[index], grid, seed)
+            part = np.s_[y : y + bits.shape[0], x : x + bits.shape[1]]
+            stack[...] = geometry.fit(gathered, self.geometry, grid)[part]
+            bits[...] = geometry.fit_mask(masks[index], self.geometry, grid)[part]
+        else:
+            self._gather_whole(volume, masks, index, grid, stack=stack, bits=bits)
+        return index
+
+    def corner(
+        self, mask: np.ndarray, grid: geometry.Grid, seed: tuple[int, int, int]
+    ) -> list[int]:
+        """Return the first row and column of the crop of a slice with a mask (H, W)."""
+        return patches.corner(
+            lambda: geometry.fit_mask(mask, self.geometry, grid),
+            self.bits_shape,
+            self.frame,
+            centred=self.centred,
+            seed=seed,
+        )
+
+    def _gather_whole(
+        self,
+        volume: np.ndarray,
+        masks: np.ndarray,
+        index: int,
+        grid: geometry.Grid,
+        *,
+        stack: np.ndarray,
+        bits: np.ndarray,
+    ) -> None:
         box = grid.box(self.geometry)
         if box.shape != grid.scaled(self.geometry):
             gathered = stacks.gather(volume, index, self.offsets)
             stack[...] = geometry.fit(gathered, self.geometry, grid)
             bits[...] = geometry.fit_mask(masks[index], self.geometry, grid)
-            return index
+            return
         volume, mask = volume[:, *box.slices], masks[index][box.slices]
         if mask.shape == bits.shape:
             # Without fitting, slices need no array in between.
@@ -49,4 +84,3 @@ class StackGatherer:
         else:
             geometry.place(stacks.gather(volume, index, self.offsets), stack)
             geometry.place(mask, bits)
-        return index

@@ -9,12 +9,13 @@ A batch is a dict of arrays:
 and, by the names in `augment_params`, the changes that are left to the graph or to the
 training step. Patches of D slices have stack and bits (B, h, w, D), window (B, D, 2).
 Where the scans lie on the device, a batch has numbers int32 (B, 1 + K) instead of stack
-and bits: those of each sample's slice and of the slices of its stack.
+and bits: those of each sample's slice and of the slices of its stack. Where the network
+is trained on crops, it has the corner int32 (B, 2), the first row and column, as well.
 """
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class TrainingSamples:
         )
         self.rows = list(zip(table["scan"], table["index"], strict=True))
         # The numbers of the slices of each row, where these lie on the device.
-        self.numbers = scans and scans.numbers(self.rows, config.slices)
+        self.numbers: Any = scans and scans.numbers(self.rows, config.slices)
         self.grids = slice_table.grids(table)
         self.windows = _windows_by_scan(table, config.intensity)
         self.present = np.zeros(len(table), np.int64)
@@ -72,10 +73,7 @@ class TrainingSamples:
         if self.numbers is None:
             batch = self._gather(rows, seeds)
         else:
-            windows = [
-                self.windows[scan][i] for scan, i in map(self.rows.__getitem__, rows)
-            ]
-            batch = {"numbers": self.numbers[rows], "window": np.stack(windows)}
+            batch = self._number(rows, seeds)
         if self.engine == "none":
             return batch
         height, width = self.gatherer.bits_shape[:2]
@@ -102,6 +100,23 @@ class TrainingSamples:
         return sampling.order(
             self.present, self.config.sampling, seed=self.config.seed, epoch=epoch
         )
+
+    def _number(self, rows: np.ndarray, seeds: list[augment_params.Seed]) -> Batch:
+        """Return a batch of which the device gathers the slices, and cuts the crops."""
+        chosen = [self.rows[row] for row in rows]
+        windows = [self.windows[scan][index] for scan, index in chosen]
+        batch = {"numbers": self.numbers[rows], "window": np.stack(windows)}
+        gatherer = self.gatherer
+        # A patch is never gathered on the device.
+        if self.config.geometry.crop and not isinstance(
+            gatherer, patch_samples.PatchGatherer
+        ):
+            corners = [
+                gatherer.corner(self.store.masks(scan)[index], self.grids[scan], seed)
+                for (scan, index), seed in zip(chosen, seeds, strict=True)
+            ]
+            batch["corner"] = np.array(corners, np.int32)
+        return batch
 
     def _gather(self, rows: np.ndarray, seeds: list[augment_params.Seed]) -> Batch:
         first_scan, _ = self.rows[0]

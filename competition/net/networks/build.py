@@ -3,7 +3,7 @@
 import keras
 
 from competition.core.experiment import configs
-from competition.net.networks import deeplab, fcn, fpn, segnet, unet, upernet
+from competition.net.networks import deeplab, encoders, fcn, fpn, segnet, unet, upernet
 from competition.net.volumetric import residual_unet_3d, unet_3d
 
 ARCHITECTURES = {
@@ -20,11 +20,19 @@ ARCHITECTURES = {
 }
 
 
-def build(config: configs.Config, classes: int) -> keras.Model:
+def build(
+    config: configs.Config, classes: int, *, size: tuple[int, int] | None = None
+) -> keras.Model:
     """Build the network: stack float32 (H, W, K) to logits float32 (H, W, classes).
 
-    Height and width, odd ones too, are those of the geometry. A 3D network takes its
-    patch: (h, w, D) to (h, w, D, classes). `heads` describes further outputs. All
-    weights are random; `encoders.load_weights` is called only where training begins.
+    Height and width, odd ones too, are `size`, or those of training; the weights are
+    the same for all sizes. A 3D network takes its patch: (h, w, D) to (h, w, D,
+    classes). `heads` describes further outputs. All weights are random;
+    `encoders.load_weights` is called only where training begins.
     """
-    return ARCHITECTURES[config.model.architecture](config, classes)
+    encoders.check(config)
+    height, width = size or config.geometry.trained_size
+    changed = {"height": height, "width": width, "crop": ()}
+    geometry = config.geometry.model_copy(update=changed)
+    sized = config.model_copy(update={"geometry": geometry})
+    return ARCHITECTURES[config.model.architecture](sized, classes)

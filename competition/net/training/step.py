@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from competition.net import devices
 from competition.net.augment import augment_device
 from competition.net.input import resident_scans
 from competition.net.networks import heads
@@ -24,6 +25,20 @@ def normalise(stack: Tensor, window: Tensor) -> Tensor:
     low, high = window[..., 0], window[..., 1]
     scaled = (ops.cast(stack, "float32") - low) / ops.maximum(high - low, 1.0)
     return ops.clip(scaled, 0.0, 1.0)
+
+
+def crop(images: Tensor, corner: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the part (B, *size, K) of images (B, H, W, K) that begins at `corner`.
+
+    `corner` (B, 2) has the first row and column in each image.
+    """
+    batch, height, width, channels = images.shape
+    corner = ops.cast(corner, devices.INDEX)[:, :, None, None]
+    rows, columns = (ops.arange(side, dtype=devices.INDEX) for side in size)
+    first = ops.arange(batch, dtype=devices.INDEX)[:, None, None] * height
+    row = first + corner[:, 0] + rows[:, None]
+    pixels = row * width + corner[:, 1] + columns
+    return ops.take(ops.reshape(images, (-1, channels)), pixels, axis=0)
 
 
 def unpack(bits: Tensor, classes: int) -> Tensor:
@@ -78,6 +93,9 @@ class TrainingStep(keras.Model):
             stack, bits = inputs["stack"], inputs["bits"]
         stack = normalise(stack, inputs["window"])
         planes = unpack(bits, heads.classes(self.network))
+        if "corner" in inputs:
+            size = self.network.input_shape[1:3]
+            stack, planes = (crop(x, inputs["corner"], size) for x in (stack, planes))
         truth = depth.as_channels(planes)
         if training:
             stack, truth = augment_device.apply(stack, truth, inputs)

@@ -46,9 +46,13 @@ class PatchGatherer:
         height, width, depth = self.stack_shape
         first = patches.start_around(index, len(volume), depth)
         chosen = np.minimum(np.arange(first, first + depth), len(volume) - 1)
-        # Other numbers than those that augmentation and sampling draw by this seed.
-        random = np.random.default_rng((*seed, 1))
-        y, x = self._corner(masks[chosen], grid, random)
+        y, x = patches.corner(
+            lambda: self._organs(masks[chosen], grid),
+            (height, width),
+            (self.geometry.height, self.geometry.width),
+            centred=self.centred,
+            seed=seed,
+        )
         box = np.s_[y : y + height, x : x + width]
         for number, each in enumerate(chosen):
             stack[..., number] = geometry.fit(volume[each], self.geometry, grid)[box]
@@ -56,24 +60,7 @@ class PatchGatherer:
             bits[..., number] = mask[box]
         return chosen
 
-    def _corner(
-        self, masks: np.ndarray, grid: geometry.Grid, random: np.random.Generator
-    ) -> list[int]:
-        """Draw the first row and column: anywhere, or around a pixel of an organ."""
-        frame = self.geometry.height, self.geometry.width
-        sides = list(zip(frame, self.stack_shape, strict=False))
-        centred, which, *shares = random.random(4)
-        if centred < self.centred:
-            anywhere = np.bitwise_or.reduce(masks, axis=0)
-            fitted = geometry.fit_mask(anywhere, self.geometry, grid)
-            organs = np.argwhere(fitted)
-            if len(organs):
-                pixel = organs[int(which * len(organs))]
-                return [
-                    patches.start_around(int(place), *side)
-                    for place, side in zip(pixel, sides, strict=True)
-                ]
-        return [
-            int(share * (size - side + 1))
-            for share, (size, side) in zip(shares, sides, strict=True)
-        ]
+    def _organs(self, masks: np.ndarray, grid: geometry.Grid) -> np.ndarray:
+        """Return the bits (H, W) that any of the slices' masks has, fitted."""
+        anywhere = np.bitwise_or.reduce(masks, axis=0)
+        return geometry.fit_mask(anywhere, self.geometry, grid)

@@ -1,10 +1,10 @@
-"""The patches that cover a scan: their places along each axis, and their weights.
+"""The patches that cover a scan or a slice: their places along each axis, and weights.
 
 An axis shorter than the patch has one patch, from 0, which ends beyond the axis.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -39,16 +39,45 @@ def weights(size: int, patch: int) -> np.ndarray:
     return (bell / total[places]).astype(np.float32)
 
 
-def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Side, Side, Side]]:
-    """Return the sides of each patch in (D, H, W), in the order of the slices.
+def cover(shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Side, ...]]:
+    """Return the sides of each patch in (D, H, W) or (H, W), in the order of the axes.
 
-    At every voxel the outer products of the weights of all patches sum to 1.
+    At every pixel the outer products of the weights of all patches sum to 1.
     """
     axes = [
         zip(starts(size, side), weights(size, side), strict=True)
         for size, side in zip(shape, patch, strict=True)
     ]
     return list(itertools.product(*axes))
+
+
+def corner(
+    organs: Callable[[], np.ndarray],
+    patch: Sequence[int],
+    frame: Sequence[int],
+    *,
+    centred: float,
+    seed: Sequence[int],
+) -> list[int]:
+    """Draw the first row and column of a patch (h, w): a function of the seed.
+
+    It lies anywhere in the frame (H, W) or, in a share `centred` of the draws, around a
+    pixel of `organs`, which returns mask bits (H, W).
+    """
+    # Other numbers than those that augmentation and sampling draw by this seed.
+    random = np.random.default_rng((*seed, 1))
+    draw, which, *shares = random.random(4)
+    sides = list(zip(frame, patch, strict=True))
+    if draw < centred and len(pixels := np.argwhere(organs())):
+        pixel = pixels[int(which * len(pixels))]
+        return [
+            start_around(int(place), *side)
+            for place, side in zip(pixel, sides, strict=True)
+        ]
+    return [
+        int(share * (size - side + 1))
+        for share, (size, side) in zip(shares, sides, strict=True)
+    ]
 
 
 def start_around(place: int, size: int, patch: int) -> int:

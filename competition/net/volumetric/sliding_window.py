@@ -70,7 +70,7 @@ def _gather(
 def _add(
     total: np.ndarray,
     box: np.ndarray,
-    sides: tuple[patches.Side, patches.Side, patches.Side],
+    sides: tuple[patches.Side, ...],
 ) -> None:
     """Add a patch's planes (h, w, D, C), weighted, to the total (D, H, W, C)."""
     (z, deep), (y, high), (x, wide) = sides

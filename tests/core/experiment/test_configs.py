@@ -76,6 +76,16 @@ def test_a_config_cannot_be_changed():
             'model={architecture="unet_3d", patch=[8, 64, 160]}',
             r"`model`: .*fit into geometry.* 112 and 112\. Use patch = \[8, 64, 112\]",
         ),
+        (
+            'geometry={fit="pad", height=64, width=96, crop=[80, 80]}',
+            r"`geometry`: .*`crop` must fit into .* 64 and 96\. Use crop = \[64, 80\]",
+        ),
+        ("geometry.crop=[80]", r"`crop` is a height and a width, .* or \[\] for none"),
+        ("submit.windows=true", "`submit`: .*as large as `geometry.crop`, and there i"),
+        (
+            'model={architecture="unet_3d", patch=[4, 9, 9]}',
+            "takes patches .* no `geometry.crop` can be cut. Set geometry.crop = ",
+        ),
         ("training.keep=mean", "`training.keep`: .*'best', 'last' or 'swa'.*'mean'"),
         ("training.keep=swa", "last epochs: set `swa_epochs` .* swa_epochs = 0"),
         (
@@ -95,8 +105,9 @@ def test_a_config_cannot_be_changed():
     ],
 )
 def test_a_wrong_key_or_value_is_named(override, message):
+    more = ("geometry.crop=[9, 9]",) if "no `geometry.crop`" in message else ()
     with pytest.raises(ValueError, match=message):
-        configs.load("smoke", (override,))
+        configs.load("smoke", (override, *more))
 
 
 def test_a_patch_that_is_not_used_may_have_any_size():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from competition.core import geometry
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.inference import forward_pass, member_group
@@ -32,6 +33,6 @@ def test_batches_divide_among_the_devices_however_short_memory_is(
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
     with pytest.raises(ValueError, match="has no memory for a single slice"):
-        group.predict({}, VOLUME, WINDOWS, collect)
+        group.predict({}, VOLUME, WINDOWS, geometry.Grid((32, 32)), collect)
     assert tried == sizes
     assert told == ["out of memory"] * (len(sizes) - 1)

@@ -5,14 +5,16 @@ import functools
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
-from competition.core import probabilities
+from competition.core import geometry, probabilities, stacks
 from competition.core.experiment import configs
 from competition.net import devices
 from competition.net.inference import ensemble, forward_pass, scan_predictor
 from competition.net.input import scan_batches
 from competition.net.networks import build
 from competition.net.training import setup, step
+from competition.net.volumetric import patches
 from tests.net.conftest import CLASSES, DEPTH, GRID, HEIGHT, TINY, WIDTH
 
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
@@ -49,6 +51,44 @@ def test_outside_of_the_box_the_probability_is_zero(store, tiny):
     assert (received[:, *GRID.body.slices] > 0).all()
     received[:, *GRID.body.slices] = 0
     assert not received.any()
+
+
+CROP = "geometry.crop=[16, 20]", "model.presence=true"
+
+
+def test_a_network_trained_on_crops_predicts_whole_slices(store):
+    cropped = configs.load("smoke", (*TINY, *CROP))
+    whole = configs.load("smoke", (*TINY, "model.presence=true"))
+    volume, net = store.scan("case0_day0"), network(cropped, 0)
+    assert net.input_shape == (None, 16, 20, 3)
+    larger = network(whole, 1)
+    larger.set_weights(net.get_weights())
+    expected = predict(volume, member("a", whole, larger))["a"]
+    seen = predict(volume, member("a", cropped, net))["a"]
+    np.testing.assert_array_equal(seen, expected)
+
+
+def test_windows_are_averaged_with_weights_and_cover_the_slice(store):
+    cropped = configs.load("smoke", (*TINY, *CROP, "submit.windows=true"))
+    volume, net = store.scan("case0_day0"), network(cropped, 0)
+    seen = predict_scan_of(cropped, net, volume)
+    low, high = WINDOWS[0]
+    stacks_seen = [
+        geometry.fit(stacks.gather(volume, i, (-1, 0, 1)), cropped.geometry, GRID)
+        for i in range(DEPTH)
+    ]
+    grey = np.clip((np.stack(stacks_seen) - low) / (high - low), 0, 1)
+    total = np.zeros((DEPTH, 32, 32, CLASSES))
+    for (y, tall), (x, wide) in patches.cover((32, 32), (16, 20)):
+        logits = net(grey[:, y : y + 16, x : x + 20].astype(np.float32))["logits"]
+        part = 1 / (1 + np.exp(-ops.convert_to_numpy(logits)))
+        total[:, y : y + 16, x : x + 20] += part * np.outer(tall, wide)[..., None]
+    expected = [geometry.restore(each, cropped.geometry, GRID) for each in total]
+    np.testing.assert_allclose(seen, np.stack(expected), atol=1e-5)
+
+
+def predict_scan_of(config, net, volume):
+    return scan_predictor.predict_scan([net], volume, WINDOWS, GRID, config)
 
 
 def test_what_the_geometry_crops_is_zero(store, tiny):

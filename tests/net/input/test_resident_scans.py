@@ -8,6 +8,7 @@ from competition.core.data import arrays
 from competition.core.experiment import configs, layout
 from competition.net import devices
 from competition.net.input import resident_scans, training_samples
+from competition.net.training import step
 from tests.net.conftest import TINY
 
 H100 = devices.Device("gpu", 1, 9.0)
@@ -36,6 +37,30 @@ def test_batches_are_those_of_the_host_to_the_bit(table, store, fit, height):
         assert batch.keys() == expected.keys()
         for name, array in batch.items():
             np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize("crop", ["[9, 20]", "[31, 33]"])
+def test_crops_are_those_of_the_host_to_the_bit(table, store, crop):
+    size = "geometry.height=31", "geometry.width=33", f"geometry.crop={crop}"
+    config = configs.load("smoke", (*TINY, *size, "augment.engine=device"))
+    scans = resident_scans.ResidentScans(table, store, config)
+    host = training_samples.TrainingSamples(table, store, config)
+    device = training_samples.TrainingSamples(table, store, config, scans=scans)
+    corners = set()
+    for number in range(host.steps):
+        expected, batch = host.batch(number), device.batch(number)
+        stack, bits = scans(batch.pop("numbers"))
+        normal = step.normalise(stack, batch["window"])
+        cut = step.crop(normal, batch["corner"], config.geometry.crop)
+        wanted = step.normalise(expected.pop("stack"), batch["window"])
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (cut, wanted)))
+        cut = step.crop(bits[..., None], batch["corner"], config.geometry.crop)
+        wanted = expected.pop("bits")
+        np.testing.assert_array_equal(ops.convert_to_numpy(cut)[..., 0], wanted)
+        corners |= set(map(tuple, batch.pop("corner").tolist()))
+        for name, array in batch.items():
+            np.testing.assert_array_equal(array, expected[name])
+    assert len(corners) > 3 if crop == "[9, 20]" else corners == {(0, 0)}
 
 
 def test_masks_of_many_classes_and_a_part_of_the_scans_are_kept(table, tmp_path):

@@ -171,6 +171,38 @@ def test_positives_leave_out_the_empty_slices(table, store):
     assert all(batch["bits"].any(axis=(1, 2)).all() for batch in whole)
 
 
+@pytest.mark.parametrize("centred", [0.0, 1.0])
+def test_crops_are_parts_of_the_slice_centred_on_an_organ_if_asked(
+    table, store, centred
+):
+    crop = "geometry.crop=[12, 10]", f"sampling.centred={centred}"
+    chosen = plain(*crop, "sampling.slices=positives", "sampling.empties=0.0")
+    whole = plain("sampling.slices=positives", "sampling.empties=0.0")
+    samples = training_samples.TrainingSamples(table, store, chosen)
+    slices = training_samples.TrainingSamples(table, store, whole)
+    middles, places = [], set()
+    for number in range(3 * samples.steps):
+        parts, wholes = samples.batch(number), slices.batch(number)
+        for position in range(4):
+            part = parts["stack"][position]
+            image = wholes["stack"][position]
+            ((y, x),) = [
+                (y, x)
+                for y in range(32 - 12 + 1)
+                for x in range(32 - 10 + 1)
+                if np.array_equal(image[y : y + 12, x : x + 10], part)
+            ]
+            bits = wholes["bits"][position][y : y + 12, x : x + 10]
+            np.testing.assert_array_equal(parts["bits"][position], bits)
+            middles.append(bits[6, 5] > 0)
+            places.add((y, x))
+    assert len(places) > 10
+    # One that is nearer to the border than half a crop cannot be in the middle.
+    assert np.mean(middles) >= 0.7 if centred else np.mean(middles) < 0.6
+    again = training_samples.TrainingSamples(table, store, chosen)
+    assert again.batch(5)["stack"].tobytes() == samples.batch(5)["stack"].tobytes()
+
+
 @pytest.mark.parametrize("fit", ["pad", "spacing"])
 def test_samples_are_cut_to_the_box_of_their_scan(table, store, fit):
     # In the second case the frame is as large as the box: nothing is placed.

@@ -10,6 +10,7 @@ import pytest
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net import devices, weights_file
+from competition.net.inference import scan_predictor
 from competition.net.input import (
     resident_scans,
     training_data,
@@ -27,7 +28,7 @@ from competition.net.training import (
 )
 from competition.net.training import weights as variable_weights
 from tests.net import training_parts
-from tests.net.conftest import CLASSES, TINY
+from tests.net.conftest import CLASSES, GRID, TINY
 
 WANTED = (*TINY, "model.dropout=0.2", "augment.engine=none")
 
@@ -127,6 +128,29 @@ def test_the_loss_falls_and_the_files_are_there(fold, tmp_path):
     assert kept["rate"].is_monotonic_decreasing
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"best.weights.h5", "state.npz", "history.csv", "tensorboard"}
+
+
+def test_crops_teach_alike_from_host_and_device_and_whole_slices_are_scored(
+    fold, store
+):
+    crop = "geometry.crop=[16, 20]", "augment.engine=device", "training.epochs=2"
+    config = configs.load("smoke", (*WANTED, *crop))
+    windows, shapes = np.tile(np.float32([100, 1100]), (6, 1)), []
+
+    def score(network):
+        scan = store.scan("case0_day0")
+        seen = scan_predictor.predict_scan([network], scan, windows, GRID, config)
+        shapes.append(seen.shape)
+        return float(seen.mean())
+
+    places = [f"input.place={place}" for place in ("host", "device")]
+    ((one, first), (_, second)) = (fold(place, score, *crop, place) for place in places)
+    assert one.input_shape == (None, 16, 20, 3)
+    assert shapes == [(6, 30, 34, CLASSES)] * 4
+    for name in ("loss", "score"):
+        np.testing.assert_allclose(
+            [row[name] for row in first], [row[name] for row in second], rtol=1e-3
+        )
 
 
 @pytest.mark.parametrize(

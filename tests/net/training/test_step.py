@@ -54,12 +54,13 @@ def test_no_operation_of_a_step_leaves_the_gpu(table, store):
 
     limits = ("elastic", "tone", "bias", "blur", "noise", "holes", "cutmix", "mixup")
     changed = [f"augment.{name}=0.5" for name in limits]
-    config = configs.load("smoke", (*TINY, *changed))
-    frame = config.geometry.height, config.geometry.width
+    config = configs.load("smoke", (*TINY, *changed, "geometry.crop=[20, 24]"))
+    frame = config.geometry.trained_size
     changes = augment_params.draw(config.augment, frame, [(0, 0, 0), (0, 0, 1)])
     batch = changes | {
         "window": np.zeros((2, 2), np.float32),
     }
+    batch["corner"] = np.zeros((2, 2), np.int32)
     batch["numbers"] = np.zeros((2, 1 + len(config.slices)), np.int32)
     model = step.TrainingStep(
         build.build(config, CLASSES),

@@ -33,7 +33,6 @@ def encode(
     if model.encoder == "none":
         return blocks.encode(stack, model)
     family = families.FAMILIES[model.encoder]
-    _check(config, family.multiple)
     ones = ops.ones_like(stack[..., :1])
     joined = layers.Concatenate(name="stack_and_ones")([stack, ones])
     whole = family.build(model.encoder, joined.shape[1:])
@@ -50,15 +49,22 @@ def encode(
     return [*skips, *features]
 
 
-def _check(config: configs.Config, multiple: int) -> None:
+def check(config: configs.Config) -> None:
+    """Refuse widths, and sizes in training or inference, that the encoder cannot."""
     model, geometry = config.model, config.geometry
+    if model.encoder == "none":
+        return
+    multiple = families.FAMILIES[model.encoder].multiple
     if len(model.widths) != DEPTH:
         raise ValueError(
             f"`model.widths` over an encoder are those of the decoder, and {DEPTH}, "
             f"since {model.encoder} halves the image {DEPTH} times. Received: "
             f"{list(model.widths)}. Use [16, 32, 64, 128, 256]."
         )
-    for key, size in (("height", geometry.height), ("width", geometry.width)):
+    sizes = [("crop", size) for size in geometry.crop]
+    if not config.submit.windows:
+        sizes += [("height", geometry.height), ("width", geometry.width)]
+    for key, size in sizes:
         if size < SMALLEST or size % multiple:
             below = size // multiple * multiple
             fitting = sorted({max(SMALLEST, below), max(SMALLEST, below + multiple)})

@@ -265,6 +265,16 @@ def test_an_unknown_encoder_is_refused_with_the_valid_names():
         make("VGG16")
 
 
+def test_a_crop_that_the_encoder_cannot_take_is_refused_the_whole_if_it_is_seen():
+    crop = "geometry.height=100", "geometry.width=128", "geometry.crop=[50, 64]"
+    with pytest.raises(ValueError, match=r"crop` .*divide by 32 .*50\. Use 32 or 64"):
+        build.build(make("ConvNeXtTiny", *crop), CLASSES)
+    fits = *crop[:2], "geometry.crop=[32, 64]"
+    with pytest.raises(ValueError, match=r"height` .* 100\. Use 96 or 128"):
+        build.build(make("ConvNeXtTiny", *fits), CLASSES)
+    encoders.check(make("ConvNeXtTiny", *fits, "submit.windows=true"))
+
+
 @pytest.mark.parametrize(
     ("encoder", "height", "message"),
     [

@@ -1,0 +1,44 @@
+"""Windows of the size of a crop that slide over slices, averaged where they overlap."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from competition.core.experiment import schema
+from competition.net.volumetric import patches
+
+Outputs = dict[str, np.ndarray]
+
+
+def predict(
+    predict: Callable[[Outputs], list[Outputs]],
+    geometry: schema.Geometry,
+    batch: Outputs,
+) -> list[Outputs]:
+    """Return each member's outputs of a batch of whole slices.
+
+    `predict` returns those of a batch of windows. A class is as present in a slice as
+    in the window that shows most of it.
+    """
+    totals: list[Outputs] = []
+    for sides in patches.cover((geometry.height, geometry.width), geometry.crop):
+        (y, high), (x, wide) = sides
+        part = np.s_[:, y : y + len(high), x : x + len(wide)]
+        members = predict({**batch, "stack": batch["stack"][part]})
+        totals = totals or [_zeros(each, batch["stack"].shape[:3]) for each in members]
+        for total, outputs in zip(totals, members, strict=True):
+            weights = np.outer(high, wide)[..., None]
+            total["probability"][part] += weights * outputs["probability"]
+            if "presence" in outputs:
+                np.maximum(total["presence"], outputs["presence"], total["presence"])
+    for total in totals:
+        # Sums of rounded weights may exceed 1.
+        np.minimum(total["probability"], 1, total["probability"])
+    return totals
+
+
+def _zeros(outputs: Outputs, shape: tuple[int, ...]) -> Outputs:
+    """Return zeros for the outputs of whole slices (B, H, W)."""
+    classes = outputs["probability"].shape[-1]
+    zeros = {name: np.zeros_like(array) for name, array in outputs.items()}
+    return zeros | {"probability": np.zeros((*shape, classes), np.float32)}
