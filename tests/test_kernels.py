@@ -40,7 +40,8 @@ REAL = (
     "__init__.py", "core/__init__.py", "core/files.py", "core/locks.py",
     "core/experiment/__init__.py", "core/experiment/layout.py",
     "core/experiment/history.py", "core/experiment/schema.py", "kernel/__init__.py",
-    "kernel/session.py",
+    "kernel/session.py", "kernel/mounted_weights.py", "machine/__init__.py",
+    "machine/process.py",
 )  # fmt: skip
 NEW = ("competitions/uw-madison", "datasets/someone/bundle", "notebooks/someone/train")
 OLD = ("uw-madison", "bundle", "train")
@@ -91,7 +92,9 @@ def bundle(folder, what, texts):
     if what == "train":
         overrides = ["seed=1"]
         about |= {"experiment": "unet.toml", "overrides": overrides, "quarantine": True}
-        about["runs"] = ["unet", "gate"]
+        about |= {"runs": ["unet", "gate"], "weights": []}
+        if "weights/b0.h5" in listed:
+            about["weights"] = [{"run": "unet", "file": "weights/b0.h5"}]
     text = json.dumps(about, indent=2)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
@@ -175,6 +178,16 @@ def test_train_goes_on_from_an_earlier_output(tmp_path):
     assert sorted(path.name for path in kept.iterdir()) == ["gate", "unet"]
     for name in ("unet", "gate"):
         assert (kept / name / "fold0" / "state.npz").read_bytes() == b"so far"
+
+
+def test_train_begins_with_the_encoder_weights_of_the_bundle(tmp_path):
+    _, dataset, _ = attach(tmp_path, NEW, "train")
+    bundle(dataset, "train", {"weights/b0.h5": "weights"})
+    done = start(kernel("train"), tmp_path)
+    assert done.stderr == ""
+    *_, more, _ = read(tmp_path / "working" / "runs" / "unet" / "called.json")
+    sent = f'model.encoder_weights="{dataset / "weights/b0.h5"}"'
+    assert more["overrides"] == ["seed=1", sent]
 
 
 def real(folder):

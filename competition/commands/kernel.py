@@ -36,6 +36,13 @@ def kernel_build(
         list[str] | None,
         typer.Option("--from", help="A kernel (user/slug) to go on training from."),
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of an encoder: a file, a preset's folder, or a dataset (owner/slug) "
+            "or model of Kaggle; NAME: before it names a member.",
+        ),
+    ] = None,
     notebook: Annotated[
         bool, typer.Option("--notebook", help="Push the notebook, with pictures.")
     ] = False,
@@ -50,7 +57,8 @@ def kernel_build(
     bundle = bundles.find(experiment, what, work=work, data=data, name=name)
     settings = build.BundleOptions(
         fold=fold, budget=budget, overrides=tuple(override or ()),
-        sources=tuple(earlier or ()), as_notebook=notebook, machine=machine,
+        sources=tuple(earlier or ()), weights=tuple(weights or ()),
+        as_notebook=notebook, machine=machine,
     )  # fmt: skip
     output.result(build.run(bundle, user=user, options=settings), as_json)
 
@@ -73,6 +81,13 @@ def kernel_rehearse(
     hours: Annotated[
         float | None, typer.Option(help="Time limit; default: that of Kaggle.")
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HANDLE=FOLDER",
+            help="A folder of this machine in the place of a dataset or model.",
+        ),
+    ] = None,
     memory_gb: Annotated[float, typer.Option(help="Memory limit.")] = 30.0,
     as_json: options.Json = False,
 ) -> None:
@@ -84,11 +99,22 @@ def kernel_rehearse(
         data=data,
         truth=truth,
         python=python,
+        weights=dict(map(_handle, weights or ())),
         limits=rehearse.Limits(hours or rehearse.HOURS[what], memory_gb),
     )
     output.result(result, as_json, output.rehearsals)
     if not result["ok"]:
         raise typer.Exit(1)
+
+
+def _handle(text: str) -> tuple[str, pathlib.Path]:
+    handle, _, folder = text.partition("=")
+    if not pathlib.Path(folder).is_dir() or not folder:
+        raise ValueError(
+            f"`--weights` expects HANDLE=FOLDER, a folder with what the dataset or "
+            f"model of Kaggle holds. Received: {text}."
+        )
+    return handle, pathlib.Path(folder)
 
 
 @app.command(**options.example("kernel push", "--experiment smoke"))

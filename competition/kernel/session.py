@@ -126,19 +126,24 @@ def share(dataset: pathlib.Path, runs: pathlib.Path) -> None:
     (dataset / "runs").symlink_to(runs.resolve(), target_is_directory=True)
 
 
-def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
-    """Yield every file called `name` below `root`, also through links.
+def walk(root: pathlib.Path) -> Iterator[tuple[pathlib.Path, list[str]]]:
+    """Yield every folder below `root`, also through links, and the names of its files.
 
     Folders of images are left out: walking them takes minutes.
     """
     visited = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         real = pathlib.Path(folder).resolve()
-        if name in names and real not in visited:
-            yield pathlib.Path(folder) / name
+        if real not in visited:
+            yield pathlib.Path(folder), names
         if real in visited or not _HEADERS.keys().isdisjoint(names):
             subfolders.clear()
         visited.add(real)
+
+
+def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
+    """Yield every file called `name` below `root`."""
+    return (folder / name for folder, names in walk(root) if name in names)
 
 
 def _is_run(path: pathlib.Path, name: str) -> bool:

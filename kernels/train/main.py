@@ -36,7 +36,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     sys.path.insert(0, str(scratch / "package"))
     from competition import pipeline, prepare
     from competition.core.experiment import layout
-    from competition.kernel import session
+    from competition.kernel import mounted_weights, session
 
     session.check(bundle)
     if BACKEND:
@@ -46,6 +46,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     for name in about["runs"]:
         earlier = session.resume(input_root, working / "runs" / name, name=name)
         print(f"{name}: going on from", earlier or "nothing", flush=True)
+    weights = mounted_weights.overrides(input_root, bundle, about)
     # The prepared arrays are too large for what Kaggle keeps of a kernel.
     dataset = layout.dataset(data, scratch / "work")
     session.share(dataset.root, working / "runs")
@@ -58,7 +59,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
             faulty=str(bundle / "faulty.txt"),
             quarantine=about["quarantine"],
         ),
-        overrides=tuple(about["overrides"]),
+        overrides=(*about["overrides"], *weights),
         name=about["run"],
         fold=FOLD,
         budget=BUDGET,

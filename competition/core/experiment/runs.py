@@ -97,7 +97,11 @@ def start(
         "config": config.model_dump(mode="json"),
     }
     is_begun = files.exists(run_files.config) and _is_begun(run_files)
-    if not is_begun and not _is_recorded(run_files, record):
+    if is_begun:
+        is_open = _is_moved(read(run_files), dataclasses.replace(wanted, config=config))
+    else:
+        is_open = not _is_recorded(run_files, record)
+    if is_open:
         # Not while another process trains by the config that is there.
         with locks.locked(run_files.root, doing="starting"):
             files.write_sealed(run_files.config, record)
@@ -162,6 +166,18 @@ def _is_recorded(run_files: layout.RunFiles, record: dict[str, Any]) -> bool:
         return bool(files.read_json(run_files.config) == record)
     except (OSError, ValueError):
         return False
+
+
+def _is_moved(kept: Run, wanted: Run) -> bool:
+    """Return whether the weights of the encoder, and nothing else, lie elsewhere now.
+
+    On Kaggle the folders of inputs have moved from one session to the next.
+    """
+    paths = [pathlib.PurePath(r.config.model.encoder_weights) for r in (kept, wanted)]
+    model = kept.config.model.model_copy(update={"encoder_weights": str(paths[1])})
+    config = kept.config.model_copy(update={"model": model})
+    is_same = dataclasses.replace(kept, config=config) == wanted
+    return is_same and paths[0] != paths[1] and paths[0].name == paths[1].name
 
 
 def _is_begun(run_files: layout.RunFiles) -> bool:

@@ -12,7 +12,14 @@ from typing import Any
 from competition.core import console, files
 from competition.core.experiment import configs
 from competition.kernel import bundles, names
-from competition.kernel.build import contents, leaks, notebook, space, wheel
+from competition.kernel.build import (
+    contents,
+    encoder_weights,
+    leaks,
+    notebook,
+    space,
+    wheel,
+)
 from competition.machine import deadline
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -40,6 +47,7 @@ def run(
         dataset, kernel = folder / "dataset", folder / "kernel"
         count = _write_dataset(dataset, bundle, options)
         if bundle.what == "train":
+            _check_weights(bundle, options)
             console.note(space.check(bundle, options))
         ids = _write_kernel(kernel, dataset, bundle, user, options)
         total = names.check_sizes(dataset, kernel / "main.py")
@@ -81,8 +89,11 @@ def _write_dataset(
             "experiment": configs.find(bundle.experiment).name,
             "overrides": list(options.overrides),
             "quarantine": bool(prepared.get("quarantined")),
-            "runs": contents.named(bundle, options),
-            "trained": list(contents.trained(bundle, options)),
+            "runs": contents.resumed(bundle, options),
+            "trained": list(trained := contents.trained(bundle, options)),
+            "weights": encoder_weights.listed(
+                bundle, contents.weights(bundle, options), trained
+            ),
         }
     files.write_json(folder / "manifest.json", manifest)
     return len(listed)
@@ -112,11 +123,17 @@ def _write_kernel(
     code = set_constants((template / "main.py").read_text("utf-8"), constants)
     files.write_text(folder / "main.py", code)
     files.write_text(folder / "main.ipynb", notebook.make(code, title=title))
-    # Only a training downloads weights.
-    needs_internet = bundle.what == "train" and any(
-        config.model.encoder_weights == "imagenet"
-        for config in contents.trained(bundle, options).values()
-    )
+    datasets: list[str] = []
+    models: list[str] = []
+    needs_internet = False
+    if bundle.what == "train":
+        by_run = contents.weights(bundle, options)
+        datasets, models = encoder_weights.sources(by_run)
+        # Only a training downloads weights.
+        needs_internet = any(
+            config.model.encoder_weights != "none" and name not in by_run
+            for name, config in contents.trained(bundle, options).items()
+        )
     about = files.read_json(template / "kernel-metadata.json") | {
         "id": kernel_id,
         "title": title,
@@ -126,7 +143,8 @@ def _write_kernel(
         "enable_tpu": bundles.is_tpu(options.machine),
         "enable_internet": needs_internet,
         "machine_shape": options.machine,
-        "dataset_sources": [dataset_id],
+        "dataset_sources": [dataset_id, *datasets],
+        "model_sources": models,
         "competition_sources": [COMPETITION],
         "kernel_sources": [
             names.check_id(source, what="`sources`") for source in options.sources
@@ -137,6 +155,21 @@ def _write_kernel(
     about = {"title": dataset_title, "id": dataset_id, "licenses": licences}
     files.write_json(dataset / "dataset-metadata.json", about)
     return {"dataset_id": dataset_id, "kernel_id": kernel_id}
+
+
+def _check_weights(bundle: bundles.Bundle, options: contents.BundleOptions) -> None:
+    """Raise an error where a file of weights does not load into its run's encoder."""
+    trained = contents.trained(bundle, options)
+    by_run = contents.weights(bundle, options)
+    here = {
+        name: value for name, value in by_run.items() if pathlib.Path(value).exists()
+    }
+    if here:
+        # Imported late: loading the framework takes seconds.
+        from competition.net.networks import encoders
+
+        for name, value in here.items():
+            encoders.check_weights(trained[name].model.encoder, value)
 
 
 def set_constants(code: str, constants: dict[str, Any]) -> str:

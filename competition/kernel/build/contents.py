@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 from competition.core import files
 from competition.core.data import slice_table
 from competition.core.experiment import blends, configs, layout, runs
 from competition.kernel import bundles
+from competition.kernel.build import encoder_weights
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -15,14 +17,16 @@ class BundleOptions:
     """The options of a build.
 
     `fold`, `overrides` and `sources` are for training: the one fold to train, changes
-    to the experiment, and the ids of kernels whose outputs it continues. `budget`, such
-    as "8h30m", ends the kernel in time; with None the kernel keeps its own.
+    to the experiment, and the ids of kernels whose outputs it continues. So are
+    `weights`, those that encoders begin with; see `encoder_weights`. `budget`, such as
+    "8h30m", ends the kernel in time; with None the kernel keeps its own.
     """
 
     fold: layout.Fold | None = None
     budget: str | None = None
     overrides: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
     as_notebook: bool = False
     machine: str = "NvidiaTeslaT4"
 
@@ -33,12 +37,14 @@ def collect(
     """Return the files beside wheel and manifest, by their path in the dataset."""
     if bundle.what == "train":
         _check_training(bundle, options)
-        return _split(bundle.dataset) | _experiments(bundle, options)
-    if options.fold is not None or options.overrides or options.sources:
+        sent = encoder_weights.contents(weights(bundle, options))
+        return _split(bundle.dataset) | _experiments(bundle, options) | sent
+    of_training = options.overrides or options.sources or options.weights
+    if options.fold is not None or of_training:
         raise ValueError(
-            "`fold`, `overrides` and `sources` are for a training: a submission is of "
-            "the run as it was trained and decided. Leave them out, or build with "
-            '`what` = "train".'
+            "`fold`, `overrides`, `sources` and `weights` are for a training: a "
+            "submission is of the run as it was trained and decided. Leave them out, "
+            'or build with `what` = "train".'
         )
     for path, step in ((bundle.run.config, "run"), (bundle.run.decision, "decide")):
         if not path.is_file():
@@ -49,9 +55,9 @@ def collect(
     run = runs.read(bundle.run)
     members = runs.members_and_gates(run)
     folds = runs.trained_folds(run)
-    weights = [member.files.weights(fold) for member in members for fold in folds]
+    learned = [member.files.weights(fold) for member in members for fold in folds]
     contents: dict[pathlib.Path, bytes | pathlib.Path] = {
-        path: path for path in (run.files.decision, *weights)
+        path: path for path in (run.files.decision, *learned)
     }
     for source in (run, *members):
         contents[source.files.config] = _portable(source.files.config)
@@ -73,6 +79,11 @@ def trained(
     return others if config.members else {**others, bundle.name: config}
 
 
+def weights(bundle: bundles.Bundle, options: BundleOptions) -> dict[str, str]:
+    """Return by run the path or handle of the weights that its encoder begins with."""
+    return encoder_weights.of_runs(options.weights, trained(bundle, options))
+
+
 def named(bundle: bundles.Bundle, options: BundleOptions) -> list[str]:
     """Return the names of a training's run and of all that it predicts with."""
     config = configs.load(bundle.experiment, options.overrides)
@@ -81,6 +92,14 @@ def named(bundle: bundles.Bundle, options: BundleOptions) -> list[str]:
     for each in (config, *others.values()):
         names += [*each.members, *each.gate]
     return list(dict.fromkeys(names))
+
+
+def resumed(bundle: bundles.Bundle, options: BundleOptions) -> list[str]:
+    """Return the names of all runs that a training takes from earlier outputs."""
+    config = configs.load(bundle.experiment, options.overrides)
+    takes_rules = [config, *trained(bundle, options).values()]
+    rules = [each.rules for each in takes_rules if each.rules != "none"]
+    return list(dict.fromkeys(named(bundle, options) + rules))
 
 
 def _experiments(
@@ -131,7 +150,9 @@ def _check_training(bundle: bundles.Bundle, options: BundleOptions) -> None:
 def _check_run(
     bundle: bundles.Bundle, options: BundleOptions, name: str, config: configs.Config
 ) -> None:
-    if config.model.encoder_weights not in ("none", "imagenet"):
+    is_given = name in weights(bundle, options)
+    # The name of a preset, which has no folders and no suffix, is downloaded.
+    if not is_given and not re.fullmatch(r"\w+", config.model.encoder_weights):
         raise ValueError(
             f"{name}: `model.encoder_weights` is {config.model.encoder_weights}, of "
             'this machine. Set it to "imagenet"; the kernel may then use the network.'
@@ -149,5 +170,11 @@ def _check_run(
             f"`fold` is {options.fold}, which is not one of the folds of {name}, "
             f"{list(config.folds)}. Choose one of them."
         )
-    if bundle.dataset.run(name).config.is_file():
+    files_of_run = bundle.dataset.run(name)
+    if files_of_run.config.is_file():
+        if is_given:
+            # On Kaggle it began with weights that lay elsewhere.
+            kept = runs.read(files_of_run).config.model.encoder_weights
+            model = config.model.model_copy(update={"encoder_weights": kept})
+            config = config.model_copy(update={"model": model})
         runs.start(bundle.dataset, name, config)

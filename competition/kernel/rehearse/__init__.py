@@ -5,6 +5,7 @@ It runs twice: a submission on two tests, a training in two sessions.
 
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from competition.core import console
@@ -36,12 +37,14 @@ def run(
     data: pathlib.Path | None = None,
     truth: pathlib.Path | None = None,
     python: pathlib.Path | None = None,
+    weights: Mapping[str, pathlib.Path] | None = None,
     limits: jail.Limits | None = None,
 ) -> dict[str, Any]:
     """Rehearse a kernel of a run: {"ok", "python", "rehearsals", ...}.
 
     Without `data` a phantom is made; `python` is an environment to take as it is
-    instead of making one with the versions of Kaggle's image.
+    instead of making one with the versions of Kaggle's image. `weights` are folders in
+    the place of the datasets and models of Kaggle that a training attaches.
     """
     folder = bundle.built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
@@ -63,7 +66,7 @@ def run(
         _AS_TPU if is_tpu else {},
     )
     if bundle.what == "train":
-        results = training.rehearse(bundle, data, kaggle)
+        results = training.rehearse(bundle, data, kaggle, weights or {})
     else:
         results = submission.rehearse(bundle, data, truth, kaggle)
     return {

@@ -7,6 +7,7 @@ that it ends; the next one finds it among its inputs, and must go on from there.
 import itertools
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from competition.core import console, files
@@ -21,15 +22,22 @@ _EPOCH = r"fold \w+: epoch \d+/"
 
 
 def rehearse(
-    bundle: bundles.Bundle, data: pathlib.Path | None, kaggle: sessions.Sessions
+    bundle: bundles.Bundle,
+    data: pathlib.Path | None,
+    kaggle: sessions.Sessions,
+    weights: Mapping[str, pathlib.Path],
 ) -> dict[str, dict[str, Any]]:
-    """Kill the kernel after an epoch, and run it again; return a verdict for each."""
+    """Kill the kernel after an epoch, and run it again; return a verdict for each.
+
+    `weights` are folders in the place of attached datasets and models.
+    """
     whole = data or sessions.make_phantom(bundle.work) / "competition"
     public = sessions.without_test(whole, kaggle.folder / "data")
-    script, sent = _shorten(bundle, public, kaggle.folder)
+    script, sent = _shorten(bundle, public, kaggle.folder, weights)
     about = bundle.metadata()
-    (competition,), (dataset,) = about["competition_sources"], about["dataset_sources"]
+    (competition,), dataset = about["competition_sources"], about["dataset_sources"][0]
     old = {competition: public, dataset.partition("/")[2]: sent}
+    old |= {handle.partition("/")[2]: path for handle, path in weights.items()}
     outcome, first = kaggle.run("killed", script, old, until=_EPOCH)
     results = {"killed": _judge_killed(outcome, _runs(first, sent))}
     console.note(results["killed"]["verdict"])
@@ -40,6 +48,9 @@ def rehearse(
         f"datasets/{dataset}": sent,
         f"notebooks/{about['id']}": first,
     }
+    for handle, path in weights.items():
+        kind = "datasets" if handle.count("/") == 1 else "models"
+        new[f"{kind}/{handle}"] = path
     outcome, second = kaggle.run("resumed", script, new)
     results["resumed"] = _judge_resumed(
         outcome,
@@ -57,7 +68,10 @@ def _runs(working: pathlib.Path, sent: pathlib.Path) -> Runs:
 
 
 def _shorten(
-    bundle: bundles.Bundle, data: pathlib.Path, folder: pathlib.Path
+    bundle: bundles.Bundle,
+    data: pathlib.Path,
+    folder: pathlib.Path,
+    weights: Mapping[str, pathlib.Path],
 ) -> tuple[pathlib.Path, pathlib.Path]:
     """Return copies of the kernel's script and of its dataset, for a short training."""
     sent, script = folder / "dataset", folder / "main.py"
@@ -65,6 +79,7 @@ def _shorten(
     manifest = files.read_json(sent / "manifest.json")
     toml, overrides = str(sent / manifest["experiment"]), manifest["overrides"]
     manifest["overrides"] = _cut(toml, tuple(overrides))
+    manifest["weights"] = [_at_hand(e, weights) for e in manifest["weights"]]
     _fit_folds(sent, data)
     for name, about in manifest["files"].items():
         about["sha256"] = files.file_digest(sent / name)
@@ -75,6 +90,20 @@ def _shorten(
         script, build.set_constants(code, {"BUNDLE": digest, "FOLD": None})
     )
     return script, sent
+
+
+def _at_hand(
+    entry: dict[str, Any], weights: Mapping[str, pathlib.Path]
+) -> dict[str, Any]:
+    """Return an entry of the manifest's weights, without those that are not here."""
+    if "file" in entry or entry.get("source") in weights:
+        return entry
+    if "source" in entry:
+        console.warn(
+            f"{entry['run']}: the rehearsal trains without the weights of "
+            f"{entry['source']}, for which `weights` gives no folder."
+        )
+    return {"run": entry["run"], "value": "none"}
 
 
 def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:

@@ -23,7 +23,8 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     """Push a built kernel, follow it to its end, fetch its output.
 
     Returns {"kernel", "version", "status", "output"}. Trained folds are copied into
-    the run. A kernel that fails on Kaggle is an error with the end of its log.
+    the run, and into those that it is trained with. A kernel that fails on Kaggle is an
+    error with the end of its log.
     """
     built = bundle.built
     about = bundle.metadata()
@@ -37,10 +38,13 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
     bundle.keep(state | {"status": status})
-    trained = []
+    trained: list[str] = []
     if bundle.what == "train":
+        manifest = files.read_json(built / "dataset" / "manifest.json")
         try:
-            trained = session.resume(output, bundle.run.root, name=bundle.name)
+            for name in manifest["runs"]:
+                root = bundle.dataset.run(name).root
+                trained += session.resume(output, root, name=name)
         except (ValueError, OSError) as error:
             if status == "COMPLETE":
                 raise
@@ -129,6 +133,7 @@ def _push_kernel(
         *answer.invalid_dataset_sources,
         *answer.invalid_competition_sources,
         *answer.invalid_kernel_sources,
+        *answer.invalid_model_sources,
     ]
     if refused:
         raise ValueError(

@@ -62,6 +62,27 @@ def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
         runs.start(dataset, "mine", configs.load("smoke"))
 
 
+def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+
+    def begin(path, *more):
+        about = ("model.encoder=mit_b0", "model.widths=[4, 4, 4, 8, 8]", *more)
+        wanted = configs.load("smoke", (*about, f"model.encoder_weights={path}"))
+        return runs.start(dataset, "mine", wanted)
+
+    run = begin("/kaggle/input/weights/b0.h5")
+    files.write_text(run.files.history(0), "begun")
+    moved = begin("/kaggle/input/datasets/ann/weights/b0.h5")
+    path = moved.config.model.encoder_weights
+    assert path == "/kaggle/input/datasets/ann/weights/b0.h5"
+    assert runs.read(run.files) == moved
+    assert runs.owner(run, 0) == runs.owner(moved, 0)
+    with pytest.raises(ValueError, match=r"encoder_weights: .*b0\.h5 -> /other\.h5"):
+        begin("/other.h5")
+    with pytest.raises(ValueError, match=r"seed: 0 -> 1"):
+        begin("/elsewhere/b0.h5", "seed=1")
+
+
 def test_a_step_is_refused_while_another_works_on_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
     dataset, run = by_hand.scored_run(tmp_path)

@@ -200,10 +200,11 @@ def test_a_training_that_begins_with_a_file_of_home_is_refused(bundle, weights):
         {"fold": 0},
         {"overrides": ("seed=1",)},
         {"sources": ("jane-doe/uwm-smoke-train",)},
+        {"weights": ("jane-doe/weights",)},
     ],
 )
 def test_options_of_a_training_are_refused_for_a_submission(bundle, options):
-    with pytest.raises(ValueError, match="`sources` are for a training: a submis"):
+    with pytest.raises(ValueError, match="`weights` are for a training: a"):
         made(bundle, **options)
 
 
@@ -256,6 +257,15 @@ def test_a_gate_that_the_kernel_cannot_train_is_refused_or_attached(bundle, tmp_
     about = files.read_json(folder / "dataset" / "manifest.json")
     assert sorted(about["runs"]) == ["gated", "one", "two"]
     assert about["trained"] == ["one"]
+
+
+def test_the_run_whose_rules_are_taken_may_be_attached(bundle, tmp_path):
+    text = 'folds = ["all"]\nrules = "smoke"\n[training]\nkeep = "last"'
+    alone = gated(bundle, tmp_path, gated=text)
+    overrides = [each for each in conftest.TINY if not each.startswith("folds")]
+    folder, _ = made(alone, "train", overrides=tuple(overrides))
+    about = files.read_json(folder / "dataset" / "manifest.json")
+    assert (about["runs"], about["trained"]) == (["gated", "smoke"], ["gated"])
 
 
 def test_a_member_that_cannot_be_trained_on_kaggle_is_named(bundle, tmp_path):
@@ -315,6 +325,59 @@ def test_a_training_goes_on_from_the_kernels_it_is_given(bundle):
     assert about["kernel_sources"] == ["jane-doe/uwm-smoke-train"]
     code = (folder / "kernel" / "main.py").read_text("utf-8").splitlines()
     assert "FOLD = 1" in code and 'BUDGET = "2h"' in code
+
+
+def test_weights_of_an_encoder_travel_or_are_attached(bundle, tmp_path, monkeypatch):
+    from competition.net.networks import encoders
+
+    tried = []
+    monkeypatch.setattr(encoders, "check_weights", lambda *each: tried.append(each))
+    model = "keras/mit/keras/mit_b0_ade20k_512/4"
+    path = tmp_path / "b0_notop.h5"
+    files.write_text(path, "weights")
+    one = '[model]\nencoder = "EfficientNetB0"\nwidths = [4, 4, 4, 8, 8]\n'
+    blend = gated(
+        bundle, tmp_path, one=f'{one}encoder_weights = "imagenet"',
+        two=one.replace("EfficientNetB0", "mit_b0"),
+    )  # fmt: skip
+    folder, _ = made(
+        blend, "train", weights=(f"one:{path}", f"two:{model}"),
+        overrides=("training.epochs=2",),
+    )  # fmt: skip
+    assert tried == [("EfficientNetB0", str(path))]
+    about = files.read_json(folder / "kernel" / "kernel-metadata.json")
+    assert about["model_sources"] == [model]
+    assert about["enable_internet"] is False
+    manifest = files.read_json(folder / "dataset" / "manifest.json")
+    assert sorted(manifest["weights"], key=lambda each: each["run"]) == [
+        {"run": "one", "encoder": "EfficientNetB0", "file": "weights/0/b0_notop.h5"},
+        {"run": "two", "encoder": "mit_b0", "source": model},
+    ]
+    assert "weights/0/b0_notop.h5" in manifest["files"]
+
+
+def test_weights_of_another_encoder_are_refused_before_they_travel(bundle, tmp_path):
+    bundle.run.config.unlink()
+    path = tmp_path / "b0_notop.h5"
+    files.write_text(path, "weights")
+    with pytest.raises(ValueError, match=r"b0_notop\.h5: not weights of a Efficien"):
+        made(bundle, "train", overrides=OF_ENCODER, weights=(str(path),))
+
+
+def test_a_run_that_began_on_kaggle_goes_on_with_its_weights(bundle, monkeypatch):
+    about = files.read_json(bundle.run.config)
+    encoder = {"encoder": "mit_b0", "widths": [4, 4, 4, 8, 8]}
+    about["config"]["model"] |= encoder | {"encoder_weights": "/kaggle/input/m/4"}
+    files.write_json(bundle.run.config, about)
+    overrides = (
+        *conftest.TINY, "model.encoder=mit_b0", "model.widths=[4, 4, 4, 8, 8]"
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="holds another config under this name"):
+        made(bundle, "train", overrides=overrides)
+    model = "keras/mit/keras/mit_b0_ade20k_512/4"
+    folder, _ = made(bundle, "train", overrides=overrides, weights=(model,))
+    about = files.read_json(folder / "kernel" / "kernel-metadata.json")
+    assert about["model_sources"] == [model]
 
 
 @pytest.mark.parametrize(("weights", "internet"), [("imagenet", True), ("none", False)])

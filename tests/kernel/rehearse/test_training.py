@@ -128,3 +128,33 @@ def test_cases_that_the_bundle_does_not_know_get_folds_in_turn(training, tiny_ph
     manifest = files.read_json(sent / "manifest.json")
     digest = files.file_digest(sent / "folds.csv")
     assert manifest["files"]["folds.csv"]["sha256"] == digest
+
+
+def test_attached_weights_are_mounted_where_a_folder_stands_for_them(
+    training, tiny_phantom, tmp_path, capsys
+):
+    files.write_text(tmp_path / "mit" / "config.json", "{}")
+    model, dataset = "keras/mit/keras/mit_b0/4", "ann/weights"
+    path = training.folder / "dataset" / "manifest.json"
+    asked = [
+        {"run": "smoke", "encoder": "mit_b0", "source": model},
+        {"run": "other", "encoder": "mit_b1", "source": dataset},
+    ]
+    files.write_json(path, files.read_json(path) | {"weights": asked})
+    look = (
+        "print([str(p.parent.relative_to(input_root)) for p in "
+        "input_root.rglob('config.json') if 'runs' not in p.parts])"
+    )
+    code = KERNEL.replace("FIRST", f"{look}; {FIRST}").replace("SECOND", look)
+    files.write_text(training.folder / "kernel" / "main.py", code)
+    given = {model: tmp_path / "mit"}
+    data = tiny_phantom / "competition"
+    rehearse.run(training, data=data, python=PYTHON, weights=given)
+    folder = training.folder / "rehearsal"
+    logs = [(folder / n / "log.txt").read_text("utf-8") for n in ("killed", "resumed")]
+    assert "['mit/keras/mit_b0/4']" in logs[0]
+    assert "['models/keras/mit/keras/mit_b0/4']" in logs[1]
+    sent = files.read_json(folder / "dataset" / "manifest.json")["weights"]
+    assert sent == [asked[0], {"run": "other", "value": "none"}]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "other: the rehearsal trains without the weights of ann/weights" in said

@@ -166,6 +166,19 @@ def test_the_weights_of_a_training_go_into_the_run(training, kaggle):
     assert training.run.weights(0).read_bytes() != b"worse"
 
 
+def test_the_weights_of_members_go_into_their_runs(training, kaggle):
+    path = training.folder / "dataset" / "manifest.json"
+    files.write_json(path, files.read_json(path) | {"runs": ["smoke", "member"]})
+    kaggle.outputs = {
+        "runs/member/config.json": b'{"name": "member", "config": {}}',
+        "runs/member/fold0/best.weights.h5": b"weights",
+        "runs/member/fold0/history.csv": b"epoch,loss,score,seconds\n0,1,,1\n",
+    }
+    push.run(training)
+    member = training.dataset.run("member")
+    assert member.weights(0).read_bytes() == b"weights"
+
+
 def test_the_weights_of_a_training_that_failed_go_into_the_run(training, kaggle):
     kaggle.kernel_statuses, kaggle.failure = ["ERROR"], "Out of memory"
     kaggle.outputs = {

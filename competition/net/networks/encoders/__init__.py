@@ -18,6 +18,7 @@ Tensor = Any
 DEPTH = 5
 SMALLEST = 32
 load_weights = weights.load
+check_weights = weights.check
 
 
 def encode(

@@ -43,6 +43,11 @@ def load(network: keras.Model, config: configs.Config) -> None:
     ours.set_weights([kernel, *others])
 
 
+def check(name: str, source: str) -> None:
+    """Raise an error where a file or a preset's folder is not weights of an encoder."""
+    _published(name, source)
+
+
 def spread_kernel(
     kernel: np.ndarray, slices: int, scaling: family.Scaling, *, channels: int
 ) -> np.ndarray:
