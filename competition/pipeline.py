@@ -13,6 +13,7 @@ from competition.core import console, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import blends, configs, layout, runs
 from competition.machine import backend, deadline
+from competition.study import plan
 
 
 def run(
@@ -47,6 +48,9 @@ def run(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
     console.note("== train")
+    manifest = runs.prepared(dataset)
+    for line in plan.preview(experiment, overrides, manifest):
+        console.note(line)
     # Preparing took its share of the budget.
     left = deadline.budget(limit)
     results["train"] = trained = train.run(dataset, opened, fold=fold, budget=left)

@@ -17,7 +17,7 @@ STEPS = {
 # private to it. Commands that are made of several files are rooms as well.
 ROOMS = {
     "prepare", "train", "decide", "submit", "ledger", "study.audit", "study.baseline",
-    "study.search", "sources.phantom", "sources.convert", "kernel.build",
+    "study.plan", "study.search", "sources.phantom", "sources.convert", "kernel.build",
     "kernel.rehearse",
 }  # fmt: skip
 SLOW = FRAMEWORKS | HEAVY | {"optuna"}

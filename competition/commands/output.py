@@ -38,6 +38,43 @@ def prepared(manifest: dict[str, Any]) -> None:
     lines({key: manifest[key] for key in shown})
 
 
+def plan(plan: dict[str, Any]) -> None:
+    """Print a row for each run of an experiment, all of them, and what does not fit."""
+    from competition.machine import deadline
+
+    def time(seconds: float | None) -> str:
+        return "-" if seconds is None else deadline.show(seconds)
+
+    def size(count: int) -> str:
+        return f"{count / 1e9:.2f} GB"
+
+    rows = [
+        {
+            "run": run["name"],
+            "parameters": run["parameters"],
+            "folds": run["folds"],
+            "epochs": run["epochs"],
+            "steps an epoch": run["steps"],
+            "s a step": run["step"],
+            "memory": size(run["memory"]),
+            "a fold": time(run["fold"]),
+            "all folds": time(run["seconds"]),
+            "submission": time(run["submission"]),
+            "disk": size(run["disk"]),
+        }
+        for run in plan["runs"]
+    ]
+    _table(rows, title=plan["device"])
+    print(
+        f"in all: {time(plan['seconds'])} to train and predict {plan['slices']:,} "
+        f"slices, {time(plan['submission'])} for a submission of the hidden test\n"
+        f"disk: {size(plan['prepared'])} of prepared data, up to "
+        f"{size(plan['outputs'])} of outputs"
+    )
+    for problem in plan["problems"]:
+        print(f"! {problem}")
+
+
 def faults(result: dict[str, Any]) -> None:
     """Print the first faults and repairs of a submission, and their numbers."""
     for kind in ("fault", "repair"):

@@ -43,6 +43,28 @@ def score_baseline(
 
 
 @app.command(
+    **options.example("plan", f"--experiment unet {options.PHANTOM} --budget 9h")
+)
+def plan_experiment(
+    experiment: options.Experiment,
+    data: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Default: as much data as the competition has."),
+    ] = None,
+    budget: options.Budget = None,
+    override: options.Set = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say how long an experiment takes on this machine, and what does not fit."""
+    from competition.study import plan
+
+    result = plan.run(
+        experiment, overrides=tuple(override or ()), data=data, budget=budget
+    )
+    output.result(result, as_json, output.plan)
+
+
+@app.command(
     **options.example("search", options.PHANTOM, "--experiment smoke --trials 8")
 )
 def search_values(

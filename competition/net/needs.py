@@ -27,11 +27,20 @@ _FUSED = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes: of a fold's weights and state on the disk, and of each device's memory."""
+    """Bytes: of a fold's weights and state on the disk, and of each device's memory.
+
+    `fixed` bytes of that memory do not depend on the batch.
+    """
 
     weights: int
     state: int
     memory: int
+    fixed: int = 0
+
+    def fitting(self, batch: int, free: int) -> int:
+        """Return the largest batch for `free` memory, 0 or more; `batch` is planned."""
+        of_sample = (self.memory - self.fixed) / batch
+        return max(0, int((free - self.fixed) / max(1, of_sample)))
 
     def disk(self, folds: int, *, at_once: int = 1) -> int:
         """Return the most bytes that folds take on the disk; `at_once` train together.
@@ -54,10 +63,37 @@ def of(network: keras.Model, config: configs.Config, device: devices.Device) -> 
     mean = every if training.swa_epochs else 0
     sharing = devices.sharing(training.gpus, device)
     outputs = training.batch // sharing * sum(map(_output_bytes, _layers(network)))
+    fixed = every + trained + slots
     return Needs(
         weights=every,
         state=every + slots + mean,
-        memory=every + trained + slots + outputs,
+        memory=fixed + outputs,
+        fixed=fixed,
+    )
+
+
+def check(needed: Needs, config: configs.Config, free: int | None) -> None:
+    """Warn before the first step of what the `free` memory may be too small for.
+
+    Where not even the weights and what the optimizer keeps for them have room, it is an
+    error; a batch is halved when its step fails.
+    """
+    if free is None or needed.memory <= free:
+        return
+    batch, fixed = config.training.batch, needed.fixed
+    if fixed > free:
+        raise ValueError(
+            f"The weights and what the optimizer keeps for them take {show(fixed)}, "
+            f"and {show(free)} of memory are free. Set a smaller `model.encoder` or "
+            "`model.widths`, training.ema=0, or use a device with more memory."
+        )
+    fits = max(1, needed.fitting(batch, free))
+    times = -(-batch // fits) * config.training.accumulate
+    console.warn(
+        f"a batch of {batch} may take {show(needed.memory)}, and {show(free)} of "
+        "memory are free. Where a step fails, the batch is halved. A step learns as "
+        f"much with training.batch={fits} and training.accumulate={times}, which may "
+        "fit."
     )
 
 

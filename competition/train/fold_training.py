@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from competition.core import console, files, locks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import history, layout, runs
-from competition.machine import deadline
+from competition.machine import deadline, memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ def train(
         lines.line(setup.description(run.config, data))
         needed = needs.of(network, run.config, devices.find())
         lines.line(needs.describe(needed, run.files.root))
+        needs.check(needed, run.config, devices.free_memory() or memory.available())
         parts = setup.FoldTraining(
             network=network,
             config=run.config,

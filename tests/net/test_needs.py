@@ -93,3 +93,17 @@ def test_half_precision_halves_the_outputs():
         half = needs.of(build.build(wanted, CLASSES), wanted, CPU)
     assert 0.4 < half.memory / single.memory < 0.9
     assert half.state == single.state
+
+
+def test_memory_that_may_be_too_small_is_said_before_the_first_step(capsys):
+    wanted = configs.load("smoke", ("training.batch=8",))
+    needed = needs.Needs(weights=1, state=1, memory=900, fixed=100)
+    for free in (None, 900):
+        needs.check(needed, wanted, free)
+    assert not capsys.readouterr().err
+    needs.check(needed, wanted, 500)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a batch of 8 may take 0.9 kB, and 0.5 kB of memory are free" in said
+    assert "as much with training.batch=4 and training.accumulate=2, which may" in said
+    with pytest.raises(ValueError, match=r"take 0\.1 kB, and 0\.1 kB .* Set a smaller"):
+        needs.check(needed, wanted, 90)

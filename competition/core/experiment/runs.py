@@ -26,6 +26,7 @@ class Manifest(typing_extensions.TypedDict):
     classes: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
     fingerprint: str
     folds: Annotated[int, pydantic.Field(ge=1)]
+    slices: typing_extensions.NotRequired[int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

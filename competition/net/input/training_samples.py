@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Batch = dict[str, np.ndarray]
+Gatherer = patch_samples.PatchGatherer | stack_samples.StackGatherer
 # TensorFlow and JAX copy an array that begins elsewhere.
 ALIGNMENT = 64
 
@@ -50,11 +51,7 @@ class TrainingSamples:
     ) -> None:
         self.table, self.store, self.config = table, store, config
         self.engine = augment.engine(config.augment)
-        self.gatherer: patch_samples.PatchGatherer | stack_samples.StackGatherer = (
-            patch_samples.PatchGatherer(config)
-            if config.model.volumetric
-            else stack_samples.StackGatherer(config)
-        )
+        self.gatherer = gatherer(config)
         self.rows = list(zip(table["scan"], table["index"], strict=True))
         # The numbers of the slices of each row, where these lie on the device.
         self.numbers: Any = scans and scans.numbers(self.rows, config.slices)
@@ -160,6 +157,13 @@ class TrainingSamples:
                 f"Set training.accumulate={steps} or less."
             )
         return steps
+
+
+def gatherer(config: configs.Config) -> Gatherer:
+    """Return what gathers the samples of a network: patches or stacks."""
+    if config.model.volumetric:
+        return patch_samples.PatchGatherer(config)
+    return stack_samples.StackGatherer(config)
 
 
 def _windows_by_scan(table: "pd.DataFrame", intensity: str) -> dict[str, np.ndarray]:

@@ -15,6 +15,9 @@ from competition.net.training import checkpoint, progress, setup, weights
 # A scaled loss begins at 2**15 and is halved at each step that is not finite: then none
 # is left to halve.
 RUN = 16
+# The first steps compile; so many after them tell how long the others take. It is
+# printed where these take longer than this many seconds.
+COMPILED, TIMED, LONG = 3, 20, 300
 
 
 class WatchSteps(keras.callbacks.Callback):
@@ -41,6 +44,8 @@ class WatchSteps(keras.callbacks.Callback):
         self.losses: dict[int, float] = {}
         self.loss = math.nan
         self.began = self.printed = 0.0
+        # When the first step after those that compile began.
+        self.timed_from, self.is_timed = 0.0, False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember the epoch, and start the clock."""
@@ -48,8 +53,13 @@ class WatchSteps(keras.callbacks.Callback):
         self.began = self.printed = self.clock()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Print a line where a minute has passed."""
+        """Print how long a step takes, once, and a line where a minute has passed."""
         now = self.clock()
+        if batch == COMPILED:
+            self.timed_from = now
+        elif batch == COMPILED + TIMED and not self.is_timed:
+            self.is_timed = True
+            self._print_time(batch, (now - self.timed_from) / TIMED)
         if now - self.printed >= 60 and batch:
             self.printed = now
             steps = self.params["steps"]
@@ -57,6 +67,16 @@ class WatchSteps(keras.callbacks.Callback):
             self.lines.line(
                 f"epoch {self.epoch + 1}  step {batch}/{steps}  "
                 f"loss {self.loss:.4f}  epoch ends in {left}"
+            )
+
+    def _print_time(self, batch: int, seconds: float) -> None:
+        """Print the time of a step and of all that are left, if they take long."""
+        epochs = self.params["epochs"] - self.epoch
+        left = seconds * (self.params["steps"] * epochs - batch)
+        if left >= LONG:
+            self.lines.line(
+                f"a step takes {seconds:.3f} s, those of {epochs} epochs "
+                f"{deadline.show(left)}, without scoring"
             )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -10,6 +10,7 @@ import keras
 from competition.core import console
 from competition.core.experiment import configs, history
 from competition.net import devices
+from competition.net.input import training_data
 from competition.net.training import (
     callbacks,
     checkpoint,
@@ -88,9 +89,9 @@ def _train(
         steps = fold.data.steps
         # The optimizer is new where the encoder is unfrozen: it must move more weights.
         first = 0 if state.resting else training.freeze_epochs * steps
-        compiled = functools.partial(_compiled, fold, config, first)
-        xla = xla_trial.choose(training, fold.network, compiled, batches)
-        model = compiled(xla)
+        build = functools.partial(compiled, fold.network, config, fold.data, first)
+        xla = xla_trial.choose(training, fold.network, build, batches)
+        model = build(xla)
         checkpoint.restore(stored, state, model)
         model.fit(
             batches,
@@ -179,22 +180,26 @@ def _encoder(network: keras.Model, key: str) -> keras.layers.Layer:
     return encoder[0]
 
 
-def _compiled(
-    fold: setup.FoldTraining, config: configs.Config, first: int, xla: bool
+def compiled(
+    network: keras.Model,
+    config: configs.Config,
+    data: training_data.TrainingData,
+    first: int,
+    xla: bool,
 ) -> step.TrainingStep:
-    """Build the training step of a fold, whose optimizer begins at batch `first`."""
+    """Build the training step of a network, whose optimizer begins at batch `first`."""
     scales_loss = keras.config.dtype_policy().name == "mixed_float16"
     model = step.TrainingStep(
-        fold.network,
+        network,
         losses.build(config.loss),
         keeps_last=scales_loss,
-        scans=fold.data.scans,
+        scans=data.scans,
     )
     optimizer = schedules.build_optimizer(
-        config.training, steps=fold.data.steps, first=first
+        config.training, steps=data.steps, first=first
     )
     if (share := config.training.encoder_rate) != 1:
-        encoder = _encoder(fold.network, "encoder_rate")
+        encoder = _encoder(network, "encoder_rate")
         schedules.slow_down(optimizer, encoder.trainable_variables, share)
     if scales_loss:
         # `compile` would, were the step itself not float32.

@@ -545,6 +545,24 @@ def test_a_long_epoch_prints_its_progress(capsys):
     ]
 
 
+@pytest.mark.parametrize(("seconds", "lines"), [(1.0, 1), (0.1, 0)])
+def test_the_first_steps_tell_how_long_all_of_them_take(capsys, seconds, lines):
+    now = [0.0]
+    watch = callbacks.WatchSteps(
+        progress.FoldProgress("fold 3", epochs=10), clock=lambda: now[0]
+    )
+    watch.set_params({"steps": 103, "epochs": 10})
+    # It goes on in the third epoch, and the first three steps compile.
+    for epoch in (2, 3):
+        watch.on_epoch_begin(epoch)
+        for batch in range(30):
+            watch.on_train_batch_begin(batch)
+            now[0] += 15 if epoch == 2 and batch < 3 else seconds
+    said = capsys.readouterr().err.splitlines()
+    expected = "fold 3: a step takes 1.000 s, those of 8 epochs 13m21s, without scoring"
+    assert [line for line in said if "a step takes" in line] == [expected] * lines
+
+
 def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
     def network(config, classes):
         stack = keras.Input((32, 32, 3))

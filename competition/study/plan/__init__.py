@@ -1,0 +1,78 @@
+"""What an experiment needs before it begins: steps, memory, disk and time."""
+
+import dataclasses
+import gc
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from competition.core import console
+from competition.core.experiment import blends, configs, layout, runs
+from competition.machine import backend, deadline
+from competition.study.plan import amounts, estimates, limits
+
+
+def run(
+    experiment: str,
+    *,
+    overrides: tuple[str, ...] = (),
+    data: pathlib.Path | None = None,
+    budget: str | None = None,
+) -> dict[str, Any]:
+    """Time steps of each run of an experiment, and say what does not fit.
+
+    Without `data` the amounts are those of the competition. Members and gates that are
+    no experiments are left out: they were trained before.
+    """
+    backend.check()
+    if budget:
+        deadline.parse(budget)
+    configured = trained(experiment, overrides)
+    amount = amounts.of(data) if data else amounts.REAL
+    from competition.net import timing
+
+    device, planned = "", []
+    for name, config in configured.items():
+        console.note(f"{name}: building the network, then {timing.TIMED} steps")
+        slices = amounts.training_slices(config, amount)
+        measured = timing.measure(config, amount.classes, slices=slices)
+        device = measured.device
+        planned.append(estimates.run(name, config, amount, measured))
+        # The next network needs the memory of this one.
+        gc.collect()
+    plan = estimates.whole(device, planned, amount)
+    return {**dataclasses.asdict(plan), "problems": limits.problems(plan, budget)}
+
+
+def preview(
+    experiment: str, overrides: tuple[str, ...], prepared: runs.Manifest
+) -> Iterator[str]:
+    """Yield a line for each run that `run` trains, without building a network.
+
+    Of prepared data the share of slices with an organ is taken from the competition's.
+    """
+    real, slices = amounts.REAL, prepared["slices"]
+    amount = dataclasses.replace(
+        real,
+        slices=slices,
+        positives=round(slices * real.positives / real.slices),
+        folds=prepared["folds"],
+    )
+    for name, config in trained(experiment, overrides).items():
+        yield (
+            f"{name}: {amounts.folds(config, amount)} folds of "
+            f"{config.training.epochs} epochs, each of about "
+            f"{amounts.steps(config, amount):,} batches of {config.training.batch}"
+        )
+
+
+def trained(
+    experiment: str, overrides: tuple[str, ...] = ()
+) -> dict[str, configs.Config]:
+    """Load the experiments that `run` trains: itself or its members, and its gates."""
+    own = configs.load(experiment, overrides)
+    loaded = blends.load(experiment, overrides)
+    if not own.members:
+        loaded[layout.run_name(experiment)] = own
+    names = own.members or (layout.run_name(experiment),)
+    return {name: loaded[name] for name in (*names, *own.gate) if name in loaded}

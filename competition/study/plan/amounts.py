@@ -1,0 +1,79 @@
+"""How much data an experiment trains on, and the steps that it makes of them."""
+
+import dataclasses
+import pathlib
+
+from competition.core.data import annotations, images, mask_csv
+from competition.core.experiment import configs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Amounts:
+    """The training data: `positives` are slices with an organ, `pixels` of all slices.
+
+    `folds` is their number, as `prepare` makes them.
+    """
+
+    slices: int
+    positives: int
+    scans: int
+    pixels: int
+    classes: int = 3
+    folds: int = 5
+
+    @property
+    def bytes(self) -> int:
+        """The bytes that prepared scans and masks take on the disk."""
+        return self.pixels * (3 if self.classes <= 8 else 4)
+
+
+# The competition's training data.
+REAL = Amounts(slices=38_496, positives=16_590, scans=274, pixels=3_186_782_784)
+# The hidden test has about 50 cases, taken to be as large as the 85 for training.
+TEST_SLICES = round(REAL.slices * 50 / 85)
+
+
+def of(data: pathlib.Path) -> Amounts:
+    """Return the amounts of a competition folder, from its names and train.csv."""
+    found = images.find(data, "train")
+    path = data / "train.csv"
+    if not found or not path.is_file():
+        raise ValueError(
+            f"{data}: expected a competition folder with train.csv and slices in "
+            "train/. Check `data`, or leave it out to plan for the competition's data."
+        )
+    rows = mask_csv.read(path, "segmentation")
+    return Amounts(
+        slices=len(found),
+        positives=len({row.id for row in rows if row.rle}),
+        scans=len({image.scan for image in found}),
+        pixels=sum(image.width * image.height for image in found),
+        classes=len(annotations.classes(rows)),
+        folds=min(5, len({image.case for image in found})),
+    )
+
+
+def folds(config: configs.Config, data: Amounts) -> int:
+    """Return how many networks an experiment trains on the data."""
+    return sum(fold == "all" or fold < data.folds for fold in config.folds)
+
+
+def training_slices(config: configs.Config, data: Amounts) -> int:
+    """Return about how many slices a fold trains on, those of an epoch or not."""
+    share = 1.0 if "all" in config.folds else 1 - 1 / data.folds
+    return round(share * data.slices)
+
+
+def steps(config: configs.Config, data: Amounts) -> int:
+    """Return about how many batches an epoch of a fold has."""
+    # Neither of them loads a framework.
+    from competition.net.input import stack_samples
+    from competition.net.volumetric import patch_samples
+
+    volumetric = config.model.volumetric
+    kind = patch_samples.PatchGatherer if volumetric else stack_samples.StackGatherer
+    rows = training_slices(config, data)
+    if config.sampling.slices != "all":
+        positives = round(rows * data.positives / data.slices)
+        rows = positives + round(config.sampling.empties * (rows - positives))
+    return max(1, kind(config).count(rows) // config.training.batch)

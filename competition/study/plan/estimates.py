@@ -1,0 +1,122 @@
+"""The estimates of a plan: of each run, and of all of them together."""
+
+import dataclasses
+import math
+import typing
+
+from competition.core.experiment import configs
+from competition.machine import gpus
+from competition.study.plan import amounts
+
+if typing.TYPE_CHECKING:
+    from competition.net import timing
+
+# Bytes of an out-of-fold prediction for each pixel and class, compressed, on phantoms.
+PREDICTION = 0.04
+# The memory of a T4.
+T4 = 16 * 10**9
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run needs: bytes, and seconds, which are None where no step fits.
+
+    `step` and `slice` are measured: a training step, and a slice predicted by one fold.
+    `fitting` is the largest batch that a T4 has memory for. `fold` is the training of a
+    fold, `seconds` those of all folds and of predicting the scans that they hold out;
+    `submission` the test's slices by all folds.
+    """
+
+    name: str
+    parameters: int
+    folds: int
+    epochs: int
+    steps: int
+    batch: int
+    accumulate: int
+    step: float | None
+    slice: float | None
+    memory: int
+    fitting: int
+    disk: int
+    fold: float | None
+    seconds: float | None
+    submission: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """The runs of an experiment, and what they need in all, one after the other.
+
+    `prepared` are the bytes of prepared scans and masks, `outputs` those of the runs.
+    """
+
+    device: str
+    runs: list[RunPlan]
+    slices: int
+    seconds: float | None
+    submission: float | None
+    prepared: int
+    outputs: int
+
+
+def run(
+    name: str, config: configs.Config, data: amounts.Amounts, measured: "timing.Timing"
+) -> RunPlan:
+    """Estimate what a run needs, from its timing on this device."""
+    training, at_once = config.training, len(gpus.environments(config.training.gpus))
+    folds, steps = amounts.folds(config, data), amounts.steps(config, data)
+    rounds = math.ceil(folds / at_once)
+    fold = seconds = submission = None
+    if measured.step is not None and measured.slice is not None:
+        scores = math.ceil(training.epochs / training.score_every)
+        scans = min(training.score_scans or data.scans, data.scans / data.folds)
+        is_scored = "all" not in config.folds
+        scored = scores * scans * data.slices / data.scans * is_scored
+        fold = training.epochs * steps * measured.step
+        # An epoch is scored without the other views of a slice.
+        fold += scored * measured.slice / measured.views
+        held_out = data.slices * folds / data.folds * is_scored
+        seconds = rounds * fold + held_out / at_once * measured.slice
+        submission = amounts.TEST_SLICES * folds / at_once * measured.slice
+    predictions = PREDICTION * data.pixels * data.classes
+    return RunPlan(
+        name=name,
+        parameters=measured.parameters,
+        folds=folds,
+        epochs=training.epochs,
+        steps=steps,
+        batch=training.batch,
+        accumulate=training.accumulate,
+        step=measured.step,
+        slice=measured.slice,
+        memory=measured.needs.memory + measured.scans,
+        fitting=measured.needs.fitting(training.batch, T4 - measured.scans),
+        disk=measured.needs.disk(folds, at_once=at_once) + round(predictions),
+        fold=fold,
+        seconds=seconds,
+        submission=submission,
+    )
+
+
+def whole(device: str, runs: list[RunPlan], data: amounts.Amounts) -> Plan:
+    """Add up what the runs of an experiment need."""
+    return Plan(
+        device=device,
+        runs=runs,
+        slices=data.slices,
+        seconds=_sum([run.seconds for run in runs]),
+        submission=_sum([run.submission for run in runs]),
+        prepared=data.bytes,
+        outputs=sum(run.disk for run in runs),
+    )
+
+
+def size(count: int) -> str:
+    """Write bytes in GB."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

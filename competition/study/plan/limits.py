@@ -1,0 +1,77 @@
+"""What does not fit the budget, the device or Kaggle's limits, and what would."""
+
+from collections.abc import Iterator
+
+from competition.machine import deadline
+from competition.study.plan import estimates
+
+HOUR = 3600
+# Of a submission's session, and of /kaggle/working.
+SUBMISSION_HOURS = 9
+DISK = 20 * 10**9
+# What is kept of a budget for predicting and deciding after the training.
+SHARE = 0.9
+
+
+def problems(plan: estimates.Plan, budget: str | None) -> list[str]:
+    """Return in words what does not fit, each with what to change."""
+    found = [text for run in plan.runs for text in _of_run(run)]
+    return [*found, *_of_time(plan, budget), *_of_disk(plan)]
+
+
+def _of_run(run: estimates.RunPlan) -> Iterator[str]:
+    batch = run.batch
+    smaller = f"{run.name}:training.batch={{}} with {run.name}:training.accumulate={{}}"
+    if run.step is None:
+        half = max(1, batch // 2)
+        yield (
+            f"{run.name}: this device has no memory for a batch of {batch}. Set "
+            f"{smaller.format(half, run.accumulate * 2)}, model.remat=true, or a "
+            "smaller geometry or encoder."
+        )
+    if run.memory > estimates.T4:
+        remedy = "Set a smaller geometry, encoder or `widths`."
+        if run.fitting:
+            times = -(-batch // run.fitting) * run.accumulate
+            remedy = (
+                f"Set {smaller.format(run.fitting, times)}, or a precision of 16 bits."
+            )
+        yield (
+            f"{run.name}: about {estimates.size(run.memory)} of memory, more than the "
+            f"{estimates.size(estimates.T4)} of Kaggle's T4. {remedy}"
+        )
+
+
+def _of_time(plan: estimates.Plan, budget: str | None) -> Iterator[str]:
+    if plan.seconds is None or plan.submission is None:
+        return
+    given = deadline.parse(budget) if budget else None
+    if given and plan.seconds > given:
+        share = SHARE * given / plan.seconds
+        most = max((run.folds for run in plan.runs), default=1)
+        fewer = int(share * most)
+        remedies = [
+            f"folds={list(range(fewer))}" if fewer else "",
+            f"training.epochs cut to {share:.0%}" if share > 0.1 else "",
+            "smaller networks" if share <= 0.1 else "",
+        ]
+        yield (
+            f"training and predicting take {deadline.show(plan.seconds)} here, more "
+            f"than the budget of {budget}. `run` goes on with every further call; in "
+            f"one call it fits with {' or '.join(filter(None, remedies))}."
+        )
+    if plan.submission > SUBMISSION_HOURS * HOUR:
+        yield (
+            f"the submission takes {deadline.show(plan.submission)} here, and Kaggle "
+            f"gives {SUBMISSION_HOURS} h. Use fewer folds or members, or submit.tta=[] "
+            "and submit.scales=[1.0]; with a budget `submit` leaves them out itself."
+        )
+
+
+def _of_disk(plan: estimates.Plan) -> Iterator[str]:
+    if plan.outputs > DISK:
+        yield (
+            f"the outputs take up to {estimates.size(plan.outputs)}, and "
+            f"/kaggle/working has {estimates.size(DISK)}. Train the members or folds "
+            "in kernels of their own (`--fold 0`), or set training.ema=0."
+        )

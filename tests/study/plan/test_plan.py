@@ -1,0 +1,182 @@
+"""What an experiment needs, from the amounts of data and the time of a step."""
+
+import dataclasses
+
+import pytest
+
+from competition import pipeline
+from competition.core.data import slice_table
+from competition.core.experiment import configs
+from competition.net import needs, timing
+from competition.net.networks import build
+from competition.study import plan
+from competition.study.plan import amounts, estimates, limits
+from tests import conftest
+
+# A tenth of a second a step, a hundredth a slice; 0.1 GB of weights, 8 GB for a batch.
+MEASURED = timing.Timing(
+    device="a device",
+    parameters=1000,
+    needs=needs.Needs(10**8, 3 * 10**8, memory=8 * 10**9, fixed=10**9),
+    scans=0,
+    views=2,
+    step=0.1,
+    slice=0.01,
+)
+DATA = amounts.Amounts(slices=1000, positives=400, scans=10, pixels=10**6, folds=5)
+
+
+def load(*overrides):
+    wanted = "training.batch=10", "training.epochs=4", "training.score_scans=2"
+    return configs.load("unet", (*wanted, *overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steps"),
+    [
+        ((), 80),
+        (('folds=["all"]', "training.keep=last"), 100),
+        # 320 slices with an organ, and a fifth of the 480 without.
+        (("sampling.slices=positives", "sampling.empties=0.2"), 41),
+        # 800 slices of 320 x 384 in patches of 16 x 64 x 96.
+        (("model.architecture=unet_3d", "model.patch=[16, 64, 96]"), 80),
+        (("training.batch=100000",), 1),
+    ],
+)
+def test_the_steps_of_an_epoch(overrides, steps):
+    assert amounts.steps(load(*overrides), DATA) == steps
+
+
+def test_the_amounts_of_a_folder_are_those_of_its_prepared_data(finished):
+    job, _ = finished
+    found = amounts.of(job.data)
+    table = slice_table.read(job.dataset)
+    assert found.slices == len(table)
+    assert found.scans == len(slice_table.scans(table))
+    assert found.pixels == (table["height"] * table["width"]).sum()
+    assert found.folds == table["fold"].nunique()
+    assert 0 < found.positives < found.slices
+    assert found.classes == 3
+
+
+def test_a_folder_without_training_data_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"with train\.csv and slices in train/"):
+        amounts.of(tmp_path)
+
+
+def test_the_time_is_that_of_steps_scores_and_predictions(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    run = estimates.run("unet", load(), DATA, MEASURED)
+    # 4 epochs of 80 steps; in each 2 scans of 100 slices are scored, in one view.
+    assert run.fold == pytest.approx(4 * 80 * 0.1 + 4 * 200 * 0.005)
+    assert run.seconds == pytest.approx(5 * run.fold + 1000 * 0.01)
+    assert run.submission == pytest.approx(amounts.TEST_SLICES * 5 * 0.01)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    beside = estimates.run("unet", load(), DATA, MEASURED)
+    assert beside.seconds == pytest.approx(3 * run.fold + 500 * 0.01)
+
+
+def test_a_run_on_every_case_scores_and_predicts_nothing(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    wanted = load('folds=["all"]', "training.keep=last")
+    run = estimates.run("unet", wanted, DATA, MEASURED)
+    assert run.seconds == run.fold == pytest.approx(4 * 100 * 0.1)
+
+
+def planned(*, slow=1.0, **changes):
+    measured = dataclasses.replace(MEASURED, **changes)
+    if measured.step is not None:
+        measured = dataclasses.replace(measured, step=0.1 * slow, slice=0.01 * slow)
+    run = estimates.run("unet", load(), DATA, measured)
+    return estimates.whole("a device", [run], DATA)
+
+
+def test_what_fits_has_no_problems(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert limits.problems(planned(), "1h") == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "budget", "message"),
+    [
+        (
+            lambda: planned(step=None, slice=None),
+            None,
+            "unet: this device has no memory for a batch of 10. Set unet:training.batch"
+            "=5 with unet:training.accumulate=2",
+        ),
+        (
+            lambda: planned(needs=needs.Needs(1, 1, 22 * 10**9, fixed=2 * 10**9)),
+            None,
+            "unet: about 22.0 GB of memory, more than the 16.0 GB of Kaggle's T4. Set "
+            "unet:training.batch=7 with unet:training.accumulate=2",
+        ),
+        (planned, "1m40s", "fits with folds=[0, 1] or training.epochs cut to 47%"),
+        (lambda: planned(slow=100), None, "the submission takes 31h27m here, and Kagg"),
+        (
+            lambda: planned(needs=needs.Needs(10**9, 3 * 10**9, 1)),
+            None,
+            "the outputs take up to 39.0 GB, and /kaggle/working has 20.0 GB",
+        ),
+    ],
+    ids=["no memory", "no T4", "budget", "submission", "disk"],
+)
+def test_what_does_not_fit_is_said_with_what_would(monkeypatch, plan, budget, message):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert any(message in each for each in limits.problems(plan(), budget))
+
+
+def test_the_members_and_gates_of_a_blend_are_planned(tmp_path, monkeypatch):
+    blend = tmp_path / "blend.toml"
+    blend.write_text('members = ["unet", "small"]\ngate = ["smoke", "trained before"]')
+    (tmp_path / "small.toml").write_text("[training]\nbatch = 8\n")
+    assert list(plan.trained(str(blend))) == ["unet", "small", "smoke"]
+    assert list(plan.trained("smoke")) == ["smoke"]
+    given = []
+
+    def measure(config, classes, *, slices):
+        given.append((config.training.batch, classes, slices))
+        return MEASURED
+
+    monkeypatch.setattr(timing, "measure", measure)
+    result = plan.run(str(blend), overrides=("small:training.batch=4",), budget="1h")
+    assert [run["name"] for run in result["runs"]] == ["unet", "small", "smoke"]
+    assert [batch for batch, *_ in given] == [
+        16,
+        4,
+        configs.load("smoke").training.batch,
+    ]
+    assert set(given[0][1:]) == {3, 30_797}
+    assert result["seconds"] == sum(run["seconds"] for run in result["runs"])
+
+
+def test_the_first_lines_of_a_run_tell_its_steps():
+    prepared = {"classes": ("a",), "fingerprint": "0", "folds": 4, "slices": 400}
+    (line,) = plan.preview("unet", (), prepared)
+    assert line == "unet: 4 folds of 20 epochs, each of about 18 batches of 16"
+
+
+def test_a_network_is_timed_on_random_slices():
+    tiny = configs.load("smoke", (*conftest.TINY, "sampling.slices=positives"))
+    measured = timing.measure(tiny, 3, slices=1000)
+    assert measured.parameters == build.build(tiny, 3).count_params()
+    assert 0 < measured.step < 5 and 0 < measured.slice < 5
+    assert 0 < measured.needs.fixed < measured.needs.memory
+
+
+def test_a_network_without_memory_has_no_time(monkeypatch):
+    def full(*given):
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(timing, "_step_seconds", full)
+    tiny = configs.load("smoke", conftest.TINY)
+    measured = timing.measure(tiny, 3, slices=1000)
+    assert (measured.step, measured.slice) == (None, None)
+
+
+def test_a_run_prints_its_steps_before_it_trains(finished, capsys):
+    job, _ = finished
+    pipeline.run(
+        "smoke", data=job.data, work=job.dataset.root.parent, overrides=conftest.TINY
+    )
+    assert "smoke: 2 folds of 2 epochs, each of about" in capsys.readouterr().err
