@@ -118,7 +118,8 @@ def open_training(
     """Open the run of an experiment, whose members and gates get runs of their own."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
-    blends.start(dataset, experiment, overrides)
+    name = layout.run_name(experiment) if name is None else name
+    blends.start(dataset, experiment, overrides, name=name)
     return open_experiment(
         experiment, data=data, work=work, overrides=overrides, name=name
     )

@@ -71,7 +71,10 @@ __main__.main()
         (["--set", "training.epochs=1e20"], "`training.epochs`"),
         (["--set", "training.epochs=1000000000000"], "less than or equal"),
         (["--set", "seed=" + "[" * 20_000], "`seed`: Input should be a valid integer"),
-        (["--set", 'gate=["smoke"]'], "names itself under `members` or `gate`"),
+        (
+            ["--set", 'gate=["smoke"]'],
+            "names itself under `members`, `gate` or `rules`",
+        ),
         (["--set", 'gate=["none"]'], "none/config.json: not found"),
         (["--set", 'gate=["../smoke"]'], "one part of a path"),
         (["--set", 'members=["/etc", "b"]'], "one part of a path"),

@@ -33,14 +33,20 @@ def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, s
 
 
 def start(
-    dataset: layout.DatasetFiles, experiment: str, overrides: tuple[str, ...] = ()
+    dataset: layout.DatasetFiles,
+    experiment: str,
+    overrides: tuple[str, ...] = (),
+    *,
+    name: str,
 ) -> None:
     """Make the runs of an experiment's members and gates, which it predicts with.
 
-    One that has begun with another config is an error.
+    One that has begun with another config is an error. `name` is that of the
+    experiment's own run: where it names itself, starting that run is an error.
     """
-    for name, config in load(experiment, overrides).items():
-        runs.start(dataset, name, config)
+    for member, config in load(experiment, overrides).items():
+        if member != name:
+            runs.start(dataset, member, config)
 
 
 def _find(naming: str, name: str) -> str | None:
