@@ -37,7 +37,8 @@ def encode(
     ones = ops.ones_like(stack[..., :1])
     joined = layers.Concatenate(name="stack_and_ones")([stack, ones])
     whole = family.build(model.encoder, joined.shape[1:])
-    encoder = family.extract(whole, leave_out=DEPTH - halvings)
+    leave_out = DEPTH - halvings
+    encoder = family.extract(whole, leave_out=leave_out, remat=model.remat)
     # Some encoders have them inside of other layers.
     for layer in encoder._flatten_layers():
         if isinstance(layer, layers.BatchNormalization):

@@ -1,10 +1,13 @@
 """What the encoders of one kind have in common, whichever library they are of."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+
+from competition.net.networks import recomputed
 
 Tensor = Any
 Shape = tuple[int, int, int]
@@ -35,7 +38,25 @@ class EncoderFamily:
     # Height and width of the images must be multiples of it.
     multiple: int = 1
 
-    def extract(self, whole: keras.Model, *, leave_out: int) -> keras.Model:
-        """Return an encoder without the coarsest `leave_out` of its features."""
+    def extract(
+        self, whole: keras.Model, *, leave_out: int, remat: bool
+    ) -> keras.Model:
+        """Return an encoder without the coarsest `leave_out` of its features.
+
+        With `remat` a training step keeps no more than these features.
+        """
         image, features = self.features(whole)
-        return keras.Model(image, features[: len(features) - leave_out], name="encoder")
+        features = features[: len(features) - leave_out]
+        if remat:
+            features = _recomputed(image, features)
+        return keras.Model(image, features, name="encoder")
+
+
+def _recomputed(image: Tensor, features: list[Tensor]) -> list[Tensor]:
+    """Make a part that is recomputed of what lies between two features."""
+    x, made = image, []
+    for number, (before, after) in enumerate(itertools.pairwise([image, *features])):
+        part = keras.Model(before, after)
+        x = recomputed.Recomputed(part, name=f"size{number}")(x)
+        made.append(x)
+    return made

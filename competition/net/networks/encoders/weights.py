@@ -36,7 +36,8 @@ def load(network: keras.Model, config: configs.Config) -> None:
     whole, scaling = _published(name, source)
     ours, kind = network.get_layer("encoder"), families.FAMILIES[name]
     missing = len(kind.features(whole)[1]) - len(ours.outputs)
-    kernel, *others = kind.extract(whole, leave_out=missing).get_weights()
+    same = kind.extract(whole, leave_out=missing, remat=config.model.remat)
+    kernel, *others = same.get_weights()
     # The first weights are the kernel of the first convolution, whose input differs.
     channels = ours.weights[0].shape[2]
     kernel = spread_kernel(kernel, len(config.slices), scaling, channels=channels)

@@ -227,6 +227,20 @@ def test_a_training_step_reduces_the_loss_of_all_outputs(encoder):
     assert values[-1] < values[0]
 
 
+def test_an_encoder_that_is_recomputed_learns_as_one_that_is_kept():
+    stack = np.random.default_rng(0).random((2, 32, 32, SLICES), np.float32)
+    weights = []
+    for remat in ("false", "true"):
+        keras.utils.set_random_seed(0)
+        network = build.build(make("mit_b0", f"model.remat={remat}"), CLASSES)
+        eagerly = keras.backend.backend() == "tensorflow"
+        network.compile("sgd", "mse", run_eagerly=eagerly)
+        network.train_on_batch(stack, np.ones((2, 32, 32, CLASSES), np.float32))
+        weights.append(network.get_layer("encoder").get_weights())
+    for kept, again in zip(*weights, strict=True):
+        np.testing.assert_allclose(again, kept, atol=1e-5)
+
+
 def test_half_precision_reaches_into_an_encoder():
     keras.config.set_dtype_policy("mixed_float16")
     try:
