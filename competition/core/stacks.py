@@ -5,6 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 
+def position(index: np.ndarray, depth: np.ndarray | int) -> np.ndarray:
+    """Return the places of slices (N,) in scans of `depth` slices: float32, 0 to 1."""
+    return (index / np.maximum(1, np.subtract(depth, 1))).astype(np.float32)
+
+
 def gather(
     volume: np.ndarray,
     index: int,

@@ -43,3 +43,9 @@ def test_a_given_array_is_filled():
     assert np.shares_memory(filled, batch)
     assert batch[1, 1, 2].tolist() == [2, 3, 4, 5, 6]
     assert not batch[0].any()
+
+
+def test_the_first_slice_has_the_position_0_the_last_1_and_a_lone_one_0():
+    place = stacks.position(np.array([0, 2, 4, 0]), np.array([5, 5, 5, 1]))
+    assert place.tolist() == [0, 0.5, 1, 0]
+    assert place.dtype == np.float32

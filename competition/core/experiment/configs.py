@@ -25,6 +25,7 @@ class Config(schema.Table):
     seed: schema.Seed
     slices: Annotated[tuple[schema.Offset, ...], schema.LOOSE]
     intensity: Literal["slice", "scan"]
+    position: bool = False
     folds: schema.Folds
     gate: schema.RunNames
     members: schema.RunNames
@@ -57,6 +58,11 @@ class Config(schema.Table):
     def _patch_fits(
         cls, model: schema.Model, info: pydantic.ValidationInfo
     ) -> schema.Model:
+        if info.data.get("position") and model.volumetric:
+            raise ValueError(
+                "`position` is the place of one slice, and a 3D network takes many at "
+                "once. Set position = false"
+            )
         if (geometry := info.data.get("geometry")) and model.volumetric:
             if geometry.crop:
                 raise ValueError(

@@ -47,10 +47,10 @@ def addons() -> Any:
 def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
     """Make the changes that a batch carries to its stack, bits and window.
 
-    Only mixup is left in it, for the training step. Bits are (B, H, W), or (B, H, W, K)
-    of each slice; windows (B, 2) or (B, K, 2). A stack is resampled twice, where the
-    other engines do it once: affine and then elastic. In between, its border is
-    repeated, where the others take 0.
+    Only mixup and positions are left in it, for the training step. Bits are (B, H, W),
+    or (B, H, W, K) of each slice; windows (B, 2) or (B, K, 2). A stack is resampled
+    twice, where the other engines do it once: affine and then elastic. In between, its
+    border is repeated, where the others take 0.
     """
     stack = tf.cast(batch["stack"], tf.float32)
     bits = tf.cast(batch["bits"], tf.float32)
@@ -83,7 +83,8 @@ def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
         "bits": tf.cast(bits, batch["bits"].dtype),
         "window": window,
     }
-    return changed | ({"mixup": batch["mixup"]} if "mixup" in batch else {})
+    left = batch.keys() & {"mixup", "position"}
+    return changed | {name: batch[name] for name in left}
 
 
 def _affine(stack: tf.Tensor, affine: tf.Tensor) -> tf.Tensor:

@@ -43,6 +43,8 @@ def predict_on_batch(
     totals: list[dict[str, Tensor]] = [{} for _ in runs]
     for view in dict.fromkeys(view for run in runs for view in run.views):
         viewed = slice_views.apply(stack, view)
+        if "position" in batch:
+            viewed = step.with_position(viewed, _placed(batch["position"]))
         for total, run in zip(totals, runs, strict=True):
             if view not in run.views:
                 continue

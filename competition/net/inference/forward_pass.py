@@ -47,7 +47,7 @@ class ForwardPasses:
         setting, own = config.training.xla, network.compute_dtype
         dtype = "float32" if exact else own
         about = tuple(stack.shape[1:]), heads.classes(network)
-        key = config.model, *about, setting, dtype
+        key = config.model, config.position, *about, setting, dtype
         if key not in self._compiled:
             fits = tuple(network.input_shape[1:]) == tuple(stack.shape[1:])
             graph = network

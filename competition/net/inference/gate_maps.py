@@ -43,6 +43,8 @@ def compute(
         if index not in chosen:
             continue
         stack = step.normalise(batch["stack"], batch["window"])
+        if config.position:
+            stack = step.with_position(stack, batch["position"])
         for name, values in network(stack, training=False).items():
             plane = ops.convert_to_numpy(ops.cast(values, "float32"))[0, ..., 0]
             enlarged = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)

@@ -139,6 +139,6 @@ def _input_of(config: configs.Config) -> tuple:
     """Return the settings that members must share to be given the same batches."""
     model, training = config.model, config.training
     depth = model.patch if model.volumetric else config.slices
-    seen = config.geometry, config.submit.windows
+    seen = config.position, config.geometry, config.submit.windows
     kind = model.volumetric, depth, config.intensity, *seen
     return *kind, training.batch, training.xla

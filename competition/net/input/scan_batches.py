@@ -18,6 +18,7 @@ def stack_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield "stack" (B, h, w, K) and "window" (B, 2) of all slices of a scan in order.
 
+    With `position` also the place float32 (B,) of each slice in the scan, from 0 to 1.
     Every batch is full, so that one compiled network serves all: the last repeats the
     last slice. `volume` is uint16 (D, H, W), `windows` (D, 2).
     """
@@ -27,7 +28,10 @@ def stack_batches(
     for start in range(0, len(volume), batch):
         indices = np.minimum(np.arange(start, start + batch), len(volume) - 1)
         gathered = [stacks.gather(fitted, index, config.slices) for index in indices]
-        yield {
+        batch_of = {
             "stack": np.stack(gathered),
             "window": windows[indices].astype(np.float32),
         }
+        if config.position:
+            batch_of["position"] = stacks.position(indices, len(volume))
+        yield batch_of

@@ -7,10 +7,11 @@ A batch is a dict of arrays:
     window  float32 (B, 2)                 low and high to normalise the stack with
 
 and, by the names in `augment_params`, the changes that are left to the graph or to the
-training step. Patches of D slices have stack and bits (B, h, w, D), window (B, D, 2).
-Where the scans lie on the device, a batch has numbers int32 (B, 1 + K) instead of stack
-and bits: those of each sample's slice and of the slices of its stack. Where the network
-is trained on crops, it has the corner int32 (B, 2), the first row and column, as well.
+training step. With `position` it has the place of each slice in its scan, float32 (B,).
+Patches of D slices have stack and bits (B, h, w, D), window (B, D, 2). Where the scans
+lie on the device, a batch has numbers int32 (B, 1 + K) instead of stack and bits: those
+of each sample's slice and of the slices of its stack. Where the network is trained on
+crops, it has the corner int32 (B, 2), the first row and column, as well.
 """
 
 import functools
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from competition.core import stacks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
 from competition.net import augment
@@ -57,6 +59,8 @@ class TrainingSamples:
         self.numbers: Any = scans and scans.numbers(self.rows, config.slices)
         self.grids = slice_table.grids(table)
         self.windows = _windows_by_scan(table, config.intensity)
+        depths = np.array([len(self.windows[scan]) for scan in table["scan"]])
+        self.positions = stacks.position(table["index"].to_numpy(), depths)
         self.present = np.zeros(len(table), np.int64)
         if config.sampling.slices != "all":
             self.present = sampling.presence(table, store)
@@ -71,8 +75,14 @@ class TrainingSamples:
             batch = self._gather(rows, seeds)
         else:
             batch = self._number(rows, seeds)
-        if self.engine == "none":
-            return batch
+        if self.engine != "none":
+            batch = self._change(batch, seeds)
+        if self.config.position:
+            batch["position"] = self.positions[rows]
+        return batch
+
+    def _change(self, batch: Batch, seeds: list[augment_params.Seed]) -> Batch:
+        """Augment a batch, or add the changes that others are to make."""
         height, width = self.gatherer.bits_shape[:2]
         changes = augment_params.draw(self.config.augment, (height, width), seeds)
         if self.engine == "host":

@@ -25,9 +25,13 @@ def layer_for(x: Tensor, name: str) -> Any:
 
 
 def stack_input(config: configs.Config) -> Tensor:
-    """Return the input of a network: a normalised stack (H, W, K)."""
+    """Return the input of a network: a normalised stack (H, W, K).
+
+    With `position` a plane of the slice's place in its scan comes last.
+    """
     height, width = config.geometry.height, config.geometry.width
-    return keras.Input((height, width, len(config.slices)), name="stack")
+    planes = len(config.slices) + config.position
+    return keras.Input((height, width, planes), name="stack")
 
 
 def check_levels(model: schema.Model, least: int, *, reason: str) -> None:

@@ -58,13 +58,18 @@ def network(
     deep: list[Tensor],
     bottom: Tensor,
 ) -> keras.Model:
-    """Build a network of its outputs; presence is read from the `bottom` features."""
+    """Build a network of its outputs; presence is read from the `bottom` features.
+
+    With `position` it is read from the slice's place in its scan as well.
+    """
     outputs: Outputs = {"logits": logits}
     if deep:
         outputs["deep"] = deep
     if config.model.presence:
         # The maximum as well: the mean hardly moves for an organ of a few pixels.
         both = [ops.mean(bottom, axis=(1, 2)), ops.max(bottom, axis=(1, 2))]
+        if config.position:
+            both.append(ops.cast(stack[:, 0, 0, -1:], bottom.dtype))
         joined = layers.Concatenate(name="presence_join")(both)
         presence = layers.Dense(logits.shape[-1], dtype="float32", name="presence")
         outputs["presence"] = presence(joined)

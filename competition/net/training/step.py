@@ -27,6 +27,12 @@ def normalise(stack: Tensor, window: Tensor) -> Tensor:
     return ops.clip(scaled, 0.0, 1.0)
 
 
+def with_position(stack: Tensor, position: Tensor) -> Tensor:
+    """Add a plane to stacks (B, H, W, K): the place (B,) of each slice in its scan."""
+    plane = ops.ones_like(stack[..., :1]) * ops.reshape(position, (-1, 1, 1, 1))
+    return ops.concatenate([stack, plane], axis=-1)
+
+
 def crop(images: Tensor, corner: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the part (B, *size, K) of images (B, H, W, K) that begins at `corner`.
 
@@ -99,6 +105,8 @@ class TrainingStep(keras.Model):
         truth = depth.as_channels(planes)
         if training:
             stack, truth = augment_device.apply(stack, truth, inputs)
+        if "position" in inputs:
+            stack = with_position(stack, inputs["position"])
         outputs = heads.named(self.network(stack, training=training))
         truth = ops.reshape(truth, (-1, *planes.shape[1:]))
         return depth.as_samples({**outputs, "truth": truth})

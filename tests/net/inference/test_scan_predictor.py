@@ -53,6 +53,25 @@ def test_outside_of_the_box_the_probability_is_zero(store, tiny):
     assert not received.any()
 
 
+def test_every_slice_is_seen_at_its_position_in_all_views_and_windows(store):
+    crop = "geometry.crop=[16, 20]", "submit.windows=true"
+    for more, size in ((), (32, 32)), (crop, (16, 20)):
+        seen = "position=true", "submit.scales=[1.0, 1.25]"
+        config = configs.load("smoke", (*TINY, *seen, *more))
+        stack = keras.Input((*size, 4), name="stack")
+        # It looks at nothing else.
+        net = keras.Model(stack, keras.layers.Conv2D(CLASSES, 1)(stack))
+        weights = np.zeros((1, 1, 4, CLASSES), np.float32)
+        weights[0, 0, 3] = 1
+        net.set_weights([weights, np.zeros(CLASSES, np.float32)])
+        volume = store.scan("case0_day0")
+        probability = predict(volume, member("a", config, net))["a"] / 255
+        place = np.linspace(0, 1, DEPTH)[:, None, None, None]
+        expected = np.broadcast_to(1 / (1 + np.exp(-place)), probability.shape)
+        inside = (slice(None), slice(8, -8), slice(8, -8))
+        np.testing.assert_allclose(probability[inside], expected[inside], atol=0.005)
+
+
 CROP = "geometry.crop=[16, 20]", "model.presence=true"
 
 

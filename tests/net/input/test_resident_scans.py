@@ -42,7 +42,8 @@ def test_batches_are_those_of_the_host_to_the_bit(table, store, fit, height):
 @pytest.mark.parametrize("crop", ["[9, 20]", "[31, 33]"])
 def test_crops_are_those_of_the_host_to_the_bit(table, store, crop):
     size = "geometry.height=31", "geometry.width=33", f"geometry.crop={crop}"
-    config = configs.load("smoke", (*TINY, *size, "augment.engine=device"))
+    more = "augment.engine=device", "position=true"
+    config = configs.load("smoke", (*TINY, *size, *more))
     scans = resident_scans.ResidentScans(table, store, config)
     host = training_samples.TrainingSamples(table, store, config)
     device = training_samples.TrainingSamples(table, store, config, scans=scans)

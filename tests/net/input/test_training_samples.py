@@ -8,7 +8,7 @@ from competition.core.experiment import configs
 from competition.net import augment, devices
 from competition.net.input import training_data, training_samples
 from tests.net import training_parts
-from tests.net.conftest import BOX, GRID, TINY
+from tests.net.conftest import BOX, DEPTH, GRID, TINY
 
 EVERYTHING = [
     f"augment.{name}=0.9"
@@ -169,6 +169,16 @@ def test_positives_leave_out_the_empty_slices(table, store):
     whole = batches(table, store, chosen)
     assert len(whole) == 4 * (10 // 4)
     assert all(batch["bits"].any(axis=(1, 2)).all() for batch in whole)
+
+
+@pytest.mark.parametrize("engine", ["none", "host", "device"])
+def test_a_position_travels_with_its_slice(table, store, engine):
+    config = plain("position=true", f"augment.engine={engine}")
+    samples = training_samples.TrainingSamples(table, store, config)
+    for number in range(samples.steps):
+        rows = table.set_index("id").loc[samples.ids(number)]
+        expected = (rows["index"] / (DEPTH - 1)).to_numpy("float32")
+        np.testing.assert_array_equal(samples.batch(number)["position"], expected)
 
 
 @pytest.mark.parametrize("centred", [0.0, 1.0])

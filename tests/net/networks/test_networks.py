@@ -163,6 +163,21 @@ def test_runs_with_and_without_extras_predict_side_by_side():
     np.testing.assert_allclose(extra["presence"], said, atol=1e-5)
 
 
+@pytest.mark.parametrize("architecture", ["unet", "unet_plus_plus", "segnet"])
+def test_presence_is_read_from_the_position_too(architecture):
+    config = make(architecture, "model.presence=true", "position=true")
+    network = build.build(config, CLASSES)
+    assert network.input_shape == (None, 32, 32, 3 + 1)
+    # No convolution looks at the input.
+    for weight in network.weights:
+        if len(weight.shape) == 4 and weight.shape[2] == 3 + 1:
+            weight.assign(np.zeros(weight.shape))
+    stack = np.zeros((2, 32, 32, 3 + 1), np.float32)
+    stack[1, ..., -1] = 1
+    first, last = np.array(network(stack)["presence"])
+    assert (np.abs(first - last) > 1e-3).all()
+
+
 @pytest.mark.parametrize("norm", ["batch", "group", "instance"])
 def test_each_normalisation_gives_channels_a_mean_of_zero(norm):
     network = build.build(make("unet", f"model.norm={norm}"), CLASSES)

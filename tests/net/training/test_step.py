@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from competition.core.experiment import configs
 from competition.net.augment import augment_params
@@ -46,6 +47,25 @@ def test_bits_become_planes_and_the_highest_bit_is_not_lost(kind, top):
     assert np.flatnonzero(planes[0, 0, 1]).tolist() == [0, top]
 
 
+def test_the_network_sees_a_position_that_no_augmentation_changes():
+    stack = keras.Input((4, 6, 4), name="stack")
+    network = keras.Model(stack, keras.layers.Identity()(stack))
+    losses_of = configs.load("smoke").loss
+    model = step.TrainingStep(network, losses.build(losses_of))
+    batch = {
+        "stack": np.full((2, 4, 6, 3), 300, np.uint16),
+        "bits": np.zeros((2, 4, 6), np.uint8),
+        "window": np.float32([[100, 500], [100, 500]]),
+        "tone": np.float32([[0.5, 1], [0.5, 1]]),
+        "holes": np.tile(np.float32([[0, 2, 0, 6]]), (2, 1, 1)),
+        "position": np.float32([0.25, 1]),
+    }
+    seen = ops.convert_to_numpy(model(batch, training=True)["logits"])
+    assert (seen[:, :2, :, :3] == 0).all(), "holes"
+    np.testing.assert_allclose(seen[:, 2:, :, :3], 0.25)
+    assert (seen[0, ..., 3] == 0.25).all() and (seen[1, ..., 3] == 1).all()
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its kernels")
 def test_no_operation_of_a_step_leaves_the_gpu(table, store):
     import tensorflow as tf
@@ -55,11 +75,13 @@ def test_no_operation_of_a_step_leaves_the_gpu(table, store):
     limits = ("elastic", "tone", "bias", "blur", "noise", "holes", "cutmix", "mixup")
     changed = [f"augment.{name}=0.5" for name in limits]
     config = configs.load("smoke", (*TINY, *changed, "geometry.crop=[20, 24]"))
+    config = config.model_copy(update={"position": True})
     frame = config.geometry.trained_size
     changes = augment_params.draw(config.augment, frame, [(0, 0, 0), (0, 0, 1)])
     batch = changes | {
         "window": np.zeros((2, 2), np.float32),
     }
+    batch["position"] = np.zeros(2, np.float32)
     batch["corner"] = np.zeros((2, 2), np.int32)
     batch["numbers"] = np.zeros((2, 1 + len(config.slices)), np.int32)
     model = step.TrainingStep(
