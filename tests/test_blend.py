@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from competition import decide, pipeline, predict, report, score, submit, train
-from competition.core import blending, files, probabilities, rules
+from competition.core import blending, files, geometry, probabilities, rules
 from competition.core.data import arrays, mask_csv, slice_table
 from competition.core.experiment import configs, layout, runs
 from competition.machine import process
@@ -358,7 +358,8 @@ def test_a_gated_blend_decides_out_of_fold_as_it_submits(blended, tmp_path):
     plain = [rules.Rule()] * len(gated.classes)
     loaded = members.LoadedMembers(gated, plain, reports.Reports(log.warn))
     volume = arrays.Arrays(dataset).scan(scan)
-    received, _ = loaded.predict(volume, loaded.all_models)
+    grid = geometry.Grid(volume.shape[1:])
+    received, _ = loaded.predict(volume, grid, loaded.all_models)
     levels = np.quantile(seen.gate.probability.max(axis=(1, 2)), [0.3, 0.6]) / 255
     threshold = float(np.quantile(seen.members[0].probability, 0.95) / 255)
     opened = 0
