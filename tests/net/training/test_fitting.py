@@ -582,6 +582,7 @@ def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
     wanted = (
         "training.freeze_epochs=2",
         "model.encoder=ResNet50",
+        "model.widths=[4, 8, 8, 8, 8]",
         "training.encoder_rate=0.5",
     )
     whole, _ = fold("whole", score, *wanted)
