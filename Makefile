@@ -101,7 +101,7 @@ lint: setup-tests ## ruff and mypy
 	$(BIN)/mypy
 
 soak: setup-tests ## at full size: the tests that kill and disturb, and all smoke seeds
-	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py \
+	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py tests/test_experiments.py \
 	  tests/test_without_tensorflow.py
 
 bench: setup-tests ## the benchmarks; BENCH=name for one

@@ -21,7 +21,12 @@ REAL = ROOT.parent / "shared" / "data"
 
 def pytest_collection_modifyitems(items):
     """Begin with the longest tests: at the end, one worker would wait for them."""
-    longest = {"test_smoke.py", "test_disturb.py", "test_fuzz.py"}
+    longest = {
+        "test_experiments.py",
+        "test_smoke.py",
+        "test_disturb.py",
+        "test_fuzz.py",
+    }
     items.sort(key=lambda item: item.path.name not in longest)
 
 

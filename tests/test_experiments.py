@@ -1,0 +1,95 @@
+"""The shipped experiments, each at a reduced size from training to a rehearsal.
+
+Reduced are sizes and epochs alone, and nothing is downloaded.
+"""
+
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+from competition import pipeline
+from competition.core import files
+from competition.core.experiment import configs
+from competition.kernel import build, bundles, rehearse
+from tests.kernel import stand_in
+
+NAMES = sorted(path.stem for path in configs.EXPERIMENTS.glob("*.toml"))
+# Those that other experiments are made of.
+PARTS = ("gate", "seg_effnet", "seg_convnext", "seg_mit", "volume")
+ALONE = sorted({*NAMES} - {"base", "smoke", "winner", *PARTS})
+DECODER = "model.widths=[4, 4, 8, 8, 8]"
+# The smallest encoder of the kind that each experiment has.
+ENCODERS = {
+    "gate": "EfficientNetV2B0",
+    "kaggle": "EfficientNetV2B0",
+    "seg_effnet": "EfficientNetB0",
+    "seg_convnext": "ConvNeXtTiny",
+    "seg_mit": "mit_b0",
+    "tpu": "ConvNeXtTiny",
+}
+TINY = (
+    "geometry.height=32",
+    "geometry.width=32",
+    "training.epochs=1",
+    "training.batch=4",
+    "training.accumulate=1",
+    "training.score_every=1",
+    "training.fresh_process=false",
+    "folds=[0]",
+)
+OF_MEMBERS = (
+    *(f"{name}:model.encoder={encoder}" for name, encoder in ENCODERS.items()),
+    *(f"{name}:model.encoder_weights=none" for name in ENCODERS),
+    *(f"{name}:{DECODER}" for name in ENCODERS),
+    *(f"seg_{name}:geometry.crop=[32, 32]" for name in ("effnet", "convnext", "mit")),
+    "seg_effnet:geometry.height=64",
+    "volume:training.batch=1",
+    "volume:model.widths=[4, 8]",
+    "volume:model.patch=[4, 32, 32]",
+    "unet:model.widths=[4, 8]",
+    "attention_unet:model.widths=[4, 8, 8]",
+    "hippocampus:model.widths=[4, 8]",
+    "unet_3d:model.widths=[4, 8]",
+    "unet_3d:model.patch=[4, 32, 32]",
+)
+AT_LENGTH = pytest.mark.skipif(
+    os.environ.get("SOAK") != "1",
+    reason="SOAK=1: other tests train networks like theirs",
+)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"base"}))
+def test_its_file_says_what_it_is_how_to_start_it_and_how_long_it_takes(name):
+    text = (configs.EXPERIMENTS / f"{name}.toml").read_text("utf-8")
+    heading = re.match(r"(#.*\n)+", text).group()
+    assert "make run" in heading or "competition" in heading
+    assert re.search(r"minutes|hours", heading), heading
+    configs.load(name)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [PARTS, pytest.param(ALONE, marks=AT_LENGTH)],
+    ids=["winner", "every other one"],
+)
+def test_it_is_trained_and_its_submission_rehearsed(tiny_phantom, tmp_path, members):
+    experiment = "winner"
+    if members != PARTS:
+        experiment = tmp_path / "all.toml"
+        files.write_text(experiment, f"members = {[*members]}".replace("'", '"'))
+    overrides = (*TINY, *(o for o in OF_MEMBERS if o.partition(":")[0] in members))
+    data, truth = tiny_phantom / "competition", tiny_phantom / "solution.csv"
+    work = tmp_path / "work"
+    asked = dict(data=data, work=work, overrides=overrides)
+    results = pipeline.run(str(experiment), **asked, truth=truth)
+    assert results["validate"]["ok"]
+    bundle = bundles.find(str(experiment), work=work)
+    build.run(bundle, user=stand_in.USER)
+    python = pathlib.Path(sys.executable)
+    rehearsed = rehearse.run(bundle, data=data, truth=truth, python=python)
+    assert rehearsed["ok"], rehearsed
+    at_home = results["score"]["submission"]
+    assert rehearsed["rehearsals"]["hidden"]["score"] == at_home
