@@ -287,9 +287,11 @@ def test_the_newest_releases_are_of_what_is_required():
     newest = versions(ROOT / "tests" / "latest.txt")
     paths = "requirements.txt", "tests/requirements.txt", "kernels/requirements.txt"
     pinned = [set(versions(ROOT / path)) for path in paths]
-    assert newest.keys() == set.union(*pinned)
+    # The newest keras-hub cannot be installed beside the newest client of Kaggle.
+    left_out = {"keras-hub", "tensorflow-text"}
+    assert newest.keys() == set.union(*pinned) - left_out
     # Each package has one pin.
-    assert len(newest) == sum(map(len, pinned))
+    assert len(newest) + len(left_out) == sum(map(len, pinned))
 
 
 def test_the_client_that_is_asked_for_is_the_images():
