@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from competition.kernel import session
-from competition.machine import process
+from competition.machine import gpus, process
 
 # Of a run's folds, which are no weights of an encoder.
 _TRAINED = "best.weights.h5"
 _PRESET = {"config.json", "model.weights.h5"}
-# The process that tries weights must leave the devices to the training.
-_ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 
 
 def overrides(
@@ -86,7 +84,7 @@ def _try(encoder: str, paths: Sequence[pathlib.Path]) -> list[str]:
     command = ["-m", "competition.kernel.mounted_weights", encoder, *map(str, paths)]
     with tempfile.TemporaryFile() as output:
         # Its input stays open, for it ends once that is closed.
-        with process.start(command, _ON_CPU, stdout=output) as child:
+        with process.start(command, gpus.ON_CPU, stdout=output) as child:
             status = child.wait()
         output.seek(0)
         lines = output.read().splitlines()

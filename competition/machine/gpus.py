@@ -5,6 +5,9 @@ import os
 import re
 import subprocess
 
+# The environment of a process that must leave the devices to others.
+ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+
 
 def visible() -> list[str]:
     """Return the numbers of the GPUs that this process may use; [] without any."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from competition.core.experiment import layout, runs
 from competition.machine import deadline, gpus, process
-from competition.train import fold_training
+from competition.train import fold_training, published
 
 
 def run(
@@ -74,6 +74,7 @@ def _train(
         if not fold_training.is_finished(source, number)
     ]
     if len(waiting) > 1 and run.config.training.fresh_process:
+        published.get(waiting)
         _train_in_processes(waiting, limit)
     else:
         for index, (source, number) in enumerate(waiting):

@@ -276,7 +276,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path):
 def test_weights_for_which_the_device_has_no_memory_are_not_called_wrong(
     tmp_path, monkeypatch
 ):
-    def full(config, classes):
+    def full(config, classes, size=None):
         raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate 1.2 GiB")
 
     place = layout.RunFiles(tmp_path)
