@@ -23,6 +23,12 @@ def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, s
     def visit(naming: str, config: configs.Config) -> None:
         for name in (*config.gate, *config.members):
             found = _find(naming, layout.plain(name))
+            if not found and (own := configs.own_of_member(overrides, name)):
+                raise ValueError(
+                    f"The override {name}:{own[0]} is for a run that was trained "
+                    f"before: there is no experiment {name} to change. Leave it out, "
+                    f"or put a TOML of this name beside that of {naming}."
+                )
             if found and name not in visited:
                 visited.add(name)
                 visit(found, configs.load(found, configs.of_member(overrides, name)))

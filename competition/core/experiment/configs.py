@@ -140,8 +140,12 @@ def of_member(overrides: tuple[str, ...], name: str) -> tuple[str, ...]:
         for override in overrides
         if not _member(override) and _key(override) not in ("members", "gate")
     ]
-    own = [each.partition(":")[2] for each in overrides if _member(each) == name]
-    return *shared, *own
+    return *shared, *own_of_member(overrides, name)
+
+
+def own_of_member(overrides: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return the overrides of a blend that are for its member or gate `name` alone."""
+    return tuple(each.partition(":")[2] for each in overrides if _member(each) == name)
 
 
 def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:

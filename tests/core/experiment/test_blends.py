@@ -70,3 +70,11 @@ def test_a_name_of_no_experiment_is_left_to_its_run(experiments):
     assert list(blends.load(experiments(blend='gate = ["by-hand"]'))) == []
     with pytest.raises(ValueError, match="one part of a path"):
         blends.load(experiments(blend='gate = ["../smoke"]'))
+
+
+def test_an_override_for_a_run_of_no_experiment_is_an_error(experiments):
+    blend = experiments(blend='members = ["fine", "by-hand"]', fine="")
+    given = "by-hand:training.batch=2", "fine:training.batch=4"
+    with pytest.raises(ValueError, match=r"by-hand:training\.batch=2 is for a run t"):
+        blends.load(blend, given)
+    assert blends.load(blend, given[1:])["fine"].training.batch == 4
