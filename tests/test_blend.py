@@ -177,6 +177,14 @@ def test_runs_of_other_data_or_classes_are_named(two):
         decide.run(dataset, blend)
 
 
+def test_the_same_folds_in_another_order_are_the_same(two):
+    dataset, _, other = two
+    blend = start(dataset)
+    config = files.read_json(other.files.config)["config"]
+    about(other, config={**config, "folds": [1, 0]})
+    assert sorted(runs.trained_folds(blend)) == [0, 1]
+
+
 def test_runs_of_different_folds_are_named(two):
     dataset, _, other = two
     blend = start(dataset)

@@ -244,7 +244,7 @@ def trained_folds(run: Run) -> list[layout.Fold]:
                 "Run `python -m competition train` first."
             )
         by_name[member.name] = folds
-    if any(other != folds for other in by_name.values()):
+    if any(set(other) != set(folds) for other in by_name.values()):
         listed = ", ".join(f"{name} {numbers}" for name, numbers in by_name.items())
         raise ValueError(
             f"{run.files.root}: its runs are trained on different folds: {listed}. "
