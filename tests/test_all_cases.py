@@ -8,7 +8,7 @@ import pytest
 
 from competition import __main__ as command
 from competition import decide, ledger, pipeline, predict, score
-from competition.core import files
+from competition.core import files, rules
 from competition.core.experiment import configs, runs
 from competition.kernel import build, bundles
 from tests import by_hand, conftest
@@ -125,6 +125,19 @@ def test_until_the_other_run_has_rules_it_is_only_trained(tmp_path):
         ValueError, match=r"decision\.json: not found\. .* decide` first"
     ):
         decide.run(dataset, run)
+
+
+def test_taken_twice_the_rules_are_written_once(tmp_path):
+    dataset, other = by_hand.scored_run(tmp_path)
+    chosen = [rules.Rule(gate=(12, 0.6, 0.5))] * 2
+    entries = rules.to_json(chosen, other.classes)
+    files.write_json(other.files.decision, entries)
+    run = open_all(dataset, "rules=by-hand")
+    first = decide.run(dataset, run)
+    before = run.files.decision.stat().st_ino
+    assert decide.run(dataset, run) == first
+    assert run.files.decision.stat().st_ino == before
+    assert rules.read(run.files.decision, run.classes) == chosen
 
 
 def test_rules_of_another_kind_of_run_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The rules of another run, for one that holds out no scans to search them on."""
 
+import json
 from typing import Any
 
 from competition.core import console, files, rules
@@ -20,7 +21,9 @@ def take(run: runs.Run) -> dict[str, Any]:
             )
     chosen = rules.read(source.files.decision, source.classes, source.config.members)
     entries = rules.to_json(chosen, run.classes, run.config.members)
-    decision: dict[str, Any] = {**entries, "taken_from": source.name}
+    # As it is read back, where a tuple is a list.
+    written = json.dumps({**entries, "taken_from": source.name})
+    decision: dict[str, Any] = json.loads(written)
     console.note(f"{run.name} holds nothing out: it takes the rules of {source.name}")
     is_new = not files.exists(run.files.decision)
     if is_new or files.read_json(run.files.decision, dict) != decision:
