@@ -155,6 +155,7 @@ def test_the_help_ends_with_an_example_that_the_command_takes(call, names, monke
         (["submit", "--data", "x"], "either --experiment or --run"),
         (["train", "--data", "x"], "either --data and --experiment, or --run alone"),
         (["train", "--run", "x", "--name", "y"], "or --run alone"),
+        (["train", "--run", "x", "--fold", "two"], "named by its number, such as 0,"),
     ],
 )
 def test_a_wrong_call_is_exit_code_2(call, arguments, message):

@@ -107,6 +107,10 @@ def parse_fold(text: str) -> Fold:
     """Read the name of a fold: its number, or "all"."""
     if text == "all":
         return "all"
+    if not text.isdecimal():
+        raise ValueError(
+            f'A fold is named by its number, such as 0, or "all". Received: {text!r}.'
+        )
     return int(text)
 
 
