@@ -41,7 +41,7 @@ REAL = (
     "core/experiment/__init__.py", "core/experiment/layout.py",
     "core/experiment/history.py", "core/experiment/schema.py", "kernel/__init__.py",
     "kernel/session.py", "kernel/mounted_weights.py", "machine/__init__.py",
-    "machine/process.py",
+    "machine/gpus.py", "machine/process.py",
 )  # fmt: skip
 NEW = ("competitions/uw-madison", "datasets/someone/bundle", "notebooks/someone/train")
 OLD = ("uw-madison", "bundle", "train")

@@ -65,9 +65,10 @@ def test_out_of_fold_and_submit_give_the_same_masks(volumes, competition, tmp_pa
 def test_it_blends_with_a_2d_network(volumes):
     job, _ = volumes
     asked = dict(data=job.data, work=job.dataset.root.parent, truth=job.truth)
-    results = pipeline.run(
-        "smoke", **asked, overrides=('members=["smoke", "deep"]',), name="both"
-    )
+    # `smoke` is an experiment: it is asked for as it was trained.
+    as_trained = tuple(f"smoke:{override}" for override in conftest.TINY)
+    overrides = 'members=["smoke", "deep"]', *as_trained
+    results = pipeline.run("smoke", **asked, overrides=overrides, name="both")
     assert results["validate"]["ok"] is True
     assert results["submit"]["folds"] == [0, 1]
     weights = results["decide"]["weights"].values()

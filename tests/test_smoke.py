@@ -13,7 +13,8 @@ from competition.sources import phantom
 # TensorFlow 2.21 says this while it is imported, whatever it is told; and a fold says
 # what it computes on.
 EXPECTED = re.compile(
-    r"[IW]0000 |WARNING: All log messages before absl::InitializeLog|fold \d: 1 CPU \("
+    r"[IW]0000 |WARNING: All log messages before absl::InitializeLog"
+    r"|smoke, fold \d: 1 CPU \("
 )
 # The other two are behind `make soak`.
 SEEDS = (0, 1, 2) if os.environ.get("SOAK") == "1" else (0,)

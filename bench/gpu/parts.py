@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 import queue
 import signal
 import subprocess
@@ -51,7 +50,7 @@ def correctness(*, toy: bool) -> list[Part]:
 def speed(*, toy: bool) -> list[Part]:
     """What is timed, alone on the card, what matters most first."""
     keras, torch = "bench.gpu.speed", "bench.gpu.torch_twin"
-    first, *others = experiments()
+    first, *others = experiments(toy=toy)
     small, large = ["toy"] if toy else ["small"], [] if toy else ["large"]
     # Most of a toy's time is spent on importing: one process does all others.
     rest = [tuple(others)] if toy else [(name,) for name in others]
@@ -69,12 +68,21 @@ def speed(*, toy: bool) -> list[Part]:
     ]
 
 
-def experiments() -> list[str]:
-    """All shipped experiments that train a network, `unet` first."""
-    folder = pathlib.Path(configs.__file__).parents[2] / "experiments"
-    names = sorted(path.stem for path in folder.glob("*.toml"))
-    names.remove("base")
-    return sorted(names, key=lambda name: name != "unet")
+def experiments(*, toy: bool) -> list[str]:
+    """All shipped experiments that train a network, `unet` first.
+
+    Published encoders have no toy size.
+    """
+    loaded = {path.stem: configs.load(path.stem)
+              for path in configs.EXPERIMENTS.glob("*.toml")}  # fmt: skip
+    names = [
+        name
+        for name, config in loaded.items()
+        if name != "base"
+        and not config.members
+        and not (toy and config.model.encoder != "none")
+    ]
+    return sorted(names, key=lambda name: (name != "unet", name))
 
 
 def side_by_side(
