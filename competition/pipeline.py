@@ -48,23 +48,21 @@ def run(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
     console.note("== train")
-    manifest = runs.prepared(dataset)
-    for line in plan.preview(experiment, overrides, manifest):
+    for line in plan.preview(experiment, overrides, runs.prepared(dataset)):
         console.note(line)
     # Preparing took its share of the budget.
     left = deadline.budget(limit)
     results["train"] = trained = train.run(dataset, opened, fold=fold, budget=left)
+    reason = ""
     if fold is not None or not trained["finished"]:
-        console.note("training goes on with the next call")
-        return results
-    if limit and not limit.allows(reserve):
-        console.note("the time is nearly over: the next call goes on with `predict`")
-        return results
-    if runs.lacks_rules(opened):
+        reason = "training goes on with the next call"
+    elif limit and not limit.allows(reserve):
+        reason = "the time is nearly over: the next call goes on with `predict`"
+    elif runs.lacks_rules(opened):
         rules = opened.config.rules
-        console.note(
-            f"it takes the rules of {rules}: run it again where {rules} has any"
-        )
+        reason = f"it takes the rules of {rules}: run it again where {rules} has any"
+    if reason:
+        console.note(reason)
         return results
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "predict": lambda: predict.run(dataset, opened),

@@ -1,5 +1,7 @@
 """The members and gates of an experiment, which are experiments of their own."""
 
+from collections.abc import Iterable
+
 from competition.core.experiment import configs, layout, runs
 
 
@@ -9,15 +11,19 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.
     A name is that of a TOML beside the experiment's, or else of a shipped experiment.
     Any other name is left out: it must be that of a run.
     """
-    return {
-        name: configs.load(found, configs.of_member(overrides, name))
-        for name, found in experiments(experiment, overrides).items()
-    }
+    return {name: config for name, (_, config) in _find_all(experiment, overrides)}
 
 
 def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the experiment, a name or a path, of each member and gate, as `load`."""
-    by_name: dict[str, str] = {}
+    return {name: found for name, (found, _) in _find_all(experiment, overrides)}
+
+
+def _find_all(
+    experiment: str, overrides: tuple[str, ...]
+) -> Iterable[tuple[str, tuple[str, configs.Config]]]:
+    """Return by name the experiment of each member and gate, and its config."""
+    by_name: dict[str, tuple[str, configs.Config]] = {}
     visited = set()
 
     def visit(naming: str, config: configs.Config) -> None:
@@ -31,11 +37,12 @@ def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, s
                 )
             if found and name not in visited:
                 visited.add(name)
-                visit(found, configs.load(found, configs.of_member(overrides, name)))
-                by_name[name] = found
+                member = configs.load(found, configs.of_member(overrides, name))
+                visit(found, member)
+                by_name[name] = found, member
 
     visit(experiment, configs.load(experiment, overrides))
-    return by_name
+    return by_name.items()
 
 
 def start(

@@ -20,12 +20,10 @@ from competition.kernel.build import (
     space,
     wheel,
 )
-from competition.machine import deadline
+from competition.machine import deadline, kaggle_limits
 
 ROOT = pathlib.Path(__file__).parents[3]
 COMPETITION = "uw-madison-gi-tract-image-segmentation"
-# The time after which Kaggle ends a kernel.
-SESSION = {"train": "12h", "submit": "9h"}
 BundleOptions = contents.BundleOptions
 
 
@@ -35,7 +33,7 @@ def run(
     """Write dataset/ and kernel/ into the bundle's folder; return ids and size."""
     options = options or BundleOptions()
     names.check_user(user)
-    budget, most = options.budget, SESSION[bundle.what]
+    budget, most = options.budget, kaggle_limits.SESSION[bundle.what]
     if budget and deadline.parse(budget) >= deadline.parse(most):
         raise ValueError(
             f"`budget` is {budget}, but Kaggle ends a {bundle.what} kernel after "

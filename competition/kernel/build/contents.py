@@ -143,14 +143,20 @@ def _check_training(bundle: bundles.Bundle, options: BundleOptions) -> None:
             f"{bundle.experiment}, or give `sources`, the ids of the kernels (`--from "
             "USER/SLUG`) whose output holds the trained run."
         )
+    given = encoder_weights.of_runs(options.weights, configs_by_name)
     for name, config in configs_by_name.items():
-        _check_run(bundle, options, name, config)
+        _check_run(bundle, options, name, config, is_given=name in given)
 
 
 def _check_run(
-    bundle: bundles.Bundle, options: BundleOptions, name: str, config: configs.Config
+    bundle: bundles.Bundle,
+    options: BundleOptions,
+    name: str,
+    config: configs.Config,
+    *,
+    is_given: bool,
 ) -> None:
-    is_given = name in weights(bundle, options)
+    """Raise where Kaggle cannot train a run; with `is_given` weights are sent."""
     # The name of a preset, which has no folders and no suffix, is downloaded.
     if not is_given and not re.fullmatch(r"\w+", config.model.encoder_weights):
         raise ValueError(

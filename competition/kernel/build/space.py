@@ -2,19 +2,17 @@
 
 from typing import TYPE_CHECKING
 
+from competition.core import probabilities
 from competition.core.experiment import configs, runs
 from competition.kernel import bundles
 from competition.kernel.build import contents
+from competition.machine import kaggle_limits
 
 if TYPE_CHECKING:
     from competition.net import needs
 
-# Of /kaggle/working, which holds the run.
-KAGGLE_DISK = 20 * 10**9
 # Machines with more cards than one.
 _CARDS = {"NvidiaTeslaT4": 2}
-# Bytes of an out-of-fold prediction for each pixel and class, compressed, on phantoms.
-_PREDICTION = 0.04
 
 
 def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
@@ -35,16 +33,17 @@ def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
         memory = max(memory, needed.memory)
         state = needs.show(2 * needed.state)
         lines.append(f"{name}, folds {folds}: {state} a fold that is not finished")
-    if disk > KAGGLE_DISK:
+    most = needs.show(kaggle_limits.DISK)
+    if disk > kaggle_limits.DISK:
         raise ValueError(
             f"{bundle.experiment}: the training may take {needs.show(disk)} of disk ("
-            f"{'; '.join(lines)}). /kaggle/working has {needs.show(KAGGLE_DISK)}. "
+            f"{'; '.join(lines)}). /kaggle/working has {most}. "
             "Build a kernel for each fold (`--fold 0`) or for each member, or set "
             "training.ema=0 or a smaller `model.encoder`."
         )
     return (
         f"the training needs about {needs.show(memory)} of memory on each "
-        f"device, and up to {needs.show(disk)} of the {needs.show(KAGGLE_DISK)} of "
+        f"device, and up to {needs.show(disk)} of the {most} of "
         "/kaggle/working"
     )
 
@@ -74,4 +73,4 @@ def _predictions(bundle: bundles.Bundle, prepared: runs.Manifest) -> int:
     """Return about how many bytes the out-of-fold predictions of all scans take."""
     scans = bundle.dataset.root.glob("scans/*.npy")
     pixels = sum(path.stat().st_size // 2 for path in scans)
-    return round(_PREDICTION * pixels * len(prepared["classes"]))
+    return round(probabilities.STORED * pixels * len(prepared["classes"]))

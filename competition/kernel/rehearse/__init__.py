@@ -17,12 +17,14 @@ from competition.kernel.rehearse import (
     submission,
     training,
 )
-from competition.machine import deadline
+from competition.machine import deadline, kaggle_limits
 
 Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
 # After which Kaggle ends a kernel.
-HOURS = {what: deadline.parse(most) / 3600 for what, most in build.SESSION.items()}
+HOURS = {
+    what: deadline.parse(most) / 3600 for what, most in kaggle_limits.SESSION.items()
+}
 # A rehearsal asks whether a kernel runs, not how fast: at level 1 XLA compiles in a
 # fraction of the time. At level 0 training steps have given NaN.
 _AS_TPU = {

@@ -4,17 +4,13 @@ import dataclasses
 import math
 import typing
 
+from competition.core import probabilities
 from competition.core.experiment import configs
-from competition.machine import gpus
+from competition.machine import gpus, kaggle_limits
 from competition.study.plan import amounts
 
 if typing.TYPE_CHECKING:
     from competition.net import timing
-
-# Bytes of an out-of-fold prediction for each pixel and class, compressed, on phantoms.
-PREDICTION = 0.04
-# The memory of a T4.
-T4 = 16 * 10**9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ def run(
         held_out = data.slices * folds / data.folds * is_scored
         seconds = rounds * fold + held_out / at_once * measured.slice
         submission = amounts.TEST_SLICES * folds / at_once * measured.slice
-    predictions = PREDICTION * data.pixels * data.classes
+    predictions = probabilities.STORED * data.pixels * data.classes
     return RunPlan(
         name=name,
         parameters=measured.parameters,
@@ -91,7 +87,9 @@ def run(
         step=measured.step,
         slice=measured.slice,
         memory=measured.needs.memory + measured.scans,
-        fitting=measured.needs.fitting(training.batch, T4 - measured.scans),
+        fitting=measured.needs.fitting(
+            training.batch, kaggle_limits.T4 - measured.scans
+        ),
         disk=measured.needs.disk(folds, at_once=at_once) + round(predictions),
         fold=fold,
         seconds=seconds,

@@ -2,13 +2,9 @@
 
 from collections.abc import Iterator
 
-from competition.machine import deadline
+from competition.machine import deadline, kaggle_limits
 from competition.study.plan import estimates
 
-HOUR = 3600
-# Of a submission's session, and of /kaggle/working.
-SUBMISSION_HOURS = 9
-DISK = 20 * 10**9
 # What is kept of a budget for predicting and deciding after the training.
 SHARE = 0.9
 
@@ -29,7 +25,7 @@ def _of_run(run: estimates.RunPlan) -> Iterator[str]:
             f"{smaller.format(half, run.accumulate * 2)}, model.remat=true, or a "
             "smaller geometry or encoder."
         )
-    if run.memory > estimates.T4:
+    if run.memory > kaggle_limits.T4:
         remedy = "Set a smaller geometry, encoder or `widths`."
         if run.fitting:
             times = -(-batch // run.fitting) * run.accumulate
@@ -38,7 +34,7 @@ def _of_run(run: estimates.RunPlan) -> Iterator[str]:
             )
         yield (
             f"{run.name}: about {estimates.size(run.memory)} of memory, more than the "
-            f"{estimates.size(estimates.T4)} of Kaggle's T4. {remedy}"
+            f"{estimates.size(kaggle_limits.T4)} of Kaggle's T4. {remedy}"
         )
 
 
@@ -60,18 +56,20 @@ def _of_time(plan: estimates.Plan, budget: str | None) -> Iterator[str]:
             f"than the budget of {budget}. `run` goes on with every further call; in "
             f"one call it fits with {' or '.join(filter(None, remedies))}."
         )
-    if plan.submission > SUBMISSION_HOURS * HOUR:
+    session = deadline.parse(kaggle_limits.SESSION["submit"])
+    if plan.submission > session:
         yield (
             f"the submission takes {deadline.show(plan.submission)} here, and Kaggle "
-            f"gives {SUBMISSION_HOURS} h. Use fewer folds or members, or submit.tta=[] "
+            f"gives {session / 3600:g} h. Use fewer folds or members, or submit.tta=[] "
             "and submit.scales=[1.0]; with a budget `submit` leaves them out itself."
         )
 
 
 def _of_disk(plan: estimates.Plan) -> Iterator[str]:
-    if plan.outputs > DISK:
+    if plan.outputs > kaggle_limits.DISK:
         yield (
             f"the outputs take up to {estimates.size(plan.outputs)}, and "
-            f"/kaggle/working has {estimates.size(DISK)}. Train the members or folds "
-            "in kernels of their own (`--fold 0`), or set training.ema=0."
+            f"/kaggle/working has {estimates.size(kaggle_limits.DISK)}. Train the "
+            "members or folds in kernels of their own (`--fold 0`), or set "
+            "training.ema=0."
         )

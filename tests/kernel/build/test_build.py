@@ -11,7 +11,7 @@ import pytest
 
 from competition.core import files
 from competition.kernel import build, bundles, names, session
-from competition.kernel.build import space
+from competition.machine import kaggle_limits
 from tests import conftest
 
 WHEEL = "competition-0.1.0-py3-none-any.whl"
@@ -214,7 +214,7 @@ def test_a_training_says_what_it_needs_and_more_than_kaggles_disk_is_refused(
     made(bundle, "train")
     said = " ".join(capsys.readouterr().err.split())
     assert "MB of memory on each device, and up to 0." in said
-    monkeypatch.setattr(space, "KAGGLE_DISK", 120_000)
+    monkeypatch.setattr(kaggle_limits, "DISK", 120_000)
     with pytest.raises(
         ValueError, match=r"may take .*smoke, folds \[0, 1\]: .* a kernel"
     ):
