@@ -1,6 +1,7 @@
 """Stages that overlap: each works ahead in a thread while the next uses its items."""
 
 import itertools
+import threading
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -18,9 +19,15 @@ def prefetch(items: Generator[Item]) -> Generator[Item]:
     An error of a stage is raised here, after the items before it. `close` waits for
     the item in the making and closes `items` as well.
     """
-    made = threads.in_order(
-        lambda _: next(items, _END), itertools.count(), threads=1, ahead=AHEAD
-    )
+    # An interrupt may leave the thread behind in the midst of an item, and a generator
+    # that runs cannot be closed.
+    in_use = threading.Lock()
+
+    def make(_: int) -> Item:
+        with in_use:
+            return next(items, _END)
+
+    made = threads.in_order(make, itertools.count(), threads=1, ahead=AHEAD)
     try:
         while (item := next(made)) is not _END:
             yield item
@@ -28,4 +35,5 @@ def prefetch(items: Generator[Item]) -> Generator[Item]:
             del item
     finally:
         made.close()
-        items.close()
+        with in_use:
+            items.close()

@@ -1,6 +1,7 @@
 """Stages that overlap."""
 
 import threading
+import time
 
 import pytest
 
@@ -54,3 +55,26 @@ def test_closed_early_all_stages_end():
     next(stage)
     stage.close()
     assert ended.wait(10)
+
+
+def test_interrupted_while_its_thread_begins_the_interrupt_is_what_arrives(monkeypatch):
+    # The pool does not wait for a thread of which it does not know that it has started.
+    start, in_work, ended = threading.Thread.start, threading.Event(), threading.Event()
+
+    def interrupted(thread):
+        start(thread)
+        in_work.wait(10)
+        raise KeyboardInterrupt
+
+    def slow():
+        try:
+            in_work.set()
+            time.sleep(0.2)
+            yield 1
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(prefetch.prefetch(slow()))
+    assert ended.is_set()
