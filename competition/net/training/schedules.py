@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -70,7 +70,9 @@ def build_optimizer(
 ) -> keras.Optimizer:
     """Build the optimizer of a fold of `steps` batches an epoch, from batch `first`.
 
-    It may keep a moving average, which `fit` does not write over the weights.
+    It may keep a moving average, which `fit` does not write over the weights. With
+    `training.ema` near 1 it would consist of the first weights for long, hence it
+    reaches back over the last tenth of the batches at most.
     """
     accumulate = training.accumulate
     shared = {
@@ -95,7 +97,26 @@ def build_optimizer(
     # Keras calls this at the end of `fit` to write the average over the weights, but
     # training may go on from the weights.
     optimizer.finalize_variable_values = lambda var_list: None
+    optimizer._update_model_variables_moving_average = _moving_average(optimizer)
     return optimizer
+
+
+def _moving_average(
+    optimizer: keras.Optimizer,
+) -> Callable[[Sequence[Tensor]], None]:
+    """Return what moves an optimizer's average, in place of the method of Keras."""
+
+    def update(variables: Sequence[Tensor]) -> None:
+        if not optimizer.use_ema:
+            return
+        done = ops.cast(optimizer._iterations, "float32")
+        # Nothing at the first batch, at which there is no average yet.
+        kept = ops.minimum(done / (done + 10), optimizer.ema_momentum)
+        averages = optimizer._model_variables_moving_average
+        for variable, average in zip(variables, averages, strict=True):
+            average.assign(kept * average + (1 - kept) * variable)
+
+    return update
 
 
 def slow_down(

@@ -98,6 +98,20 @@ def apply(optimizer, gradients, variables):
         variable.assign(value)
 
 
+def test_an_average_forgets_the_first_weights_soon_and_then_keeps_its_share():
+    settings = configs.load("smoke", ("training.optimizer=sgd", "training.ema=0.9"))
+    optimizer = schedules.build_optimizer(settings.training, steps=60)
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+    average = optimizer._model_variables_moving_average[0]
+    expected = 0.0
+    for done in range(120):
+        apply(optimizer, [keras.ops.ones((1,))], [variable])
+        kept = min(done / (done + 10), 0.9)
+        expected = kept * expected + (1 - kept) * float(variable.value[0])
+        assert float(average.value[0]) == pytest.approx(expected, rel=1e-5)
+
+
 def moved(name, *overrides, share=None, scaled=False, steps=4):
     """Return how far steps move two equal variables, the first slowed to `share`."""
     settings = configs.load("smoke", (f"training.optimizer={name}", *overrides))
