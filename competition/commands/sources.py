@@ -53,6 +53,13 @@ def convert_volumes(
     ] = None,
     test: Annotated[File, typer.Option(help="Volumes without labels.")] = None,
     axis: Annotated[str, typer.Option(help="x, y or z: slices lie across it.")] = "z",
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="CENTRE WIDTH",
+            help="Keep these intensities, in CT Hounsfield units such as 40 400.",
+        ),
+    ] = None,
     restore: Annotated[
         File, typer.Option(help="Turn these masks back into label volumes.")
     ] = None,
@@ -65,7 +72,9 @@ def convert_volumes(
     from competition.sources import convert
 
     if images and labels and not (restore or data):
-        summary = convert.write(images, labels, out=out, test=test, axis=axis)
+        summary = convert.write(
+            images, labels, out=out, test=test, axis=axis, window=window
+        )
     elif restore and data and not (images or labels or test):
         summary = convert.restore(restore, data=data, out=out)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 from competition.core import console, files
 from competition.core.data import mask_csv
 from competition.core.experiment import layout
-from competition.sources.convert import label_names, label_volumes, pairs, scans
+from competition.sources.convert import label_names, label_volumes, levels, pairs, scans
 
 # Masks as text by slice and label value; empty ones are left out.
 Texts = dict[tuple[str, int], str]
@@ -24,20 +24,24 @@ def write(
     out: pathlib.Path,
     test: pathlib.Path | None = None,
     axis: str = "z",
+    window: levels.Window | None = None,
 ) -> dict[str, Any]:
     """Convert volumes under `images` and `labels`; return what `out` then holds.
 
     Every volume is a case with day 0, numbered by name; those under `test` follow and
-    have no labels. Slices lie along the anatomical `axis`, see `frames`.
+    have no labels. Slices lie along the anatomical `axis`, see `frames`; of the
+    intensities a `window` (centre, width) is kept.
     """
     _check_new(out)
+    if window:
+        levels.check(window)
     planned = pairs.find(images, labels, test)
     named = label_names.read(labels, images)
     texts: Texts = {}
     records: dict[str, dict[str, Any]] = {}
     with files.replacing(out) as folder:
         for pair in console.track(planned, "convert"):
-            records[pair.scan], scan_texts = scans.convert(folder, pair, axis)
+            records[pair.scan], scan_texts = scans.convert(folder, pair, axis, window)
             if pair.label and named:
                 values = {value for _, value in scan_texts}
                 label_names.check(pair.label, values, named)

@@ -7,12 +7,26 @@ import numpy as np
 from competition.core import console
 
 LEVELS = 65536
+# Centre and width, such as 40 and 400 Hounsfield units for the organs of the belly.
+Window = tuple[float, float]
 
 
-def convert(volume: np.ndarray, name: str) -> tuple[np.ndarray, dict[str, object]]:
+def check(window: Window) -> None:
+    """Refuse a window without a width."""
+    if not (math.isfinite(window[0]) and 0 < window[1] < math.inf):
+        raise ValueError(
+            "`window` must be a centre and a width above 0, such as 40 and 400. "
+            f"Received: {window[0]:g} and {window[1]:g}. Give both in this order."
+        )
+
+
+def convert(
+    volume: np.ndarray, name: str, window: Window | None = None
+) -> tuple[np.ndarray, dict[str, object]]:
     """Return a volume as uint16 of the same shape, and the map; errors name `name`.
 
-    Whole numbers that fit stay as they are, those in a range of 65,536 are shifted.
+    A `window` is mapped linearly, to the same levels in every volume. Without one,
+    whole numbers that fit stay as they are, and those in a range of 65,536 are shifted.
     Up to 65,536 distinct values stay distinct, as near to a linear map as that allows;
     more are mapped linearly, and neighbours become equal.
     """
@@ -22,6 +36,8 @@ def convert(volume: np.ndarray, name: str) -> tuple[np.ndarray, dict[str, object
             f"{name}: expected finite intensities, received NaN or infinity in {count} "
             "voxels. Replace them, for instance by the smallest intensity."
         )
+    if window:
+        return _cut(volume, name, window)
     low, high = volume.min().item(), volume.max().item()
     whole = volume.dtype.kind in "iu" or bool((volume == np.floor(volume)).all())
     if not whole or high - low >= LEVELS:
@@ -33,6 +49,22 @@ def convert(volume: np.ndarray, name: str) -> tuple[np.ndarray, dict[str, object
         # Modulo 65,536: the differences fit uint16, but not always the type they had.
         levels = volume.astype(np.uint16) - np.uint16(shift % LEVELS)
     return levels, {"map": "shift", "shift": shift}
+
+
+def _cut(
+    volume: np.ndarray, name: str, window: Window
+) -> tuple[np.ndarray, dict[str, object]]:
+    """Map the window to all levels; what lies below or above gets the outermost."""
+    centre, width = window
+    low = centre - width / 2
+    share = np.clip((volume.astype(np.float64) - low) / width, 0, 1)
+    if not ((share > 0) & (share < 1)).any():
+        console.warn(
+            f"{name}: no intensity lies within the window {low:g} to {low + width:g}, "
+            f"all are from {volume.min():g} to {volume.max():g}. Check its units."
+        )
+    levels = np.round(share * (LEVELS - 1)).astype(np.uint16)
+    return levels, {"map": "window", "low": low, "high": low + width}
 
 
 def _spread(volume: np.ndarray, name: str) -> np.ndarray:

@@ -12,7 +12,10 @@ from competition.sources.convert import frames, label_names, levels, pairs, volu
 
 
 def convert(
-    folder: pathlib.Path, pair: pairs.VolumePair, axis: str
+    folder: pathlib.Path,
+    pair: pairs.VolumePair,
+    axis: str,
+    window: levels.Window | None,
 ) -> tuple[dict[str, Any], dict[tuple[str, int], str]]:
     """Write the slices of a volume into the competition folder.
 
@@ -20,7 +23,7 @@ def convert(
     """
     stored, geometry = volumes.read(pair.image)
     frame = frames.find(geometry.direction, axis)
-    pixels, scale = levels.convert(stored, str(pair.image))
+    pixels, scale = levels.convert(stored, str(pair.image), window)
     slices = frames.apply(pixels, frame)
     z, y, x = frames.spacing_mm(geometry.spacing, frame)
     part = "train" if pair.label else "test"

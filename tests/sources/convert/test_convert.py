@@ -70,6 +70,16 @@ def test_the_sidecar_keeps_what_slices_cannot(tmp_path):
     assert scan["stored"]["size"] == [3, 4, 5]
 
 
+def test_a_window_is_cut_out_of_every_volume(tmp_path):
+    folders = make(tmp_path)
+    with pytest.raises(ValueError, match=r"width above 0.* Received: 40 and 0\."):
+        convert.write(*folders, out=tmp_path / "out", window=(40, 0))
+    convert.write(*folders, out=tmp_path / "out", window=(0, 10))
+    found = images.find(tmp_path / "out", "train")
+    pixels = images.read(tmp_path / "out" / found[0].path, (4, 3))
+    assert pixels.ravel()[[0, 5, 10]].tolist() == [0, 0, 32768]
+
+
 def test_test_volumes_follow_and_have_empty_rows(tmp_path):
     (tmp_path / "ts").mkdir()
     volumes.write(tmp_path / "ts/c_0000.nii", IMAGE, STRAIGHT)

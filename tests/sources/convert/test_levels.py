@@ -80,3 +80,25 @@ def test_a_lone_extreme_is_warned_about(capsys):
 def test_intensities_must_be_finite(bad):
     with pytest.raises(ValueError, match=r"scan\.nii: expected finite .* in 2 voxels"):
         levels.convert(np.array([[[0.5, bad, bad]]]), "scan.nii")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
+def test_a_window_has_the_same_levels_in_every_volume(dtype):
+    for values in ([-1024, -160, -60, 40, 240, 3000], [-60, 40]):
+        volume = np.array(values, dtype).reshape(1, 1, -1)
+        made, scale = levels.convert(volume, "volume", (40, 400))
+        expected = {-1024: 0, -160: 0, -60: 16384, 40: 32768, 240: 65535, 3000: 65535}
+        assert made.ravel().tolist() == [expected[value] for value in values]
+        assert scale == {"map": "window", "low": -160.0, "high": 240.0}
+
+
+def test_a_window_beside_all_intensities_is_warned_about(capsys):
+    levels.convert(np.array([[[0.0, 0.5]]]), "scan.nii", (1040, 400))
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "scan.nii: no intensity lies within the window 840 to 1240, all" in said
+
+
+@pytest.mark.parametrize("window", [(40, 0), (40, -1), (np.nan, 1), (0, np.inf)])
+def test_a_window_needs_a_width(window):
+    with pytest.raises(ValueError, match=r"a centre and a width above 0, .* Received"):
+        levels.check(window)
