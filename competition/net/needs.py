@@ -4,25 +4,14 @@ import dataclasses
 import math
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 
 from competition.core import console
 from competition.core.experiment import configs, schema
-from competition.net import devices
-
-# Compilers compute these together with the layer before, and keep no output of theirs.
-# Counted so, `unet` needs the 5.6 GB that JAX took on an H100 (see bench/README.md).
-_FUSED = (
-    keras.layers.Activation,
-    keras.layers.ReLU,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-)
+from competition.net import activations, devices
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,19 +44,20 @@ class Needs:
 def of(network: keras.Model, config: configs.Config, device: devices.Device) -> Needs:
     """Estimate what the training of a network needs, on devices of this kind.
 
-    The memory is that of variables, gradients and the outputs of layers.
+    The memory is that of variables, of their copies in half precision, of gradients and
+    of what a step keeps of each sample.
     """
     training = config.training
     every, trained = _bytes(network.variables), _bytes(network.trainable_variables)
     slots = _slots(training) * trained
     mean = every if training.swa_epochs else 0
     sharing = devices.sharing(training.gpus, device)
-    outputs = training.batch // sharing * sum(map(_output_bytes, _layers(network)))
-    fixed = every + trained + slots
+    of_sample = activations.kept_bytes(network) + activations.recomputed_bytes(network)
+    fixed = every + trained + slots + _copies(network)
     return Needs(
         weights=every,
         state=every + slots + mean,
-        memory=fixed + outputs,
+        memory=fixed + training.batch // sharing * of_sample,
         fixed=fixed,
     )
 
@@ -126,26 +116,15 @@ def _slots(training: schema.Training) -> int:
     return moments[training.optimizer] + extra
 
 
+def _copies(network: keras.Model) -> int:
+    """Return the bytes of the weights as half precision computes with them."""
+    policy = network.dtype_policy
+    if policy.compute_dtype == policy.variable_dtype:
+        return 0
+    return network.count_params() * activations.itemsize(policy.compute_dtype)
+
+
 def _bytes(variables: Iterable[Any]) -> int:
-    return sum(math.prod(each.shape) * _itemsize(each.dtype) for each in variables)
-
-
-def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        elif not isinstance(layer, _FUSED):
-            yield layer
-
-
-def _output_bytes(layer: keras.layers.Layer) -> int:
-    """Return the bytes of a layer's outputs for one sample."""
     return sum(
-        math.prod(size or 1 for size in output.shape[1:]) * _itemsize(output.dtype)
-        for output in keras.tree.flatten(layer.output)
+        math.prod(each.shape) * activations.itemsize(each.dtype) for each in variables
     )
-
-
-def _itemsize(dtype: str) -> int:
-    # bfloat16 is a type of NumPy only where a backend has made it one.
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
