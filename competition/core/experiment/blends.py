@@ -37,7 +37,7 @@ def _find_all(
                 )
             if found and name not in visited:
                 visited.add(name)
-                member = configs.load(found, configs.of_member(overrides, name))
+                member = _load_member(found, overrides, name)
                 visit(found, member)
                 by_name[name] = found, member
 
@@ -60,6 +60,24 @@ def start(
     for member, config in load(experiment, overrides).items():
         if member != name:
             runs.start(dataset, member, config)
+
+
+def _load_member(found: str, overrides: tuple[str, ...], name: str) -> configs.Config:
+    """Load a member; an error names the overrides of all runs that it was given."""
+    given, own = (
+        of(overrides, name) for of in (configs.of_member, configs.own_of_member)
+    )
+    try:
+        return configs.load(found, given)
+    except ValueError as error:
+        if given == own:
+            raise
+        raise ValueError(
+            f"{error}\nThis experiment is {name}, to which the overrides of all runs "
+            f"apply: {', '.join(given[: len(given) - len(own)])}. Change its other "
+            f"keys to fit with `--set {name}:KEY=VALUE`, or set these only for the "
+            "members that they suit, as MEMBER:KEY=VALUE."
+        ) from None
 
 
 def _find(naming: str, name: str) -> str | None:

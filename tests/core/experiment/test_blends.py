@@ -66,6 +66,25 @@ def test_an_override_for_another_run_is_an_error(experiments):
         configs.load("smoke", ("fine:training.batch=2",))
 
 
+def test_an_override_of_all_that_a_member_refuses_names_the_way_to_set_its_own(
+    experiments,
+):
+    cropped = "[geometry]\ncrop = [96, 96]\nheight = 128\nwidth = 128"
+    blend = experiments(blend='members = ["fine", "unet"]', fine=cropped)
+    given = "geometry.height=64", "geometry.width=64"
+    with pytest.raises(
+        ValueError,
+        match=r"fine\.toml: [\s\S]*apply: geometry\.height=64, geometry\.width=64\. "
+        r"[\s\S]*`--set fine:KEY=VALUE`",
+    ):
+        blends.load(blend, given)
+    fitting = blends.load(blend, (*given, "fine:geometry.crop=[32, 32]"))
+    assert fitting["fine"].geometry.crop == (32, 32)
+    with pytest.raises(ValueError, match=r"Correct|Use crop|fit") as own:
+        blends.load(blend, ("fine:geometry.height=64",))
+    assert "KEY=VALUE" not in str(own.value)
+
+
 def test_a_name_of_no_experiment_is_left_to_its_run(experiments):
     assert list(blends.load(experiments(blend='gate = ["by-hand"]'))) == []
     with pytest.raises(ValueError, match="one part of a path"):
