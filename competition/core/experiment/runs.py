@@ -71,7 +71,7 @@ def start(
     """Open the run `name` and return it; a new run is made in `run_files`.
 
     A run keeps the config and the data that it began with: calling with another
-    config or on other data is an error.
+    config or on other data is an error. What no training reads may change.
     """
     manifest = prepared(dataset)
     run_files = run_files or dataset.run(name)
@@ -99,7 +99,8 @@ def start(
     }
     is_begun = files.exists(run_files.config) and _is_begun(run_files)
     if is_begun:
-        is_open = _is_moved(read(run_files), dataclasses.replace(wanted, config=config))
+        wanted = dataclasses.replace(wanted, config=config)
+        is_open = _is_same_training(read(run_files), wanted)
     else:
         is_open = not _is_recorded(run_files, record)
     if is_open:
@@ -169,16 +170,22 @@ def _is_recorded(run_files: layout.RunFiles, record: dict[str, Any]) -> bool:
         return False
 
 
-def _is_moved(kept: Run, wanted: Run) -> bool:
-    """Return whether the weights of the encoder, and nothing else, lie elsewhere now.
+def _is_same_training(kept: Run, wanted: Run) -> bool:
+    """Return whether two runs differ, and in nothing that their weights come from.
 
-    On Kaggle the folders of inputs have moved from one session to the next.
+    What `decide` tries and takes is read after training. Of the encoder's weights only
+    the folder may differ: on Kaggle that of inputs has moved between two sessions.
     """
     paths = [pathlib.PurePath(r.config.model.encoder_weights) for r in (kept, wanted)]
-    model = kept.config.model.model_copy(update={"encoder_weights": str(paths[1])})
-    config = kept.config.model_copy(update={"model": model})
-    is_same = dataclasses.replace(kept, config=config) == wanted
-    return is_same and paths[0] != paths[1] and paths[0].name == paths[1].name
+    changed = {
+        "model": kept.config.model.model_copy(
+            update={"encoder_weights": str(paths[1])}
+        ),
+        "decide": wanted.config.decide,
+        "rules": wanted.config.rules,
+    }
+    same = dataclasses.replace(kept, config=kept.config.model_copy(update=changed))
+    return kept != wanted == same and paths[0].name == paths[1].name
 
 
 def _is_begun(run_files: layout.RunFiles) -> bool:

@@ -83,6 +83,25 @@ def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
         begin("/elsewhere/b0.h5", "seed=1")
 
 
+def test_what_only_decide_reads_may_change_once_a_run_has_begun(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    begun = runs.start(dataset, "mine", configs.load("smoke"))
+    files.write_text(begun.files.history(0), "begun")
+    # As a run was kept before these keys were there.
+    record = files.read_json(begun.files.config)
+    record["config"]["decide"] |= {"gates": [[3, 0.0, 0.0]], "thresholds": [0.25]}
+    del record["config"]["decide"]["fallback"]
+    files.write_sealed(begun.files.config, record)
+    again = runs.start(dataset, "mine", configs.load("smoke"))
+    assert again.config == configs.load("smoke")
+    assert runs.read(again.files) == again
+    assert runs.owner(again, 0) == runs.owner(begun, 0)
+    with pytest.raises(ValueError, match=r"seed: 0 -> 1"):
+        runs.start(
+            dataset, "mine", configs.load("smoke", ("seed=1", "decide.gates=[]"))
+        )
+
+
 def test_a_step_is_refused_while_another_works_on_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
     dataset, run = by_hand.scored_run(tmp_path)
