@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from competition.core import console
 from competition.core.experiment import configs, layout, runs
 
 
@@ -55,9 +56,13 @@ def start(
     """Make the runs of an experiment's members and gates, which it predicts with.
 
     One that has begun with another config is an error. `name` is that of the
-    experiment's own run: where it names itself, starting that run is an error.
+    experiment's own run: where it names itself, starting that run is an error. Rules
+    of a run that nobody knows are warned of.
     """
-    for member, config in load(experiment, overrides).items():
+    loaded = load(experiment, overrides)
+    for config in (configs.load(experiment, overrides), *loaded.values()):
+        _check_rules(dataset, experiment, config.rules)
+    for member, config in loaded.items():
         if member != name:
             runs.start(dataset, member, config)
 
@@ -78,6 +83,20 @@ def _load_member(found: str, overrides: tuple[str, ...], name: str) -> configs.C
             f"keys to fit with `--set {name}:KEY=VALUE`, or set these only for the "
             "members that they suit, as MEMBER:KEY=VALUE."
         ) from None
+
+
+def _check_rules(dataset: layout.DatasetFiles, naming: str, rules: str) -> None:
+    """Warn of rules to take from what is neither a run nor an experiment."""
+    if rules == "none" or dataset.run(rules).config.is_file() or _find(naming, rules):
+        return
+    names = [path.parent.name for path in dataset.root.glob("runs/*/config.json")]
+    names += [path.stem for path in configs.EXPERIMENTS.glob("*.toml")]
+    console.warn(
+        f"`rules` is {rules!r}, which is neither a run in {dataset.root / 'runs'} nor "
+        f"an experiment: no rules can be taken from it.{configs.nearest(rules, names)} "
+        "Set `rules` to the run of the same experiment with folds, or train that run "
+        "under this name; `rules` may also be set after the training."
+    )
 
 
 def _find(naming: str, name: str) -> str | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from competition.core.experiment import blends, configs
+from tests import by_hand
 
 
 @pytest.fixture
@@ -83,6 +84,20 @@ def test_an_override_of_all_that_a_member_refuses_names_the_way_to_set_its_own(
     with pytest.raises(ValueError, match=r"Correct|Use crop|fit") as own:
         blends.load(blend, ("fine:geometry.height=64",))
     assert "KEY=VALUE" not in str(own.value)
+
+
+def test_misspelt_rules_are_said_before_training(tmp_path, capsys):
+    dataset, _ = by_hand.scored_run(tmp_path)
+
+    def begin(rules):
+        blends.start(dataset, "smoke", (f"rules={rules}",), name="everything")
+        return " ".join(capsys.readouterr().err.split())
+
+    said = begin("by-hnad")
+    assert "`rules` is 'by-hnad', which is neither a run in" in said
+    assert "Did you mean 'by-hand'?" in said
+    for known in "by-hand", "unet", "none":
+        assert not begin(known)
 
 
 def test_a_name_of_no_experiment_is_left_to_its_run(experiments):
