@@ -34,10 +34,14 @@ class WatchSteps(keras.callbacks.Callback):
     async_safe = keras.backend.backend() != "jax"
 
     def __init__(
-        self, lines: progress.FoldProgress, *, clock: deadline.Clock = time.monotonic
+        self,
+        lines: progress.FoldProgress,
+        *,
+        limit: deadline.Deadline | None = None,
+        clock: deadline.Clock = time.monotonic,
     ) -> None:
         super().__init__()
-        self.lines, self.clock = lines, clock
+        self.lines, self.limit, self.clock = lines, limit, clock
         self.step: int | None = None
         self.epoch = self.last = 0
         # Where the loss is scaled, those of the epoch by batch.
@@ -78,6 +82,8 @@ class WatchSteps(keras.callbacks.Callback):
                 f"a step takes {seconds:.3f} s, those of {epochs} epochs "
                 f"{deadline.show(left)}, without scoring"
             )
+        if self.limit and not self.limit.allows(left):
+            self.lines.line(progress.too_long(left, self.limit.left(), epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop where the loss is not finite, or has not been for RUN steps."""

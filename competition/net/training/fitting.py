@@ -83,7 +83,7 @@ def _train(
     if training.freeze_epochs:
         _encoder(fold.network, "freeze_epochs").trainable = not state.resting
     # First: the others must not keep or score weights that are not finite.
-    guard = callbacks.WatchSteps(fold.lines)
+    guard = callbacks.WatchSteps(fold.lines, limit=fold.limit)
     end = callbacks.StopAtDeadline(fold.limit, state)
     with fold.data.batches(config, first_epoch=begun) as batches:
         steps = fold.data.steps

@@ -67,3 +67,16 @@ class FoldProgress:
             f"stopped in time after {done} of {self.total} epochs. Run the same again: "
             "training goes on from there."
         )
+
+
+def too_long(needed: float, given: float, epochs: int) -> str:
+    """Return what a fold reaches of its epochs in the seconds given, and what fits."""
+    share = max(0.0, given) / needed
+    # Scores take time too.
+    shorter = int(90 * share)
+    fits = f"training.epochs cut to {shorter}%" if shorter > 10 else "smaller networks"
+    return (
+        f"these steps take longer than the {deadline.show(given)} that the budget has "
+        f"for this fold: it reaches about {int(share * epochs)} of {epochs} epochs. "
+        f"Further calls go on from there; one call is enough with fewer folds or {fits}"
+    )

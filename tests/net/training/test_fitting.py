@@ -1,6 +1,7 @@
 """Training a fold: its files, and how it goes on after a fault."""
 
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -561,6 +562,37 @@ def test_the_first_steps_tell_how_long_all_of_them_take(capsys, seconds, lines):
     said = capsys.readouterr().err.splitlines()
     expected = "fold 3: a step takes 1.000 s, those of 8 epochs 13m21s, without scoring"
     assert [line for line in said if "a step takes" in line] == [expected] * lines
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (20, None),
+        (
+            10,
+            r"the 10m00s that .* about 4 of 8 .* fewer folds or training.* cut to 56%",
+        ),
+        (1, r"the 1m00s that the budget has for this fold: .* 0 of 8 .* smaller netw"),
+    ],
+)
+def test_a_budget_that_a_fold_does_not_fit_is_said_after_the_first_steps(
+    capsys, minutes, said
+):
+    now = [0.0]
+    watch = callbacks.WatchSteps(
+        progress.FoldProgress("fold 3", epochs=10),
+        # Of 984 steps of a second 961 are left after 23.
+        limit=deadline.Deadline(60 * minutes + 23, lambda: now[0]),
+        clock=lambda: now[0],
+    )
+    watch.set_params({"steps": 123, "epochs": 10})
+    watch.on_epoch_begin(2)
+    for batch in range(30):
+        watch.on_train_batch_begin(batch)
+        now[0] += 1.0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "budget" in line]
+    assert len(lines) == (said is not None)
+    assert all(re.search(said, line) for line in lines)
 
 
 def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
