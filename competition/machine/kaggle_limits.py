@@ -2,6 +2,9 @@
 
 # After which a session of each kind ends.
 SESSION = {"train": "12h", "submit": "9h"}
-# Of /kaggle/working, and of the memory of a T4: bytes.
+# Of /kaggle/working, of the memory of a T4, and of that of the host: bytes.
 DISK = 20 * 10**9
 T4 = 16 * 10**9
+HOST = 30 * 10**9
+# T4s beside each other in a session.
+GPUS = 2

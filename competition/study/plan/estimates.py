@@ -13,14 +13,19 @@ if typing.TYPE_CHECKING:
     from competition.net import timing
 
 
+# Bytes of the host that a training process takes beside scans (see bench/README.md).
+PROCESS = 2.6e9
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunPlan:
     """What a run needs: bytes, and seconds, which are None where no step fits.
 
     `step` and `slice` are measured: a training step, and a slice predicted by one fold.
-    `fitting` is the largest batch that a T4 has memory for. `fold` is the training of a
-    fold, `seconds` those of all folds and of predicting the scans that they hold out;
-    `submission` the test's slices by all folds.
+    `fitting` is the largest batch that a T4 has memory for, and `host` the memory of
+    Kaggle's host that all processes take, beside mapped files. `fold` is the training
+    of a fold, `seconds` those of all folds and of predicting the scans that they hold
+    out; `submission` the test's slices by all folds.
     """
 
     name: str
@@ -34,6 +39,7 @@ class RunPlan:
     slice: float | None
     memory: int
     fitting: int
+    host: int
     disk: int
     fold: float | None
     seconds: float | None
@@ -90,6 +96,7 @@ def run(
         fitting=measured.needs.fitting(
             training.batch, kaggle_limits.T4 - measured.scans
         ),
+        host=_on_host(config, folds, measured.scans),
         disk=measured.needs.disk(folds, at_once=at_once) + round(predictions),
         fold=fold,
         seconds=seconds,
@@ -113,6 +120,20 @@ def whole(device: str, runs: list[RunPlan], data: amounts.Amounts) -> Plan:
 def size(count: int) -> str:
     """Write bytes in GB."""
     return f"{count / 1e9:.1f} GB"
+
+
+def _on_host(config: configs.Config, folds: int, scans: int) -> int:
+    """Return the bytes of Kaggle's host that the processes of a run take at a time.
+
+    Each gathers its scans there, before the device takes them.
+    """
+    from competition.net.input import resident_scans
+
+    is_spread = config.training.gpus in {"auto", "folds"}
+    at_once = min(folds, kaggle_limits.GPUS) if is_spread else 1
+    is_forced = config.input.place == "device"
+    is_held = is_forced or scans <= resident_scans.SHARE * kaggle_limits.T4
+    return at_once * round(PROCESS + scans * is_held)
 
 
 def _sum(values: list[float | None]) -> float | None:

@@ -36,6 +36,13 @@ def _of_run(run: estimates.RunPlan) -> Iterator[str]:
             f"{run.name}: about {estimates.size(run.memory)} of memory, more than the "
             f"{estimates.size(kaggle_limits.T4)} of Kaggle's T4. {remedy}"
         )
+    if run.host > kaggle_limits.HOST:
+        yield (
+            f"{run.name}: about {estimates.size(run.host)} of the host's memory, scans "
+            f"included, more than the {estimates.size(kaggle_limits.HOST)} of Kaggle. "
+            "Set input.place=host, which leaves scans on the disk, or "
+            "training.gpus=one to train one fold at a time."
+        )
 
 
 def _of_time(plan: estimates.Plan, budget: str | None) -> Iterator[str]:

@@ -126,6 +126,26 @@ def test_what_does_not_fit_is_said_with_what_would(monkeypatch, plan, budget, me
     assert any(message in each for each in limits.problems(plan(), budget))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "gigabytes"),
+    [
+        # Two processes, of which a T4 holds no scans of 14 GB by itself.
+        ((), 2 * 2.6),
+        (("input.place=device",), 2 * (2.6 + 14)),
+        (("input.place=device", "training.gpus=one"), 2.6 + 14),
+        (("input.place=device", "folds=[0]"), 2.6 + 14),
+    ],
+)
+def test_scans_that_each_process_gathers_count_for_kaggles_host(overrides, gigabytes):
+    measured = dataclasses.replace(MEASURED, scans=14 * 10**9)
+    run = estimates.run("unet", load(*overrides), DATA, measured)
+    assert run.host == pytest.approx(gigabytes * 1e9)
+    whole = estimates.whole("a device", [run], DATA)
+    said = "about 33.2 GB of the host's memory, scans included, more than the 30.0 GB"
+    found = [said in each for each in limits.problems(whole, None)]
+    assert any(found) == (gigabytes > 30)
+
+
 def test_the_members_and_gates_of_a_blend_are_planned(tmp_path, monkeypatch):
     blend = tmp_path / "blend.toml"
     blend.write_text('members = ["unet", "small"]\ngate = ["smoke", "trained before"]')
