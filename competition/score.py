@@ -17,7 +17,14 @@ from competition.core import (
     problems,
     rules,
 )
-from competition.core.data import annotations, arrays, images, mask_csv, slice_table
+from competition.core.data import (
+    annotations,
+    arrays,
+    images,
+    mask_csv,
+    slice_spacing,
+    slice_table,
+)
 from competition.core.experiment import layout, runs
 
 
@@ -32,7 +39,7 @@ def run(
     expected, received = _read(truth, submission)
     names = annotations.classes(expected)
     true, predicted = annotations.group(expected), annotations.group(received)
-    scans = _find_scans(data, truth, expected)
+    scans, distances = _find_scans(data, truth, expected), slice_spacing.read(data)
 
     def measure(scan: str) -> metric.ScanMeasurement:
         slices = scans[scan]
@@ -42,7 +49,9 @@ def run(
             decoded, faults = annotations.decode(path, rows, slices, names)
             problems.raise_if_any(faults)
             bits.append(decoded)
-        return metric.measure(*bits, classes=len(names))
+        z = distances.get(scan, slice_spacing.SPACING_Z_MM)
+        spacing = z, slices[0].spacing_y_mm, slices[0].spacing_x_mm
+        return metric.measure(*bits, classes=len(names), spacing_mm=spacing)
 
     measured = console.in_threads(measure, scans, "score")
     return metric.summarise(dict(zip(scans, measured, strict=True)), names)
@@ -63,6 +72,7 @@ def of_run(
         table = slice_table.read(dataset)
         scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
         store = arrays.Arrays(dataset)
+        spacings = slice_table.spacings(table)
         class_rules = rules.read(
             scored.files.decision, scored.classes, scored.config.members
         )
@@ -73,7 +83,12 @@ def of_run(
             predictions = blending.out_of_fold(scored, scan)
             evidence = blending.evidence(predictions, class_rules)
             predicted = blending.decide_on(evidence, class_rules)
-            measured[scan] = metric.measure(truth_bits, predicted, classes=len(classes))
+            measured[scan] = metric.measure(
+                truth_bits,
+                predicted,
+                classes=len(classes),
+                spacing_mm=spacings[scan],
+            )
             for index, each in enumerate(evidence):
                 plane = masks.plane(truth_bits, index)
                 counts[index] += calibration.count(each.probability, plane)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from competition import score
-from competition.core import metric, rle
-from competition.core.data import mask_csv
+from competition.core import files, metric, rle
+from competition.core.data import mask_csv, slice_table
+from tests import by_hand
 
 HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 CLASSES = ("large_bowel", "stomach")
@@ -76,6 +77,7 @@ def test_files_score_as_their_masks_do(table, data):
                 (truth[scan] @ weights).astype(np.uint8),
                 (predicted[scan] @ weights).astype(np.uint8),
                 classes=2,
+                spacing_mm=(3.0, 1.5, 1.5),
             )
             for scan in SCANS
         },
@@ -151,3 +153,22 @@ def test_a_slice_of_another_size_is_an_error(table, data):
     message = r"slice_0002_8_5.*expected 8 x 5 pixels.*received 9 x 5\."
     with pytest.raises(ValueError, match=message):
         score.run(truth, truth, data=data)
+
+
+def test_out_of_fold_surfaces_are_as_far_apart_as_the_slice_table_says(tmp_path):
+    dataset, run = by_hand.scored_run(tmp_path)
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"weights")
+
+    def surfaces():
+        by_scan = score.of_run(dataset, run, data=dataset.root)["oof"]["by_scan"]
+        return [by_scan[scan]["bowel"]["surface_mm"] for scan in by_hand.OFF]
+
+    same, one_row, three_rows = surfaces()
+    # By a row of 1.5 mm, and by three, but surfaces lie upon each other in places.
+    assert same == 0 and 0 < one_row < 1.5 and one_row < three_rows < 4.5
+    table = slice_table.read(dataset)
+    spacings = ["spacing_z_mm", "spacing_y_mm", "spacing_x_mm"]
+    table[spacings] *= 2
+    slice_table.write(dataset.slices, table)
+    assert surfaces() == pytest.approx([0, 2 * one_row, 2 * three_rows])

@@ -20,6 +20,7 @@ class ClassComparison:
     """One class of one scan: overlaps by slice (D,) and in 3D, normalised distances.
 
     A value is NaN where truth and prediction are both empty; means leave it out.
+    `surface_mm` is NaN where either is, since there is no surface to measure to.
     """
 
     dice: np.ndarray
@@ -28,6 +29,7 @@ class ClassComparison:
     iou_3d: float
     hausdorff_per_class: float
     hausdorff_merged: float
+    surface_mm: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -39,9 +41,16 @@ class ScanMeasurement:
 
 
 def measure(
-    truth: np.ndarray, predicted: np.ndarray, *, classes: int
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    classes: int,
+    spacing_mm: distance.Spacing | None = None,
 ) -> ScanMeasurement:
-    """Compare the true and the predicted mask bits (D, H, W) of a scan."""
+    """Compare the true and the predicted mask bits (D, H, W) of a scan.
+
+    Surfaces are compared where voxels are known to be `spacing_mm` apart by axis.
+    """
     if truth.shape != predicted.shape:
         raise ValueError(
             "Truth and prediction must have one shape. Received: "
@@ -50,7 +59,9 @@ def measure(
         )
     true_organs, true_union = cropped_masks.cut(truth, classes)
     organs, union = cropped_masks.cut(predicted, classes)
-    by_class = tuple(map(_compare, true_organs, organs))
+    by_class = tuple(
+        _compare(*pair, spacing_mm) for pair in zip(true_organs, organs, strict=True)
+    )
     # One class merged is the class itself, whose distance is known already.
     merged = (
         by_class[0].hausdorff_merged if classes == 1 else _merged(true_union, union)
@@ -58,7 +69,9 @@ def measure(
     return ScanMeasurement(by_class, merged)
 
 
-def _compare(truth: CroppedMask, predicted: CroppedMask) -> ClassComparison:
+def _compare(
+    truth: CroppedMask, predicted: CroppedMask, spacing_mm: distance.Spacing | None
+) -> ClassComparison:
     both = cropped_masks.common(truth, predicted)
     total = truth.counts + predicted.counts
     # Where both are empty, 0 / 0 gives the NaN.
@@ -70,7 +83,16 @@ def _compare(truth: CroppedMask, predicted: CroppedMask) -> ClassComparison:
             iou_3d=float(both.sum() / (total - both).sum()),
             hausdorff_per_class=per_class(truth, predicted),
             hausdorff_merged=_merged(truth, predicted),
+            surface_mm=_surface(truth, predicted, spacing_mm),
         )
+
+
+def _surface(
+    truth: CroppedMask, predicted: CroppedMask, spacing_mm: distance.Spacing | None
+) -> float:
+    if not spacing_mm or truth.empty or predicted.empty:
+        return float("nan")
+    return distance.mean_surface(truth, predicted, spacing_mm)
 
 
 def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
@@ -96,6 +118,9 @@ def _merged(truth: CroppedMask, predicted: CroppedMask) -> float:
         return 1.0
     spacing = tuple(1 / size for size in truth.shape)
     return float(distance.hausdorff(truth, predicted, spacing) / np.sqrt(3))
+
+
+_MEANS = "dice", "dice_3d", "iou", "iou_3d", "hausdorff_per_class", "surface_mm"
 
 
 def summarise(
@@ -135,7 +160,7 @@ def _scores(
     means = {
         # Slices count alike, whichever scan or class they belong to.
         name: _mean(getattr(one, name) for one in comparisons)
-        for name in ("dice", "dice_3d", "iou", "iou_3d", "hausdorff_per_class")
+        for name in _MEANS
     }
     means["dice_with_empty"] = _mean(
         np.nan_to_num(c.dice, nan=1.0) for c in comparisons

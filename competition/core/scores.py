@@ -15,7 +15,9 @@ class ClassScores(typing_extensions.TypedDict):
     """The scores of a class, in all scans or in one; None where there is no mask.
 
     `dice` is the competition's: it skips slices that are empty in truth and prediction,
-    which `dice_with_empty` counts as 1. Older versions wrote no IoU and no such Dice.
+    which `dice_with_empty` counts as 1. `surface_mm` is the mean distance of the
+    surfaces, None where one of them is not there. Older versions wrote no IoU, no such
+    Dice and no distance of surfaces.
     """
 
     dice: Number
@@ -25,6 +27,7 @@ class ClassScores(typing_extensions.TypedDict):
     iou_3d: NotRequired[Number]
     hausdorff_per_class: Number
     hausdorff_merged: Number
+    surface_mm: NotRequired[Number]
     score_per_class: Number
     score_merged: Number
 

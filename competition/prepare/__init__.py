@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competition.core import console, files, locks, problems
-from competition.core.data import faulty, images, slice_table
+from competition.core.data import faulty, images, slice_spacing, slice_table
 from competition.core.experiment import layout
 from competition.prepare import folder, folds, manifest, scan_record
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # A manifest of another version is made again.
 VERSION = 3
-# The distance of the competition's slices, which their names do not say.
-SPACING_Z_MM = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +177,9 @@ def _table(
         records[scan]["box"] or (0, height, 0, width) for height, width, scan in whole
     ]
     spacings = training.spacing_z_mm
-    table["spacing_z_mm"] = scans.map(lambda scan: spacings.get(scan, SPACING_Z_MM))
+    table["spacing_z_mm"] = scans.map(
+        lambda scan: spacings.get(scan, slice_spacing.SPACING_Z_MM)
+    )
     table["faulty"] = scans.isin(faulty.scans(options.faulty, list(records)))
     table["fold"] = _folds(table, records, options)
     return table.sort_values(["case", "day", "index"], ignore_index=True)

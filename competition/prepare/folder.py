@@ -1,13 +1,12 @@
 """The training part of a competition folder, and the problems of its names and rows."""
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Iterator
 
 from competition.core import files, problems
-from competition.core.data import annotations, images, mask_csv
+from competition.core.data import annotations, images, mask_csv, slice_spacing
 from competition.core.experiment import layout
 
 
@@ -58,7 +57,7 @@ def read(data: pathlib.Path) -> TrainingFolder:
         classes=annotations.classes(rows),
         problems=[*faults, *row_faults, *_mismatches(path, found, rows)],
         gaps={scan: gap for scan in slices if (gap := _gap(slices[scan]))},
-        spacing_z_mm=_spacings(data / layout.GEOMETRY),
+        spacing_z_mm=slice_spacing.read(data),
     )
 
 
@@ -106,28 +105,6 @@ def _mismatches(
     return [
         problems.Problem("ids", text, images.scan_of(id)) for id, text in texts.items()
     ]
-
-
-def _spacings(path: pathlib.Path) -> dict[str, float]:
-    if not path.is_file():
-        return {}
-    try:
-        scans = files.read_json(path)["scans"]
-        return {
-            scan: _spacing(record["spacing_z_mm"]) for scan, record in scans.items()
-        }
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected a `spacing_z_mm` for each of its `scans`, as `convert` "
-            f"writes it ({error!r}). Convert again, or remove the file."
-        ) from error
-
-
-def _spacing(stored: float) -> float:
-    spacing = float(stored)
-    if not 0 < spacing < math.inf:
-        raise ValueError(f"{stored} mm is no distance")
-    return spacing
 
 
 def _gap(slices: list[images.Image]) -> list[int]:

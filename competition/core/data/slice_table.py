@@ -115,6 +115,13 @@ def grids(table: "pd.DataFrame") -> dict[str, geometry.Grid]:
     }
 
 
+def spacings(table: "pd.DataFrame") -> dict[str, tuple[float, float, float]]:
+    """Return the distances in mm of the voxels of each scan, by axis."""
+    columns = ["spacing_z_mm", "spacing_y_mm", "spacing_x_mm"]
+    first = table.groupby("scan", sort=False)[columns].first()
+    return {str(scan): (z, y, x) for scan, z, y, x in first.itertuples()}
+
+
 def windows(table: "pd.DataFrame", intensity: str) -> "np.ndarray":
     """Return the (low, high) of each slice (N, 2): its own, or those of its scan."""
     columns = {"slice": ["low", "high"], "scan": ["scan_low", "scan_high"]}

@@ -112,6 +112,17 @@ def spread(mask: np.ndarray) -> np.ndarray:
     return wider
 
 
+def surface(organ: CroppedMask) -> np.ndarray:
+    """Return the coordinates (n, 3) of voxels with a neighbour outside the organ.
+
+    Beyond the ends of the volume is outside, but a single slice has no ends.
+    """
+    sides = [1 if size > 1 else 0 for size in organ.shape]
+    outside = spread(np.pad(~organ.mask, [(n, n) for n in sides], constant_values=True))
+    inner = tuple(slice(n, -n or None) for n in sides)
+    return coordinates(organ.mask & outside[inner]) + organ.low
+
+
 def coordinates(mask: np.ndarray) -> np.ndarray:
     """Return the coordinates (n, 3) of a mask's voxels; `argwhere`, but faster."""
     return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)

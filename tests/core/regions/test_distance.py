@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import directed_hausdorff
+from scipy import ndimage
+from scipy.spatial.distance import cdist, directed_hausdorff
 
 from competition.core.regions import cropped_masks, distance
 
@@ -75,3 +76,39 @@ def test_a_tree_is_asked_by_all_processors(monkeypatch):
     monkeypatch.setattr(cropped_masks.CroppedMask, "tree", lambda *_: Tree())
     distance.hausdorff(one, other, distance.VOXELS)
     assert asked[0] == -1
+
+
+def surfaces_apart(one, other, spacing):
+    """The mean distance of surfaces, from all pairs of their voxels."""
+    first, second = (
+        np.argwhere(mask & ~ndimage.binary_erosion(mask)) * spacing
+        for mask in (one, other)
+    )
+    pairs = cdist(first, second)
+    return (pairs.min(axis=0).mean() + pairs.min(axis=1).mean()) / 2
+
+
+@pytest.mark.parametrize("spacing", [distance.VOXELS, (3.0, 1.5, 1.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_mean_distance_of_surfaces_is_that_of_all_pairs(seed, spacing):
+    random = np.random.default_rng(seed)
+    low = random.integers(0, 8, 3)
+    one = box(low, low + random.integers(3, 12, 3))
+    # It reaches the ends of the volume.
+    other = box(low + 1, SHAPE) & (random.random(SHAPE) < 0.9)
+    received = distance.mean_surface(organ(one), organ(other), spacing)
+    assert received == pytest.approx(surfaces_apart(one, other, spacing))
+    assert distance.mean_surface(organ(other), organ(one), spacing) == received
+    assert distance.mean_surface(organ(one), organ(one), spacing) == 0
+
+
+def test_the_surface_in_a_single_slice_is_its_outline():
+    mask = np.zeros((1, 9, 9), bool)
+    mask[0, 2:7, 2:7] = True
+    inner = np.zeros_like(mask)
+    inner[0, 3:6, 3:6] = True
+    outline = cropped_masks.surface(organ(mask))
+    assert len(outline) == 16 and set(outline[:, 0]) == {0}
+    received = distance.mean_surface(organ(mask), organ(inner), distance.VOXELS)
+    # From the corners of the outer one it is the square root of 2.
+    assert received == pytest.approx((1 + (12 + 4 * np.sqrt(2)) / 16) / 2)
