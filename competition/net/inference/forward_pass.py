@@ -53,7 +53,7 @@ class ForwardPasses:
             graph = network
             if dtype != own or not fits:
                 graph = _another(network, config, dtype, tuple(stack.shape[1:3]))
-            self._compiled[key] = _choose(graph, setting, network.weights, stack)
+            self._compiled[key] = _choose(graph, setting, network, stack)
         return self._compiled[key](network.weights, stack)
 
 
@@ -65,18 +65,32 @@ def _another(
         return build.build(config, heads.classes(network), size=size)
 
 
+def _same_order(graph: keras.Model, network: keras.Model) -> list[keras.Variable]:
+    """Return the weights of `graph` in the order of those of `network`.
+
+    Keras sorts layers by their distance from the outputs, and the sizes of some images
+    make layers necessary that crop.
+    """
+    own = {
+        id(theirs): ours
+        for layer in network.layers
+        if layer.weights
+        for theirs, ours in zip(
+            layer.weights, graph.get_layer(layer.name).weights, strict=True
+        )
+    }
+    return [own[id(each)] for each in network.weights]
+
+
 def _choose(
-    graph: keras.Model,
-    setting: bool | str,
-    weights: Sequence[keras.Variable],
-    stack: Tensor,
+    graph: keras.Model, setting: bool | str, network: keras.Model, stack: Tensor
 ) -> Compiled:
     """Compile by the setting; where "auto" is XLA and XLA fails, do without."""
-    xla = devices.xla(setting, devices.find())
-    compiled = _compile(graph, xla=xla)
+    xla, own = devices.xla(setting, devices.find()), _same_order(graph, network)
+    compiled = _compile(graph, own, xla=xla)
     if xla and setting == "auto" and keras.backend.backend() == "tensorflow":
         try:
-            compiled(weights, stack)
+            compiled(network.weights, stack)
         except Exception as error:
             if devices.is_out_of_memory(error):
                 raise
@@ -84,22 +98,26 @@ def _choose(
                 f"XLA cannot compile the network, so it predicts without: {error} Set "
                 "training.xla=false to leave out this trial."
             )
-            return _compile(graph, xla=False)
+            return _compile(graph, own, xla=False)
     return compiled
 
 
-def _compile(graph: keras.Model, *, xla: bool) -> Compiled:
+def _compile(
+    graph: keras.Model, own: Sequence[keras.Variable], *, xla: bool
+) -> Compiled:
+    """Compile a graph that reads other weights in the place of its `own`."""
+
     def outputs(stack: Tensor) -> Outputs:
         return _probabilities(graph(stack, training=False))
 
     if keras.backend.backend() == "tensorflow":
         from competition.net import tensorflow_backend
 
-        return tensorflow_backend.WithWeights(outputs, graph.weights, xla=xla)
+        return tensorflow_backend.WithWeights(outputs, own, xla=xla)
     import jax
 
     def stateless(values: Sequence[Tensor], stack: Tensor) -> Outputs:
-        with keras.StatelessScope(list(zip(graph.weights, values, strict=True))):
+        with keras.StatelessScope(list(zip(own, values, strict=True))):
             return outputs(stack)
 
     compiled = jax.jit(stateless) if xla else stateless

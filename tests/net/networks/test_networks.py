@@ -144,6 +144,29 @@ def test_classes_are_read_from_either_kind_of_output():
     assert heads.classes(build.build(make("unet", *EXTRAS), 4)) == 4
 
 
+@pytest.mark.parametrize(
+    "architecture", sorted({*build.ARCHITECTURES} - {*schema.VOLUMETRIC})
+)
+def test_another_size_is_predicted_by_the_weights_of_the_same_names(architecture):
+    wanted = make(architecture)
+    network = build.build(wanted, CLASSES)
+    # At such a size some networks crop, which moves layers in the list that Keras has.
+    other = build.build(wanted, CLASSES, size=(38, 46))
+    random, values = np.random.default_rng(0), {}
+    for each in network.weights:
+        values[each.path] = np.array(each) * random.uniform(0.5, 1.5, each.shape)
+        each.assign(values[each.path])
+    for each in other.weights:
+        each.assign(values[each.path])
+    stack = random.random((2, 38, 46, 3), np.float32)
+    passes = forward_pass.ForwardPasses()
+    received = passes.outputs(network, keras.ops.convert_to_tensor(stack), wanted)
+    logits = np.array(inferred(other, stack))
+    expected = 1 / (1 + np.exp(-logits))
+    assert expected.std() > 1e-4
+    np.testing.assert_allclose(received["probability"], expected, atol=1e-6)
+
+
 def test_runs_with_and_without_extras_predict_side_by_side():
     settings = make("unet"), make("unet", *EXTRAS)
     bare, more = (build.build(each, CLASSES) for each in settings)
