@@ -47,12 +47,22 @@ def make_phantom(
 )
 def convert_volumes(
     out: Annotated[pathlib.Path, typer.Option(help="The folder to make.")],
-    images: Annotated[File, typer.Option(help="NIfTI files or DICOM series.")] = None,
-    labels: Annotated[
-        File, typer.Option(help="Label volumes of the same names.")
+    images: Annotated[
+        File, typer.Option(help="NIfTI, DICOM, PNG, JPEG, TIFF or GIF.")
     ] = None,
-    test: Annotated[File, typer.Option(help="Volumes without labels.")] = None,
+    labels: Annotated[
+        File, typer.Option(help="Label volumes or masks of the same names.")
+    ] = None,
+    test: Annotated[
+        File, typer.Option(help="Volumes or images without labels.")
+    ] = None,
     axis: Annotated[str, typer.Option(help="x, y or z: slices lie across it.")] = "z",
+    table: Annotated[
+        File, typer.Option(help="A CSV with columns file, case, day, slice.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="Of colour images: red, green, blue or grey.")
+    ] = "grey",
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -61,21 +71,22 @@ def convert_volumes(
         ),
     ] = None,
     restore: Annotated[
-        File, typer.Option(help="Turn these masks back into label volumes.")
+        File, typer.Option(help="Turn these masks back into labels.")
     ] = None,
     data: Annotated[
         File, typer.Option(help="With --restore: the converted folder.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a competition folder of medical volumes, or label volumes of masks."""
+    """Make a competition folder of volumes or images, or labels of masks."""
     from competition.sources import convert
 
     if images and labels and not (restore or data):
         summary = convert.write(
-            images, labels, out=out, test=test, axis=axis, window=window
-        )
-    elif restore and data and not (images or labels or test):
+            images, labels, out=out, test=test, table=table, axis=axis,
+            channel=channel, window=window,
+        )  # fmt: skip
+    elif restore and data and not (images or labels or test or table):
         summary = convert.restore(restore, data=data, out=out)
     else:
         raise typer.BadParameter(

@@ -1,7 +1,7 @@
-"""NIfTI or DICOM volumes with label volumes become a competition folder.
+"""Volumes with label volumes, or images with masks, become a competition folder.
 
-`geometry.json` in the folder keeps the geometry that PNG slices cannot hold. `restore`
-is the way back.
+`geometry.json` in the folder keeps what slices cannot hold: the geometry of volumes,
+the names of mask images. `restore` is the way back.
 """
 
 import pathlib
@@ -11,10 +11,16 @@ from typing import Any
 from competition.core import console, files
 from competition.core.data import mask_csv
 from competition.core.experiment import layout
-from competition.sources.convert import label_names, label_volumes, levels, pairs, scans
-
-# Masks as text by slice and label value; empty ones are left out.
-Texts = dict[tuple[str, int], str]
+from competition.sources.convert import (
+    label_names,
+    levels,
+    pairs,
+    picture_scans,
+    pictures,
+    restoring,
+    scans,
+    volumes,
+)
 
 
 def write(
@@ -23,39 +29,47 @@ def write(
     *,
     out: pathlib.Path,
     test: pathlib.Path | None = None,
+    table: pathlib.Path | None = None,
     axis: str = "z",
+    channel: str = "grey",
     window: levels.Window | None = None,
 ) -> dict[str, Any]:
-    """Convert volumes under `images` and `labels`; return what `out` then holds.
+    """Convert what lies under `images` and `labels`; return what `out` then holds.
 
-    Every volume is a case with day 0, numbered by name; those under `test` follow and
-    have no labels. Slices lie along the anatomical `axis`, see `frames`; of the
-    intensities a `window` (centre, width) is kept.
+    Every volume or image is a case with day 0, numbered by name; those under `test`
+    follow and have no labels. A `table` makes images the slices of one scan instead,
+    see `scan_table`. Slices of volumes lie along the anatomical `axis`, see `frames`;
+    of colours one `channel` is kept, of intensities a `window` (centre, width).
     """
     _check_new(out)
     if window:
         levels.check(window)
-    planned = pairs.find(images, labels, test)
-    named = label_names.read(labels, images)
-    texts: Texts = {}
+    folders = pairs.Folders(images, labels, test)
+    if pictures.are_in(images) and not volumes.are_in(images):
+        plan = picture_scans.plan(folders, table=table, channel=channel, window=window)
+    elif table:
+        raise ValueError(
+            f"{images}: a `table` is for images of one slice, received volumes. Each "
+            "is a scan of its own; leave the table out."
+        )
+    else:
+        plan = scans.plan(folders, axis=axis, window=window)
+    texts: scans.Texts = {}
     records: dict[str, dict[str, Any]] = {}
     with files.replacing(out) as folder:
-        for pair in console.track(planned, "convert"):
-            records[pair.scan], scan_texts = scans.convert(folder, pair, axis, window)
-            if pair.label and named:
-                values = {value for _, value in scan_texts}
-                label_names.check(pair.label, values, named)
+        for scan, convert in console.track(list(plan.scans.items()), "convert"):
+            records[scan], scan_texts = convert(folder)
             texts |= scan_texts
         values = {value for _, value in texts}
-        names = label_names.complete(named, values, labels)
-        for part, table, column in (
+        names = label_names.complete(plan.named, values, labels)
+        for part, file, column in (
             ("train", "train.csv", "segmentation"),
             ("test", "sample_submission.csv", "predicted"),
         ):
             rows = _rows(records, part, texts, names)
-            mask_csv.write(folder / table, rows, column=column)
+            mask_csv.write(folder / file, rows, column=column)
         classes = {name: value for value, name in names.items()}
-        sidecar = {"axis": axis, "classes": classes, "scans": records}
+        sidecar = plan.about | {"classes": classes, "scans": records}
         files.write_sealed(folder / layout.GEOMETRY, sidecar)
     parts = [record["part"] for record in records.values()]
     return {
@@ -69,12 +83,12 @@ def write(
 def restore(
     masks: pathlib.Path, *, data: pathlib.Path, out: pathlib.Path
 ) -> dict[str, Any]:
-    """Write the masks of a submission or train.csv as label volumes into `out`.
+    """Write the masks of a submission or train.csv as label volumes or mask images.
 
-    `data` is the converted folder; see `label_volumes.write`.
+    `data` is the converted folder; see `restoring.write`.
     """
     _check_new(out)
-    return label_volumes.write(masks, data=data, out=out)
+    return restoring.write(masks, data=data, out=out)
 
 
 def _check_new(out: pathlib.Path) -> None:
@@ -86,7 +100,10 @@ def _check_new(out: pathlib.Path) -> None:
 
 
 def _rows(
-    records: dict[str, dict[str, Any]], part: str, texts: Texts, names: dict[int, str]
+    records: dict[str, dict[str, Any]],
+    part: str,
+    texts: scans.Texts,
+    names: dict[int, str],
 ) -> Iterator[mask_csv.Row]:
     """Yield a row for each slice and class of a part, with or without a mask."""
     by_name = sorted((name, value) for value, name in names.items())

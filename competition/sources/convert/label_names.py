@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from competition.core import files, masks
+from competition.sources.convert import colours
 
 
 def read(*folders: pathlib.Path) -> dict[int, str]:
     """Return the names by label value of the first dataset.json beside the folders.
 
-    It reads {"1": "name"} and {"name": 1}. Background, 0, is left out; without a
-    dataset.json the result is empty.
+    It reads {"1": "name"} and {"name": 1}; a colour such as "#ff0000" is a value of
+    mask images. Background, 0, is left out; without a dataset.json the result is empty.
     """
     for folder in folders:
         path = folder.resolve().parent / "dataset.json"
@@ -25,15 +26,17 @@ def read(*folders: pathlib.Path) -> dict[int, str]:
 def _parse(path: pathlib.Path, dataset: Any) -> dict[int, str]:
     labels = dataset.get("labels") if isinstance(dataset, dict) else None
     pairs = list(labels.items()) if isinstance(labels, dict) else []
-    pairs = [(key, n) if isinstance(n, str) else (n, key) for key, n in pairs]
+    pairs = [(n, key) if _is_value(n) else (key, n) for key, n in pairs]
     for number, name in pairs:
-        if not str(number).isdecimal() or not name.isprintable() or not name.strip():
+        readable = isinstance(name, str) and name.isprintable() and name.strip()
+        if not readable or colours.parse(str(number)) is None:
             raise ValueError(
                 f"{path}: expected labels as a number and a name each, received "
                 f"{number!r} and {name!r}. Correct the file."
             )
-    names = {int(number): name.strip() for number, name in pairs if int(number)}
-    if not names or len(set(names.values())) < sum(int(n) > 0 for n, _ in pairs):
+    values = [(colours.parse(str(number)), name.strip()) for number, name in pairs]
+    names = {value: name for value, name in values if value}
+    if not names or len(set(names.values())) < sum(value != 0 for value, _ in values):
         raise ValueError(
             f'{path}: expected "labels" such as {{"0": "background", "1": "liver"}}, '
             f"every number and name once, received {labels!r}. Correct the file."
@@ -41,13 +44,19 @@ def _parse(path: pathlib.Path, dataset: Any) -> dict[int, str]:
     return names
 
 
+def _is_value(value: Any) -> bool:
+    """Return whether what a name stands for is a number or a colour, not a name."""
+    is_name = isinstance(value, str) and not value.startswith("#")
+    return not is_name
+
+
 def check(path: pathlib.Path, values: Collection[int], names: dict[int, str]) -> None:
-    """Refuse `values` of the label volume at `path` that dataset.json does not name."""
+    """Refuse `values` of the labels at `path` that dataset.json does not name."""
     if unknown := sorted(set(values) - names.keys()):
         raise ValueError(
             f"{path}: expected the labels of dataset.json, "
-            f"{', '.join(f'{value} ({name})' for value, name in names.items())}, "
-            f"received {', '.join(map(str, unknown))}. Name them there."
+            f"{', '.join(f'{colours.text(n)} ({name})' for n, name in names.items())}, "
+            f"received {', '.join(map(colours.text, unknown[:5]))}. Name them there."
         )
 
 
@@ -56,16 +65,21 @@ def complete(
 ) -> dict[int, str]:
     """Return the names of dataset.json; without them label `values` become label_1, ...
 
-    More classes than `prepare` can keep are an error.
+    A colour becomes a name such as label_ff0000. More classes than `prepare` can keep
+    are an error.
     """
     if not (named or values):
         raise ValueError(
-            f"{labels}: expected labels above 0, received none in any volume. "
+            f"{labels}: expected labels above 0, received none anywhere. "
             "Check the path."
         )
-    names = named or {value: f"label_{value}" for value in sorted(values)}
+    names = named or {value: _name(value) for value in sorted(values)}
     masks.bits_type(len(names))
     return names
+
+
+def _name(value: int) -> str:
+    return f"label_{colours.text(value).removeprefix('#')}"
 
 
 def whole(path: pathlib.Path, array: np.ndarray) -> np.ndarray:

@@ -1,16 +1,29 @@
-"""Which volumes to convert: images with their label volumes, numbered as cases."""
+"""Which images to convert: volumes or pictures with their labels, numbered as cases."""
 
 import dataclasses
 import pathlib
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 
 from competition.core import console
-from competition.sources.convert import volumes
+
+# Images by their names, from a folder.
+Find = Callable[[pathlib.Path], dict[str, pathlib.Path]]
+_SEPARATOR = r"[^A-Za-z0-9]"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class VolumePair:
-    """A volume and, unless it is of the test, its label volume."""
+class Folders:
+    """Where images lie, their labels, and the images of the test."""
+
+    images: pathlib.Path
+    labels: pathlib.Path
+    test: pathlib.Path | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """An image and, unless it is of the test, its labels."""
 
     case: int
     name: str
@@ -19,37 +32,45 @@ class VolumePair:
 
     @property
     def scan(self) -> str:
-        """The scan that it becomes: a case is one volume, its day is 0."""
+        """The scan that it becomes: a case is one image, its day is 0."""
         return f"case{self.case}_day0"
 
+    @property
+    def part(self) -> str:
+        """The part of the competition folder that it belongs to."""
+        return "train" if self.label else "test"
 
-def find(
-    images: pathlib.Path, labels: pathlib.Path, test: pathlib.Path | None
-) -> list[VolumePair]:
+
+def find(folders: Folders, find: Find) -> list[Pair]:
     """Pair images with labels of the same name, then the test, cases from 1 by name.
 
-    An image x_0000 goes with labels x: the number is that of its only channel.
+    An image x_0000 goes with labels x: the number is that of its only channel. Where
+    names differ, 21_training goes with 21_manual1, see `_by_beginning`.
     """
-    labelled = volumes.find(labels)
-    train = _by_name(volumes.find(images), labelled)
+    labels, test = folders.labels, folders.test
+    labelled = find(labels)
+    train = _by_name(find(folders.images), labelled)
+    if train.keys() - labelled.keys():
+        labelled = _by_beginning(train, labelled)
     missing = [name for name in train if name not in labelled]
     if missing:
         raise ValueError(
-            f"{labels}: no label volume for {len(missing)} of {len(train)} images: "
-            f"{', '.join(missing[:5])}. Labels are named as their image; move images "
-            "without labels to another folder and give it as `test`."
+            f"{labels}: no labels for {len(missing)} of {len(train)} images: "
+            f"{', '.join(missing[:5])}. Labels are named as their image, or begin with "
+            "its name; move images without labels to another folder, and give it as "
+            "`test`."
         )
     if spare := len(labelled) - len(train):
-        console.warn(f"{labels}: {spare} label volumes without an image; left out.")
-    unlabelled = _by_name(volumes.find(test), ()) if test else {}
+        console.warn(f"{labels}: {spare} labels without an image; left out.")
+    unlabelled = _by_name(find(test), ()) if test else {}
     if both := sorted(train.keys() & unlabelled.keys()):
         raise ValueError(
-            f"{both[0]}: expected a volume under `images` or under `test`, received "
+            f"{both[0]}: expected an image under `images` or under `test`, received "
             "it under both. Remove or rename one of them."
         )
     ordered = sorted(train.items()) + sorted(unlabelled.items())
     return [
-        VolumePair(case, name, image, labelled[name] if name in train else None)
+        Pair(case, name, image, labelled[name] if name in train else None)
         for case, (name, image) in enumerate(ordered, start=1)
     ]
 
@@ -63,7 +84,35 @@ def _by_name(
         name = full if full in labelled else full.removesuffix("_0000")
         if by_name.setdefault(name, path) != path:
             raise ValueError(
-                f"{path} and {by_name[name].name} are both volume {name}. "
+                f"{path} and {by_name[name].name} are both {name}. "
                 "Remove or rename one of them."
             )
     return by_name
+
+
+def _by_beginning(
+    images: Collection[str], labelled: dict[str, pathlib.Path]
+) -> dict[str, pathlib.Path]:
+    """Return labels by the name of the image that they begin as.
+
+    What all images end with does not count: 21_training and 22_training go with
+    21_manual1 and 22_manual1. Labels of no image keep their name.
+    """
+    first = next(iter(images))
+    endings = [first[m.start() :] for m in re.finditer(_SEPARATOR, first)]
+    shared = [each for each in endings if all(name.endswith(each) for name in images)]
+    ending = shared[0] if shared and len(images) > 1 else ""
+    begins = {name.removesuffix(ending): name for name in images}
+    by_image: dict[str, pathlib.Path] = {}
+    for own, path in labelled.items():
+        # The longest: 1_2_mask is of 1_2, not of 1.
+        lengths = [m.start() for m in re.finditer(f"{_SEPARATOR}|$", own)]
+        name = next(
+            (begins[own[:n]] for n in reversed(lengths) if own[:n] in begins), own
+        )
+        if by_image.setdefault(name, path) != path:
+            raise ValueError(
+                f"{path} and {by_image[name].name} are both labels of {name}. Keep one "
+                "in the folder."
+            )
+    return by_image

@@ -1,7 +1,9 @@
 """A volume becomes a scan: slices as PNGs, a record of its geometry, masks as text."""
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,29 +12,53 @@ from competition.core import rle
 from competition.core.data import images
 from competition.sources.convert import frames, label_names, levels, pairs, volumes
 
+# Masks as text by slice and label value; empty ones are left out.
+Texts = dict[tuple[str, int], str]
+# The record of a scan for geometry.json, and its masks.
+Converted = tuple[dict[str, Any], Texts]
 
-def convert(
-    folder: pathlib.Path,
-    pair: pairs.VolumePair,
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be converted: a function for each scan, which writes into a folder.
+
+    `named` are the names of label values where they are known, `about` is what
+    geometry.json says of all scans.
+    """
+
+    scans: Mapping[str, Callable[[pathlib.Path], Converted]]
+    named: dict[int, str]
+    about: dict[str, str]
+
+
+def plan(folders: pairs.Folders, *, axis: str, window: levels.Window | None) -> Plan:
+    """Return what becomes of volumes and their label volumes."""
+    named = label_names.read(folders.labels, folders.images)
+    planned = {
+        pair.scan: functools.partial(_convert, pair, axis, window, named)
+        for pair in pairs.find(folders, volumes.find)
+    }
+    return Plan(planned, named, {"axis": axis})
+
+
+def _convert(
+    pair: pairs.Pair,
     axis: str,
     window: levels.Window | None,
-) -> tuple[dict[str, Any], dict[tuple[str, int], str]]:
-    """Write the slices of a volume into the competition folder.
-
-    Return its record for geometry.json, and its masks by slice and label value.
-    """
+    named: dict[int, str],
+    folder: pathlib.Path,
+) -> Converted:
+    """Write the slices of a volume; return its record and its masks."""
     stored, geometry = volumes.read(pair.image)
     frame = frames.find(geometry.direction, axis)
     pixels, scale = levels.convert(stored, str(pair.image), window)
     slices = frames.apply(pixels, frame)
     z, y, x = frames.spacing_mm(geometry.spacing, frame)
-    part = "train" if pair.label else "test"
-    path = folder / part / f"case{pair.case}" / pair.scan / "scans"
-    images.write_scan(path, slices, (x, y))
+    images.write_scan(folder_of(folder, pair.part, pair.scan), slices, (x, y))
     record = {
         "name": pair.name,
         "source": pair.image.name,
-        "part": part,
+        "part": pair.part,
         "slices": len(slices),
         "spacing_z_mm": z,
         "spacing_y_mm": y,
@@ -47,14 +73,28 @@ def convert(
     label, label_geometry = volumes.read(pair.label)
     volumes.check_same((pair.image, geometry), (pair.label, label_geometry))
     label = frames.apply(label_names.whole(pair.label, label), frame)
-    return record, {
-        (slice_id(pair.scan, index), int(value)): rle.encode(plane == value)
-        for index, plane in enumerate(label)
-        for value in np.unique(plane)
-        if value
-    }
+    found: Texts = {}
+    for index, plane in enumerate(label):
+        found |= texts(slice_id(pair.scan, index), plane)
+    if named:
+        label_names.check(pair.label, {value for _, value in found}, named)
+    return record, found
+
+
+def folder_of(folder: pathlib.Path, part: str, scan: str) -> pathlib.Path:
+    """Return where the slices of a scan lie in a competition folder."""
+    return folder / part / scan.split("_")[0] / scan / "scans"
 
 
 def slice_id(scan: str, index: int) -> str:
     """Return the id of the slice at `index` from 0."""
     return f"{scan}_slice_{index + 1:04d}"
+
+
+def texts(id: str, labels: np.ndarray) -> Texts:
+    """Return the masks of a slice's labels (H, W) as text; 0 is the background."""
+    return {
+        (id, int(value)): rle.encode(labels == value)
+        for value in np.unique(labels)
+        if value
+    }

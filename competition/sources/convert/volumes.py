@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import SimpleITK as sitk
 
-from competition.core import console
-from competition.sources.convert import nifti
+from competition.sources.convert import listing, nifti
 
 _TOLERANCE_VOXELS = 0.1
 
@@ -27,28 +26,12 @@ class VolumeGeometry:
 
 
 def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Return the volumes of a folder by name: NIfTI files, folders of one series.
-
-    Hidden files are ignored; anything else is left out with a warning.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder. Check the path.")
-    by_name: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        name = _name(path)
-        if name is None:
-            console.warn(f"{path} is neither NIfTI nor a DICOM series; left out.")
-        elif by_name.setdefault(name, path) != path:
-            raise ValueError(
-                f"{path} and {by_name[name].name} have one name. Remove one of them."
-            )
-    if not by_name:
-        raise ValueError(
-            f"{folder}: expected NIfTI files (.nii, .nii.gz) or folders with a DICOM "
-            "series each, received none. Check the path."
-        )
+    """Return the volumes of a folder by name: NIfTI files, folders of one series."""
+    by_name = listing.by_name(
+        folder,
+        _name,
+        "NIfTI files (.nii, .nii.gz) or folders with a DICOM series each",
+    )
     channels = [re.fullmatch(r"(.+)_(\d{4})", name) for name in by_name]
     for other in channels:
         if other and other[2] != "0000" and f"{other[1]}_0000" in by_name:
@@ -56,7 +39,12 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
                 f"{folder}: expected one channel a volume, received {other[1]}_0000 "
                 f"and {other[0]}. Keep one channel in the folder."
             )
-    return dict(sorted(by_name.items()))
+    return by_name
+
+
+def are_in(folder: pathlib.Path) -> bool:
+    """Return whether a folder holds volumes."""
+    return folder.is_dir() and any(map(_name, folder.iterdir()))
 
 
 def _name(path: pathlib.Path) -> str | None:

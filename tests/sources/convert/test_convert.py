@@ -237,23 +237,21 @@ def test_images_of_one_channel_go_with_labels_without_its_number(tmp_path):
 def test_an_image_without_labels_is_named_and_spare_labels_are_not(tmp_path, capsys):
     images_in, labels_in = make(tmp_path)
     (images_in / "b.nii.gz").rename(images_in / "c.nii.gz")
-    with pytest.raises(ValueError, match=r"no label volume for 1 of 2 images: c\. .*"):
+    with pytest.raises(ValueError, match=r"no labels for 1 of 2 images: c\. .*"):
         convert.write(images_in, labels_in, out=tmp_path / "out")
     (images_in / "c.nii.gz").unlink()
     convert.write(images_in, labels_in, out=tmp_path / "out")
     said = capsys.readouterr().err
-    assert "labelsTr: 1 label volumes without an image; left out" in said
+    assert "labelsTr: 1 labels without an image; left out" in said
 
 
 def test_a_volume_is_in_one_part_only(tmp_path):
     images_in, labels_in = make(tmp_path)
-    with pytest.raises(ValueError, match="a: expected a volume under `images` or"):
+    with pytest.raises(ValueError, match="a: expected an image under `images` or"):
         convert.write(images_in, labels_in, out=tmp_path / "out", test=images_in)
     (images_in / "a.nii.gz").rename(images_in / "b_0000.nii.gz")
     (labels_in / "b.nii.gz").rename(labels_in / "c.nii.gz")
-    with pytest.raises(
-        ValueError, match=r"gz and b\.nii\.gz are both volume b|no label"
-    ):
+    with pytest.raises(ValueError, match=r"gz and b\.nii\.gz are both b\.|no label"):
         convert.write(images_in, labels_in, out=tmp_path / "out")
 
 
@@ -266,7 +264,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path):
 
 
 def test_a_folder_that_was_not_converted_is_not_restored(tmp_path):
-    with pytest.raises(ValueError, match=r"geometry\.json: not found\. Volumes are"):
+    with pytest.raises(ValueError, match=r"geometry\.json: not found\. Labels are"):
         convert.restore(tmp_path / "s.csv", data=tmp_path, out=tmp_path / "out")
 
 

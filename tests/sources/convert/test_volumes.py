@@ -70,8 +70,8 @@ def test_files_and_series_are_found_and_the_rest_left_out(tmp_path, capfd):
     assert [path.name for path in found.values()] == ["a.nii", "b.nii.gz", "c"]
     assert list(found) == ["a", "b", "c"]
     said = capfd.readouterr().err.replace("\n", "")
-    assert said == f"warning: {tmp_path}/notes is neither NIfTI nor a DICOM series; " \
-        "left out."  # fmt: skip
+    assert said == f"warning: {tmp_path}/notes is left out: expected NIfTI files " \
+        "(.nii, .nii.gz) or folders with a DICOM series each."  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""The files of a folder by name, for whatever counts as a source."""
+
+import pathlib
+from collections.abc import Callable
+
+from competition.core import console
+
+Name = Callable[[pathlib.Path], str | None]
+
+
+def by_name(folder: pathlib.Path, name: Name, expected: str) -> dict[str, pathlib.Path]:
+    """Return what a folder holds under the name that `name` gives it, sorted.
+
+    Hidden files are ignored; what has no name is left out with a warning, which says
+    what is `expected`.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder. Check the path.")
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        own = name(path)
+        if own is None:
+            console.warn(f"{path} is left out: expected {expected}.")
+        elif found.setdefault(own, path) != path:
+            raise ValueError(
+                f"{path} and {found[own].name} have one name. Remove one of them."
+            )
+    if not found:
+        raise ValueError(
+            f"{folder}: expected {expected}, received none. Check the path."
+        )
+    return dict(sorted(found.items()))

@@ -1,0 +1,69 @@
+"""A table that says which images are slices of one scan, and of which case."""
+
+import pathlib
+from collections.abc import Sequence
+
+from competition.core.data import images, mask_csv
+
+COLUMNS = ["file", "case", "day", "slice"]
+# Case, day and slice.
+Place = tuple[int, int, int]
+
+
+def read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Place]:
+    """Return the place of every image in `names` from a CSV with one row for each."""
+    table = mask_csv.lines(path)
+    _, header = next(table)
+    if header != COLUMNS:
+        raise ValueError(
+            f"{path}: expected the columns {','.join(COLUMNS)}, received "
+            f"{','.join(header)}. Correct the first row."
+        )
+    places: dict[str, Place] = {}
+    rows: dict[str, int] = {}
+    for number, fields in table:
+        try:
+            place = _place(fields, names)
+            for key in (fields[0], "case {}, day {}, slice {}".format(*place)):
+                if rows.setdefault(key, number) != number:
+                    raise ValueError(
+                        f"{key} stands already in row {rows[key]}. Remove one of them."
+                    )
+        except ValueError as error:
+            raise ValueError(f"{path}, row {number}: {error}") from error
+        places[fields[0]] = place
+    if missing := [name for name in names if name not in places]:
+        raise ValueError(
+            f"{path}: no row for {len(missing)} of {len(names)} images: "
+            f"{', '.join(missing[:5])}. Add the rows, or remove the images."
+        )
+    _check_order(path, list(places.values()))
+    return places
+
+
+def _place(fields: list[str], names: Sequence[str]) -> Place:
+    if len(fields) != len(COLUMNS):
+        raise ValueError(
+            f"expected {len(COLUMNS)} fields ({', '.join(COLUMNS)}), received "
+            f"{len(fields)}. Correct the row."
+        )
+    if fields[0] not in names:
+        raise ValueError(
+            f"expected an image of the folders, such as {names[0]}, received "
+            f"{fields[0]!r}. Correct the row."
+        )
+    return images.parse_id("case{1}_day{2}_slice_{3}".format(*fields))
+
+
+def _check_order(path: pathlib.Path, places: list[Place]) -> None:
+    """Refuse a scan that leaves out a slice: its neighbours would be no neighbours."""
+    scans: dict[tuple[int, int], list[int]] = {}
+    for case, day, number in sorted(places):
+        scans.setdefault((case, day), []).append(number)
+    for (case, day), numbers in scans.items():
+        if gap := sorted(set(range(numbers[0], numbers[-1])) - set(numbers)):
+            raise ValueError(
+                f"{path}: case {case}, day {day}: expected slices without a gap, "
+                f"received {numbers[0]} to {numbers[-1]} without {gap[0]}. Number them "
+                "one after the other, or give what follows the gap a day of its own."
+            )
