@@ -24,6 +24,8 @@ def steps(
     """
     by_name: dict[str, Candidates] = {}
     if members > 1 and decide.weights:
+        # Else a strong member could not leave several weak ones behind.
+        by_name["one member"] = functools.partial(_alone, members)
         for index in range(members):
             reweigh = functools.partial(_reweigh, index, members, decide.weights)
             by_name[f"weight {index + 1}"] = reweigh
@@ -56,6 +58,14 @@ def _replace(field: str, values: Iterable[Any], rule: rules.Rule) -> list[rules.
 def _shift_threshold(rule: rules.Rule) -> list[rules.Rule]:
     near = [round(rule.threshold + offset, 4) for offset in _OFFSETS]
     return [dataclasses.replace(rule, threshold=t) for t in near if 0 < t < 1]
+
+
+def _alone(members: int, rule: rules.Rule) -> list[rules.Rule]:
+    """Give all the weight to each of the members in turn."""
+    return [
+        dataclasses.replace(rule, weights=tuple(float(i == j) for j in range(members)))
+        for i in range(members)
+    ]
 
 
 def _reweigh(

@@ -43,6 +43,18 @@ def test_steps_try_other_values_and_off():
     assert [rule.threshold for rule in near] == [0.2, 0.25, 0.35, 0.4]
 
 
+def test_each_member_is_tried_alone_before_others_join_it():
+    by_name = steps(members=3)
+    assert [*by_name][:4] == ["one member", "weight 1", "weight 2", "weight 3"]
+    alone = by_name["one member"](rules.Rule())
+    assert [rule.weights for rule in alone] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    joined = by_name["weight 2"](alone[0])
+    # With values of 0, 0.5 and 2 times the mean weight of the others, which is 0.5.
+    assert [rule.weights for rule in joined] == [
+        (1, 0, 0), (0.8, 0.2, 0), (0.5, 0.5, 0),
+    ]  # fmt: skip
+
+
 def test_a_members_weight_is_tried_beside_the_others():
     first = steps(members=2)["weight 1"](rules.Rule())
     assert [rule.weights for rule in first] == [

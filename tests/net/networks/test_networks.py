@@ -154,7 +154,9 @@ def test_another_size_is_predicted_by_the_weights_of_the_same_names(architecture
     other = build.build(wanted, CLASSES, size=(38, 46))
     random, values = np.random.default_rng(0), {}
     for each in network.weights:
-        values[each.path] = np.array(each) * random.uniform(0.5, 1.5, each.shape)
+        values[each.path] = keras.ops.convert_to_numpy(each) * random.uniform(
+            0.5, 1.5, each.shape
+        )
         each.assign(values[each.path])
     for each in other.weights:
         each.assign(values[each.path])
