@@ -69,7 +69,7 @@ def _same_order(graph: keras.Model, network: keras.Model) -> list[keras.Variable
     """Return the weights of `graph` in the order of those of `network`.
 
     Keras sorts layers by their distance from the outputs, and the sizes of some images
-    make layers necessary that crop.
+    make layers necessary that crop. Layers of one name are the same.
     """
     own = {
         id(theirs): ours

@@ -67,10 +67,11 @@ def small(monkeypatch):
 
     def network(config, classes):
         stack = keras.Input((config.geometry.height, config.geometry.width, 3))
-        x = keras.layers.Conv2D(config.model.widths[0], 3, padding="same")(stack)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        width = config.model.widths[0]
+        x = keras.layers.Conv2D(width, 3, padding="same", name="conv")(stack)
+        x = keras.layers.BatchNormalization(momentum=0.9, name="norm")(x)
         x = keras.layers.SpatialDropout2D(config.model.dropout)(x)
-        x = keras.layers.Conv2D(classes, 1)(x)
+        x = keras.layers.Conv2D(classes, 1, name="head")(x)
         return keras.Model(stack, keras.layers.Activation("linear", dtype="float32")(x))
 
     monkeypatch.setitem(build.ARCHITECTURES, "unet", network)
