@@ -16,14 +16,16 @@ from competition.net.networks import build
 from competition.net.training import fitting, setup
 
 CLASSES = 3
-ALONE = "training.batch=1", "training.accumulate=1"
+ALONE = (
+    "training.batch=1",
+    "training.accumulate=1",
+    "model.encoder_weights=none",
+)
 
 
 def main(name: str) -> None:
     """Build the network of an experiment, train it, and print seconds and memory."""
     config = configs.load(name, ALONE)
-    if config.model.encoder_weights != "none":
-        config = configs.load(name, (*ALONE, "model.encoder_weights=none"))
     setup.seed(config.seed, deterministic=False)
     random = timing.RandomScans(config, CLASSES)
     data = training_data.TrainingData(random.table, random)

@@ -1,7 +1,5 @@
 """The members and gates of an experiment, which are experiments of their own."""
 
-from collections.abc import Iterable
-
 from competition.core import console
 from competition.core.experiment import configs, layout, runs
 
@@ -12,17 +10,19 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.
     A name is that of a TOML beside the experiment's, or else of a shipped experiment.
     Any other name is left out: it must be that of a run.
     """
-    return {name: config for name, (_, config) in _find_all(experiment, overrides)}
+    found = _find_all(experiment, overrides)
+    return {name: config for name, (_, config) in found.items()}
 
 
 def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the experiment, a name or a path, of each member and gate, as `load`."""
-    return {name: found for name, (found, _) in _find_all(experiment, overrides)}
+    found = _find_all(experiment, overrides)
+    return {name: member for name, (member, _) in found.items()}
 
 
 def _find_all(
     experiment: str, overrides: tuple[str, ...]
-) -> Iterable[tuple[str, tuple[str, configs.Config]]]:
+) -> dict[str, tuple[str, configs.Config]]:
     """Return by name the experiment of each member and gate, and its config."""
     by_name: dict[str, tuple[str, configs.Config]] = {}
     visited = set()
@@ -43,7 +43,7 @@ def _find_all(
                 by_name[name] = found, member
 
     visit(experiment, configs.load(experiment, overrides))
-    return by_name.items()
+    return by_name
 
 
 def start(

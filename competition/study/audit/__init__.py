@@ -20,7 +20,6 @@ from competition.study.audit import checks, features, fingerprint, strips
 COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "weight")
 # This many suspects have a picture on the page; table and folder have all of them.
 SHOWN = 60
-_SPACINGS = ["spacing_z_mm", "spacing_y_mm", "spacing_x_mm"]
 
 
 class _Record(typing_extensions.TypedDict):
@@ -104,12 +103,12 @@ def _measure(
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """Read every scan once: describe it, and measure its masks, one row a mask."""
     scans, rows = {}, []
+    spacings = slice_table.spacings(table)
     for scan in console.track(slice_table.scans(table), "audit"):
         # Opened anew for each scan, so that its pages leave the memory with it.
         store = arrays.Arrays(dataset)
         volume, bits = np.array(store.scan(scan)), np.array(store.masks(scan))
-        spacing_mm = table.loc[table["scan"] == scan, _SPACINGS].iloc[0].tolist()
-        scans[scan] = fingerprint.describe(volume, bits, names, spacing_mm)
+        scans[scan] = fingerprint.describe(volume, bits, names, [*spacings[scan]])
         rows += features.measure(scan, volume, bits, numbers[scan], len(names))
     return scans, pd.DataFrame(rows)
 
