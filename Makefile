@@ -100,9 +100,9 @@ lint: setup-tests ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-soak: setup-tests ## at full size: the tests that kill and disturb, and all smoke seeds
+soak: setup-tests ## hours at full size: the tests that kill and disturb, the seeds of smoke and winner
 	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py tests/test_experiments.py \
-	  tests/test_without_tensorflow.py
+	  tests/test_without_tensorflow.py tests/bench/test_reduced.py
 
 bench: setup-tests ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m bench $(BENCH)

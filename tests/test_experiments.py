@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from bench import reduced
 from competition import pipeline
 from competition.core import files
 from competition.core.experiment import configs
@@ -18,18 +19,8 @@ from tests.kernel import stand_in
 
 NAMES = sorted(path.stem for path in configs.EXPERIMENTS.glob("*.toml"))
 # Those that other experiments are made of.
-PARTS = ("gate", "seg_effnet", "seg_convnext", "seg_mit", "volume")
-ALONE = sorted({*NAMES} - {"base", "smoke", "winner", *PARTS})
+ALONE = sorted({*NAMES} - {"base", "smoke", "winner", *reduced.MEMBERS})
 DECODER = "model.widths=[4, 4, 8, 8, 8]"
-# The smallest encoder of the kind that each experiment has.
-ENCODERS = {
-    "gate": "EfficientNetV2B0",
-    "kaggle": "EfficientNetV2B0",
-    "seg_effnet": "EfficientNetB0",
-    "seg_convnext": "ConvNeXtTiny",
-    "seg_mit": "mit_b0",
-    "tpu": "ConvNeXtTiny",
-}
 TINY = (
     "geometry.height=32",
     "geometry.width=32",
@@ -41,9 +32,9 @@ TINY = (
     "folds=[0]",
 )
 OF_MEMBERS = (
-    *(f"{name}:model.encoder={encoder}" for name, encoder in ENCODERS.items()),
-    *(f"{name}:model.encoder_weights=none" for name in ENCODERS),
-    *(f"{name}:{DECODER}" for name in ENCODERS),
+    *(f"{name}:model.encoder={encoder}" for name, encoder in reduced.ENCODERS.items()),
+    *(f"{name}:model.encoder_weights=none" for name in reduced.ENCODERS),
+    *(f"{name}:{DECODER}" for name in reduced.ENCODERS),
     *(f"seg_{name}:geometry.crop=[32, 32]" for name in ("effnet", "convnext", "mit")),
     "seg_effnet:geometry.height=64",
     "volume:training.batch=1",
@@ -72,12 +63,12 @@ def test_its_file_says_what_it_is_how_to_start_it_and_how_long_it_takes(name):
 
 @pytest.mark.parametrize(
     "members",
-    [PARTS, pytest.param(ALONE, marks=AT_LENGTH)],
+    [reduced.MEMBERS, pytest.param(ALONE, marks=AT_LENGTH)],
     ids=["winner", "every other one"],
 )
 def test_it_is_trained_and_its_submission_rehearsed(tiny_phantom, tmp_path, members):
     experiment = "winner"
-    if members != PARTS:
+    if members != reduced.MEMBERS:
         experiment = tmp_path / "all.toml"
         files.write_text(experiment, f"members = {[*members]}".replace("'", '"'))
     overrides = (*TINY, *(o for o in OF_MEMBERS if o.partition(":")[0] in members))
