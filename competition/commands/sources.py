@@ -74,7 +74,11 @@ def convert_volumes(
         File, typer.Option(help="Turn these masks back into labels.")
     ] = None,
     data: Annotated[
-        File, typer.Option(help="With --restore: the converted folder.")
+        File,
+        typer.Option(
+            help="With --restore: the converted folder. With --images alone: the one "
+            "trained on, as which images without labels are converted."
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -86,10 +90,14 @@ def convert_volumes(
             images, labels, out=out, test=test, table=table, axis=axis,
             channel=channel, window=window,
         )  # fmt: skip
+    elif images and data and not (labels or restore or test or table or window):
+        like = convert.settings(data, images, ())
+        summary = convert.write_unlabelled(images, out=out, like=like)
     elif restore and data and not (images or labels or test or table):
         summary = convert.restore(restore, data=data, out=out)
     else:
         raise typer.BadParameter(
-            "give --images and --labels, or --restore and --data, not both"
+            "give --images and --labels, or --images and --data, or --restore and "
+            "--data"
         )
     output.result(summary, as_json)

@@ -19,8 +19,15 @@ from competition.sources.convert import (
     pictures,
     restoring,
     scans,
+    unlabelled,
     volumes,
 )
+
+Settings = unlabelled.Settings
+Unlabelled = unlabelled.Unlabelled
+settings = unlabelled.settings
+find_unlabelled = unlabelled.find
+save_labels = unlabelled.save
 
 
 def write(
@@ -54,6 +61,22 @@ def write(
         )
     else:
         plan = scans.plan(folders, axis=axis, window=window)
+    return _write(plan, labels, out)
+
+
+def write_unlabelled(
+    images: pathlib.Path, *, out: pathlib.Path, like: Settings
+) -> dict[str, Any]:
+    """Convert what lies under `images` to a test; return what `out` then holds.
+
+    It is converted with the settings of the training folder, see `settings`.
+    """
+    _check_new(out)
+    return _write(unlabelled.plan(images, like), images, out)
+
+
+def _write(plan: scans.Plan, labels: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
+    """Write a competition folder; errors about the names of labels name `labels`."""
     texts: scans.Texts = {}
     records: dict[str, dict[str, Any]] = {}
     with files.replacing(out) as folder:

@@ -8,7 +8,7 @@ import pydantic
 import typing_extensions
 
 from competition.core.experiment import layout
-from competition.sources.convert import frames, volumes
+from competition.sources.convert import frames, levels, volumes
 
 KIND = "volumes"
 
@@ -22,8 +22,13 @@ class Record(typing_extensions.TypedDict):
 
 
 class Sidecar(typing_extensions.TypedDict):
-    """The entries of geometry.json from which volumes are restored."""
+    """The entries of geometry.json: how volumes were converted, and what restores them.
 
+    What older versions did not write need not be there.
+    """
+
+    axis: str
+    window: typing_extensions.NotRequired[levels.Window | None]
     classes: dict[str, int]
     scans: dict[str, Record]
 

@@ -8,7 +8,7 @@ import pydantic
 import typing_extensions
 
 from competition.core.experiment import layout
-from competition.sources.convert import pictures
+from competition.sources.convert import levels, pictures
 
 KIND = "images"
 Plain = Annotated[str, pydantic.AfterValidator(layout.plain)]
@@ -33,8 +33,13 @@ class Record(typing_extensions.TypedDict):
 
 
 class Sidecar(typing_extensions.TypedDict):
-    """The entries of geometry.json from which mask images are restored."""
+    """The entries of geometry.json: how images were converted, and what restores them.
 
+    What older versions did not write need not be there.
+    """
+
+    channel: str
+    window: typing_extensions.NotRequired[levels.Window | None]
     classes: dict[str, int]
     scans: dict[str, Record]
 

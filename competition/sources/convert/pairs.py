@@ -62,16 +62,27 @@ def find(folders: Folders, find: Find) -> list[Pair]:
         )
     if spare := len(labelled) - len(train):
         console.warn(f"{labels}: {spare} labels without an image; left out.")
-    unlabelled = _by_name(find(test), ()) if test else {}
-    if both := sorted(train.keys() & unlabelled.keys()):
+    pairs = [
+        Pair(case, name, image, labelled[name])
+        for case, (name, image) in enumerate(sorted(train.items()), start=1)
+    ]
+    if not test:
+        return pairs
+    unlabelled = find_unlabelled(test, find, first=len(pairs) + 1)
+    if both := sorted(train.keys() & {pair.name for pair in unlabelled}):
         raise ValueError(
             f"{both[0]}: expected an image under `images` or under `test`, received "
             "it under both. Remove or rename one of them."
         )
-    ordered = sorted(train.items()) + sorted(unlabelled.items())
+    return pairs + unlabelled
+
+
+def find_unlabelled(folder: pathlib.Path, find: Find, *, first: int = 1) -> list[Pair]:
+    """Return the images of a folder without labels, cases from `first` by name."""
+    ordered = sorted(_by_name(find(folder), ()).items())
     return [
-        Pair(case, name, image, labelled[name] if name in train else None)
-        for case, (name, image) in enumerate(ordered, start=1)
+        Pair(case, name, image, None)
+        for case, (name, image) in enumerate(ordered, start=first)
     ]
 
 

@@ -54,13 +54,14 @@ def plan(
     named = named or label_names.read(folders.labels, folders.images)
     reading = Reading(channel, window, named, classes)
     planned = {
-        each.scan: functools.partial(_convert, each, reading)
+        each.scan: functools.partial(convert, each, reading)
         for each in picture_plan.find(folders, table)
     }
-    return scans.Plan(planned, named, {"channel": channel})
+    about = {"channel": channel, "window": window}
+    return scans.Plan(planned, named, about)
 
 
-def _convert(
+def convert(
     planned: picture_plan.PictureScan, reading: Reading, folder: pathlib.Path
 ) -> scans.Converted:
     """Write the slices of a scan; return its record and its masks."""

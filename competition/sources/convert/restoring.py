@@ -24,7 +24,7 @@ def write(
     voxel, unless each class has mask images of its own. Returns counts of volumes or
     images, of overlapping voxels and of slices without rows.
     """
-    form, sidecar = _read_sidecar(data)
+    form, sidecar = read_sidecar(data)
     by_scan: dict[str, list[mask_csv.Row]] = {}
     for row in mask_csv.read(masks, None):
         by_scan.setdefault(images.scan_of(row.id), []).append(row)
@@ -40,11 +40,10 @@ def write(
                     "submission is for as `data`."
                 )
             painted = form.blank(record, sidecar["classes"])
-            for row in sorted(rows, key=lambda row: row.class_name):
-                try:
-                    overlaps += _paint(row, painted, sidecar["classes"])
-                except ValueError as error:
-                    raise ValueError(f"{masks}, row {row.number}: {error}") from error
+            try:
+                overlaps += paint(rows, painted, sidecar["classes"])
+            except ValueError as error:
+                raise ValueError(f"{masks}, {error}") from error
             slices = len(next(iter(painted.values())))
             missing += slices - len({row.id for row in rows})
             written += form.save(folder, record, painted)
@@ -55,7 +54,7 @@ def write(
     return {form.KIND: written, "overlaps": overlaps, "missing": missing}
 
 
-def _read_sidecar(data: pathlib.Path) -> tuple[types.ModuleType, Any]:
+def read_sidecar(data: pathlib.Path) -> tuple[types.ModuleType, Any]:
     """Return the module of what was converted, volumes or images, and geometry.json."""
     path = data / layout.GEOMETRY
     if not path.is_file():
@@ -67,6 +66,19 @@ def _read_sidecar(data: pathlib.Path) -> tuple[types.ModuleType, Any]:
     of_images = "channel" in files.read_json(path, dict[str, Any], remedy=remedy)
     form = mask_images if of_images else label_volumes
     return form, files.read_json(path, form.Sidecar, remedy=remedy)
+
+
+def paint(
+    rows: list[mask_csv.Row], painted: dict[str, np.ndarray], classes: dict[str, int]
+) -> int:
+    """Draw the masks of a scan; return how many voxels lie in several classes."""
+    overlaps = 0
+    for row in sorted(rows, key=lambda row: row.class_name):
+        try:
+            overlaps += _paint(row, painted, classes)
+        except ValueError as error:
+            raise ValueError(f"row {row.number}: {error}") from error
+    return overlaps
 
 
 def _paint(

@@ -28,20 +28,20 @@ class Plan:
 
     scans: Mapping[str, Callable[[pathlib.Path], Converted]]
     named: dict[int, str]
-    about: dict[str, str]
+    about: dict[str, Any]
 
 
 def plan(folders: pairs.Folders, *, axis: str, window: levels.Window | None) -> Plan:
     """Return what becomes of volumes and their label volumes."""
     named = label_names.read(folders.labels, folders.images)
     planned = {
-        pair.scan: functools.partial(_convert, pair, axis, window, named)
+        pair.scan: functools.partial(convert, pair, axis, window, named)
         for pair in pairs.find(folders, volumes.find)
     }
-    return Plan(planned, named, {"axis": axis})
+    return Plan(planned, named, {"axis": axis, "window": window})
 
 
-def _convert(
+def convert(
     pair: pairs.Pair,
     axis: str,
     window: levels.Window | None,

@@ -1,0 +1,142 @@
+"""Images without labels, converted as those that a model was trained on."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pydantic
+
+from competition.core.data import mask_csv
+from competition.core.experiment import layout
+from competition.sources.convert import (
+    label_volumes,
+    levels,
+    mask_images,
+    pairs,
+    picture_plan,
+    picture_scans,
+    pictures,
+    restoring,
+    scans,
+    volumes,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """How images are converted, and the label value of each class.
+
+    `of_images` says whether they are images of one slice, not volumes. `folders` are
+    the classes whose mask images have a folder each, or (None,).
+    """
+
+    of_images: bool
+    classes: Mapping[str, int]
+    axis: str = "z"
+    channel: str = "grey"
+    window: levels.Window | None = None
+    folders: Sequence[str | None] = (None,)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """A volume or image without labels, which becomes a scan.
+
+    `convert` writes its slices into a folder, and returns the record of the scan.
+    """
+
+    scan: str
+    name: str
+    path: pathlib.Path
+    convert: Callable[[pathlib.Path], scans.Converted]
+
+
+def settings(
+    data: pathlib.Path, images: pathlib.Path, classes: Sequence[str]
+) -> Settings:
+    """Return how the training folder `data` was converted.
+
+    `classes` are those of the model. In a folder that no conversion made they have the
+    values 1, 2, ... in their order.
+    """
+    if classes and not (data / layout.GEOMETRY).is_file():
+        of_images = pictures.are_in(images) and not volumes.are_in(images)
+        values = {name: value for value, name in enumerate(classes, start=1)}
+        return Settings(of_images, values)
+    form, sidecar = restoring.read_sidecar(data)
+    known, window = sidecar["classes"], sidecar.get("window")
+    if classes and set(classes) != known.keys():
+        raise ValueError(
+            f"{data / layout.GEOMETRY}: expected the classes of the run, "
+            f"{', '.join(classes)}, received {', '.join(known)}. Give the folder that "
+            "the run was trained on as `data`."
+        )
+    if form is label_volumes:
+        return Settings(False, known, axis=sidecar["axis"], window=window)
+    first = next(iter(sidecar["scans"].values()))
+    folders = [file["folder"] for file in first["masks"][0]]
+    return Settings(
+        True, known, channel=sidecar["channel"], window=window, folders=folders
+    )
+
+
+def find(images: pathlib.Path, settings: Settings) -> list[Unlabelled]:
+    """Return the volumes or images of a folder; each becomes a case with day 0."""
+    find = pictures.find if settings.of_images else volumes.find
+    found = pairs.find_unlabelled(images, find)
+    if not settings.of_images:
+        return [
+            Unlabelled(
+                pair.scan, pair.name, pair.image,
+                functools.partial(
+                    scans.convert, pair, settings.axis, settings.window, {}
+                ),
+            )
+            for pair in found
+        ]  # fmt: skip
+    reading = picture_scans.Reading(
+        settings.channel, settings.window, {}, list(settings.folders)
+    )
+    return [
+        Unlabelled(
+            pair.scan, pair.name, pair.image,
+            functools.partial(picture_scans.convert, _picture(pair), reading),
+        )
+        for pair in found
+    ]  # fmt: skip
+
+
+def _picture(pair: pairs.Pair) -> picture_plan.PictureScan:
+    alone = picture_plan.Slice(pair.image, {})
+    return picture_plan.PictureScan(pair.scan, pair.part, [alone])
+
+
+def plan(images: pathlib.Path, settings: Settings) -> scans.Plan:
+    """Return what becomes of a folder without labels."""
+    of_images = settings.of_images
+    how = {"channel": settings.channel} if of_images else {"axis": settings.axis}
+    named = {value: name for name, value in settings.classes.items()}
+    planned = {each.scan: each.convert for each in find(images, settings)}
+    return scans.Plan(planned, named, {**how, "window": settings.window})
+
+
+def save(
+    folder: pathlib.Path,
+    record: dict[str, Any],
+    masks: Mapping[tuple[str, str], str],
+    settings: Settings,
+) -> int:
+    """Write the labels of a scan from masks as text by (id, class).
+
+    Return how many voxels lie in several classes.
+    """
+    form = mask_images if settings.of_images else label_volumes
+    classes = dict(settings.classes)
+    checked = pydantic.TypeAdapter(form.Record).validate_python(record)
+    painted = form.blank(checked, classes)
+    rows = [mask_csv.Row(0, id, name, rle) for (id, name), rle in masks.items()]
+    overlaps = restoring.paint(rows, painted, classes)
+    form.save(folder, checked, painted)
+    return overlaps
