@@ -138,6 +138,17 @@ def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
     return dataset, runs.start(dataset, run.name, run.config, run_files=run.files)
 
 
+def open_trained(
+    experiment: str, *, data: pathlib.Path, work: pathlib.Path, name: str | None
+) -> runs.Run:
+    """Open the run of an experiment as it was trained on `data`, and make none."""
+    dataset = layout.dataset(data, work)
+    prepare_step.check_source(data, dataset)
+    _keep_compiled(dataset)
+    name = layout.run_name(experiment) if name is None else name
+    return runs.read(dataset.run(name))
+
+
 def _keep_compiled(dataset: layout.DatasetFiles) -> None:
     """Let JAX, which is imported later, keep what folds and restarts compile alike."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dataset.compiled.absolute()))

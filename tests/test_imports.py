@@ -23,8 +23,8 @@ ROOMS = {
 SLOW = FRAMEWORKS | HEAVY | {"optuna"}
 # A part may import the parts right of it.
 LEVELS = [
-    {"__main__"}, {"commands"}, {"pipeline", "kernel"}, STEPS | {"ledger"},
-    {"sources", "study"}, {"machine", "net"}, {"core"},
+    {"__main__"}, {"commands"}, {"pipeline", "kernel", "new_volumes"},
+    STEPS | {"ledger"}, {"sources", "study"}, {"machine", "net"}, {"core"},
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

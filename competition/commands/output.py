@@ -38,6 +38,13 @@ def prepared(manifest: dict[str, Any]) -> None:
     lines({key: manifest[key] for key in shown})
 
 
+def labelled(result: dict[str, Any]) -> None:
+    """Print how many volumes or images were labelled, and those that were not."""
+    lines({key: value for key, value in result.items() if key != "failed"})
+    for path in result["failed"]:
+        print(f"failed: {path}")
+
+
 def plan(plan: dict[str, Any]) -> None:
     """Print a row for each run of an experiment, all of them, and what does not fit."""
     from competition.machine import deadline

@@ -91,12 +91,42 @@ def train_folds(
     output.result(result, as_json)
 
 
-@_add
-def predict(*opened: Any) -> dict[str, Any]:
-    """Predict every training scan by the fold that held it out."""
-    from competition import predict
+@app.command(**options.example("predict", f"{options.PHANTOM} --experiment smoke"))
+def predict(
+    data: options.Data,
+    experiment: options.Experiment,
+    images: Annotated[
+        File, typer.Option(help="Volumes or images without labels, to be labelled.")
+    ] = None,
+    out: Annotated[
+        File, typer.Option(help="With --images: the folder for their labels.")
+    ] = None,
+    work: options.Work = layout.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Predict every training scan by the fold that held it out.
 
-    return predict.run(*opened)
+    Or, with --images and --out, label new volumes or images by all folds of the trained
+    run: one label volume or mask image for each, in its own geometry.
+    """
+    from competition import new_volumes, pipeline
+    from competition import predict as step
+
+    if images and out and not override:
+        run = pipeline.open_trained(experiment, data=data, work=work, name=name)
+        result = new_volumes.run(run, data=data, images=images, out=out)
+        output.result(result, as_json, output.labelled)
+        if result["failed"]:
+            raise typer.Exit(1)
+    elif images or out:
+        raise typer.BadParameter("give --images with --out, and without --set")
+    else:
+        opened = pipeline.open_experiment(
+            experiment, data=data, work=work, overrides=tuple(override or ()), name=name
+        )
+        output.result(step.run(*opened), as_json)
 
 
 @_add

@@ -15,9 +15,10 @@ from rich import progress
 
 from competition.core import console, files, locks
 from competition.core.data import images, mask_csv
-from competition.core.experiment import layout, runs
+from competition.core.experiment import runs
 from competition.machine import deadline
 from competition.submit import (
+    attended,
     event_log,
     guard,
     partial,
@@ -27,6 +28,8 @@ from competition.submit import (
 )
 
 Patience = guard.Patience
+made_by = attended.made_by
+predict_attended = attended.predict
 
 # The part of the budget that is kept for the work after the last scan.
 RESERVE = 0.02
@@ -63,13 +66,11 @@ def _run(
     limit: deadline.Deadline | None,
     patience: Patience | None,
 ) -> dict[str, Any]:
-    networks = _networks(run)
+    networks = prediction.networks(run)
     class_rules, faults = prediction.usable_rules(run)
     test = test_folder.find(data, run.classes)
     inputs = (
-        [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
-        [(s.name, s.classes, s.config) for s in runs.members_and_gates(run)],
-        (run.classes, run.config, class_rules),
+        *prediction.made_by(run, networks, class_rules),
         test.rows,
         state := test_folder.state(data, test),
     )
@@ -190,20 +191,6 @@ def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(out.parent, os.W_OK):
         raise ValueError(f"{out.parent} cannot be written to. Give another `out`.")
-
-
-def _networks(run: runs.Run) -> list[tuple[runs.Run, layout.Fold]]:
-    """Return the runs and folds that have weights; [] if only the rules are there."""
-    networks = [
-        (source, fold)
-        for source in runs.members_and_gates(run)
-        for fold in source.config.folds
-        if source.files.weights(fold).is_file()
-    ]
-    if not networks and not run.files.decision.is_file():
-        # This raises the error for a run that is not trained.
-        runs.trained_folds(run)
-    return networks
 
 
 def _digest(out: pathlib.Path) -> str:

@@ -7,12 +7,15 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Collection
+from typing import Any
 
-from competition.core import blending, problems, rules
+from competition.core import files, problems, rules
 from competition.core.data import images
-from competition.core.experiment import runs
+from competition.core.experiment import layout, runs
 from competition.machine import deadline
 from competition.submit import members, partial, prefetch, reports, stages, time_budget
+
+Networks = list[tuple[runs.Run, layout.Fold]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,18 +57,15 @@ def predict(
         warn=lambda text: tell.warn("effort lowered", text),
     )
     ahead = iter if plan.careful else prefetch.prefetch
-    read = ahead(stages.read(data, scans.values(), tell))
+    slices = ((data, of_scan) for of_scan in scans.values())
+    read = ahead(stages.read(slices, tell))
     predicted = ahead(stages.predict(read, loaded, budget, tell, try_each=plan.careful))
     with contextlib.closing(predicted):
         for scan, prediction in predicted:
-            encoded: partial.EncodedMasks | None = None
-            if scan.volume is None:
-                # A scan of which nothing can be read is finished, with empty masks.
-                encoded = {}
-            elif prediction is not None:
-                with tell.scan(scan.name, f"{scan.name} stays empty"):
-                    bits = blending.decide(*prediction)
-                    encoded = stages.encode(bits, scan, loaded.classes)
+            # A scan of which nothing can be read is finished, with empty masks.
+            encoded: partial.EncodedMasks | None = {} if scan.volume is None else None
+            if prediction is not None:
+                encoded = stages.decide(scan, prediction, loaded.classes, tell)
             if encoded is not None:
                 tell.finish(scan.name, encoded)
 
@@ -84,3 +84,28 @@ def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem
         text = f"{error} Every class is decided at 0.5."
         fault = problems.Problem("decision unusable", text)
         return [rules.Rule()] * len(run.classes), [fault]
+
+
+def networks(run: runs.Run) -> Networks:
+    """Return the runs and folds that have weights; [] if only the rules are there."""
+    networks = [
+        (source, fold)
+        for source in runs.members_and_gates(run)
+        for fold in source.config.folds
+        if source.files.weights(fold).is_file()
+    ]
+    if not networks and not run.files.decision.is_file():
+        # This raises the error for a run that is not trained.
+        runs.trained_folds(run)
+    return networks
+
+
+def made_by(
+    run: runs.Run, networks: Networks, class_rules: list[rules.Rule]
+) -> tuple[Any, ...]:
+    """Return what decides the masks of a scan: weights, configs and rules."""
+    return (
+        [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
+        [(s.name, s.classes, s.config) for s in runs.members_and_gates(run)],
+        (run.classes, run.config, class_rules),
+    )

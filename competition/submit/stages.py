@@ -9,18 +9,21 @@ from collections.abc import Generator, Iterable
 
 import numpy as np
 
-from competition.core import geometry, masks, rle
+from competition.core import blending, geometry, masks, rle
 from competition.core.data import images
 from competition.machine import process
 from competition.submit import members, partial, reports, test_folder, time_budget
 
 
 def read(
-    data: pathlib.Path, scans: Iterable[list[images.Image]], tell: reports.Reports
+    scans: Iterable[tuple[pathlib.Path, list[images.Image]]], tell: reports.Reports
 ) -> Generator[test_folder.TestScan]:
-    """Yield scan after scan as read, in the time that the networks leave."""
+    """Yield scan after scan as read, in the time that the networks leave.
+
+    A scan is a competition folder and its slices there.
+    """
     process.step_back()
-    for slices in scans:
+    for data, slices in scans:
         scan = test_folder.TestScan(slices)
         with tell.scan(scan.name, scan.name):
             scan, faults = test_folder.read(data, slices)
@@ -81,6 +84,18 @@ def _warn(
     for name in loaded.not_finite:
         text = f"{scan.name}: {name} predicts NaN or infinity."
         tell.warn("model left out", text)
+
+
+def decide(
+    scan: test_folder.TestScan,
+    prediction: members.ScanPrediction,
+    classes: tuple[str, ...],
+    tell: reports.Reports,
+) -> partial.EncodedMasks | None:
+    """Return the masks that the rules make of a prediction; None after an error."""
+    with tell.scan(scan.name, f"{scan.name} stays empty"):
+        return encode(blending.decide(*prediction), scan, classes)
+    return None
 
 
 def encode(

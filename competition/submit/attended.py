@@ -1,0 +1,68 @@
+"""Predict scans for somebody who looks at the warnings, and can mend and call again.
+
+In a blind run weights that cannot be loaded are left out, and a scan that fails gets
+empty masks. Here the one is an error, and the other gets none.
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Generator, Iterable
+
+from competition.core import console, files, problems, rules
+from competition.core.data import images
+from competition.core.experiment import runs
+from competition.submit import (
+    members,
+    partial,
+    prediction,
+    prefetch,
+    reports,
+    stages,
+    time_budget,
+)
+
+
+def made_by(run: runs.Run) -> str:
+    """Return a digest of what decides the masks of `run`: weights, configs, rules."""
+    made_by = prediction.made_by(run, prediction.networks(run), _rules(run))
+    return files.digest(repr(made_by))
+
+
+def predict(
+    run: runs.Run, scans: Iterable[tuple[pathlib.Path, list[images.Image]]]
+) -> Generator[tuple[str, partial.EncodedMasks | None]]:
+    """Yield the masks of one scan after another, by all folds of a run that is trained.
+
+    A scan is a competition folder and its slices there; it is read while those before
+    it are predicted. After an error, which is a warning, its masks are None.
+    """
+    tell = reports.Reports(lambda _, text: console.warn(text))
+    loaded = members.LoadedMembers(run, _rules(run), tell)
+    _check_loaded(run, loaded)
+    models = loaded.all_models
+    budget = time_budget.TimeBudget(models, None, slices=0, warn=console.warn)
+    read = prefetch.prefetch(stages.read(scans, tell))
+    predicted = prefetch.prefetch(stages.predict(read, loaded, budget, tell))
+    with contextlib.closing(read), contextlib.closing(predicted):
+        for scan, predictions in predicted:
+            masks = None
+            if predictions is not None:
+                masks = stages.decide(scan, predictions, loaded.classes, tell)
+            yield scan.name, masks
+
+
+def _rules(run: runs.Run) -> list[rules.Rule]:
+    class_rules, faults = prediction.usable_rules(run)
+    problems.raise_if_any(faults)
+    return class_rules
+
+
+def _check_loaded(run: runs.Run, loaded: members.LoadedMembers) -> None:
+    """Refuse to go on without weights that are there: the masks would be others."""
+    folds = loaded.all_models.folds
+    for source, fold in prediction.networks(run):
+        if fold not in folds.get(source.name, ()):
+            raise ValueError(
+                f"{source.files.weights(fold)}: these weights cannot be loaded; the "
+                "warning above says why. Train the fold again or copy the run anew."
+            )
