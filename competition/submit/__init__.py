@@ -1,8 +1,8 @@
 """Step 5: the test folder becomes submission.csv, scan by scan, all folds averaged.
 
 The step is made for a single blind run: damaged data or a failing machine costs the
-masks of a slice or a scan and is an event in submit.log. A valid file is always written
-in time.
+masks of a slice or a scan and is an event in submit.log, as is any other error, with
+its traceback. A valid file is always written in time.
 """
 
 import errno
@@ -21,6 +21,7 @@ from competition.submit import (
     attended,
     event_log,
     guard,
+    members,
     partial,
     prediction,
     reports,
@@ -48,6 +49,7 @@ def run(
 
     `budget` limits the time, such as "8h30m". Where no model can be loaded, or no scan
     can be predicted, the file is written with empty masks before the error is raised.
+    After an error that is not foreseen it has the masks that were made until then.
     With `patience` a process of its own predicts, which may die or hang: that costs the
     scan or the network in work.
     """
@@ -109,8 +111,10 @@ def _run(
         part.remove()
     log.finish(summary)
     if failure:
-        masks = "masks of this call" if part.scans else "masks"
-        raise ValueError(f"{out} is written, but its {masks} are empty: {failure}")
+        missing = (
+            "some of its masks are missing" if part.scans else "its masks are empty"
+        )
+        raise ValueError(f"{out} is written, but {missing}: {failure}")
     return summary
 
 
@@ -140,7 +144,7 @@ def _predict_scans(
 ) -> str | None:
     """Predict scans in this process, or with `patience` in others that may die.
 
-    Return the error if no network loads or no scan has been predicted, or None.
+    Return why no scan, or not every scan, could be predicted, or None.
     """
     with progress.Progress(console=console.ERR) as bar:
         task = bar.add_task("submit", total=len(scans))
@@ -160,8 +164,12 @@ def _predict_scans(
                 )
             else:
                 prediction.predict(run, data, scans, limit=limit, tell=tell)
-        except ValueError as error:
+        except members.NoNetworkError as error:
             return str(error)
+        except Exception as error:
+            # A fault of the program must not cost the masks that are there.
+            tell.failed("unexpected", f"the prediction failed: {error!r}", error)
+            return f"{error!r}. {log.path} has its traceback."
     return None if part.scans else "no scan could be predicted; see its log."
 
 

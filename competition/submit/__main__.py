@@ -17,7 +17,7 @@ if sys.platform == "linux":
 
 from competition.core.experiment import layout, runs
 from competition.machine import deadline, memory, process
-from competition.submit import partial, prediction, reports, test_folder
+from competition.submit import members, partial, prediction, reports, test_folder
 
 
 def main() -> None:
@@ -37,22 +37,41 @@ def main() -> None:
             pipe.write(json.dumps(message) + "\n")
             pipe.flush()
 
-    def work() -> None:
-        error = None
-        try:
-            _predict(request, send)
-        except (ValueError, OSError) as raised:
-            error = str(raised)
-        send("over", error)
-
-    process.run_as_child(work)
+    process.run_as_child(lambda: _work(request, send))
 
 
-def _predict(request: dict[str, Any], send: Callable[..., None]) -> None:
+def _work(request: dict[str, Any], send: Callable[..., None]) -> None:
+    """Predict; an error that is not foreseen is reported before the process ends."""
+    tell = _reports(send)
+    tell.alive()
+    error = None
+    try:
+        _predict(request, tell)
+    except members.NoNetworkError as raised:
+        error = str(raised)
+    except Exception as raised:
+        text = f"the process that predicts failed: {raised!r}"
+        tell.failed("unexpected", text, raised)
+        sys.exit(1)
+    send("over", error)
+
+
+def _reports(send: Callable[..., None]) -> reports.Reports:
+    """Return reports that are sent to the parent."""
+
     def finish(scan: str, masks: partial.EncodedMasks) -> None:
         send("finish", scan, [[*row, rle] for row, rle in masks.items()])
 
-    send("alive")
+    return reports.Reports(
+        warn=lambda kind, text, trace="": send("warn", kind, text, trace),
+        finish=finish,
+        begin=lambda kind, name: send("begin", kind, name),
+        end=lambda kind, name: send("end", kind, name),
+        alive=lambda: send("alive"),
+    )
+
+
+def _predict(request: dict[str, Any], tell: reports.Reports) -> None:
     run = runs.read(layout.RunFiles(pathlib.Path(request["run"])))
     data, end = pathlib.Path(request["data"]), request["end"]
     found = test_folder.find(data, run.classes).scans
@@ -62,13 +81,7 @@ def _predict(request: dict[str, Any], send: Callable[..., None]) -> None:
         {name: found[name] for name in request["scans"]},
         limit=deadline.Deadline(end - time.time()) if end else None,
         plan=prediction.Plan(**request["plan"]),
-        tell=reports.Reports(
-            warn=lambda kind, text: send("warn", kind, text),
-            finish=finish,
-            begin=lambda kind, name: send("begin", kind, name),
-            end=lambda kind, name: send("end", kind, name),
-            alive=lambda: send("alive"),
-        ),
+        tell=tell,
     )
 
 

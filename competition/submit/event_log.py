@@ -1,9 +1,13 @@
-"""The events of a blind run: each is a warning, a line of submit.log and a count."""
+"""The events of a blind run: each is a warning, a line of submit.log and a count.
+
+Below the line of an error that was caught stands its traceback.
+"""
 
 import collections
 import contextlib
 import json
 import pathlib
+import textwrap
 import threading
 from typing import Any
 
@@ -31,8 +35,11 @@ class EventLog:
             line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
         )
 
-    def warn(self, kind: str, text: str) -> None:
-        """Count an event; the console shows only the first events of each kind."""
+    def warn(self, kind: str, text: str, trace: str = "") -> None:
+        """Count an event; the console shows only the first events of each kind.
+
+        Of the error behind it the file alone has the traceback.
+        """
         line = f"{_WARNING}{kind}: {' '.join(console.readable(text).split())}"
         with self._lock:
             if line in self._lines:
@@ -40,7 +47,9 @@ class EventLog:
             self.counts[kind] += 1
             if self.counts[kind] <= problems.SHOWN:
                 console.warn(text)
-            self._write(line)
+            # Indented, it is no line of another event.
+            below = textwrap.indent(console.readable(trace).rstrip(), "    ")
+            self._write(f"{line}\n{below}" if below else line)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the counts and, in one line of JSON, the summary."""

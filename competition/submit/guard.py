@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from competition.core.data import images
 from competition.core.experiment import runs
 from competition.machine import deadline, gpus, memory
-from competition.submit import reports, share, watched_process
+from competition.submit import members, reports, share, watched_process
 
 Patience = watched_process.Patience
 
@@ -28,8 +28,8 @@ def predict(
 ) -> None:
     """Predict until `limit`, and end a process that still works soon after it.
 
-    What one GPU gives up goes to those that did their share. Where there are none, an
-    error that a process reported, such as that no network loads, is raised.
+    What one GPU gives up goes to those that did their share. Where there are none and
+    a process reported that no network loads, it is a `members.NoNetworkError`.
     """
     environments = gpus.environments(run.config.training.gpus)
     # Half of the time that `submit` reserves for its own work.
@@ -52,7 +52,7 @@ def predict(
             text = f"A GPU gave up {', '.join(waiting)}{why}; the others take its rest."
             tell.warn("GPU left out", text)
     if error and waiting:
-        raise ValueError(error)
+        raise members.NoNetworkError(error)
     for scan in waiting:
         if job.is_over():
             tell.warn("no time", f"{scan}: no time is left; it stays empty.")

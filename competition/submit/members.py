@@ -18,10 +18,15 @@ Networks = dict[str, dict[layout.Fold, Any]]
 ScanPrediction = tuple[blending.MemberPredictions, list[rules.Rule]]
 
 
+class NoNetworkError(ValueError):
+    """No network of any member can be loaded, so that nothing can be predicted."""
+
+
 class LoadedMembers:
     """The networks of a run's members and gates; those that do not load are left out.
 
-    `all_models` are the models that loaded. Where no member has any, it is an error.
+    `all_models` are the models that loaded. Where no member has any, it is a
+    NoNetworkError.
     `cuts_to_body` says whether some see only the box around the body.
     """
 
@@ -44,7 +49,7 @@ class LoadedMembers:
         members = by_weight(self.members, class_rules)
         members = tuple(name for name in members if name in self._networks)
         if not members:
-            raise ValueError(
+            raise NoNetworkError(
                 f"{run.files.root}: no weights of any fold can be loaded; the warnings "
                 "say why. Train again or copy the run anew."
             )
@@ -123,7 +128,7 @@ class LoadedMembers:
                     try:
                         self.measure(shape, alone)
                     except Exception as error:
-                        self.tell.warn("unexpected", f"{network}: {error!r}")
+                        self.tell.failed("unexpected", f"{network}: {error!r}", error)
 
     def _predict(
         self,
@@ -184,7 +189,7 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
                     network = trained_network.load(source, fold)
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
-                tell.warn("model left out", f"{name}: {error}")
+                tell.failed("model left out", f"{name}: {error}", error)
             else:
                 loaded.setdefault(source.name, {})[fold] = network
     return loaded

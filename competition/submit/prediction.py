@@ -43,7 +43,7 @@ def predict(
 ) -> None:
     """Predict scan after scan; the stages overlap.
 
-    Where no network loads it is a ValueError.
+    Where no network loads it is a `members.NoNetworkError`.
     """
     class_rules, _ = usable_rules(run)
     loaded = members.LoadedMembers(run, class_rules, tell, without=plan.without)

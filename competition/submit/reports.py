@@ -2,14 +2,21 @@
 
 import contextlib
 import dataclasses
+import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from competition.submit import partial
 
 
 def _ignore(*values: Any) -> None:
     pass
+
+
+class Warn(Protocol):
+    """A function that receives an event, and the traceback of the error behind it."""
+
+    def __call__(self, kind: str, text: str, trace: str = "") -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,11 +26,15 @@ class Reports:
     `begin` and `end` receive the kind of a work, "network" or "scan", and a name.
     """
 
-    warn: Callable[[str, str], None]
+    warn: Warn
     finish: Callable[[str, partial.EncodedMasks], None] = _ignore
     begin: Callable[[str, str], None] = _ignore
     end: Callable[[str, str], None] = _ignore
     alive: Callable[[], None] = _ignore
+
+    def failed(self, kind: str, text: str, error: Exception) -> None:
+        """Report an error that was caught: an event with its traceback."""
+        self.warn(kind, text, "".join(traceback.format_exception(error)))
 
     @contextlib.contextmanager
     def network(self, name: str) -> Iterator[None]:
@@ -44,6 +55,6 @@ class Reports:
         try:
             yield
         except Exception as error:
-            self.warn("unexpected", f"{consequence}: {error!r}")
+            self.failed("unexpected", f"{consequence}: {error!r}", error)
         finally:
             self.end("scan", name)

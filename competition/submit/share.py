@@ -39,7 +39,7 @@ class Share:
     """Predicts its scans, on the GPU that its environment names.
 
     `environment` is that of its processes. At the end `waiting` are the scans that it
-    gave up, and `error` is what a process reported as the reason.
+    gave up, and `error` says that no network loads, if a process reported it.
     """
 
     def __init__(self, job: Job, scans: list[str], environment: dict[str, str]) -> None:

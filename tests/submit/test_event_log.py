@@ -23,6 +23,20 @@ def test_every_event_is_a_line_and_the_last_are_counts_and_summary(tmp_path, cap
     assert "warning: slice 2 is odd" in capsys.readouterr().err
 
 
+def test_a_traceback_stands_below_its_event_and_is_no_event(tmp_path, capsys):
+    log = event_log.EventLog(tmp_path / "submit.log")
+    log.warn("unexpected", "a fault", "Traceback:\n  at once\nwarning: odd: fault\n")
+    assert log.path.read_text("utf-8").splitlines() == [
+        "warning: unexpected: a fault",
+        "    Traceback:",
+        "      at once",
+        "    warning: odd: fault",
+    ]
+    assert "at once" not in capsys.readouterr().err
+    again = event_log.EventLog(log.path, resume=True)
+    assert again.counts == {"unexpected": 1}
+
+
 def test_the_console_shows_the_first_of_a_kind_and_the_file_all(tmp_path, capsys):
     log = event_log.EventLog(tmp_path / "submit.log")
     for number in range(problems.SHOWN + 5):

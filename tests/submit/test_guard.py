@@ -153,6 +153,18 @@ def test_where_every_process_dies_the_file_is_empty_and_valid(
     assert "was ended by SIGSEGV" in log(tmp_path)
 
 
+def test_an_error_that_is_not_foreseen_is_in_the_log_with_its_traceback(
+    run, data, tmp_path, plant, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    plant("error", "card 0")
+    with pytest.raises(ValueError, match=r"its masks are empty: no scan could"):
+        guarded(run, data, tmp_path)
+    assert filled(tmp_path / "out" / "submission.csv", data) == []
+    assert "in misbehave_at\n" in log(tmp_path)
+    assert "    ValueError: a fault of the program\n" in log(tmp_path)
+
+
 def test_a_process_that_hangs_costs_no_more_than_the_budget(run, data, tmp_path, plant):
     plant("hang", "scan")
     began = time.monotonic()

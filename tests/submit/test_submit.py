@@ -16,7 +16,7 @@ from competition.core import blending, files, rle, rules
 from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 from competition.net.inference import ensemble
-from competition.submit import event_log, members, partial
+from competition.submit import event_log, members, partial, stages
 from tests import copies
 
 
@@ -312,6 +312,26 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
     assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
     assert submit(finished, competition, tmp_path)[0] == again
     assert len(calls) == again["scans"] + 1
+
+
+def test_an_error_that_is_not_foreseen_is_in_the_log_and_costs_no_finished_scan(
+    finished, competition, tmp_path, monkeypatch
+):
+    predict = stages.predict
+
+    def fail_after_one(*arguments, **options):
+        yield next(predict(*arguments, **options))
+        raise ValueError("a fault of the program")
+
+    monkeypatch.setattr(stages, "predict", fail_after_one)
+    with pytest.raises(ValueError, match=r"some of its masks are missing: ValueError"):
+        submit(finished, competition, tmp_path)
+    rows = mask_csv.read(tmp_path / "submission.csv", "predicted")
+    assert [(row.id, row.class_name) for row in rows] == sample_rows(competition)
+    part = (tmp_path / ".submission.csv.part").read_text("utf-8")
+    assert len(part.splitlines()) == 2, "the key and one scan"
+    text = (tmp_path / "submit.log").read_text("utf-8")
+    assert "in fail_after_one\n" in text and "    ValueError: a fault of" in text
 
 
 def kill_after_one(finished, competition, tmp_path, monkeypatch):

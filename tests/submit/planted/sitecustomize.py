@@ -1,9 +1,9 @@
 """Imported by a process that predicts: networks without Keras, which may misbehave.
 
-FAULT is how: "segfault", "hang", "memory" or "exit". PLACE is where: "start", "load"
-(of fold 1), "network" (fold 1 predicts), "together" (both folds predict at once),
-"all", "card" (with its number), "scan" (one with a pixel of MARK) or "once" (with a
-folder that the first process to predict makes).
+FAULT is how: "segfault", "hang", "memory", "exit" or "error". PLACE is where: "start",
+"load" (of fold 1), "network" (fold 1 predicts), "together" (both folds predict at
+once), "all", "card" (with its number), "scan" (one with a pixel of MARK) or "once"
+(with a folder that the first process to predict makes).
 """
 
 import contextlib
@@ -31,6 +31,8 @@ def misbehave_at(*places: str) -> None:
         time.sleep(600)
     elif FAULT == "exit":
         os._exit(7)
+    elif FAULT == "error":
+        raise ValueError("a fault of the program")
     held = []
     while FAULT == "memory":
         held.append(np.ones(4_000_000))
