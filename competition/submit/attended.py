@@ -36,7 +36,7 @@ def predict(
     A scan is a competition folder and its slices there; it is read while those before
     it are predicted. After an error, which is a warning, its masks are None.
     """
-    tell = reports.Reports(lambda _, text: console.warn(text))
+    tell = reports.Reports(lambda kind, text, trace="": console.warn(text))
     loaded = members.LoadedMembers(run, _rules(run), tell)
     _check_loaded(run, loaded)
     models = loaded.all_models
