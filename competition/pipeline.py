@@ -11,7 +11,7 @@ from competition import prepare as prepare_step
 from competition import submit as submit_step
 from competition.core import console, problems
 from competition.core.data import mask_csv
-from competition.core.experiment import blends, configs, layout, runs
+from competition.core.experiment import blends, configs, layout, runs, starting
 from competition.machine import backend, deadline
 from competition.study import plan
 
@@ -102,7 +102,7 @@ def open_experiment(
     _keep_compiled(dataset)
     wanted = configs.load(experiment, overrides)
     name = layout.run_name(experiment) if name is None else name
-    return dataset, runs.start(dataset, name, wanted)
+    return dataset, starting.start(dataset, name, wanted)
 
 
 def open_training(
@@ -135,7 +135,7 @@ def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
             "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
         )
     _keep_compiled(dataset)
-    return dataset, runs.start(dataset, run.name, run.config, run_files=run.files)
+    return dataset, starting.start(dataset, run.name, run.config, run_files=run.files)
 
 
 def open_trained(

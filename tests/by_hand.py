@@ -14,7 +14,7 @@ import pandas as pd
 
 from competition.core import files, masks, metric, probabilities, rules
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, runs, starting
 from competition.core.pages import pictures
 
 SHAPE = (5, 16, 20)
@@ -36,7 +36,7 @@ def _made(classes):
     slice_table.write(dataset.slices, pd.concat(rows_of(scan) for scan in OFF))
     about = {"folds": 2, "classes": list(classes), "fingerprint": "0123"}
     files.write_json(dataset.manifest, about)
-    run = runs.start(dataset, "by-hand", configs.load("smoke"))
+    run = starting.start(dataset, "by-hand", configs.load("smoke"))
     for fold, score in ((0, "0.5"), (1, "")):
         history = f"epoch,loss,score,seconds\n0,0.9,,60\n1,0.4,{score},60\n"
         files.write_text(run.files.fold(fold) / "history.csv", history)

@@ -4,7 +4,7 @@ import json
 import shutil
 
 from competition.core import files
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, starting
 
 
 def blend(job, root, *, names, folds=(0, 1)):
@@ -19,6 +19,6 @@ def blend(job, root, *, names, folds=(0, 1)):
         about = files.read_json(member.config) | {"name": name}
         files.write_json(member.config, about)
     wanted = configs.load("smoke", (f"members={json.dumps(names)}",))
-    run = runs.start(dataset, "blend", wanted)
+    run = starting.start(dataset, "blend", wanted)
     files.write_bytes(run.files.decision, job.run.files.decision.read_bytes())
     return run

@@ -9,7 +9,7 @@ import pytest
 from competition import __main__ as command
 from competition import decide, ledger, pipeline, predict, score
 from competition.core import files, rules
-from competition.core.experiment import configs, runs
+from competition.core.experiment import configs, runs, starting
 from competition.kernel import build, bundles
 from tests import by_hand, conftest
 
@@ -108,11 +108,13 @@ def test_it_says_that_nothing_is_held_out(everything, capsys):
 def test_what_cannot_be_is_said_before_training(tmp_path, overrides, message):
     dataset, _ = by_hand.scored_run(tmp_path)
     with pytest.raises(ValueError, match=message):
-        runs.start(dataset, "everything", configs.load("smoke", overrides))
+        starting.start(dataset, "everything", configs.load("smoke", overrides))
 
 
 def open_all(dataset, *overrides):
-    return runs.start(dataset, "everything", configs.load("smoke", (*ALL, *overrides)))
+    return starting.start(
+        dataset, "everything", configs.load("smoke", (*ALL, *overrides))
+    )
 
 
 def test_until_the_other_run_has_rules_it_is_only_trained(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from competition import decide, pipeline, predict, report, score, submit, train
 from competition.core import blending, files, geometry, probabilities, rules
 from competition.core.data import arrays, mask_csv, slice_table
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, runs, starting
 from competition.machine import process
 from competition.submit import event_log, members, reports
 from competition.train import fold_training
@@ -22,7 +22,7 @@ MEMBERS = ('members=["by-hand", "other"]', "folds=[0, 1, 2, 3, 4]")
 def two(tmp_path):
     """A data set with two finished runs: `other` is right where `by-hand` is not."""
     dataset, run = by_hand.scored_run(tmp_path)
-    other = runs.start(dataset, "other", configs.load("smoke"))
+    other = starting.start(dataset, "other", configs.load("smoke"))
     for each in (run, other):
         history = "epoch,loss,score,seconds\n" + "".join(
             f"{epoch},0.4,0.5,1\n" for epoch in range(each.config.training.epochs)
@@ -48,7 +48,9 @@ def write(run, scan, probability):
 
 
 def start(dataset, *overrides):
-    return runs.start(dataset, "blend", configs.load("smoke", (*MEMBERS, *overrides)))
+    return starting.start(
+        dataset, "blend", configs.load("smoke", (*MEMBERS, *overrides))
+    )
 
 
 def test_its_config_is_complete_and_its_folds_are_the_members(two):
@@ -97,7 +99,7 @@ def test_another_run_may_be_the_gate(two):
         np.zeros_like(probabilities.read(path).probability)
     )
     probabilities.write(path, nowhere, digest="x")
-    gated = runs.start(
+    gated = starting.start(
         dataset, "by-hand-gated", configs.load("smoke", ('gate=["other"]',))
     )
     shutil.copytree(run.files.fold(0).parent, gated.files.root, dirs_exist_ok=True,
@@ -115,7 +117,7 @@ def test_another_run_may_be_the_gate(two):
 def gate(dataset, *overrides):
     """Start the blend of one run behind another one."""
     wanted = ('members=["by-hand"]', 'gate=["other"]', *overrides)
-    return runs.start(dataset, "gated", configs.load("smoke", wanted))
+    return starting.start(dataset, "gated", configs.load("smoke", wanted))
 
 
 def test_a_run_that_draws_organs_in_empty_slices_gains_by_a_gate(two):
@@ -153,7 +155,7 @@ def about(run, **changes):
 def test_a_missing_run_is_named(two):
     dataset, *_ = two
     with pytest.raises(ValueError, match=r"third.config\.json: not found\. blend uses"):
-        runs.start(
+        starting.start(
             dataset, "blend", configs.load("smoke", ('members=["third", "other"]',))
         )
     blend = start(dataset)
@@ -237,7 +239,7 @@ def test_a_gate_is_trained_with_its_run_but_not_by_the_run_alone(two, given):
     dataset, _, other = two
     other.files.history(0).unlink()
     wanted = configs.load("smoke", ('gate=["other"]', "training.fresh_process=false"))
-    gated = runs.start(dataset, "gated", wanted)
+    gated = starting.start(dataset, "gated", wanted)
     train.run(dataset, gated)
     assert [call[:2] for call in given] == [("gated", 0), ("gated", 1), ("other", 0)]
     given.clear()
@@ -267,7 +269,7 @@ def test_a_blend_of_blends_is_refused(two):
     start(dataset)
     twice = configs.load("smoke", ('members=["blend", "other"]',))
     with pytest.raises(ValueError, match=r"blend itself\. Name its members .* other"):
-        runs.start(dataset, "twice", twice)
+        starting.start(dataset, "twice", twice)
 
 
 def test_predictions_of_another_size_are_an_error(two):
@@ -356,7 +358,7 @@ def test_a_gated_blend_decides_out_of_fold_as_it_submits(blended, tmp_path):
     dataset = layout.DatasetFiles(tmp_path / job.dataset.root.name)
     shutil.copytree(job.dataset.root, dataset.root)
     wanted = configs.load("smoke", ('members=["smoke"]', 'gate=["small"]'))
-    gated = runs.start(dataset, "gated", wanted)
+    gated = starting.start(dataset, "gated", wanted)
     scan = slice_table.held_out_scans(slice_table.read(dataset), [0])[0]
     # With one fold left, a submission asks the networks that held the scan out.
     for source in runs.members_and_gates(gated):

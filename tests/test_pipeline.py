@@ -12,7 +12,7 @@ from competition import prepare as prepare_step
 from competition import train as train_step
 from competition.core import files, probabilities
 from competition.core.data import mask_csv, slice_table
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, starting
 from tests import conftest
 
 
@@ -92,7 +92,7 @@ def test_folds_that_the_data_lacks_are_an_error(finished):
     with pytest.raises(
         ValueError, match=r"has the folds 0 to \d, the experiment trains"
     ):
-        runs.start(job.dataset, "other", configs.load("smoke", ("folds=[9]",)))
+        starting.start(job.dataset, "other", configs.load("smoke", ("folds=[9]",)))
 
 
 def test_a_run_folder_alone_is_enough_to_submit(finished, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from competition import predict
 from competition.core import files, probabilities
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, runs, starting
 from competition.machine import process
 from competition.net.inference import scan_predictor, trained_network
 from tests import by_hand
@@ -17,7 +17,9 @@ from tests import by_hand
 def heads(tmp_path, monkeypatch):
     """A data set and a trained run whose presence heads always predict 200."""
     dataset, _ = by_hand.scored_run(tmp_path)
-    run = runs.start(dataset, "heads", configs.load("smoke", ("model.presence=true",)))
+    run = starting.start(
+        dataset, "heads", configs.load("smoke", ("model.presence=true",))
+    )
     for fold in (0, 1):
         files.write_bytes(run.files.weights(fold), b"weights")
         files.write_text(run.files.history(fold), "epoch,loss,score,seconds\n0,1,1,1\n")

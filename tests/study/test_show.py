@@ -9,7 +9,7 @@ import pytest
 
 from competition.core import files, masks, rules
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, runs, starting
 from competition.net.networks import build
 from competition.study import show
 from competition.study.show import drawings
@@ -82,7 +82,7 @@ def gated(finished, tmp_path):
         pathlib.Path(shutil.copytree(job.dataset.root, tmp_path / "set"))
     )
     settings = (*conftest.TINY, "model.widths=[4, 8, 8, 8]")
-    run = runs.start(dataset, "gated", configs.load("attention_unet", settings))
+    run = starting.start(dataset, "gated", configs.load("attention_unet", settings))
     network = build.build(run.config, len(run.classes))
     for fold in run.config.folds:
         run.files.fold(fold).mkdir()

@@ -1,7 +1,7 @@
 """The members and gates of an experiment, which are experiments of their own."""
 
 from competition.core import console
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, layout, starting
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.Config]:
@@ -64,7 +64,7 @@ def start(
         _check_rules(dataset, experiment, config.rules)
     for member, config in loaded.items():
         if member != name:
-            runs.start(dataset, member, config)
+            starting.start(dataset, member, config)
 
 
 def _load_member(found: str, overrides: tuple[str, ...], name: str) -> configs.Config:

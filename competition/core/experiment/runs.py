@@ -61,64 +61,6 @@ def owner(run: Run, fold: layout.Fold) -> str:
     return f"fold {fold} of the training {files.digest(json.dumps(about))}"
 
 
-def start(
-    dataset: layout.DatasetFiles,
-    name: str,
-    config: configs.Config,
-    *,
-    run_files: layout.RunFiles | None = None,
-) -> Run:
-    """Open the run `name` and return it; a new run is made in `run_files`.
-
-    A run keeps the config and the data that it began with: calling with another
-    config or on other data is an error. What no training reads may change.
-    """
-    manifest = prepared(dataset)
-    run_files = run_files or dataset.run(name)
-    classes, fingerprint = manifest["classes"], manifest["fingerprint"]
-    wanted = Run(name, run_files, config, classes, fingerprint)
-    # Data of few cases has fewer folds than an experiment asks for.
-    folds = present_folds(config, manifest)
-    if config.members:
-        # A blend trains nothing: its folds are those of its members.
-        folds = _sibling(wanted, config.members[0]).config.folds
-    elif not folds:
-        raise ValueError(
-            f"{dataset.slices} has the folds 0 to {manifest['folds'] - 1}, the "
-            f"experiment trains {list(config.folds)}. Set `folds` within them."
-        )
-    config = config.model_copy(update={"folds": folds})
-    _check_rules(name, config)
-    # A gate that is missing or unfit is told now, and not after hours of training.
-    _check_folds(dataclasses.replace(wanted, config=config))
-    record = {
-        "name": name,
-        "classes": list(classes),
-        "fingerprint": fingerprint,
-        "config": config.model_dump(mode="json"),
-    }
-    is_begun = files.exists(run_files.config) and _is_begun(run_files)
-    if is_begun:
-        wanted = dataclasses.replace(wanted, config=config)
-        is_open = _is_same_training(read(run_files), wanted)
-    else:
-        is_open = not _is_recorded(run_files, record)
-    if is_open:
-        # Not while another process trains by the config that is there.
-        with locks.locked(run_files.root, doing="starting"):
-            files.write_sealed(run_files.config, record)
-    run = read(run_files)
-    if changed := configs.changes(run.config.model_dump(), config.model_dump()):
-        raise ValueError(
-            f"{run_files.config} holds another config under this name:\n  "
-            + "\n  ".join(changed)
-            + "\nContinue under another `name`, or set these keys as they were; those "
-            f"of a blend's member with `--set {run.name}:KEY=VALUE`."
-        )
-    check_data(run, dataset)
-    return run
-
-
 @contextlib.contextmanager
 def held(
     run: Run, *, doing: str, dataset: layout.DatasetFiles | None = None
@@ -161,40 +103,6 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
         dataset.manifest, Manifest, remedy="Prepare the data again."
     )
     return manifest
-
-
-def _is_recorded(run_files: layout.RunFiles, record: dict[str, Any]) -> bool:
-    try:
-        return bool(files.read_json(run_files.config) == record)
-    except (OSError, ValueError):
-        return False
-
-
-def _is_same_training(kept: Run, wanted: Run) -> bool:
-    """Return whether two runs differ, and in nothing that their weights come from.
-
-    What `decide` tries and takes is read after training. Of the encoder's weights only
-    the folder may differ: on Kaggle that of inputs has moved between two sessions.
-    """
-    paths = [pathlib.PurePath(r.config.model.encoder_weights) for r in (kept, wanted)]
-    changed = {
-        "model": kept.config.model.model_copy(
-            update={"encoder_weights": str(paths[1])}
-        ),
-        "decide": wanted.config.decide,
-        "rules": wanted.config.rules,
-    }
-    same = dataclasses.replace(kept, config=kept.config.model_copy(update=changed))
-    return kept != wanted == same and paths[0].name == paths[1].name
-
-
-def _is_begun(run_files: layout.RunFiles) -> bool:
-    """Return whether the run has results, after which its config must not change."""
-    # A lock file shows only that a process once opened the folder.
-    return any(
-        path.is_file() and path != run_files.config and path.suffix != locks.SUFFIX
-        for path in run_files.root.rglob("*")
-    )
 
 
 def read(run_files: layout.RunFiles) -> Run:
@@ -276,36 +184,6 @@ def lacks_rules(run: Run) -> bool:
     """Return whether a run takes the rules of another that has not decided them yet."""
     source = layout.RunFiles(run.files.root.parent / layout.plain(run.config.rules))
     return run.config.rules != "none" and not files.exists(source.decision)
-
-
-def _check_rules(name: str, config: configs.Config) -> None:
-    """Refuse a run that would have no decision rules, or has two sources of them."""
-    if (config.folds == layout.ALL) == (config.rules != "none"):
-        return
-    if config.folds == layout.ALL:
-        raise ValueError(
-            f"{name} trains on every case and holds nothing out, so that no decision "
-            "rule can be searched for it. Set `rules` to the run whose rules it takes: "
-            "the same experiment with folds."
-        )
-    raise ValueError(
-        f"{name} takes the decision rules of {config.rules}, though its folds "
-        f"{list(config.folds)} hold out scans to search them on. Set "
-        'rules = "none", or folds = ["all"].'
-    )
-
-
-def _check_folds(run: Run) -> None:
-    """Refuse members and gates that train other folds than the run's first member."""
-    for source in members_and_gates(run):
-        received, expected = source.config.folds, run.config.folds
-        if set(received) != set(expected):
-            raise ValueError(
-                f"{run.name} uses the run {source.name}, which trains the folds "
-                f"{list(received)}, not {list(expected)}: the scans that it holds out "
-                f"are others. Train {source.name} under another `name` with folds = "
-                f"{list(expected)}, and name that run."
-            )
 
 
 def _sibling(run: Run, name: str) -> Run:

@@ -7,7 +7,7 @@ import re
 
 from competition.core import files
 from competition.core.data import slice_table
-from competition.core.experiment import blends, configs, layout, runs
+from competition.core.experiment import blends, configs, layout, runs, starting
 from competition.kernel import bundles
 from competition.kernel.build import encoder_weights
 
@@ -183,4 +183,4 @@ def _check_run(
             kept = runs.read(files_of_run).config.model.encoder_weights
             model = config.model.model_copy(update={"encoder_weights": kept})
             config = config.model_copy(update={"model": model})
-        runs.start(bundle.dataset, name, config)
+        starting.start(bundle.dataset, name, config)

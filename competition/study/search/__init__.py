@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from competition.core import console, locks
-from competition.core.experiment import history, layout, runs
+from competition.core.experiment import history, layout, runs, starting
 from competition.machine import deadline
 from competition.study.search import results, space, trials
 
@@ -101,7 +101,7 @@ def _train(
         config = space.change(plan, trial.values, source=f"trial {trial.number}")
         config = config.model_copy(update={"folds": plan.search.folds})
         run_files = study.files.trial(trial.folder)
-        run = runs.start(study.dataset, name, config, run_files=run_files)
+        run = starting.start(study.dataset, name, config, run_files=run_files)
         go_on = functools.partial(study.go_on, run.files.history(run.config.folds[0]))
         scores = []
         for fold in run.config.folds:

@@ -50,58 +50,6 @@ def test_a_runs_name_is_that_of_its_folder(tmp_path):
     assert runs.read(run.files).name == "by-hand"
 
 
-def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
-    dataset, _ = by_hand.scored_run(tmp_path)
-    place = runs.start(dataset, "mine", configs.load("smoke")).files
-    with locks.locked(place.fold(0), doing="training"):
-        pass
-    wanted = configs.load("smoke", ("training.batch=2",))
-    assert runs.start(dataset, "mine", wanted).config == wanted
-    files.write_text(place.history(0), "begun")
-    with pytest.raises(ValueError, match="batch"):
-        runs.start(dataset, "mine", configs.load("smoke"))
-
-
-def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
-    dataset, _ = by_hand.scored_run(tmp_path)
-
-    def begin(path, *more):
-        about = ("model.encoder=mit_b0", "model.widths=[4, 4, 4, 8, 8]", *more)
-        wanted = configs.load("smoke", (*about, f"model.encoder_weights={path}"))
-        return runs.start(dataset, "mine", wanted)
-
-    run = begin("/kaggle/input/weights/b0.h5")
-    files.write_text(run.files.history(0), "begun")
-    moved = begin("/kaggle/input/datasets/ann/weights/b0.h5")
-    path = moved.config.model.encoder_weights
-    assert path == "/kaggle/input/datasets/ann/weights/b0.h5"
-    assert runs.read(run.files) == moved
-    assert runs.owner(run, 0) == runs.owner(moved, 0)
-    with pytest.raises(ValueError, match=r"encoder_weights: .*b0\.h5 -> /other\.h5"):
-        begin("/other.h5")
-    with pytest.raises(ValueError, match=r"seed: 0 -> 1"):
-        begin("/elsewhere/b0.h5", "seed=1")
-
-
-def test_what_only_decide_reads_may_change_once_a_run_has_begun(tmp_path):
-    dataset, _ = by_hand.scored_run(tmp_path)
-    begun = runs.start(dataset, "mine", configs.load("smoke"))
-    files.write_text(begun.files.history(0), "begun")
-    # As a run was kept before these keys were there.
-    record = files.read_json(begun.files.config)
-    record["config"]["decide"] |= {"gates": [[3, 0.0, 0.0]], "thresholds": [0.25]}
-    del record["config"]["decide"]["fallback"]
-    files.write_sealed(begun.files.config, record)
-    again = runs.start(dataset, "mine", configs.load("smoke"))
-    assert again.config == configs.load("smoke")
-    assert runs.read(again.files) == again
-    assert runs.owner(again, 0) == runs.owner(begun, 0)
-    with pytest.raises(ValueError, match=r"seed: 0 -> 1"):
-        runs.start(
-            dataset, "mine", configs.load("smoke", ("seed=1", "decide.gates=[]"))
-        )
-
-
 def test_a_step_is_refused_while_another_works_on_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
     dataset, run = by_hand.scored_run(tmp_path)
@@ -121,21 +69,6 @@ def test_a_step_is_refused_on_data_that_was_prepared_anew_meanwhile(tmp_path):
     files.write_json(dataset.manifest, about)
     with pytest.raises(ValueError, match=r"other data or folds .* 0123, now 4567"):
         decide.run(dataset, run)
-
-
-def test_of_two_runs_begun_at_once_under_one_name_one_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
-    dataset, _ = by_hand.scored_run(tmp_path)
-    other = configs.load("smoke", ("training.epochs=3",))
-    first = runs.start(dataset, "twice", configs.load("smoke"))
-    # While it trains, its config stays.
-    with locks.locked(first.files.root, doing="training", shared=True):
-        with pytest.raises(ValueError, match="another process is training here"):
-            runs.start(dataset, "twice", other)
-    second = runs.start(dataset, "twice", other)
-    with pytest.raises(ValueError, match=r"config\.json was written by another proc"):
-        runs.check_data(first, dataset)
-    runs.check_data(second, dataset)
 
 
 def test_an_owner_is_known_wherever_its_run_lies_and_however_it_predicts():

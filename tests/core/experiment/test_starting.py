@@ -1,0 +1,74 @@
+"""A run keeps the config and the data that it began with."""
+
+import pytest
+
+from competition.core import files, locks
+from competition.core.experiment import configs, runs, starting
+from tests import by_hand
+
+
+def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    place = starting.start(dataset, "mine", configs.load("smoke")).files
+    with locks.locked(place.fold(0), doing="training"):
+        pass
+    wanted = configs.load("smoke", ("training.batch=2",))
+    assert starting.start(dataset, "mine", wanted).config == wanted
+    files.write_text(place.history(0), "begun")
+    with pytest.raises(ValueError, match="batch"):
+        starting.start(dataset, "mine", configs.load("smoke"))
+
+
+def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+
+    def begin(path, *more):
+        about = ("model.encoder=mit_b0", "model.widths=[4, 4, 4, 8, 8]", *more)
+        wanted = configs.load("smoke", (*about, f"model.encoder_weights={path}"))
+        return starting.start(dataset, "mine", wanted)
+
+    run = begin("/kaggle/input/weights/b0.h5")
+    files.write_text(run.files.history(0), "begun")
+    moved = begin("/kaggle/input/datasets/ann/weights/b0.h5")
+    path = moved.config.model.encoder_weights
+    assert path == "/kaggle/input/datasets/ann/weights/b0.h5"
+    assert runs.read(run.files) == moved
+    assert runs.owner(run, 0) == runs.owner(moved, 0)
+    with pytest.raises(ValueError, match=r"encoder_weights: .*b0\.h5 -> /other\.h5"):
+        begin("/other.h5")
+    with pytest.raises(ValueError, match=r"seed: 0 -> 1"):
+        begin("/elsewhere/b0.h5", "seed=1")
+
+
+def test_what_only_decide_reads_may_change_once_a_run_has_begun(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    begun = starting.start(dataset, "mine", configs.load("smoke"))
+    files.write_text(begun.files.history(0), "begun")
+    # As a run was kept before these keys were there.
+    record = files.read_json(begun.files.config)
+    record["config"]["decide"] |= {"gates": [[3, 0.0, 0.0]], "thresholds": [0.25]}
+    del record["config"]["decide"]["fallback"]
+    files.write_sealed(begun.files.config, record)
+    again = starting.start(dataset, "mine", configs.load("smoke"))
+    assert again.config == configs.load("smoke")
+    assert runs.read(again.files) == again
+    assert runs.owner(again, 0) == runs.owner(begun, 0)
+    with pytest.raises(ValueError, match=r"seed: 0 -> 1"):
+        starting.start(
+            dataset, "mine", configs.load("smoke", ("seed=1", "decide.gates=[]"))
+        )
+
+
+def test_of_two_runs_begun_at_once_under_one_name_one_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
+    dataset, _ = by_hand.scored_run(tmp_path)
+    other = configs.load("smoke", ("training.epochs=3",))
+    first = starting.start(dataset, "twice", configs.load("smoke"))
+    # While it trains, its config stays.
+    with locks.locked(first.files.root, doing="training", shared=True):
+        with pytest.raises(ValueError, match="another process is training here"):
+            starting.start(dataset, "twice", other)
+    second = starting.start(dataset, "twice", other)
+    with pytest.raises(ValueError, match=r"config\.json was written by another proc"):
+        runs.check_data(first, dataset)
+    runs.check_data(second, dataset)
