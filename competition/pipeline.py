@@ -13,7 +13,7 @@ from competition.core import console, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import blends, configs, layout, runs, starting
 from competition.machine import backend, deadline
-from competition.study import plan
+from competition.study import auto, plan
 
 
 def run(
@@ -34,10 +34,12 @@ def run(
     The members and gates of an experiment are trained with it. It ends after `train`
     where only one `fold` is asked for, or where the `budget` was not enough for all
     folds, or left too little for the other steps: the next call goes on from there.
-    `submit` measures a budget of its own.
+    `submit` measures a budget of its own. The experiment "auto" is planned first.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
+    if experiment == auto.NAME:
+        experiment = plan_auto(data, work=work, options=options, budget=budget)
     # Predicting and deciding after training may need a tenth of the budget.
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
     # These errors are reported before the minutes that preparing takes.
@@ -88,6 +90,18 @@ def prepare(
     return prepare_step.run(data, layout.dataset(data, work), options=options)
 
 
+def plan_auto(
+    data: pathlib.Path,
+    *,
+    work: pathlib.Path = layout.WORK,
+    options: prepare_step.PrepareOptions | None = None,
+    budget: str | None = None,
+) -> str:
+    """Prepare data and plan the experiment "auto" for it; return its TOML's path."""
+    prepare(data, work=work, options=options)
+    return str(auto.write(layout.dataset(data, work), budget))
+
+
 def open_experiment(
     experiment: str,
     *,
@@ -100,6 +114,7 @@ def open_experiment(
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     _keep_compiled(dataset)
+    experiment = auto.planned(experiment, dataset)
     wanted = configs.load(experiment, overrides)
     name = layout.run_name(experiment) if name is None else name
     return dataset, starting.start(dataset, name, wanted)
@@ -116,6 +131,7 @@ def open_training(
     """Open the run of an experiment, whose members and gates get runs of their own."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
+    experiment = auto.planned(experiment, dataset)
     name = layout.run_name(experiment) if name is None else name
     blends.start(dataset, experiment, overrides, name=name)
     return open_experiment(

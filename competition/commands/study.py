@@ -51,13 +51,23 @@ def plan_experiment(
         pathlib.Path | None,
         typer.Option(help="Default: as much data as the competition has."),
     ] = None,
+    work: options.Work = layout.WORK,
     budget: options.Budget = None,
     override: options.Set = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say how long an experiment takes on this machine, and what does not fit."""
-    from competition.study import plan
+    """Say how long an experiment takes on this machine, and what does not fit.
 
+    The experiment "auto" is written first: planned from the data, this device and the
+    budget, as work/<dataset>/auto.toml, with the reason for each line.
+    """
+    from competition import pipeline
+    from competition.study import auto, plan
+
+    if experiment == auto.NAME:
+        if not data:
+            raise typer.BadParameter("auto is planned from data: give --data as well")
+        experiment = pipeline.plan_auto(data, work=work, budget=budget)
     result = plan.run(
         experiment, overrides=tuple(override or ()), data=data, budget=budget
     )

@@ -70,6 +70,7 @@ class DatasetFiles:
     def __post_init__(self) -> None:
         self.slices = self.root / "slices.csv"
         self.manifest = self.root / "manifest.json"  # the data's source and preparation
+        self.automatic = self.root / "auto.toml"  # the experiment planned for the data
         self.compiled = self.root / "compiled"  # programs of JAX, to compile once
 
     def scan(self, scan: str) -> pathlib.Path:

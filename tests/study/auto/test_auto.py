@@ -1,0 +1,174 @@
+"""The experiment that is planned from data, for a device that is pretended."""
+
+import dataclasses
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from competition import pipeline
+from competition.core.experiment import configs, runs
+from competition.net import timing
+from competition.study import auto
+from competition.study.auto import choices, findings, writing
+from competition.study.plan import amounts
+from tests.study.plan import test_plan
+
+FOUND = findings.Findings(
+    amount=amounts.Amounts(
+        slices=1000, positives=400, scans=10, pixels=10**6, classes=2, folds=5
+    ),
+    cases=10,
+    depth=100,
+    height=260,
+    width=310,
+    body_height=180,
+    body_width=290,
+    saving=0.3,
+    anisotropy=2.0,
+    thickness=20.0,
+)
+
+
+def chosen(*, share=1.0, **found):
+    changed = dataclasses.replace(FOUND, **found)
+    lines = choices.of_data(changed, choices.Effort(32, share))
+    return {line.key: line.value for line in lines}
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Let a step take as many seconds as are set for 32 channels, whole slices."""
+    seconds, timed = {}, []
+
+    def measure(config, classes, *, slices):
+        full = 32**1.5 * 200 * 280
+        now = config.model.widths[0] ** 1.5 * np.prod(config.geometry.trained_size)
+        timed.append(config.model.widths[0])
+        step = seconds["full"] and seconds["full"] * now / full
+        return dataclasses.replace(test_plan.MEASURED, step=step)
+
+    monkeypatch.setattr(timing, "measure", measure)
+    return seconds, timed
+
+
+@pytest.fixture
+def dataset(finished):
+    job, _ = finished
+    yield job.dataset
+    job.dataset.automatic.unlink(missing_ok=True)
+
+
+def test_a_fast_device_trains_the_largest_network(dataset, device):
+    device[0]["full"] = 0.01
+    config = configs.load(str(auto.write(dataset, "10h")))
+    assert config.model.widths[0] == 32
+    assert config.geometry.box == "body" and config.geometry.fit == "pad"
+    assert len(config.folds) == runs.prepared(dataset)["folds"]
+    assert device[1] == [32]
+
+
+def test_a_slow_one_a_smaller_network_on_smaller_slices(dataset, device):
+    device[0]["full"] = 10
+    config = configs.load(str(auto.write(dataset, "4h")))
+    assert config.model.widths[0] < 32 and config.geometry.fit == "letterbox"
+    # The networks between were not timed.
+    assert len(device[1]) < len(auto.EFFORTS)
+
+
+def test_without_time_for_all_folds_it_leaves_some_out(dataset, device):
+    device[0]["full"] = 10
+    config = configs.load(str(auto.write(dataset, "1m")))
+    assert list(config.folds) == [0]
+    assert config.training.epochs >= 1
+
+
+def test_a_network_that_does_not_fit_is_followed_by_smaller_ones(dataset, device):
+    device[0]["full"] = None
+    with pytest.raises(ValueError, match="no network fits"):
+        auto.write(dataset, "4h")
+    assert len(device[1]) == len(auto.EFFORTS)
+    assert not dataset.automatic.exists()
+
+
+def test_each_line_of_the_file_has_its_reason_and_edits_stay(dataset, device):
+    device[0]["full"] = 1
+    path = auto.write(dataset, "4h")
+    text = path.read_text("utf-8")
+    assert all("# " in line for line in text.splitlines() if "=" in line), text
+    path.write_text("seed = 7\n", "utf-8")
+    assert auto.write(dataset, "8h").read_text("utf-8") == "seed = 7\n"
+
+
+def test_later_steps_take_what_was_planned(finished, dataset, device):
+    job, _ = finished
+    device[0]["full"] = 1
+    asked = {"data": job.data, "work": job.dataset.root.parent}
+    with pytest.raises(ValueError, match=r"auto\.toml.*plan --experiment auto"):
+        pipeline.open_experiment("auto", **asked)
+    path = pipeline.plan_auto(job.data, work=asked["work"], budget="4h")
+    _, run = pipeline.open_experiment("auto", **asked, name="planned")
+    assert run.config == configs.load(path)
+
+
+@hypothesis.given(
+    st.builds(
+        findings.Findings,
+        amount=st.builds(
+            lambda slices, share, **others: amounts.Amounts(
+                slices=slices, positives=round(slices * share), **others
+            ),
+            slices=st.integers(1, 10**5),
+            share=st.floats(0, 1),
+            scans=st.integers(1, 1000),
+            pixels=st.integers(1, 10**9),
+            classes=st.integers(1, 16),
+            folds=st.integers(1, 5),
+        ),
+        cases=st.integers(1, 1000),
+        depth=st.integers(1, 300),
+        height=st.integers(1, 2000),
+        width=st.integers(1, 2000),
+        body_height=st.integers(1, 2000),
+        body_width=st.integers(1, 2000),
+        saving=st.floats(0, 0.9),
+        anisotropy=st.floats(0.1, 20),
+        thickness=st.floats(0, 500),
+    ),
+    st.sampled_from(auto.EFFORTS),
+    st.integers(1, 10**6),
+    st.integers(1, 5),
+)
+def test_any_data_gets_an_experiment_that_is_valid(found, effort, steps, folds):
+    lines = [
+        choices.of_folds(found, folds),
+        *choices.of_data(found, effort),
+        *choices.of_time(steps, 10),
+    ]
+    config = configs.load("base", tuple(map(writing.override, lines)))
+    assert len(config.model.widths) >= 2
+    assert len({line.key for line in lines}) == len(lines)
+
+
+def test_thin_structures_are_cropped_instead_of_shrunk():
+    thick = chosen(share=0.5, saving=0.0)
+    assert (thick["geometry.height"], thick["geometry.width"]) == (136, 160)
+    assert "geometry.crop" not in thick
+    thin = chosen(share=0.5, saving=0.0, thickness=4.0)
+    assert (thin["geometry.height"], thin["geometry.width"]) == (264, 312)
+    assert thin["geometry.crop"] == [136, 160]
+
+
+def test_slices_far_apart_are_seen_with_fewer_others():
+    assert chosen(anisotropy=1.0)["slices"] == [-3, -2, -1, 0, 1, 2, 3]
+    assert chosen(anisotropy=6.0)["slices"] == [-1, 0, 1]
+    assert chosen(depth=1)["slices"] == [0]
+
+
+@pytest.mark.parametrize("breadth", [2, 4, 10])
+def test_the_thickness_is_that_of_what_is_thinner(breadth):
+    plane = np.zeros((100, 100), bool)
+    plane[:, 40 : 40 + breadth] = True
+    assert findings.thickness(plane) == pytest.approx(breadth)
+    assert findings.thickness(~plane) == pytest.approx(breadth)
