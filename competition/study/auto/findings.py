@@ -95,5 +95,6 @@ def _breadth(plane: np.ndarray) -> float:
 
     A strip of b pixels has the distances 1, 2 ... b / 2 from each side.
     """
-    distances = cv2.distanceTransform(plane.astype(np.uint8), cv2.DIST_L2, 3)
+    pixels = plane.astype(np.uint8)
+    distances = cv2.distanceTransform(pixels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return 4 * float(distances[plane].mean()) - 2
