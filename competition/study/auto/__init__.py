@@ -9,8 +9,8 @@ import pathlib
 from competition.core import console, files
 from competition.core.experiment import configs, layout
 from competition.machine import backend, deadline, gpus
+from competition.study import amounts
 from competition.study.auto import choices, findings, writing
-from competition.study.plan import amounts
 
 NAME = "auto"
 # A session on Kaggle.

@@ -9,7 +9,7 @@ import numpy as np
 from competition.core import masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
-from competition.study.plan import amounts
+from competition.study import amounts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 from competition.core import console
 from competition.core.experiment import blends, configs, layout, runs
 from competition.machine import backend, deadline
-from competition.study.plan import amounts, estimates, limits
+from competition.study import amounts
+from competition.study.plan import estimates, limits
 
 
 def run(

@@ -7,7 +7,7 @@ import typing
 from competition.core import probabilities
 from competition.core.experiment import configs
 from competition.machine import gpus, kaggle_limits
-from competition.study.plan import amounts
+from competition.study import amounts
 
 if typing.TYPE_CHECKING:
     from competition.net import timing

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from competition import pipeline
 from competition.core.experiment import configs, runs
 from competition.net import timing
-from competition.study import auto
+from competition.study import amounts, auto
 from competition.study.auto import choices, findings, writing
-from competition.study.plan import amounts
 from tests.study.plan import test_plan
 
 FOUND = findings.Findings(

@@ -9,8 +9,8 @@ from competition.core.data import slice_table
 from competition.core.experiment import configs
 from competition.net import needs, timing
 from competition.net.networks import build
-from competition.study import plan
-from competition.study.plan import amounts, estimates, limits
+from competition.study import amounts, plan
+from competition.study.plan import estimates, limits
 from tests import conftest
 
 # A tenth of a second a step, a hundredth a slice; 0.1 GB of weights, 8 GB for a batch.
