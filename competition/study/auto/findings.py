@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from competition.core import masks
@@ -95,6 +94,8 @@ def _breadth(plane: np.ndarray) -> float:
 
     A strip of b pixels has the distances 1, 2 ... b / 2 from each side.
     """
+    import cv2
+
     pixels = plane.astype(np.uint8)
     distances = cv2.distanceTransform(pixels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return 4 * float(distances[plane].mean()) - 2
