@@ -22,8 +22,10 @@ class RunPlan:
     """What a run needs: bytes, and seconds, which are None where no step fits.
 
     `step` and `slice` are measured: a training step, and a slice predicted by one fold.
-    `fitting` is the largest batch that a T4 has memory for, and `host` the memory of
-    Kaggle's host that all processes take, beside mapped files. `fold` is the training
+    `memory` is that of this device, with the scans that it keeps, and `on_t4` that of a
+    T4, which leaves more scans on the host. `fitting` is the largest batch that a T4
+    has memory for, and `host` the memory of Kaggle's host that all processes take,
+    beside mapped files. `fold` is the training
     of a fold, `seconds` those of all folds and of predicting the scans that they hold
     out; `submission` the test's slices by all folds.
     """
@@ -38,6 +40,7 @@ class RunPlan:
     step: float | None
     slice: float | None
     memory: int
+    on_t4: int
     fitting: int
     host: int
     disk: int
@@ -81,6 +84,7 @@ def run(
         held_out = data.slices * folds / data.folds * is_scored
         seconds = rounds * fold + held_out / at_once * measured.slice
         submission = amounts.TEST_SLICES * folds / at_once * measured.slice
+    kept = _kept_on_t4(config, measured.scans)
     predictions = probabilities.STORED * data.pixels * data.classes
     return RunPlan(
         name=name,
@@ -93,10 +97,9 @@ def run(
         step=measured.step,
         slice=measured.slice,
         memory=measured.needs.memory + measured.scans,
-        fitting=measured.needs.fitting(
-            training.batch, kaggle_limits.T4 - measured.scans
-        ),
-        host=_on_host(config, folds, measured.scans),
+        on_t4=measured.needs.memory + kept,
+        fitting=measured.needs.fitting(training.batch, kaggle_limits.T4 - kept),
+        host=_on_host(config, folds, kept),
         disk=measured.needs.disk(folds, at_once=at_once) + round(predictions),
         fold=fold,
         seconds=seconds,
@@ -122,18 +125,23 @@ def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
-def _on_host(config: configs.Config, folds: int, scans: int) -> int:
-    """Return the bytes of Kaggle's host that the processes of a run take at a time.
-
-    Each gathers its scans there, before the device takes them.
-    """
+def _kept_on_t4(config: configs.Config, scans: int) -> int:
+    """Return the bytes of scans that a T4 keeps, of those that this device keeps."""
     from competition.net.input import resident_scans
 
+    is_forced = config.input.place == "device"
+    is_kept = is_forced or scans <= resident_scans.SHARE * kaggle_limits.T4
+    return scans if is_kept else 0
+
+
+def _on_host(config: configs.Config, folds: int, kept: int) -> int:
+    """Return the bytes of Kaggle's host that the processes of a run take at a time.
+
+    Each gathers there the scans that the device is to keep.
+    """
     is_spread = config.training.gpus in {"auto", "folds"}
     at_once = min(folds, kaggle_limits.GPUS) if is_spread else 1
-    is_forced = config.input.place == "device"
-    is_held = is_forced or scans <= resident_scans.SHARE * kaggle_limits.T4
-    return at_once * round(PROCESS + scans * is_held)
+    return at_once * round(PROCESS + kept)
 
 
 def _sum(values: list[float | None]) -> float | None:

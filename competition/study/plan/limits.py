@@ -25,7 +25,7 @@ def _of_run(run: estimates.RunPlan) -> Iterator[str]:
             f"{smaller.format(half, run.accumulate * 2)}, model.remat=true, or a "
             "smaller geometry or encoder."
         )
-    if run.memory > kaggle_limits.T4:
+    if run.on_t4 > kaggle_limits.T4:
         remedy = "Set a smaller geometry, encoder or `widths`."
         if run.fitting:
             times = -(-batch // run.fitting) * run.accumulate
@@ -33,7 +33,7 @@ def _of_run(run: estimates.RunPlan) -> Iterator[str]:
                 f"Set {smaller.format(run.fitting, times)}, or a precision of 16 bits."
             )
         yield (
-            f"{run.name}: about {estimates.size(run.memory)} of memory, more than the "
+            f"{run.name}: about {estimates.size(run.on_t4)} of memory, more than the "
             f"{estimates.size(kaggle_limits.T4)} of Kaggle's T4. {remedy}"
         )
     if run.host > kaggle_limits.HOST:

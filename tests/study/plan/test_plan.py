@@ -126,6 +126,15 @@ def test_what_does_not_fit_is_said_with_what_would(monkeypatch, plan, budget, me
     assert any(message in each for each in limits.problems(plan(), budget))
 
 
+def test_scans_that_this_device_keeps_do_not_count_for_a_t4_that_leaves_them():
+    measured = dataclasses.replace(MEASURED, scans=14 * 10**9)
+    run = estimates.run("unet", load(), DATA, measured)
+    assert (run.memory, run.on_t4) == (22 * 10**9, 8 * 10**9)
+    assert run.fitting == 21, "15 GB beside the weights, at 0.7 GB a sample"
+    whole = estimates.whole("a device", [run], DATA)
+    assert not any("Kaggle's T4" in each for each in limits.problems(whole, None))
+
+
 @pytest.mark.parametrize(
     ("overrides", "gigabytes"),
     [
