@@ -187,6 +187,9 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
             try:
                 with tell.network(name):
                     network = trained_network.load(source, fold)
+            # Its text says what is wrong with the weights.
+            except ValueError as error:
+                tell.warn("model left out", f"{name}: {error}")
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
                 tell.failed("model left out", f"{name}: {error}", error)
