@@ -43,6 +43,7 @@ OF_MEMBERS = (
     "unet:model.widths=[4, 8]",
     "attention_unet:model.widths=[4, 8, 8]",
     "hippocampus:model.widths=[4, 8]",
+    "unet_3d:training.batch=1",
     "unet_3d:model.widths=[4, 8]",
     "unet_3d:model.patch=[4, 32, 32]",
 )
