@@ -35,7 +35,7 @@ _SIZES = {
     "seg_convnext": (96, 64, 8),
     "seg_mit": (144, 128, 16),
     "volume": (96, None, 16),
-    "tpu": (96, None, 8),
+    "tpu": (64, None, 2),
 }
 _VOLUMETRIC = (
     "model.patch=[16, 64, 64]",
