@@ -3,7 +3,7 @@
 The phantom stands in for the data, and two folds are trained. An encoder is the
 smallest of its kind. It learns at the rate of the decoder, because its weights are
 random: those that Keras offers would have to be downloaded. All else is as shipped.
-Prints the score out of fold. `winner` takes about 90 minutes of one core, and the
+Prints the score out of fold. `winner` takes about 70 minutes of one core, and the
 others take 2 to 25.
 """
 
@@ -101,6 +101,9 @@ def _values(name: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in {"smoke", "winner", *_SIZES}:
+        known = ", ".join(["smoke", "winner", *_SIZES])
+        sys.exit(f"usage: python -m bench.reduced NAME [SEED]; names: {known}")
     with tempfile.TemporaryDirectory() as scratch:
         seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
         print(f"{score(sys.argv[1], seed, pathlib.Path(scratch)):.4f}")

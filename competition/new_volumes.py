@@ -181,9 +181,15 @@ def _read(out: pathlib.Path, made_by: str) -> _Record:
 
 
 def _stamp(path: pathlib.Path) -> str:
-    """Return a digest of names, sizes and times of a file, or of those in a folder."""
-    stats = [
-        (each.name, each.stat().st_size, each.stat().st_mtime_ns)
-        for each in (sorted(path.iterdir()) if path.is_dir() else [path])
-    ]
+    """Return a digest of names, sizes and times of a file, or of those in a folder.
+
+    It is empty where one cannot be read: to convert it is an error that names it.
+    """
+    try:
+        stats = [
+            (each.name, each.stat().st_size, each.stat().st_mtime_ns)
+            for each in (sorted(path.iterdir()) if path.is_dir() else [path])
+        ]
+    except OSError:
+        return ""
     return files.digest(repr(stats))

@@ -9,7 +9,7 @@ from typing import Any
 from competition import decide, predict, report, score, train, validate
 from competition import prepare as prepare_step
 from competition import submit as submit_step
-from competition.core import console, problems
+from competition.core import console, files, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import blends, configs, layout, runs, starting
 from competition.machine import backend, deadline
@@ -39,7 +39,9 @@ def run(
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
     if experiment == auto.NAME:
-        experiment = plan_auto(data, work=work, options=options, budget=budget)
+        prepare(data, work=work, options=options)
+        left = deadline.budget(limit)
+        experiment = plan_auto(data, work=work, budget=left)
     # Predicting and deciding after training may need a tenth of the budget.
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
     # These errors are reported before the minutes that preparing takes.
@@ -94,12 +96,17 @@ def plan_auto(
     data: pathlib.Path,
     *,
     work: pathlib.Path = layout.WORK,
-    options: prepare_step.PrepareOptions | None = None,
     budget: str | None = None,
 ) -> str:
-    """Prepare data and plan the experiment "auto" for it; return its TOML's path."""
-    prepare(data, work=work, options=options)
-    return str(auto.write(layout.dataset(data, work), budget))
+    """Plan the experiment "auto" for data, and return its TOML's path.
+
+    Data that is not prepared yet is; the folds of prepared data stay.
+    """
+    dataset = layout.dataset(data, work)
+    if not files.exists(dataset.manifest):
+        prepare(data, work=work)
+    prepare_step.check_source(data, dataset)
+    return str(auto.write(dataset, budget))
 
 
 def open_experiment(

@@ -43,13 +43,19 @@ class Timed:
 def write(dataset: layout.DatasetFiles, budget: str | None = None) -> pathlib.Path:
     """Write auto.toml beside prepared data, unless it is there; return its path."""
     if files.exists(dataset.automatic):
+        console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
         return dataset.automatic
     backend.check()
     budget = budget or BUDGET
     seconds = TRAINING * deadline.parse(budget)
     found = findings.of(dataset)
+    if not found.amount.positives:
+        raise ValueError(
+            f"{dataset.root}: expected slices with masks to plan for. None of the "
+            f"{found.amount.slices} slices has any. Check train.csv."
+        )
     network = _network(found, seconds)
-    if not network.steps:
+    if math.isinf(network.step):
         raise ValueError(
             f"{dataset.root}: no network fits into the memory of this device, in "
             f"batches of {network.config.training.batch}. Expected memory for one of "
@@ -57,15 +63,18 @@ def write(dataset: layout.DatasetFiles, budget: str | None = None) -> pathlib.Pa
             "device."
         )
     # Few folds that learn are worth more than all of them hardly trained.
-    all_folds = found.amount.folds
-    folds = max(1, min(all_folds, int(all_folds * network.steps / LEAST)))
-    steps = min(MOST, int(network.steps * all_folds / folds))
+    folds = found.amount.folds
+    while folds > 1 and _steps(network.config, folds, seconds, network.step) < LEAST:
+        folds -= 1
+    steps = min(MOST, int(_steps(network.config, folds, seconds, network.step)))
     in_epoch = amounts.steps(network.config, found.amount)
+    if steps < in_epoch:
+        console.warn(f"{budget} are not enough for an epoch of {in_epoch:,} steps.")
     amount = found.amount
     about = (
         f"Planned for {dataset.root.name}: {amount.scans} scans of {found.cases} "
         f"cases, {amount.classes} classes.\n"
-        f"A step takes {network.step:.2f} s here, and all folds shall end in {budget}."
+        f"A step takes {network.step:.2f} s here, and its folds shall end in {budget}."
         f"\n\n  make run DATA=.../{dataset.root.name} EXPERIMENT={NAME}\n"
     )
     lines = [
@@ -98,13 +107,18 @@ def _network(found: findings.Findings, seconds: float) -> Timed:
         config = configs.load("base", tuple(map(writing.override, chosen)))
         console.note(f"auto: timing a network of {effort.channels} channels at first")
         step = _step_seconds(config, found)
-        rounds = found.amount.folds / len(gpus.environments(config.training.gpus))
-        steps = seconds / math.ceil(rounds) / step
+        steps = _steps(config, found.amount.folds, seconds, step)
         if steps >= ENOUGH or not efforts:
             return Timed(chosen, config, step, steps)
         # By their cost, the others on the way would not be fast enough either.
         enough = effort.cost * steps / ENOUGH if steps else math.inf
         efforts = [other for other in efforts if other.cost <= enough] or efforts[-1:]
+
+
+def _steps(config: configs.Config, folds: int, seconds: float, step: float) -> float:
+    """Return the steps of a fold that all `folds` have the time for."""
+    at_once = len(gpus.environments(config.training.gpus))
+    return seconds / math.ceil(folds / at_once) / step
 
 
 def _step_seconds(config: configs.Config, found: findings.Findings) -> float:

@@ -171,3 +171,31 @@ def test_the_thickness_is_that_of_what_is_thinner(breadth):
     plane[:, 40 : 40 + breadth] = True
     assert findings.thickness(plane) == pytest.approx(breadth)
     assert findings.thickness(~plane) == pytest.approx(breadth)
+
+
+def test_folds_beside_each_other_cost_no_time(dataset, device, monkeypatch):
+    device[0]["full"] = 10
+    eight = [{"CUDA_VISIBLE_DEVICES": str(number)} for number in range(8)]
+    monkeypatch.setattr(auto.gpus, "environments", lambda setting: eight)
+    config = configs.load(str(auto.write(dataset, "2m")))
+    assert len(config.folds) == runs.prepared(dataset)["folds"]
+
+
+def test_a_plan_keeps_the_folds_of_prepared_data(finished, dataset, device):
+    job, _ = finished
+    device[0]["full"] = 1
+    before = job.dataset.manifest.read_text("utf-8"), job.dataset.slices.read_text()
+    pipeline.plan_auto(job.data, work=job.dataset.root.parent, budget="4h")
+    assert before == (
+        job.dataset.manifest.read_text("utf-8"),
+        job.dataset.slices.read_text(),
+    )
+
+
+def test_data_without_masks_is_refused(dataset, device, monkeypatch):
+    empty = dataclasses.replace(
+        FOUND, amount=dataclasses.replace(FOUND.amount, positives=0)
+    )
+    monkeypatch.setattr(findings, "of", lambda dataset: empty)
+    with pytest.raises(ValueError, match="slices with masks"):
+        auto.write(dataset, "4h")
