@@ -107,10 +107,11 @@ class _LabelFolder:
             for scan, masks in done:
                 source = by_scan[scan]
                 if masks is None:
-                    text = (
+                    self._fail(
+                        source,
                         f"{source.path} could not be predicted: see the warning about "
+                        f"{scan}. Mend what it names; call again.",
                     )
-                    self._fail(source, f"{text}{scan}. Mend what it names; call again.")
                     continue
                 label = _Label(source=stamps[scan], files=self._save(source, masks))
                 self.record["labels"][source.name] = label
@@ -147,8 +148,8 @@ class _LabelFolder:
         record = self._scans.pop(source.scan)
         overlaps = convert.save_labels(folder, record, masks, self.settings)
         if overlaps:
-            console.warn(f"{source.path}: {overlaps} voxels lie in several "
-                         "classes; the first by name has them.")  # fmt: skip
+            text = "voxels lie in several classes; the first by name has them."
+            console.warn(f"{source.path}: {overlaps} {text}")
         names = []
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = path.relative_to(folder)

@@ -38,16 +38,16 @@ def run(
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
-    if experiment == auto.NAME:
-        prepare(data, work=work, options=options)
-        left = deadline.budget(limit)
-        experiment = plan_auto(data, work=work, budget=left)
     # Predicting and deciding after training may need a tenth of the budget.
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
     # These errors are reported before the minutes that preparing takes.
     backend.check()
-    blends.load(experiment, overrides)
+    if experiment != auto.NAME:
+        blends.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
+    if experiment == auto.NAME:
+        left = deadline.budget(limit)
+        experiment = plan_auto(data, work=work, budget=left)
     dataset, opened = open_training(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
@@ -68,6 +68,19 @@ def run(
     if reason:
         console.note(reason)
         return results
+    return results | _finish(dataset, opened, data=data, budget=budget, truth=truth)
+
+
+def _finish(
+    dataset: layout.DatasetFiles,
+    opened: runs.Run,
+    *,
+    data: pathlib.Path,
+    budget: str | None,
+    truth: pathlib.Path | None,
+) -> dict[str, Any]:
+    """Take the steps after training; return the result of each by its name."""
+    results = {}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "predict": lambda: predict.run(dataset, opened),
         "decide": lambda: decide.run(dataset, opened),

@@ -84,33 +84,32 @@ def settings(
 
 def find(images: pathlib.Path, settings: Settings) -> list[Unlabelled]:
     """Return the volumes or images of a folder; each becomes a case with day 0."""
-    find = pictures.find if settings.of_images else volumes.find
-    found = pairs.find_unlabelled(images, find)
-    if not settings.of_images:
-        return [
-            Unlabelled(
-                pair.scan, pair.name, pair.image,
-                functools.partial(
-                    scans.convert, pair, settings.axis, settings.window, {}
-                ),
-            )
-            for pair in found
-        ]  # fmt: skip
+    convert: Callable[[pairs.Pair], Callable[[pathlib.Path], scans.Converted]]
+    if settings.of_images:
+        find, convert = pictures.find, functools.partial(_convert_image, settings)
+    else:
+        find, convert = volumes.find, functools.partial(_convert_volume, settings)
+    return [
+        Unlabelled(pair.scan, pair.name, pair.image, convert(pair))
+        for pair in pairs.find_unlabelled(images, find)
+    ]
+
+
+def _convert_volume(
+    settings: Settings, pair: pairs.Pair
+) -> Callable[[pathlib.Path], scans.Converted]:
+    return functools.partial(scans.convert, pair, settings.axis, settings.window, {})
+
+
+def _convert_image(
+    settings: Settings, pair: pairs.Pair
+) -> Callable[[pathlib.Path], scans.Converted]:
     reading = picture_scans.Reading(
         settings.channel, settings.window, {}, list(settings.folders)
     )
-    return [
-        Unlabelled(
-            pair.scan, pair.name, pair.image,
-            functools.partial(picture_scans.convert, _picture(pair), reading),
-        )
-        for pair in found
-    ]  # fmt: skip
-
-
-def _picture(pair: pairs.Pair) -> picture_plan.PictureScan:
     alone = picture_plan.Slice(pair.image, {})
-    return picture_plan.PictureScan(pair.scan, pair.part, [alone])
+    scan = picture_plan.PictureScan(pair.scan, pair.part, [alone])
+    return functools.partial(picture_scans.convert, scan, reading)
 
 
 def plan(images: pathlib.Path, settings: Settings) -> scans.Plan:

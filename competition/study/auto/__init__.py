@@ -32,12 +32,11 @@ EFFORTS = sorted(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Timed:
-    """What was chosen for a network, its seconds a step, and the steps of a fold."""
+    """What was chosen for a network, and the seconds of its training step."""
 
     chosen: list[choices.Choice]
     config: configs.Config
     step: float
-    steps: float
 
 
 def write(dataset: layout.DatasetFiles, budget: str | None = None) -> pathlib.Path:
@@ -46,8 +45,8 @@ def write(dataset: layout.DatasetFiles, budget: str | None = None) -> pathlib.Pa
         console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
         return dataset.automatic
     backend.check()
-    budget = budget or BUDGET
-    seconds = TRAINING * deadline.parse(budget)
+    whole = deadline.parse(budget or BUDGET)
+    seconds = TRAINING * whole
     found = findings.of(dataset)
     if not found.amount.positives:
         raise ValueError(
@@ -69,13 +68,15 @@ def write(dataset: layout.DatasetFiles, budget: str | None = None) -> pathlib.Pa
     steps = min(MOST, int(_steps(network.config, folds, seconds, network.step)))
     in_epoch = amounts.steps(network.config, found.amount)
     if steps < in_epoch:
-        console.warn(f"{budget} are not enough for an epoch of {in_epoch:,} steps.")
+        text = f"are not enough for an epoch of {in_epoch:,} steps."
+        console.warn(f"{deadline.show(whole)} {text}")
     amount = found.amount
     about = (
         f"Planned for {dataset.root.name}: {amount.scans} scans of {found.cases} "
         f"cases, {amount.classes} classes.\n"
-        f"A step takes {network.step:.2f} s here, and its folds shall end in {budget}."
-        f"\n\n  make run DATA=.../{dataset.root.name} EXPERIMENT={NAME}\n"
+        f"A step takes {network.step:.2f} s here, and its folds shall end in "
+        f"{deadline.show(whole)}.\n\n"
+        f"  make run DATA=.../{dataset.root.name} EXPERIMENT={NAME}\n"
     )
     lines = [
         choices.of_folds(found, folds),
@@ -109,7 +110,7 @@ def _network(found: findings.Findings, seconds: float) -> Timed:
         step = _step_seconds(config, found)
         steps = _steps(config, found.amount.folds, seconds, step)
         if steps >= ENOUGH or not efforts:
-            return Timed(chosen, config, step, steps)
+            return Timed(chosen, config, step)
         # By their cost, the others on the way would not be fast enough either.
         enough = effort.cost * steps / ENOUGH if steps else math.inf
         efforts = [other for other in efforts if other.cost <= enough] or efforts[-1:]

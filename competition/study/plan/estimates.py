@@ -25,9 +25,9 @@ class RunPlan:
     `memory` is that of this device, with the scans that it keeps, and `on_t4` that of a
     T4, which leaves more scans on the host. `fitting` is the largest batch that a T4
     has memory for, and `host` the memory of Kaggle's host that all processes take,
-    beside mapped files. `fold` is the training
-    of a fold, `seconds` those of all folds and of predicting the scans that they hold
-    out; `submission` the test's slices by all folds.
+    beside mapped files. `fold` is the training of a fold, `seconds` those of all folds
+    and of predicting the scans that they hold out; `submission` the test's slices by
+    all folds.
     """
 
     name: str
