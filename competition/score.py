@@ -82,7 +82,9 @@ def of_run(
             truth_bits = store.masks(scan)
             predictions = blending.out_of_fold(scored, scan)
             evidence = blending.evidence(predictions, class_rules)
-            predicted = blending.decide_on(evidence, class_rules)
+            predicted = blending.decide_on(
+                evidence, class_rules, exclusive=predictions.exclusive
+            )
             measured[scan] = metric.measure(
                 truth_bits,
                 predicted,

@@ -18,21 +18,38 @@ class MemberPredictions:
     """The prediction of each member for a scan, and the mean of its gates', if any.
 
     The members draw the masks. The gate decides which slices hold a class; without one
-    the members decide that as well.
+    the members decide that as well. With `exclusive` a pixel has one class or none.
     """
 
     members: Sequence[probabilities.Prediction]
     gate: probabilities.Prediction | None = None
+    exclusive: bool = False
 
     def of_class(self, index: int, weights: tuple[float, ...]) -> rules.Evidence:
         """Return what one class is decided on, with the weights of the members."""
-        arrays = [member.probability[..., index] for member in self.members]
-        probability = mean(arrays, weights)
+        arrays = [member.probability for member in self.members]
+        if self.exclusive:
+            probability = against_background(mean(arrays, weights), index)
+        else:
+            probability = mean([array[..., index] for array in arrays], weights)
         if self.gate:
             gate = self.gate.probability[..., index]
             return rules.Evidence(probability, gate, self.gate.presence[:, index])
         presence = [member.presence[:, index] for member in self.members]
         return rules.Evidence(probability, probability, mean(presence, weights))
+
+
+def against_background(probability: np.ndarray, index: int) -> np.ndarray:
+    """Return a class's share of its probability and that of no class: uint8 (D, H, W).
+
+    It is 0 where another class of (D, H, W, C) is more probable. So at a threshold of
+    0.5 a pixel gets what is most probable, be it a class or none.
+    """
+    own = probability[..., index].astype(np.uint16)
+    none = 255 - np.minimum(probability.sum(axis=-1, dtype=np.uint16), 255)
+    share = np.rint(own * 255 / np.maximum(own + none, 1)).astype(np.uint8)
+    share[probability.argmax(axis=-1) != index] = 0
+    return share
 
 
 def mean(arrays: list[np.ndarray], weights: tuple[float, ...] = ()) -> np.ndarray:
@@ -84,7 +101,8 @@ def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
         return prediction
 
     predictions = [first, *map(read, members[1:])]
-    return MemberPredictions(predictions, mean_of_gates(map(read, gates), len(gates)))
+    gate = mean_of_gates(map(read, gates), len(gates))
+    return MemberPredictions(predictions, gate, run.config.model.softmax)
 
 
 def evidence(
@@ -101,12 +119,20 @@ def decide(
     predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
 ) -> masks.Bits:
     """Turn the predictions of a scan into mask bits (D, H, W), with a rule a class."""
-    return decide_on(evidence(predictions, class_rules), class_rules)
+    by_class = evidence(predictions, class_rules)
+    return decide_on(by_class, class_rules, exclusive=predictions.exclusive)
 
 
 def decide_on(
-    by_class: Sequence[rules.Evidence], class_rules: Sequence[rules.Rule]
+    by_class: Sequence[rules.Evidence],
+    class_rules: Sequence[rules.Rule],
+    *,
+    exclusive: bool,
 ) -> masks.Bits:
     """Turn the evidence of each class into mask bits (D, H, W)."""
-    planes = map(rules.decide, by_class, class_rules)
-    return masks.pack(np.stack([*planes], axis=-1))
+    planes = np.stack([*map(rules.decide, by_class, class_rules)], axis=-1)
+    if exclusive and (planes.sum(axis=-1) > 1).any():
+        # Filled holes may hold another class, and the classes' weights may differ.
+        claims = planes * np.stack([each.probability for each in by_class], axis=-1)
+        planes &= claims.argmax(axis=-1)[..., None] == np.arange(len(by_class))
+    return masks.pack(planes)

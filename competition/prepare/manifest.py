@@ -60,6 +60,8 @@ def summary(
     ]
     return {
         "classes": classes,
+        "exclusive": len(classes) > 1
+        and not any(record["overlaps"] for record in records.values()),
         "cases": int(table["case"].nunique()),
         "scans": len(by_scan),
         "slices": len(table),

@@ -23,7 +23,8 @@ class Record(typing_extensions.TypedDict):
 
     `rows` is a checksum of its rows, `stats` has path, size and time of each slice,
     `checksums` are those of the slices' files, `arrays` those of both arrays, `sizes`
-    their bytes. `box` is that of the body, None where none is seen.
+    their bytes. `box` is that of the body, None where none is seen. `overlaps` says
+    whether any pixel has several classes.
     """
 
     rows: int
@@ -35,6 +36,7 @@ class Record(typing_extensions.TypedDict):
     scan_range: intensities.Range
     box: list[int] | None
     voxels: list[int]
+    overlaps: bool
 
 
 def current(
@@ -109,6 +111,8 @@ def make(
             sum(int(np.count_nonzero(masks.plane(p, index))) for p in filled)
             for index in range(len(training.classes))
         ],
+        # A power of 2 has a single bit; with the number below it shares none.
+        "overlaps": any(bool((plane & (plane - 1)).any()) for plane in filled),
     }
     # Not indented: Python's slow encoder would hold up the other threads.
     files.write_sealed(dataset.record(scan), dict(record), indent=None)

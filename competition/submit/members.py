@@ -40,7 +40,7 @@ class LoadedMembers:
     ) -> None:
         from competition.net.inference import scan_predictor, views
 
-        self.classes = run.classes
+        self.classes, self.exclusive = run.classes, run.config.model.softmax
         self.class_rules = class_rules
         self.members = [member.name for member in runs.members(run)]
         self.tell = tell
@@ -100,6 +100,7 @@ class LoadedMembers:
         combined = blending.MemberPredictions(
             [predictions[name] for name in members],
             blending.mean_of_gates((predictions[name] for name in gates), len(gates)),
+            self.exclusive,
         )
         return combined, rules_for(self.class_rules, self.members, members)
 

@@ -54,6 +54,41 @@ def test_each_class_has_its_rule_and_classes_may_overlap():
     assert decide(volume, rules.Rule(0.5), rules.Rule(0.4)).tolist() == [[[3, 3]]]
 
 
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    volumes, volumes, strategies.floats(0.05, 0.95), strategies.booleans()
+)
+def test_exclusive_classes_never_overlap(first, second, threshold, holes):
+    members = [probabilities.prediction(each) for each in (first, second)]
+    exclusive = blending.MemberPredictions(members, exclusive=True)
+    weighted = [
+        rules.Rule(threshold, holes=holes, weights=weights)
+        for weights in ((0.9, 0.1), (0.2, 0.8))
+    ]
+    assert (blending.decide(exclusive, weighted) < 3).all()
+
+
+def test_of_exclusive_classes_a_pixel_gets_the_most_probable_one_or_none():
+    shares = [[0.45, 0.4], [0.2, 0.3], [0.1, 0.6], [0.49, 0.0], [0.0, 0.0]]
+    volume = np.uint8([[np.rint(np.multiply(shares, 255))]])
+    exclusive = blending.MemberPredictions(
+        [probabilities.prediction(volume)], exclusive=True
+    )
+    halves = [rules.Rule(), rules.Rule()]
+    assert blending.decide(exclusive, halves).tolist() == [[[1, 0, 2, 0, 0]]]
+    lower = [rules.Rule(0.3), rules.Rule(0.3)]
+    assert blending.decide(exclusive, lower).tolist() == [[[1, 2, 2, 1, 0]]]
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(arrays.arrays(np.uint8, (2, 3, 4, 1)), strategies.floats(0, 1))
+def test_a_single_class_is_the_same_where_it_is_exclusive(volume, threshold):
+    members = [probabilities.prediction(volume)]
+    exclusive = blending.MemberPredictions(members, exclusive=True)
+    rule = [rules.Rule(threshold)]
+    assert (blending.decide(exclusive, rule) == decide(volume, *rule)).all()
+
+
 def test_presence_heads_replace_the_largest_probability():
     volume = np.full((2, 1, 1, 1), 255, np.uint8)
     rule = rules.Rule(gate=(0, 0.0, 0.5))

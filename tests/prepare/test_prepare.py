@@ -74,6 +74,19 @@ def test_the_box_of_a_scan_holds_its_organs_and_saves_pixels(competition, work):
     assert 0.2 < manifest["body_saving"] < 0.7
 
 
+def test_it_is_found_out_whether_classes_exclude_each_other(competition, work):
+    assert prepared(competition, work)[1]["exclusive"] is False
+    table = competition / "train.csv"
+    rows = table.read_text().splitlines()
+    # Of every slice one class alone.
+    kept = [
+        row if row.split(",")[1] == "stomach" else f"{row.rsplit(',', 1)[0]},"
+        for row in rows[1:]
+    ]
+    table.write_text("\n".join([rows[0], *kept, ""]))
+    assert prepared(competition, work)[1]["exclusive"] is True
+
+
 def test_an_empty_scan_keeps_its_whole_slices_with_a_warning(competition, work, capsys):
     found = images.find(competition, "train")
     empty = [image for image in found if image.scan == found[0].scan]
@@ -270,7 +283,7 @@ def test_a_damaged_record_is_made_again(competition, work, text):
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("key", ["checksums", "arrays", "ranges", "voxels"])
+@pytest.mark.parametrize("key", ["checksums", "arrays", "ranges", "voxels", "overlaps"])
 def test_a_record_that_lacks_a_key_is_made_again(competition, work, key):
     dataset, manifest = prepared(competition, work)
     path = dataset.record(manifest["names"][0])

@@ -27,6 +27,7 @@ class Manifest(typing_extensions.TypedDict):
     fingerprint: str
     folds: Annotated[int, pydantic.Field(ge=1)]
     slices: typing_extensions.NotRequired[int]
+    exclusive: typing_extensions.NotRequired[bool]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -134,6 +134,13 @@ class Model(Table):
     remat: bool = False
     encoder: Encoder = "none"
     encoder_weights: str = "none"
+    # Runs of versions that had no such key decided each class on its own.
+    exclusive: bool | Literal["auto"] = False
+
+    @property
+    def softmax(self) -> bool:
+        """Return whether a pixel has one class or none; "auto" is settled by data."""
+        return self.exclusive is True
 
     @property
     def volumetric(self) -> bool:

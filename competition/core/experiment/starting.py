@@ -23,6 +23,10 @@ def start(
     manifest = runs.prepared(dataset)
     run_files = run_files or dataset.run(name)
     classes, fingerprint = manifest["classes"], manifest["fingerprint"]
+    if config.model.exclusive == "auto":
+        exclusive = {"exclusive": manifest.get("exclusive", False)}
+        model = config.model.model_copy(update=exclusive)
+        config = config.model_copy(update={"model": model})
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
     folds = runs.present_folds(config, manifest)

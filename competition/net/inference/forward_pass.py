@@ -53,7 +53,7 @@ class ForwardPasses:
             graph = network
             if dtype != own or not fits:
                 graph = _another(network, config, dtype, tuple(stack.shape[1:3]))
-            self._compiled[key] = _choose(graph, setting, network, stack)
+            self._compiled[key] = _choose(graph, config, network, stack)
         return self._compiled[key](network.weights, stack)
 
 
@@ -83,11 +83,12 @@ def _same_order(graph: keras.Model, network: keras.Model) -> list[keras.Variable
 
 
 def _choose(
-    graph: keras.Model, setting: bool | str, network: keras.Model, stack: Tensor
+    graph: keras.Model, config: configs.Config, network: keras.Model, stack: Tensor
 ) -> Compiled:
-    """Compile by the setting; where "auto" is XLA and XLA fails, do without."""
+    """Compile by `training.xla`; where "auto" is XLA and XLA fails, do without."""
+    setting, softmax = config.training.xla, config.model.softmax
     xla, own = devices.xla(setting, devices.find()), _same_order(graph, network)
-    compiled = _compile(graph, own, xla=xla)
+    compiled = _compile(graph, own, xla=xla, softmax=softmax)
     if xla and setting == "auto" and keras.backend.backend() == "tensorflow":
         try:
             compiled(network.weights, stack)
@@ -98,17 +99,17 @@ def _choose(
                 f"XLA cannot compile the network, so it predicts without: {error} Set "
                 "training.xla=false to leave out this trial."
             )
-            return _compile(graph, own, xla=False)
+            return _compile(graph, own, xla=False, softmax=softmax)
     return compiled
 
 
 def _compile(
-    graph: keras.Model, own: Sequence[keras.Variable], *, xla: bool
+    graph: keras.Model, own: Sequence[keras.Variable], *, xla: bool, softmax: bool
 ) -> Compiled:
     """Compile a graph that reads other weights in the place of its `own`."""
 
     def outputs(stack: Tensor) -> Outputs:
-        return _probabilities(graph(stack, training=False))
+        return _probabilities(graph(stack, training=False), softmax=softmax)
 
     if keras.backend.backend() == "tensorflow":
         from competition.net import tensorflow_backend
@@ -124,11 +125,13 @@ def _compile(
     return lambda weights, stack: compiled([each.value for each in weights], stack)
 
 
-def _probabilities(outputs: Tensor | Outputs) -> Outputs:
+def _probabilities(outputs: Tensor | Outputs, *, softmax: bool) -> Outputs:
     named = heads.named(outputs)
+    logits = ops.cast(named["logits"], "float32")
+    probability = heads.probabilities(logits, softmax=softmax)
     # Other outputs of a network are not computed once this is compiled.
-    logits = {"probability": depth.as_channels(named["logits"])}
+    returned = {"probability": depth.as_channels(probability)}
     presence = named.get("presence")
     if presence is not None and len(presence.shape) != PATCH_PRESENCE:
-        logits["presence"] = presence
-    return {k: ops.sigmoid(ops.cast(each, "float32")) for k, each in logits.items()}
+        returned["presence"] = ops.sigmoid(ops.cast(presence, "float32"))
+    return returned

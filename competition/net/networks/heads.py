@@ -82,6 +82,32 @@ def named(outputs: Tensor | Outputs) -> Outputs:
     return outputs if isinstance(outputs, dict) else {"logits": outputs}
 
 
+def probabilities(logits: Tensor, *, softmax: bool) -> Tensor:
+    """Return the probability of each class, from logits (..., classes).
+
+    Each class is decided on its own or, with `softmax`, a pixel has one class or none:
+    the logit of no class is 0, and the probabilities add up to 1 with it.
+    """
+    if not softmax:
+        return ops.sigmoid(logits)
+    return ops.softmax(_with_background(logits), axis=-1)[..., :-1]
+
+
+def crossentropy(truth: Tensor, logits: Tensor, *, softmax: bool) -> Tensor:
+    """Return the cross-entropy (..., classes) or, with `softmax`, (..., 1)."""
+    if not softmax:
+        # On JAX the one of Keras clips probabilities, so large errors have no gradient.
+        return ops.softplus(logits) - truth * logits
+    # Truth that was shrunk may have two classes in a pixel.
+    truth = truth / ops.maximum(ops.sum(truth, axis=-1, keepdims=True), 1.0)
+    every = ops.logsumexp(_with_background(logits), axis=-1, keepdims=True)
+    return every - ops.sum(truth * logits, axis=-1, keepdims=True)
+
+
+def _with_background(logits: Tensor) -> Tensor:
+    return ops.concatenate([logits, ops.zeros_like(logits[..., :1])], axis=-1)
+
+
 def classes(network: keras.Model) -> int:
     """Return the number of classes that a network tells apart."""
     return int(named(network.output)["logits"].shape[-1])

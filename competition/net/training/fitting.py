@@ -191,7 +191,7 @@ def compiled(
     scales_loss = keras.config.dtype_policy().name == "mixed_float16"
     model = step.TrainingStep(
         network,
-        losses.build(config.loss),
+        losses.build(config.loss, softmax=config.model.softmax),
         keeps_last=scales_loss,
         scans=data.scans,
     )

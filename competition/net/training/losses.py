@@ -24,7 +24,7 @@ from competition.core.experiment import schema
 from competition.net.networks import blocks, heads
 
 Tensor = Any
-Term = Callable[[Tensor, Tensor], Tensor]
+Term = Callable[..., Tensor]
 SMOOTH = 0.002
 # A power below 1 has an infinite slope at 0, so its base is at least this.
 LEAST = 1e-6
@@ -64,7 +64,7 @@ class WeightedSum(keras.losses.Loss):
         return value
 
 
-def build(loss: schema.Loss) -> WeightedSum:
+def build(loss: schema.Loss, *, softmax: bool = False) -> WeightedSum:
     """Build the loss that the config describes; terms of weight 0 are left out."""
     partial = functools.partial
     overlap = partial(tversky, alpha=loss.tversky_alpha, beta=loss.tversky_beta)
@@ -78,6 +78,8 @@ def build(loss: schema.Loss) -> WeightedSum:
         (loss.boundary, partial(boundary, pixels=loss.boundary_pixels)),
     ]
     used = [(weight, term) for weight, term in terms if weight]
+    if softmax:
+        used = [(weight, partial(term, softmax=True)) for weight, term in used]
     return WeightedSum(used, deep=loss.deep, presence=loss.presence)
 
 
@@ -93,24 +95,28 @@ def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
     return ops.cast(share >= 0.5, "float32")
 
 
-def bce(truth: Tensor, logits: Tensor) -> Tensor:
+def bce(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:
     """Return the cross-entropy of each pixel and class, averaged over a sample."""
-    return _mean(_crossentropy(truth, logits))
+    return _mean(heads.crossentropy(truth, logits, softmax=softmax))
 
 
-def focal(truth: Tensor, logits: Tensor, *, gamma: float = 2.0) -> Tensor:
+def focal(
+    truth: Tensor, logits: Tensor, *, gamma: float = 2.0, softmax: bool = False
+) -> Tensor:
     """Weigh cross-entropy by the probability of the wrong answer to the gamma."""
-    wrong = truth * ops.sigmoid(-logits) + (1 - truth) * ops.sigmoid(logits)
-    weight = ops.power(ops.maximum(wrong, LEAST), gamma)
-    return _mean(weight * _crossentropy(truth, logits))
+    each = heads.crossentropy(truth, logits, softmax=softmax)
+    wrong = -ops.expm1(-each)
+    return _mean(ops.power(ops.maximum(wrong, LEAST), gamma) * each)
 
 
-def dice(truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH) -> Tensor:
+def dice(
+    truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH, softmax: bool = False
+) -> Tensor:
     """Return 1 - Dice of each class over a batch, averaged over the classes.
 
     It is Tversky's loss with equal weights, where the smoothing counts half.
     """
-    return tversky(truth, logits, alpha=0.5, beta=0.5, smooth=smooth)
+    return tversky(truth, logits, alpha=0.5, beta=0.5, smooth=smooth, softmax=softmax)
 
 
 def tversky(
@@ -121,13 +127,14 @@ def tversky(
     beta: float = 0.7,
     gamma: float = 1.0,
     smooth: float = SMOOTH,
+    softmax: bool = False,
 ) -> Tensor:
     """Return 1 - TP / (TP + alpha FP + beta FN) of a batch, averaged over its classes.
 
     All samples get the same value. With a gamma below 1, the focal Tversky loss, it is
     taken to this power first, which raises small errors.
     """
-    probability = ops.sigmoid(logits)
+    probability = heads.probabilities(logits, softmax=softmax)
     smoothing = _smoothing(logits, smooth) / 2
     true_positive = ops.sum(truth * probability, axis=(0, 1, 2))
     false_positive = ops.sum((1 - truth) * probability, axis=(0, 1, 2))
@@ -139,7 +146,9 @@ def tversky(
     return ops.broadcast_to(ops.mean(error), ops.shape(logits)[:1])
 
 
-def lovasz(truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH) -> Tensor:
+def lovasz(
+    truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH, softmax: bool = False
+) -> Tensor:
     """Return the Lovász extension of 1 - Jaccard over the errors of the probabilities.
 
     Of probabilities 0 and 1 it is 1 - Jaccard itself. The smoothing counts as true
@@ -147,7 +156,7 @@ def lovasz(truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH) -> Tensor:
     """
     _, height, width, classes = logits.shape
     smoothing = _smoothing(logits, smooth)
-    error = ops.abs(truth - ops.sigmoid(logits))
+    error = ops.abs(truth - heads.probabilities(logits, softmax=softmax))
     error = ops.reshape(error, (-1, height * width, classes))
     truth = ops.reshape(truth, (-1, height * width, classes))
     order = ops.argsort(-error, axis=1)
@@ -162,7 +171,9 @@ def lovasz(truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH) -> Tensor:
     return ops.mean(ops.sum(error * (jaccard - before), axis=1), axis=-1)
 
 
-def boundary(truth: Tensor, logits: Tensor, *, pixels: int = 8) -> Tensor:
+def boundary(
+    truth: Tensor, logits: Tensor, *, pixels: int = 8, softmax: bool = False
+) -> Tensor:
     """Return the mean error of a pixel times its distance from the truth's outline.
 
     Distances are steps to a neighbour, diagonal ones too, counted by growing the truth
@@ -170,7 +181,7 @@ def boundary(truth: Tensor, logits: Tensor, *, pixels: int = 8) -> Tensor:
     An absent class has no outline, so all weights are 1.
     """
     far = (1 - truth) * _steps(truth, pixels) + truth * _steps(1 - truth, pixels)
-    error = ops.abs(truth - ops.sigmoid(logits))
+    error = ops.abs(truth - heads.probabilities(logits, softmax=softmax))
     return ops.mean(error * far, axis=(1, 2, 3)) / pixels
 
 
@@ -191,11 +202,6 @@ def _smoothing(logits: Tensor, smooth: float) -> float:
             f"Received: smooth={smooth}. Use {SMOOTH}."
         )
     return smooth * logits.shape[1] * logits.shape[2]
-
-
-def _crossentropy(truth: Tensor, logits: Tensor) -> Tensor:
-    # On JAX the one of Keras clips probabilities, so large errors have no gradient.
-    return ops.softplus(logits) - truth * logits
 
 
 def _mean(values: Tensor) -> Tensor:

@@ -72,5 +72,8 @@ class HeldOutScans:
             self.run.config,
         )
         prediction = probabilities.prediction(probabilities.quantise(probability))
+        predictions = blending.MemberPredictions(
+            [prediction], exclusive=self.run.config.model.softmax
+        )
         cheap = [rules.CHEAP] * len(self.run.classes)
-        return blending.decide(blending.MemberPredictions([prediction]), cheap)
+        return blending.decide(predictions, cheap)

@@ -12,11 +12,28 @@ def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
     place = starting.start(dataset, "mine", configs.load("smoke")).files
     with locks.locked(place.fold(0), doing="training"):
         pass
-    wanted = configs.load("smoke", ("training.batch=2",))
+    wanted = configs.load("smoke", ("training.batch=2", "model.exclusive=false"))
     assert starting.start(dataset, "mine", wanted).config == wanted
     files.write_text(place.history(0), "begun")
     with pytest.raises(ValueError, match="batch"):
         starting.start(dataset, "mine", configs.load("smoke"))
+
+
+@pytest.mark.parametrize("exclusive", [True, False, None])
+def test_the_data_says_whether_classes_exclude_each_other(tmp_path, exclusive):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    manifest = files.read_json(dataset.manifest)
+    manifest.pop("exclusive", None)
+    # Older manifests do not say so.
+    found = {} if exclusive is None else {"exclusive": exclusive}
+    files.write_sealed(dataset.manifest, manifest | found)
+    wanted = configs.load("smoke", ("model.exclusive=auto",))
+    run = starting.start(dataset, "mine", wanted)
+    assert run.config.model.softmax is run.config.model.exclusive is bool(exclusive)
+    assert starting.start(dataset, "mine", wanted) == run
+    forced = configs.load("smoke", (f"model.exclusive={str(not exclusive).lower()}",))
+    run = starting.start(dataset, "other", forced)
+    assert run.config.model.exclusive is not bool(exclusive)
 
 
 def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
@@ -50,7 +67,7 @@ def test_what_only_decide_reads_may_change_once_a_run_has_begun(tmp_path):
     del record["config"]["decide"]["fallback"]
     files.write_sealed(begun.files.config, record)
     again = starting.start(dataset, "mine", configs.load("smoke"))
-    assert again.config == configs.load("smoke")
+    assert again.config == begun.config
     assert runs.read(again.files) == again
     assert runs.owner(again, 0) == runs.owner(begun, 0)
     with pytest.raises(ValueError, match=r"seed: 0 -> 1"):

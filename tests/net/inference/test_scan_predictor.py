@@ -219,7 +219,9 @@ def test_folds_views_and_less_effort_share_one_compiled_network(
 ):
     traced, original = [], forward_pass._probabilities
     monkeypatch.setattr(
-        forward_pass, "_probabilities", lambda o: traced.append(o) or original(o)
+        forward_pass,
+        "_probabilities",
+        lambda o, **options: traced.append(o) or original(o, **options),
     )
     volume, nets = store.scan("case0_day0"), [network(tiny, seed) for seed in range(3)]
     flip = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))

@@ -154,6 +154,54 @@ def test_focal_loss_with_gamma_zero_is_cross_entropy():
     )
 
 
+# Classes that exclude each other
+
+
+def softmax_of(term: losses.WeightedSum) -> losses.WeightedSum:
+    (weight, function), *_ = term.terms
+    return losses.WeightedSum([(weight, functools.partial(function, softmax=True))])
+
+
+def labels(*numbers: int) -> np.ndarray:
+    """Truth of 2 x 2 pixels and two classes, which are 1 and 2."""
+    return np.eye(3, dtype=np.float32)[list(numbers)][:, 1:].reshape(1, 2, 2, 2)
+
+
+def test_a_single_class_is_the_same_with_softmax(term):
+    truth, logits = image(1, 1, 0, 0), image(0.5, -2, 1, -3)
+    expected = float(term(truth, logits))
+    assert float(softmax_of(term)(truth, logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradient_with_softmax_is_that_of_differences(term):
+    random = np.random.default_rng(0)
+    truth = labels(0, 1, 2, 1)
+    logits = random.normal(size=truth.shape).astype(np.float32)
+    term = softmax_of(term)
+    gradient = slope(term, truth, logits)
+    for where in np.ndindex(truth.shape):
+        change = np.zeros_like(logits)
+        change[where] = 0.01
+        above, below = term(truth, logits + change), term(truth, logits - change)
+        numeric = (float(above) - float(below)) / 0.02
+        assert gradient[where] == pytest.approx(numeric, rel=0.02, abs=3e-5)
+
+
+def test_cross_entropy_with_softmax_is_that_of_labels_and_background():
+    truth = labels(0, 1, 2, 2)
+    logits = np.log(np.float32([[1, 3], [1, 3], [1, 3], [4, 2]])).reshape(1, 2, 2, 2)
+    # Of 1 for no class: the shares 1 / 5, 1 / 5, 3 / 5 and 2 / 7.
+    expected = -np.log([1 / 5, 1 / 5, 3 / 5, 2 / 7]).mean()
+    loss = softmax_of(TERMS["bce"])(truth, logits)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_pixel_of_two_classes_with_softmax_asks_for_neither_without_end():
+    both = np.ones((1, 2, 2, 2), np.float32)
+    even = float(softmax_of(TERMS["bce"])(both, np.full_like(both, CERTAIN)))
+    assert even == pytest.approx(math.log(2), rel=1e-4)
+
+
 # Overlap; the smoothing is 0.25 * 4 pixels = 1
 
 
