@@ -1,5 +1,6 @@
 """Processes that die, hang or eat all memory while they predict a submission."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -126,8 +127,9 @@ def test_a_scan_with_which_a_process_ends_is_left_out(
 ):
     plant(fault, "scan")
     # A slow machine takes long to fill its memory.
-    patience = {"patience": 20.0} if fault == "memory" else {}
-    summary, scans = guarded(run, data, tmp_path, **patience)
+    silence = 20 if fault == "memory" else PATIENCE.silence
+    patience = dataclasses.replace(PATIENCE, silence=silence)
+    summary, scans = guarded(run, data, tmp_path, patience=patience)
     assert scans == [names()[0], *names()[2:]]
     text = f"{names()[1]} is left out: the process that worked on it {why}"
     assert f"warning: process ended: {text}" in log(tmp_path)
