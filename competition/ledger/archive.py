@@ -11,7 +11,7 @@ import typing_extensions
 
 from competition.core import files, scores
 from competition.core.experiment import layout, runs
-from competition.ledger import table
+from competition.ledger import by_fold, table
 
 
 def entry(run: runs.Run) -> table.Entry:
@@ -78,6 +78,7 @@ def keep(
         for path in (kept.config, kept.decision, kept.score, kept.submission):
             if path.is_file():
                 shutil.copyfile(path, new / path.name)
+        by_fold.write(dataset, run, new)
         if sheet:
             (new / "contact_sheet.png").write_bytes(sheet)
         # A folder cannot replace one that is not empty: the old one steps aside first.

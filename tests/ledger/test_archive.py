@@ -1,17 +1,22 @@
 """The copy that `ledger add` keeps of a run, and the leaderboard's scores in it."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 
 import cv2
+import numpy as np
+import pandas as pd
 import pytest
 
 from competition import ledger
 from competition.core import files
+from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import examples, pictures
 from competition.ledger import archive, table
+from competition.prepare import folds
 from tests import by_hand
 
 
@@ -48,6 +53,26 @@ def add(scored, tmp_path):
     )
 
 
+def test_the_folds_and_the_scores_of_each_are_kept(scored, add, tmp_path):
+    folder = pathlib.Path(add()["folder"])
+    assert (folder / "folds.csv").read_text() == "case,fold\n1,0\n2,1\n3,1\n"
+    means = pd.read_csv(folder / "by_fold.csv").set_index(["fold", "class"])
+    assert means["scans"].to_dict() == {
+        (fold, name): fold + 1 for fold in (0, 1) for name in ("bowel", "stomach")
+    }
+    by_scan = files.read_json(scored[1].files.score)["oof"]["by_scan"]
+    for key in ("dice", "dice_3d", "score_per_class"):
+        first, *others = (each["stomach"][key] for each in by_scan.values())
+        assert means.loc[(0, "stomach"), key] == pytest.approx(first, abs=1e-4)
+        mean = np.mean(others)
+        assert means.loc[(1, "stomach"), key] == pytest.approx(mean, abs=1e-4)
+    # No spacing was given to measure by.
+    assert means["surface_mm"].isna().all()
+    table_again = slice_table.read(scored[0])
+    again = folds.read(folder / "folds.csv", table_again)
+    assert list(again) == list(table_again["fold"])
+
+
 def test_config_rules_scores_and_submission_are_copied(scored, add, tmp_path):
     run = scored[1]
     added = add()
@@ -61,9 +86,12 @@ def test_config_rules_scores_and_submission_are_copied(scored, add, tmp_path):
     assert sheet.shape[0] > 900
     assert sheet.shape[1] > 900
     assert sorted(os.listdir(folder)) == [
+        "by_fold.csv",
         "config.json",
         "contact_sheet.png",
-        *names[1:],
+        "decision.json",
+        "folds.csv",
+        *names[2:],
     ]
     assert sorted(os.listdir(folder.parent)) == ["by-hand", "ledger.csv"]
 
