@@ -16,7 +16,6 @@ _FEW_CASES = 60
 _MOST_BATCH = 16
 # So many batches at least make an epoch, where the batch can be made smaller.
 _BATCHES = 20
-_SCORES = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,14 +63,14 @@ def of_folds(found: Findings, count: int) -> Choice:
     return Choice("folds", list(range(count)), text)
 
 
-def of_time(steps: int, in_epoch: int) -> list[Choice]:
-    """Choose the length of a training that has the time for so many steps."""
+def of_time(steps: int, in_epoch: int, scores: int) -> list[Choice]:
+    """Choose the length of a training with time for so many steps and scores."""
     epochs = max(1, steps // in_epoch)
     choices = [
         Choice("training.epochs", epochs, f"of {in_epoch:,} steps: what time allows"),
         Choice(
             "training.score_every",
-            math.ceil(epochs / _SCORES),
+            math.ceil(epochs / scores),
             "scoring more often would take time from training",
         ),
         Choice(
