@@ -1,14 +1,30 @@
 """What prepared data is like, as far as an experiment is planned by it."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import typing_extensions
 
-from competition.core import masks
+from competition.core import files, masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.study import amounts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+# Masks are read of so many scans, or of more where these have fewer slices than that.
+SCANS, SLICES = 40, 480
+
+
+class _Record(typing_extensions.TypedDict):
+    """The entry of a scan's record that tells the voxels of each class."""
+
+    voxels: list[int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +51,12 @@ class Findings:
 
 
 def of(dataset: layout.DatasetFiles) -> Findings:
-    """Look through the slice table and the masks of prepared data."""
+    """Look through the slice table and a sample of the masks of prepared data.
+
+    All is counted but what masks alone tell. Their thickness is that of SLICES slices
+    about, and the share of slices with a mask that of SCANS scans or more, both spread
+    evenly over the scans that have any by their record.
+    """
     manifest = runs.prepared(dataset)
     table = slice_table.read(dataset)
     scans = table.drop_duplicates("scan")
@@ -43,7 +64,7 @@ def of(dataset: layout.DatasetFiles) -> Findings:
     heights = scans["box_bottom"] - scans["box_top"]
     widths = scans["box_right"] - scans["box_left"]
     pixels = scans["height"] * scans["width"]
-    positives, thinnest = _masks(dataset, list(scans["scan"]), manifest["classes"])
+    positives, thinnest = _masks(dataset, table, manifest["classes"])
     return Findings(
         amount=amounts.Amounts(
             slices=len(table),
@@ -66,20 +87,44 @@ def of(dataset: layout.DatasetFiles) -> Findings:
 
 
 def _masks(
-    dataset: layout.DatasetFiles, scans: list[str], classes: Sequence[str]
+    dataset: layout.DatasetFiles, table: "pd.DataFrame", classes: Sequence[str]
 ) -> tuple[int, float]:
     """Count slices with a mask; return the thickness of the thinnest class as well."""
+    in_scan = table["scan"].value_counts(sort=False).to_dict()
+    annotated = [scan for scan in in_scan if _is_annotated(dataset, scan)]
+    slices = sum(in_scan[scan] for scan in annotated)
+    depth = slices / max(1, len(annotated))
+    sample = spread(annotated, max(SCANS, math.ceil(SLICES / max(1, depth))))
     store, positives = arrays.Arrays(dataset), 0
     found: list[list[float]] = [[] for _ in classes]
-    for scan in scans:
-        for bits in store.masks(scan):
-            positives += bool(bits.any())
+    for scan in sample:
+        volume = store.masks(scan)
+        filled = [index for index, bits in enumerate(volume) if bits.any()]
+        positives += len(filled)
+        for number in spread(filled, math.ceil(SLICES / len(sample))):
             for index, by_slice in enumerate(found):
-                plane = masks.plane(bits, index)
+                plane = masks.plane(volume[number], index)
                 if plane.any():
                     by_slice.append(thickness(plane))
     typical = [np.median(by_slice) for by_slice in found if by_slice]
-    return positives, float(min(typical, default=0))
+    share = positives / max(1, sum(in_scan[scan] for scan in sample))
+    return round(share * slices), float(min(typical, default=0))
+
+
+def _is_annotated(dataset: layout.DatasetFiles, scan: str) -> bool:
+    """Return whether a scan has any mask by its record, which older data lack."""
+    path = dataset.record(scan)
+    if not files.exists(path):
+        return True
+    record: _Record = files.read_json(path, _Record, remedy="Prepare the data again.")
+    return any(record["voxels"])
+
+
+def spread(values: Sequence[T], most: int) -> list[T]:
+    """Return at most so many of the values, spread evenly, the first and last too."""
+    count = min(most, len(values))
+    places = np.linspace(0, len(values) - 1, count).round().astype(int)
+    return [values[place] for place in places]
 
 
 def thickness(plane: np.ndarray) -> float:

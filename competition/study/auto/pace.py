@@ -20,17 +20,19 @@ FINISH = 0.1
 MARGIN = 0.1
 # Scores take no more of a training, and there are no more of them.
 SCORING, MOST_SCORES = 0.1, 8
-# A process that loads the framework takes at least this; here it may be loaded already.
-LOADING = 6.0
+# Loading the framework takes at least this; here it may be loaded already. The rest of
+# a fold's process is its interpreter, its tables and its last files.
+LOADING, PROCESS = 6.0, 3.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds of the parts of a training.
 
-    `load` is that of the framework, `build` that of a network until its first step and
-    its first prediction. `step` is without end where no memory is left. `score` is that
-    of the held-out scans once, `predict` that of the scans that a fold holds out.
+    `load` is that of a process and its framework, `build` that of a network until its
+    first step and its first prediction. `step` is without end where no memory is left.
+    `score` is that of the held-out scans once, `predict` that of the scans that a fold
+    holds out.
     """
 
     load: float
@@ -83,7 +85,7 @@ def loading(clock: deadline.Clock = time.monotonic) -> float:
     began = clock()
     from competition.net import timing  # noqa: F401
 
-    return max(LOADING, clock() - began)
+    return PROCESS + max(LOADING, clock() - began)
 
 
 def measured(

@@ -167,14 +167,6 @@ def test_slices_far_apart_are_seen_with_fewer_others():
     assert chosen(depth=1)["slices"] == [0]
 
 
-@pytest.mark.parametrize("breadth", [2, 4, 10])
-def test_the_thickness_is_that_of_what_is_thinner(breadth):
-    plane = np.zeros((100, 100), bool)
-    plane[:, 40 : 40 + breadth] = True
-    assert findings.thickness(plane) == pytest.approx(breadth)
-    assert findings.thickness(~plane) == pytest.approx(breadth)
-
-
 def test_folds_beside_each_other_cost_no_time(dataset, device, monkeypatch):
     device[0]["full"] = 10
     eight = [{"CUDA_VISIBLE_DEVICES": str(number)} for number in range(8)]
