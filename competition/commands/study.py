@@ -35,10 +35,11 @@ def score_baseline(
 ) -> None:
     """Score a method without a network out of fold, to compare networks with."""
     from competition.core.experiment import configs
-    from competition.study import baseline
+    from competition.study import auto, baseline
 
-    chosen = configs.load(experiment)
-    result = baseline.run(layout.dataset(data, work), method, experiment=chosen)
+    dataset = layout.dataset(data, work)
+    chosen = configs.load(auto.planned(experiment, dataset))
+    result = baseline.run(dataset, method, experiment=chosen)
     output.result(result, as_json, lambda result: output.scores({method: result}))
 
 
@@ -96,11 +97,12 @@ def search_values(
     """
     from competition import prepare, train
     from competition.machine import deadline
-    from competition.study import search
+    from competition.study import auto, search
 
     limit = deadline.start(budget)
-    plan = search.load(experiment, tuple(override or ()))
     dataset = layout.dataset(data, work)
+    experiment = auto.planned(experiment, dataset)
+    plan = search.load(experiment, tuple(override or ()))
     prepare.check_source(data, dataset)
     name = layout.run_name(experiment) if name is None else name
     result = search.run(

@@ -108,6 +108,15 @@ def find(
     data: pathlib.Path | None = None,
     name: str | None = None,
 ) -> Bundle:
-    """Return the bundle of an experiment's run under `work`; see `layout.find`."""
+    """Return the bundle of an experiment's run under `work`; see `layout.find`.
+
+    The experiment "auto" is trained as it was planned for the data.
+    """
     name = layout.run_name(experiment) if name is None else name
-    return Bundle(experiment, name, what, work, layout.find(name, work, data), data)
+    dataset = layout.find(name, work, data)
+    if what == "train":
+        # Imported late: the command line must be fast to show its help.
+        from competition.study import auto
+
+        experiment = auto.planned(experiment, dataset)
+    return Bundle(experiment, name, what, work, dataset, data)

@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import textwrap
 from collections.abc import Iterable
 
 from competition.study.auto.choices import Choice
 
-_REASONS = 38
+# The column of a reason, and the last one; a longer reason stands above its line.
+_REASONS, _WIDTH = 38, 88
 
 
 def text(about: str, chosen: Iterable[Choice]) -> str:
@@ -16,7 +18,7 @@ def text(about: str, chosen: Iterable[Choice]) -> str:
     in_order = sorted(chosen, key=_table)
     for table, choices in itertools.groupby(in_order, _table):
         lines += ["", f"[{table}]"] if table else [""]
-        lines += map(_line, choices)
+        lines += itertools.chain.from_iterable(map(_lines, choices))
     return "\n".join(lines) + "\n"
 
 
@@ -29,6 +31,12 @@ def _table(choice: Choice) -> str:
     return choice.key.rpartition(".")[0]
 
 
-def _line(choice: Choice) -> str:
+def _lines(choice: Choice) -> list[str]:
     assigned = f"{choice.key.rpartition('.')[2]} = {json.dumps(choice.value)}"
-    return f"{assigned:<{_REASONS}}# {choice.reason}"
+    line = f"{assigned:<{_REASONS - 2}}  # {choice.reason}"
+    if len(line) <= _WIDTH:
+        return [line]
+    return [
+        *(f"# {part}" for part in textwrap.wrap(choice.reason, _WIDTH - 2)),
+        assigned,
+    ]

@@ -95,7 +95,11 @@ def test_each_line_of_the_file_has_its_reason_and_edits_stay(dataset, device):
     device[0]["full"] = 1
     path = auto.write(dataset, "4h")
     text = path.read_text("utf-8")
-    assert all("# " in line for line in text.splitlines() if "=" in line), text
+    assert all(len(line) <= 88 for line in text.splitlines())
+    above = ""
+    for line in text.splitlines():
+        assert "=" not in line or "# " in line or above.startswith("# "), text
+        above = line
     path.write_text("seed = 7\n", "utf-8")
     assert auto.write(dataset, "8h").read_text("utf-8") == "seed = 7\n"
 
