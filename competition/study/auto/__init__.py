@@ -1,31 +1,59 @@
 """The experiment `auto`: planned from the data, the device and the time there is."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import pathlib
 import time
+import types
+from collections.abc import Callable
 
 from competition.core import console, files
 from competition.core.experiment import configs, layout
 from competition.machine import backend, deadline, gpus
 from competition.study import amounts
-from competition.study.auto import choices, findings, pace, writing
+from competition.study.auto import choices, findings, pace, stacks, volumes, writing
 
 NAME = "auto"
 # A session on Kaggle.
 BUDGET = "9h"
-# From so many steps on a larger network is worth more than more steps of a smaller one.
-ENOUGH, MOST = 3_000, 15_000
+MOST = 15_000
 # Folds are left out where each would have fewer.
 LEAST = 300
-EFFORTS = sorted(
-    itertools.starmap(
-        choices.Effort,
-        [(32, 1.0), (16, 1.0), (32, 0.5), (16, 0.7), (16, 0.5), (16, 0.35), (8, 0.35)],
-    ),
-    key=lambda effort: -effort.cost,
-)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Family:
+    """Networks of one kind, from the one that takes most of a device on.
+
+    From `enough` steps on, a larger network is worth more than more steps of a smaller
+    one.
+    """
+
+    name: str
+    of_data: Callable[[findings.Findings, choices.Effort], list[choices.Choice]]
+    efforts: tuple[choices.Effort, ...]
+    enough: int
+
+
+def _family(
+    name: str, kind: types.ModuleType, enough: int, *efforts: tuple[int, float]
+) -> Family:
+    ordered = sorted(
+        itertools.starmap(choices.Effort, efforts), key=lambda effort: -effort.cost
+    )
+    return Family(name, kind.of_data, tuple(ordered), enough)
+
+
+STACKS = _family(
+    "stacks of slices", stacks, 3_000,
+    (32, 1.0), (16, 1.0), (32, 0.5), (16, 0.7), (16, 0.5), (16, 0.35), (8, 0.35),
+)  # fmt: skip
+# A step sees whole volumes: on those of 35 x 51 x 35 voxels 1,000 steps, 10 minutes of
+# a core, score what stacks do after 18.
+VOLUMES = _family("volumes", volumes, 1_000, (32, 1.0), (16, 1.0), (8, 1.0))
+FAMILIES = VOLUMES, STACKS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,26 +121,45 @@ def planned(experiment: str, dataset: layout.DatasetFiles) -> str:
 def _network(
     dataset: layout.DatasetFiles, found: findings.Findings, given: pace.Budget
 ) -> Network:
+    """Choose a network of the family that fits the data and this device."""
+    clock = given.limit.clock
+    load = pace.loading(clock)
+    measure_scan = pace.measured(dataset, found.amount.classes, clock)
+    time_it = functools.partial(
+        pace.of, found=found, load=load, measure_scan=measure_scan, clock=clock
+    )
+    if volumes.fit(found):
+        network = _largest(VOLUMES, found, given, time_it)
+        if given.steps(1, network.speed) >= LEAST:
+            return network
+        console.note("auto: volumes take too long here; trying stacks of slices")
+    return _largest(STACKS, found, given, time_it)
+
+
+def _largest(
+    family: Family,
+    found: findings.Findings,
+    given: pace.Budget,
+    time_it: Callable[[configs.Config], pace.Pace],
+) -> Network:
     """Time networks from the largest on, until one has time for a long training.
 
     The smallest network is taken where none has.
     """
-    clock = given.limit.clock
-    load = pace.loading(clock)
-    measure_scan = pace.measured(dataset, found.amount.classes, clock)
-    efforts = list(EFFORTS)
+    efforts = list(family.efforts)
     while True:
         effort = efforts.pop(0)
-        chosen = choices.of_data(found, effort)
+        chosen = family.of_data(found, effort)
         config = configs.load("base", tuple(map(writing.override, chosen)))
-        console.note(f"auto: timing a network of {effort.channels} channels at first")
-        now = pace.of(config, found, load=load, measure_scan=measure_scan, clock=clock)
+        about = f"{family.name}, {effort.channels} channels at first"
+        console.note(f"auto: timing a network of {about}")
+        now = time_it(config)
         steps = given.steps(found.amount.folds, now)
-        if steps >= ENOUGH or not efforts:
+        if steps >= family.enough or not efforts:
             return Network(chosen, config, now)
         # By their cost, the others on the way would not be fast enough either.
-        enough = effort.cost * steps / ENOUGH if steps else math.inf
-        efforts = [other for other in efforts if other.cost <= enough] or efforts[-1:]
+        most = effort.cost * steps / family.enough if steps else math.inf
+        efforts = [other for other in efforts if other.cost <= most] or efforts[-1:]
 
 
 def _of_time(

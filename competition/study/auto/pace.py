@@ -103,8 +103,8 @@ def measured(
 
 def of(
     config: configs.Config,
-    found: findings.Findings,
     *,
+    found: findings.Findings,
     load: float,
     measure_scan: float,
     clock: deadline.Clock = time.monotonic,

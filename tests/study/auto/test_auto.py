@@ -11,7 +11,7 @@ from competition import pipeline
 from competition.core.experiment import configs, runs
 from competition.net import timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, writing
+from competition.study.auto import choices, findings, stacks, writing
 from tests.study.plan import test_plan
 
 FOUND = findings.Findings(
@@ -32,7 +32,7 @@ FOUND = findings.Findings(
 
 def chosen(*, share=1.0, **found):
     changed = dataclasses.replace(FOUND, **found)
-    lines = choices.of_data(changed, choices.Effort(32, share))
+    lines = stacks.of_data(changed, choices.Effort(32, share))
     return {line.key: line.value for line in lines}
 
 
@@ -73,7 +73,7 @@ def test_a_slow_one_a_smaller_network_on_smaller_slices(dataset, device):
     config = configs.load(str(auto.write(dataset, "4h")))
     assert config.model.widths[0] < 32 and config.geometry.fit == "letterbox"
     # The networks between were not timed.
-    assert len(device[1]) < len(auto.EFFORTS)
+    assert len(device[1]) < len(auto.STACKS.efforts)
 
 
 def test_without_time_for_all_folds_it_leaves_some_out(dataset, device):
@@ -87,7 +87,7 @@ def test_a_network_that_does_not_fit_is_followed_by_smaller_ones(dataset, device
     device[0]["full"] = None
     with pytest.raises(ValueError, match="no network fits"):
         auto.write(dataset, "4h")
-    assert len(device[1]) == len(auto.EFFORTS)
+    assert len(device[1]) == len(auto.STACKS.efforts)
     assert not dataset.automatic.exists()
 
 
@@ -140,15 +140,18 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
         anisotropy=st.floats(0.1, 20),
         thickness=st.floats(0, 500),
     ),
-    st.sampled_from(auto.EFFORTS),
+    st.sampled_from(
+        [(each, effort) for each in auto.FAMILIES for effort in each.efforts]
+    ),
     st.integers(1, 10**6),
     st.integers(1, 5),
     st.integers(1, 8),
 )
-def test_any_data_gets_an_experiment_that_is_valid(found, effort, steps, folds, scores):
+def test_any_data_gets_an_experiment_that_is_valid(found, kind, steps, folds, scores):
+    family, effort = kind
     lines = [
         choices.of_folds(found, folds),
-        *choices.of_data(found, effort),
+        *family.of_data(found, effort),
         *choices.of_time(steps, 10, scores),
     ]
     config = configs.load("base", tuple(map(writing.override, lines)))

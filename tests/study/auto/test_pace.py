@@ -71,7 +71,9 @@ def test_what_is_timed_tells_start_and_score(monkeypatch):
 
     monkeypatch.setattr(timing, "measure", measure)
     config = configs.load("base")
-    found = pace.of(config, test_auto.FOUND, load=6.0, measure_scan=0.5, clock=clock)
+    found = pace.of(
+        config, found=test_auto.FOUND, load=6.0, measure_scan=0.5, clock=clock
+    )
     assert found.start == pytest.approx(13)
     # A fold holds out 2 of 10 scans, of 100 slices in 2 views of 0.01 seconds in all.
     assert found.score == pytest.approx(2 * (100 * 0.01 / 2 + 0.5))
@@ -93,7 +95,7 @@ def test_all_epochs_of_a_plan_end_within_the_budget(finished, monkeypatch):
     path.unlink()
     training, found = config.training, findings.of(job.dataset)
     load = pace.LOADING + pace.PROCESS
-    now = pace.of(config, found, load=load, measure_scan=0.0, clock=clock)
+    now = pace.of(config, found=found, load=load, measure_scan=0.0, clock=clock)
     scores = math.ceil(training.epochs / training.score_every)
     steps = training.epochs * amounts.steps(config, found.amount)
     fold = now.start + steps * now.step + scores * now.score

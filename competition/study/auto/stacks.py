@@ -1,0 +1,94 @@
+"""The lines of an experiment whose network sees stacks of slices."""
+
+import math
+
+from competition.study.auto import choices, findings
+
+# Below so many pixels, structures are not shrunk: their outline would be lost.
+_LEAST_THICKNESS = 6.0
+# With so few cases augmentation is all that shows a network anything new.
+_FEW_CASES = 60
+_MOST_BATCH = 16
+# So many batches at least make an epoch, where the batch can be made smaller.
+_BATCHES = 20
+
+
+def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Choice]:
+    """Choose what follows from the data, for a network of this effort."""
+    geometry, side = _geometry(found, effort)
+    return [
+        *_slices(found),
+        *geometry,
+        choices.widths(effort, side),
+        *_augment(found),
+        *_sampling(found),
+        _batch(found),
+    ]
+
+
+def _slices(found: findings.Findings) -> list[choices.Choice]:
+    if found.depth == 1:
+        return [choices.Choice("slices", [0], "each scan is a single slice")]
+    reach = 3 if found.anisotropy <= 2 else 2 if found.anisotropy <= 4 else 1
+    reach = min(reach, found.depth // 2)
+    around = list(range(-reach, reach + 1))
+    text = f"slices are {found.anisotropy:.1f} times as far apart as pixels"
+    lines = [choices.Choice("slices", around, text)]
+    if found.anisotropy <= 2:
+        text = "slices so near are equally bright"
+        lines.append(choices.Choice("intensity", "scan", text))
+    return lines
+
+
+def _geometry(
+    found: findings.Findings, effort: choices.Effort
+) -> tuple[list[choices.Choice], int]:
+    """Choose size and fit; return the smaller side that is trained on as well."""
+    lines, height, width = choices.frame(found)
+    scale = effort.share
+    if found.thickness:
+        # Thin structures are trained on crops, not shrunk until they are gone.
+        scale = max(scale, min(1.0, _LEAST_THICKNESS / found.thickness))
+    sides = [choices.rounded(side * scale) for side in (height, width)]
+    if scale == 1:
+        lines.append(choices.Choice("geometry.fit", "pad", "slices keep their pixels"))
+    else:
+        text = "smaller slices, shorter steps"
+        lines.append(choices.Choice("geometry.fit", "letterbox", text))
+    text = f"the largest is {height} x {width} pixels"
+    lines += [
+        choices.Choice("geometry.height", sides[0], text),
+        choices.Choice("geometry.width", sides[1], text),
+    ]
+    if scale > effort.share:
+        crop = [
+            min(side, choices.rounded(side * effort.share / scale)) for side in sides
+        ]
+        text = f"to save time; what is {found.thickness:.0f} pixels thick cannot shrink"
+        lines.append(choices.Choice("geometry.crop", crop, text))
+        return lines, min(crop)
+    return lines, min(sides)
+
+
+def _augment(found: findings.Findings) -> list[choices.Choice]:
+    if found.cases >= _FEW_CASES:
+        return [choices.Choice("augment.tone", 0.3, "scanners differ")]
+    return choices.augment(f"{found.cases} cases are few")
+
+
+def _sampling(found: findings.Findings) -> list[choices.Choice]:
+    share = found.amount.positives / found.amount.slices
+    if share > 0.8:
+        return []
+    text = f"{share:.0%} of the slices have a mask"
+    return [
+        choices.Choice("sampling.slices", "positives", text),
+        choices.Choice("sampling.empties", 0.3, "as many must be seen to stay empty"),
+    ]
+
+
+def _batch(found: findings.Findings) -> choices.Choice:
+    amount = found.amount
+    rows = amount.positives * (1 - 1 / max(2, amount.folds))
+    batch = 2 ** int(math.log2(max(2, min(_MOST_BATCH, rows / _BATCHES))))
+    return choices.Choice("training.batch", batch, f"{rows:.0f} slices to train on")

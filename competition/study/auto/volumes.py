@@ -1,0 +1,80 @@
+"""The lines of an experiment whose 3D network sees a volume, or a large part of it."""
+
+import math
+
+from competition.study.auto import choices, findings
+
+# Two such patches, a batch, take about 5 GB where a network begins with 32 channels.
+MOST_VOXELS = 400_000
+# Of larger volumes a patch would be a small part, and stacks of slices show more.
+_VOLUMES = 4
+_LEAST_DEPTH = 16
+
+
+def fit(found: findings.Findings) -> bool:
+    """Return whether 3D networks fit the data.
+
+    Voxels must be about as long as wide, a volume no flat stack, and a patch a large
+    part of it.
+    """
+    is_thick = found.depth * found.anisotropy >= min(_frame(found)) / 2
+    return (
+        found.depth >= _LEAST_DEPTH
+        and 0.5 <= found.anisotropy <= 2
+        and is_thick
+        and math.prod(_volume(found)) <= _VOLUMES * MOST_VOXELS
+    )
+
+
+def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Choice]:
+    """Choose what follows from the data, for a network of this effort."""
+    boxes, height, width = choices.frame(found)
+    volume = _volume(found)
+    patch = _patch(volume)
+    size = f"the largest is {height} x {width} pixels"
+    part = math.prod(patch) / math.prod(volume)
+    seen = "the whole volume" if part == 1 else f"{part:.0%} of the volume"
+    return [
+        choices.Choice("intensity", "scan", "slices so near are equally bright"),
+        *boxes,
+        choices.Choice("geometry.fit", "pad", "slices keep their pixels"),
+        choices.Choice("geometry.height", volume[1], size),
+        choices.Choice("geometry.width", volume[2], size),
+        choices.Choice(
+            "model.architecture",
+            "residual_unet_3d",
+            f"slices are {found.anisotropy:.1f} times as far apart as pixels",
+        ),
+        choices.Choice("model.patch", patch, f"{seen}: depth, height, width"),
+        choices.widths(effort, min(patch[1:])),
+        choices.Choice(
+            "model.norm", "instance", "a batch of two says little of others"
+        ),
+        *choices.augment("a scan gives few samples, and all are seen often"),
+        choices.Choice(
+            "sampling.slices",
+            "positives",
+            "patches about them have enough empty slices",
+        ),
+        choices.Choice(
+            "training.batch", 2, "a patch has as many voxels as many slices"
+        ),
+    ]
+
+
+def _frame(found: findings.Findings) -> tuple[int, int]:
+    return choices.frame(found)[1:]
+
+
+def _volume(found: findings.Findings) -> list[int]:
+    """Return depth, height and width of a volume, rounded up for halving them."""
+    return [choices.rounded(side) for side in (found.depth, *_frame(found))]
+
+
+def _patch(volume: list[int]) -> list[int]:
+    """Return the sides of the volume, or of a part of it that is not too large."""
+    patch = list(volume)
+    while math.prod(patch) > MOST_VOXELS:
+        longest = patch.index(max(patch))
+        patch[longest] -= 8
+    return patch

@@ -1,0 +1,96 @@
+"""Which data gets a 3D network, and of which patches."""
+
+import dataclasses
+import math
+
+import pytest
+
+from competition.core.experiment import configs
+from competition.net import timing
+from competition.study import amounts, auto
+from competition.study.auto import choices, findings, volumes
+from tests.study.plan import test_plan
+
+# Volumes of 35 x 51 x 35 voxels, each a millimetre long.
+FOUND = findings.Findings(
+    amount=amounts.Amounts(
+        slices=7000, positives=5000, scans=200, pixels=12 * 10**6, classes=2, folds=5
+    ),
+    cases=200,
+    depth=35,
+    height=51,
+    width=35,
+    body_height=51,
+    body_width=35,
+    saving=0.0,
+    anisotropy=1.0,
+    thickness=8.0,
+)
+
+
+def chosen(**found):
+    changed = dataclasses.replace(FOUND, **found)
+    lines = volumes.of_data(changed, choices.Effort(16, 1.0))
+    return {line.key: line.value for line in lines}
+
+
+def test_a_small_volume_is_one_patch():
+    lines = chosen()
+    assert (lines["geometry.height"], lines["geometry.width"]) == (56, 40)
+    assert lines["model.architecture"] == "residual_unet_3d"
+    assert lines["model.patch"] == [40, 56, 40]
+    assert lines["model.widths"] == [16, 32, 64, 128]
+
+
+def test_of_a_larger_one_a_large_part_is():
+    patch = chosen(depth=100, height=120, width=120)["model.patch"]
+    assert volumes.MOST_VOXELS / 2 < math.prod(patch) <= volumes.MOST_VOXELS
+    assert max(patch) - min(patch) <= 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"anisotropy": 2.0}, True),
+        ({"anisotropy": 2.5}, False),
+        ({"depth": 1}, False),
+        ({"depth": 100, "height": 120, "width": 120}, True),
+        # A patch would be a small part.
+        ({"depth": 144, "height": 266, "width": 266}, False),
+        # A flat stack.
+        ({"depth": 16, "height": 160, "width": 160}, False),
+    ],
+)
+def test_volumes_fit_where_they_are_thick_and_small(changes, expected):
+    assert volumes.fit(dataclasses.replace(FOUND, **changes)) == expected
+
+
+@pytest.fixture
+def planned(finished, monkeypatch):
+    """Plan for FOUND where a step of a 3D network takes so many seconds."""
+    job, _ = finished
+
+    def plan(seconds, budget):
+        def measure(config, classes, *, slices):
+            step = seconds if config.model.volumetric else 0.1
+            return dataclasses.replace(test_plan.MEASURED, step=step, slice=0.0)
+
+        monkeypatch.setattr(timing, "measure", measure)
+        return configs.load(str(auto.write(job.dataset, budget)))
+
+    monkeypatch.setattr(findings, "of", lambda dataset: FOUND)
+    yield plan
+    job.dataset.automatic.unlink(missing_ok=True)
+
+
+def test_volumes_get_a_3d_network(planned):
+    config = planned(0.5, "2h")
+    assert config.model.architecture == "residual_unet_3d"
+    assert config.training.batch == 2 and config.training.ema == 0.99
+
+
+@pytest.mark.parametrize("seconds", [60.0, None])
+def test_where_it_is_too_slow_or_too_large_they_get_stacks(planned, seconds):
+    config = planned(seconds, "2h")
+    assert config.model.architecture == "unet"
