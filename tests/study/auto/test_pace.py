@@ -76,7 +76,8 @@ def test_what_is_timed_tells_start_and_score(monkeypatch):
     )
     assert found.start == pytest.approx(13)
     # A fold holds out 2 of 10 scans, of 100 slices in 2 views of 0.01 seconds in all.
-    assert found.score == pytest.approx(2 * (100 * 0.01 / 2 + 0.5))
+    score = 2 * (100 * 0.01 / 2 + 0.5)
+    assert found.score == pytest.approx(pace.DECIDING * score)
     assert found.predict == pytest.approx(2 * 100 * 0.01)
 
 
