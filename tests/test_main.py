@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from competition import __main__ as command
-from competition.commands import app
+from competition.commands import app, output
 from tests import conftest
 
 
@@ -237,6 +237,16 @@ def test_submit_writes_where_it_is_told(call, finished, tmp_path):
     assert code == 0
     assert json.loads(out)["submission"] == str(out_file)
     assert out_file.read_bytes() == job.run.files.submission.read_bytes()
+
+
+def test_decide_prints_a_row_of_settings_for_each_class(capsys, finished):
+    job, results = finished
+    output.decided(results["decide"] | {"weights": {"stomach": {"one": 0.25}}})
+    out = capsys.readouterr().out
+    heading = next(line for line in out.splitlines() if "threshold" in line)
+    assert heading.index("class") < heading.index("threshold") < heading.index("holes")
+    assert all(name in out for name in job.run.classes)
+    assert "0.25" in out and "{" not in out
 
 
 @pytest.mark.parametrize("name", ["../evil", ".", "a/b", ""])

@@ -45,6 +45,25 @@ def labelled(result: dict[str, Any]) -> None:
         print(f"failed: {path}")
 
 
+def decided(decision: dict[str, Any]) -> None:
+    """Print the rule of each class and, of a blend, the weights of its members."""
+    for key in ("rules", "weights"):
+        by_class = decision.get(key, {})
+        rows = [
+            {"class": name} | {part: _setting(value) for part, value in each.items()}
+            for name, each in by_class.items()
+        ]
+        if rows:
+            _table(rows, title=key)
+
+
+def _setting(value: Any) -> Any:
+    """Return a part of a rule as a cell: None where it is off."""
+    if not value or isinstance(value, int | float):
+        return "on" if value is True else value or None
+    return str(value)
+
+
 def plan(plan: dict[str, Any]) -> None:
     """Print a row for each run of an experiment, all of them, and what does not fit."""
     from competition.machine import deadline

@@ -32,7 +32,11 @@ def _add(step: Callable[..., dict[str, Any]]) -> None:
         opened = pipeline.open_experiment(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
-        output.result(step(*opened), as_json)
+        output.result(step(*opened), as_json, _SHOWN.get(step.__name__, output.lines))
+
+
+# How the results of steps are printed that are more than a line for each key.
+_SHOWN = {"decide": output.decided}
 
 
 @app.command(**options.example("prepare", options.PHANTOM))
