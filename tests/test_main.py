@@ -239,6 +239,15 @@ def test_submit_writes_where_it_is_told(call, finished, tmp_path):
     assert out_file.read_bytes() == job.run.files.submission.read_bytes()
 
 
+def test_an_unfinished_run_prints_how_far_its_folds_are(capsys):
+    fold = {"epochs": 7, "score": None, "finished": False}
+    trained = {"finished": False, "folds": {0: fold}, "members": {"one": {"all": fold}}}
+    output.run({"prepare": {}, "train": trained})
+    out = capsys.readouterr().out
+    assert "all" in out and "one" in out and "no" in out and out.count("7") == 2
+    assert "{" not in out
+
+
 def test_decide_prints_a_row_of_settings_for_each_class(capsys, finished):
     job, results = finished
     output.decided(results["decide"] | {"weights": {"stomach": {"one": 0.25}}})

@@ -45,6 +45,23 @@ def labelled(result: dict[str, Any]) -> None:
         print(f"failed: {path}")
 
 
+def trained(result: dict[str, Any]) -> None:
+    """Print how far each fold of a run, and of its members, is trained."""
+    by_run = {None: result["folds"], **result["members"]}
+    rows = [
+        {
+            "member": name,
+            "fold": str(fold),
+            "epochs": each["epochs"],
+            "score": each["score"],
+            "finished": "yes" if each["finished"] else "no",
+        }
+        for name, folds in by_run.items()
+        for fold, each in folds.items()
+    ]
+    _table(rows, title="trained folds")
+
+
 def decided(decision: dict[str, Any]) -> None:
     """Print the rule of each class and, of a blend, the weights of its members."""
     for key in ("rules", "weights"):
@@ -112,9 +129,9 @@ def faults(result: dict[str, Any]) -> None:
 
 
 def run(results: dict[str, Any]) -> None:
-    """Print the scores of a run and its files; of an unfinished run, its results."""
+    """Print the scores of a run and its files; of an unfinished run, its folds."""
     if "score" not in results:
-        lines(results)
+        trained(results["train"])
         return
     scored(results["score"])
     lines({"submission": results["submit"]["submission"], **results["report"]})

@@ -92,7 +92,7 @@ def train_folds(
         result = train.run(*opened, fold=fold, budget=budget)
     else:
         raise typer.BadParameter("give either --data and --experiment, or --run alone")
-    output.result(result, as_json)
+    output.result(result, as_json, output.trained)
 
 
 @app.command(**options.example("predict", f"{options.PHANTOM} --experiment smoke"))
