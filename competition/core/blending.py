@@ -132,7 +132,9 @@ def decide_on(
     """Turn the evidence of each class into mask bits (D, H, W)."""
     planes = np.stack([*map(rules.decide, by_class, class_rules)], axis=-1)
     if exclusive and (planes.sum(axis=-1) > 1).any():
-        # Filled holes may hold another class, and the classes' weights may differ.
-        claims = planes * np.stack([each.probability for each in by_class], axis=-1)
+        # Filled holes may hold another class, and the classes' weights may differ. 1 is
+        # added so that where all are 0, as in a hole, one of the claimants gets it.
+        shares = np.stack([each.probability for each in by_class], axis=-1)
+        claims = planes * (shares + np.uint16(1))
         planes &= claims.argmax(axis=-1)[..., None] == np.arange(len(by_class))
     return masks.pack(planes)

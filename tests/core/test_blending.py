@@ -80,6 +80,18 @@ def test_of_exclusive_classes_a_pixel_gets_the_most_probable_one_or_none():
     assert blending.decide(exclusive, lower).tolist() == [[[1, 2, 2, 1, 0]]]
 
 
+def test_a_hole_of_two_exclusive_classes_is_given_to_one_of_them():
+    volume = np.zeros((1, 7, 7, 3), np.uint8)
+    volume[..., 1] = 255
+    volume[:, 2:5, 2:5] = [0, 0, 255]
+    volume[:, 3, 3] = 0
+    exclusive = blending.MemberPredictions(
+        [probabilities.prediction(volume)], exclusive=True
+    )
+    decided = blending.decide(exclusive, [rules.Rule(holes=True)] * 3)
+    assert decided[0, 3].tolist() == [2, 2, 4, 2, 4, 2, 2]
+
+
 @hypothesis.settings(deadline=None)
 @hypothesis.given(arrays.arrays(np.uint8, (2, 3, 4, 1)), strategies.floats(0, 1))
 def test_a_single_class_is_the_same_where_it_is_exclusive(volume, threshold):
