@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # A manifest of another version is made again.
-VERSION = 3
+VERSION = 4
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,6 +87,20 @@ def test_it_is_found_out_whether_classes_exclude_each_other(competition, work):
     assert prepared(competition, work)[1]["exclusive"] is True
 
 
+def test_data_of_a_version_that_did_not_look_for_overlaps_is_prepared_anew(
+    competition, work
+):
+    dataset, manifest = prepared(competition, work)
+    older = {key: value for key, value in manifest.items() if key != "exclusive"}
+    files.write_sealed(dataset.manifest, older | {"version": 3})
+    for scan in manifest["names"]:
+        record = files.read_json(dataset.record(scan))
+        del record["overlaps"]
+        files.write_sealed(dataset.record(scan), record, indent=None)
+    # The fingerprint is the same: runs on it go on.
+    assert prepared(competition, work)[1] == manifest
+
+
 def test_an_empty_scan_keeps_its_whole_slices_with_a_warning(competition, work, capsys):
     found = images.find(competition, "train")
     empty = [image for image in found if image.scan == found[0].scan]

@@ -23,9 +23,13 @@ def start(
     manifest = runs.prepared(dataset)
     run_files = run_files or dataset.run(name)
     classes, fingerprint = manifest["classes"], manifest["fingerprint"]
+    is_begun = files.exists(run_files.config) and _is_begun(run_files)
     if config.model.exclusive == "auto":
-        exclusive = {"exclusive": manifest.get("exclusive", False)}
-        model = config.model.model_copy(update=exclusive)
+        found = manifest.get("exclusive", False)
+        if is_begun:
+            # Also one that began before masks were looked at goes on as it is.
+            found = runs.read(run_files).config.model.softmax
+        model = config.model.model_copy(update={"exclusive": found})
         config = config.model_copy(update={"model": model})
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
@@ -48,7 +52,6 @@ def start(
         "fingerprint": fingerprint,
         "config": config.model_dump(mode="json"),
     }
-    is_begun = files.exists(run_files.config) and _is_begun(run_files)
     if is_begun:
         wanted = dataclasses.replace(wanted, config=config)
         is_open = _is_same_training(runs.read(run_files), wanted)

@@ -36,6 +36,21 @@ def test_the_data_says_whether_classes_exclude_each_other(tmp_path, exclusive):
     assert run.config.model.exclusive is not bool(exclusive)
 
 
+def test_a_run_that_began_before_masks_were_looked_at_goes_on_as_it_is(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    wanted = configs.load("smoke", ("model.exclusive=auto",))
+    begun = starting.start(dataset, "mine", wanted)
+    record = files.read_json(begun.files.config)
+    del record["config"]["model"]["exclusive"]
+    files.write_sealed(begun.files.config, record)
+    files.write_text(begun.files.history(0), "begun")
+    # Prepared again by a version that looks at them.
+    manifest = files.read_json(dataset.manifest)
+    files.write_sealed(dataset.manifest, manifest | {"exclusive": True})
+    assert not starting.start(dataset, "mine", wanted).config.model.softmax
+    assert starting.start(dataset, "other", wanted).config.model.softmax
+
+
 def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
     dataset, _ = by_hand.scored_run(tmp_path)
 
