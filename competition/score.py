@@ -81,19 +81,17 @@ def of_run(
         for scan in console.track(scans, "score"):
             truth_bits = store.masks(scan)
             predictions = blending.out_of_fold(scored, scan)
-            evidence = blending.evidence(predictions, class_rules)
-            predicted = blending.decide_on(
-                evidence, class_rules, exclusive=predictions.exclusive
-            )
+            predicted = blending.decide(predictions, class_rules)
             measured[scan] = metric.measure(
                 truth_bits,
                 predicted,
                 classes=len(classes),
                 spacing_mm=spacings[scan],
             )
-            for index, each in enumerate(evidence):
+            for index, rule in enumerate(class_rules):
+                probability = predictions.probability(index, rule.weights)
                 plane = masks.plane(truth_bits, index)
-                counts[index] += calibration.count(each.probability, plane)
+                counts[index] += calibration.count(probability, plane)
         calibrated = map(calibration.summarise, counts)
         scores = {
             "oof": {

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from competition import score
-from competition.core import files, metric, rle
+from competition.core import files, metric, probabilities, rle
 from competition.core.data import mask_csv, slice_table
+from competition.core.experiment import runs
 from tests import by_hand
 
 HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -172,3 +173,25 @@ def test_out_of_fold_surfaces_are_as_far_apart_as_the_slice_table_says(tmp_path)
     table[spacings] *= 2
     slice_table.write(dataset.slices, table)
     assert surfaces() == pytest.approx([0, 2 * one_row, 2 * three_rows])
+
+
+def test_probabilities_of_exclusive_classes_are_calibrated_as_they_are(tmp_path):
+    dataset, run = by_hand.scored_run(tmp_path)
+    model = run.config.model.model_copy(update={"exclusive": True})
+    config = run.config.model_copy(update={"model": model})
+    files.write_sealed(
+        run.files.config,
+        files.read_json(run.files.config) | {"config": config.model_dump(mode="json")},
+    )
+    run = runs.read(run.files)
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"weights")
+    # Shares 0.2 and 0.4 of every pixel: against no class alone they are 0 and 0.5.
+    volume = np.full((*by_hand.SHAPE, 2), [51, 102], np.uint8)
+    for scan in by_hand.OFF:
+        seen = probabilities.prediction(volume)
+        probabilities.write(run.files.oof(scan), seen, digest="hand")
+    scores = score.of_run(dataset, run, data=dataset.root)["oof"]["calibration"]
+    for name, expected in (("bowel", 0.2), ("stomach", 0.4)):
+        (point,) = scores[name]["curve"]
+        assert point["probability"] == pytest.approx(expected)

@@ -25,13 +25,18 @@ class MemberPredictions:
     gate: probabilities.Prediction | None = None
     exclusive: bool = False
 
+    def probability(self, index: int, weights: tuple[float, ...]) -> np.ndarray:
+        """Return the members' mean probability of one class, uint8 (D, H, W)."""
+        arrays = [member.probability[..., index] for member in self.members]
+        return mean(arrays, weights)
+
     def of_class(self, index: int, weights: tuple[float, ...]) -> rules.Evidence:
         """Return what one class is decided on, with the weights of the members."""
-        arrays = [member.probability for member in self.members]
         if self.exclusive:
+            arrays = [member.probability for member in self.members]
             probability = against_background(mean(arrays, weights), index)
         else:
-            probability = mean([array[..., index] for array in arrays], weights)
+            probability = self.probability(index, weights)
         if self.gate:
             gate = self.gate.probability[..., index]
             return rules.Evidence(probability, gate, self.gate.presence[:, index])
@@ -105,33 +110,16 @@ def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
     return MemberPredictions(predictions, gate, run.config.model.softmax)
 
 
-def evidence(
-    predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
-) -> list[rules.Evidence]:
-    """Return what each class of a scan is decided on, with the weights of its rule."""
-    return [
-        predictions.of_class(index, rule.weights)
-        for index, rule in enumerate(class_rules)
-    ]
-
-
 def decide(
     predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
 ) -> masks.Bits:
     """Turn the predictions of a scan into mask bits (D, H, W), with a rule a class."""
-    by_class = evidence(predictions, class_rules)
-    return decide_on(by_class, class_rules, exclusive=predictions.exclusive)
-
-
-def decide_on(
-    by_class: Sequence[rules.Evidence],
-    class_rules: Sequence[rules.Rule],
-    *,
-    exclusive: bool,
-) -> masks.Bits:
-    """Turn the evidence of each class into mask bits (D, H, W)."""
+    by_class = [
+        predictions.of_class(index, rule.weights)
+        for index, rule in enumerate(class_rules)
+    ]
     planes = np.stack([*map(rules.decide, by_class, class_rules)], axis=-1)
-    if exclusive and (planes.sum(axis=-1) > 1).any():
+    if predictions.exclusive and (planes.sum(axis=-1) > 1).any():
         # Filled holes may hold another class, and the classes' weights may differ. 1 is
         # added so that where all are 0, as in a hole, one of the claimants gets it.
         shares = np.stack([each.probability for each in by_class], axis=-1)
