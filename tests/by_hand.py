@@ -82,6 +82,14 @@ def write_scan(dataset, run, scan):
     return metric.measure(masks.pack(planes), predicted, classes=len(run.classes))
 
 
+def exclusive(run):
+    """Let the classes of a run exclude each other, and return it."""
+    record = files.read_json(run.files.config)
+    record["config"]["model"]["exclusive"] = True
+    files.write_sealed(run.files.config, record)
+    return runs.read(run.files)
+
+
 def draw_once(monkeypatch, drawn):
     """Draw equal slices and curves only once; `drawn` remembers their bytes."""
 

@@ -8,7 +8,6 @@ import pytest
 from competition import score
 from competition.core import files, metric, probabilities, rle
 from competition.core.data import mask_csv, slice_table
-from competition.core.experiment import runs
 from tests import by_hand
 
 HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -177,13 +176,7 @@ def test_out_of_fold_surfaces_are_as_far_apart_as_the_slice_table_says(tmp_path)
 
 def test_probabilities_of_exclusive_classes_are_calibrated_as_they_are(tmp_path):
     dataset, run = by_hand.scored_run(tmp_path)
-    model = run.config.model.model_copy(update={"exclusive": True})
-    config = run.config.model_copy(update={"model": model})
-    files.write_sealed(
-        run.files.config,
-        files.read_json(run.files.config) | {"config": config.model_dump(mode="json")},
-    )
-    run = runs.read(run.files)
+    run = by_hand.exclusive(run)
     for fold in (0, 1):
         files.write_bytes(run.files.weights(fold), b"weights")
     # Shares 0.2 and 0.4 of every pixel: against no class alone they are 0 and 0.5.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from competition.core import files, masks, rules
+from competition.core import files, masks, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout, runs, starting
 from competition.net.networks import build
@@ -42,6 +42,23 @@ def test_every_part_that_is_on_is_a_stage_and_the_last_is_the_mask(scored):
     ]  # fmt: skip
     truth = masks.plane(arrays.Arrays(dataset).masks("case1_day0"), 0)
     np.testing.assert_array_equal(first["holes"], truth)
+
+
+def test_the_last_stage_of_exclusive_classes_is_what_the_others_leave(scored):
+    _, run = scored
+    run = by_hand.exclusive(run)
+    volume = np.zeros((*by_hand.SHAPE, 2), np.uint8)
+    volume[:, 2:9, 2:9, 0] = 255
+    volume[:, 4:7, 4:7] = [51, 153]
+    seen = probabilities.prediction(volume)
+    probabilities.write(run.files.oof("case1_day0"), seen, digest="hand")
+    decide(run, rules.Rule(holes=True))
+    first, second = drawings.trace(run, "case1_day0")
+    assert list(first) == ["probability", "threshold", "holes", "exclusive"]
+    assert first["probability"][0, 5, 5] == 51
+    counts = [int(first[part][0].sum()) for part in list(first)[1:]]
+    assert counts == [7 * 7 - 3 * 3, 7 * 7, 7 * 7 - 3 * 3]
+    assert second["exclusive"][0].sum() == 3 * 3
 
 
 def test_a_part_that_removes_all_pixels_counts_none(scored):

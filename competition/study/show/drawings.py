@@ -19,7 +19,8 @@ Steps = dict[str, np.ndarray]
 def trace(run: runs.Run, scan: str) -> list[Steps]:
     """Return the arrays (D, H, W) of each class: first the probability, then masks.
 
-    A part of the rule that is off is left out.
+    A part of the rule that is off is left out. The last mask of classes that exclude
+    each other is what the others leave.
     """
     prediction = blending.out_of_fold(run, scan)
     class_rules = rules.read(run.files.decision, run.classes, run.config.members)
@@ -27,7 +28,8 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
     for index, rule in enumerate(class_rules):
         evidence = prediction.of_class(index, rule.weights)
         above = evidence.probability >= rule.threshold * 255
-        steps = {"probability": evidence.probability, "threshold": above}
+        probability = prediction.probability(index, rule.weights)
+        steps = {"probability": probability, "threshold": above}
         mask = rules.threshold(evidence, rule)
         if rule.gate or rule.smooth:
             steps["gate"] = mask
@@ -35,6 +37,10 @@ def trace(run: runs.Run, scan: str) -> list[Steps]:
             if value := getattr(rule, part):
                 mask = steps[part] = change(mask, value)
         traced.append(steps)
+    if prediction.exclusive:
+        decided = blending.decide(prediction, class_rules)
+        for index, steps in enumerate(traced):
+            steps["exclusive"] = masks.plane(decided, index)
     return traced
 
 
