@@ -119,7 +119,7 @@ def plan_auto(
     if not files.exists(dataset.manifest):
         prepare(data, work=work)
     prepare_step.check_source(data, dataset)
-    return str(auto.write(dataset, budget))
+    return str(auto.write_apart(dataset, budget))
 
 
 def open_experiment(

@@ -75,6 +75,14 @@ def plan_experiment(
     output.result(result, as_json, output.plan)
 
 
+@app.command("plan-auto", hidden=True)
+def write_plan(folder: pathlib.Path, budget: options.Budget = None) -> None:
+    """Write auto.toml into the folder of prepared data."""
+    from competition.study import auto
+
+    auto.write(layout.DatasetFiles(folder), budget)
+
+
 @app.command(
     **options.example("search", options.PHANTOM, "--experiment smoke --trials 8")
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from competition.core import console, files
 from competition.core.experiment import configs, layout
-from competition.machine import backend, deadline, gpus
+from competition.machine import backend, deadline, gpus, process
 from competition.study import amounts
 from competition.study.auto import choices, findings, pace, stacks, volumes, writing
 
@@ -63,6 +63,19 @@ class Network:
     chosen: list[choices.Choice]
     config: configs.Config
     speed: pace.Pace
+
+
+def write_apart(dataset: layout.DatasetFiles, budget: str | None) -> pathlib.Path:
+    """Write as `write` does, in a process of its own, which takes its memory with it.
+
+    Networks that are timed keep gigabytes, or nearly all memory of a GPU, and folds are
+    trained in other processes.
+    """
+    if not files.exists(dataset.automatic):
+        options = ["--budget", budget] if budget else []
+        command = ["-m", "competition", "plan-auto", str(dataset.root), *options]
+        process.run_all([command], [{}])
+    return dataset.automatic
 
 
 def write(

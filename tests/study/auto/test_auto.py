@@ -1,6 +1,7 @@
 """The experiment that is planned from data, for a device that is pretended."""
 
 import dataclasses
+import pathlib
 
 import hypothesis
 import numpy as np
@@ -110,10 +111,11 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
     asked = {"data": job.data, "work": job.dataset.root.parent}
     with pytest.raises(ValueError, match=r"auto\.toml.*plan --experiment auto"):
         pipeline.open_experiment("auto", **asked)
-    path = pipeline.plan_auto(job.data, work=asked["work"], budget="4h")
+    path = auto.write(job.dataset, "4h")
+    assert pipeline.plan_auto(job.data, work=asked["work"]) == str(path)
     _, run = pipeline.open_experiment("auto", **asked, name="planned")
     # Whether classes exclude each other is settled by the masks.
-    assert run.config == configs.load(path, ("model.exclusive=false",))
+    assert run.config == configs.load(str(path), ("model.exclusive=false",))
 
 
 @hypothesis.given(
@@ -182,11 +184,14 @@ def test_folds_beside_each_other_cost_no_time(dataset, device, monkeypatch):
     assert len(config.folds) == runs.prepared(dataset)["folds"]
 
 
-def test_a_plan_keeps_the_folds_of_prepared_data(finished, dataset, device):
+def test_a_plan_is_made_in_another_process_and_keeps_the_folds(
+    finished, dataset, monkeypatch
+):
     job, _ = finished
-    device[0]["full"] = 1
+    monkeypatch.setattr(auto, "write", None)
     before = job.dataset.manifest.read_text("utf-8"), job.dataset.slices.read_text()
-    pipeline.plan_auto(job.data, work=job.dataset.root.parent, budget="4h")
+    path = pipeline.plan_auto(job.data, work=job.dataset.root.parent, budget="3s")
+    assert "in 3s" in pathlib.Path(path).read_text("utf-8")
     assert before == (
         job.dataset.manifest.read_text("utf-8"),
         job.dataset.slices.read_text(),
