@@ -63,14 +63,23 @@ def plan_experiment(
     budget, as work/<dataset>/auto.toml, with the reason for each line.
     """
     from competition import pipeline
+    from competition.core import files
+    from competition.core.experiment import runs
     from competition.study import auto, plan
 
     if experiment == auto.NAME:
         if not data:
             raise typer.BadParameter("auto is planned from data: give --data as well")
         experiment = pipeline.plan_auto(data, work=work, budget=budget)
+    folds = None
+    if data and files.exists((dataset := layout.dataset(data, work)).manifest):
+        folds = runs.prepared(dataset)["folds"]
     result = plan.run(
-        experiment, overrides=tuple(override or ()), data=data, budget=budget
+        experiment,
+        overrides=tuple(override or ()),
+        data=data,
+        budget=budget,
+        folds=folds,
     )
     output.result(result, as_json, output.plan)
 

@@ -19,10 +19,12 @@ def run(
     overrides: tuple[str, ...] = (),
     data: pathlib.Path | None = None,
     budget: str | None = None,
+    folds: int | None = None,
 ) -> dict[str, Any]:
     """Time steps of each run of an experiment, and say what does not fit.
 
-    Without `data` the amounts are those of the competition. Members and gates that are
+    Without `data` the amounts are those of the competition. `folds` is how many it was
+    prepared with, else as many as `prepare` makes of itself. Members and gates that are
     no experiments are left out: they were trained before.
     """
     backend.check()
@@ -30,6 +32,7 @@ def run(
         deadline.parse(budget)
     configured = trained(experiment, overrides)
     amount = amounts.of(data) if data else amounts.REAL
+    amount = dataclasses.replace(amount, folds=folds or amount.folds)
     from competition.net import timing
 
     device, planned = "", []

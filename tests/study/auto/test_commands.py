@@ -5,8 +5,9 @@ from typer import testing
 
 from competition.commands import app
 from competition.core import files
+from competition.core.experiment import runs
 from competition.kernel import bundles
-from competition.study import baseline, search
+from competition.study import baseline, plan, search
 
 PLANNED = """
 folds = [0]
@@ -62,6 +63,13 @@ def test_a_search_begins_with_the_plan(job, monkeypatch):
     )
     call(job, *SEARCH)
     assert taken[0][0] == "auto" and taken[0][1].base.training.batch == 3
+
+
+def test_plan_counts_the_folds_that_the_data_was_prepared_with(job, monkeypatch):
+    taken = []
+    monkeypatch.setattr(plan, "run", lambda name, **asked: taken.append(asked) or {})
+    call(job, "plan", "--experiment", "smoke")
+    assert taken[0]["folds"] == runs.prepared(job.dataset)["folds"]
 
 
 def test_a_kernel_trains_the_plan(job):

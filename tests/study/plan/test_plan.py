@@ -176,6 +176,8 @@ def test_the_members_and_gates_of_a_blend_are_planned(tmp_path, monkeypatch):
         configs.load("smoke").training.batch,
     ]
     assert set(given[0][1:]) == {3, 30_797}
+    plan.run(str(blend), folds=2)
+    assert given[-1][-1] == amounts.REAL.slices / 2
     assert result["seconds"] == sum(run["seconds"] for run in result["runs"])
 
 
