@@ -95,17 +95,21 @@ def contact_sheet(
 ) -> bytes:
     """Draw `count` slices of each scan, a scan a row, with a legend.
 
-    A scan with fewer slices leaves the rest of its row black.
+    A scan with fewer slices leaves the rest of its row black. Scans of one slice, such
+    as photographs, share a row.
     """
     from matplotlib import figure
 
-    height = 2.9 * len(scans) + 0.4
-    picture = figure.Figure((2.8 * count, height), facecolor="black")
-    grid = picture.subplots(len(scans), count, squeeze=False)
-    for row, scan in zip(grid, scans, strict=True):
+    rows = [choose(dataset, run, scan, count=count) for scan in scans]
+    if max(map(len, rows)) == 1:
+        rows = [[one for row in rows for one in row]]
+    columns = max(count, *map(len, rows))
+    height = 2.9 * len(rows) + 0.4
+    picture = figure.Figure((2.8 * columns, height), facecolor="black")
+    grid = picture.subplots(len(rows), columns, squeeze=False)
+    for row, shown in zip(grid, rows, strict=True):
         for axes in row:
             axes.axis("off")
-        shown = choose(dataset, run, scan, count=count)
         for axes, one in zip(row, shown, strict=False):
             draw(axes, one, len(run.classes))
             title = f"{one.scan}, slice {one.number}"

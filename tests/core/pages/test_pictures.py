@@ -102,6 +102,14 @@ def test_a_contact_sheet_has_a_row_a_scan(scored):
     assert near(two, AMBER) > near(one, AMBER) > 0
 
 
+def test_scans_of_one_slice_share_a_row(scored, monkeypatch):
+    one_row = decoded(pictures.contact_sheet(*scored, ["case1_day0"]))
+    choose = pictures.choose
+    monkeypatch.setattr(pictures, "choose", lambda *a, **k: choose(*a, **k)[:1])
+    names = ["case1_day0", "case2_day0", "case3_day0"]
+    assert decoded(pictures.contact_sheet(*scored, names)).shape == one_row.shape
+
+
 def test_a_contact_sheet_with_too_few_slices_is_black_there(scored):
     image = decoded(pictures.contact_sheet(*scored, ["case1_day0"], count=4))
     assert image[: image.shape[0] * 3 // 4, -image.shape[1] // 5 :].max() == 0
