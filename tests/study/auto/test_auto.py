@@ -9,7 +9,9 @@ import pytest
 from hypothesis import strategies as st
 
 from competition import pipeline
+from competition.commands import app
 from competition.core.experiment import configs, runs
+from competition.machine import process
 from competition.net import timing
 from competition.study import amounts, auto
 from competition.study.auto import choices, findings, stacks, writing
@@ -184,18 +186,30 @@ def test_folds_beside_each_other_cost_no_time(dataset, device, monkeypatch):
     assert len(config.folds) == runs.prepared(dataset)["folds"]
 
 
-def test_a_plan_is_made_in_another_process_and_keeps_the_folds(
-    finished, dataset, monkeypatch
+def test_a_plan_is_made_by_a_command_of_its_own_and_keeps_the_folds(
+    finished, dataset, device, monkeypatch
 ):
     job, _ = finished
-    monkeypatch.setattr(auto, "write", None)
+    device[0]["full"] = 1
+
+    def run_all(commands, environments):
+        for _, _package, *arguments in commands:
+            app.app(arguments, standalone_mode=False)
+
+    monkeypatch.setattr(process, "run_all", run_all)
     before = job.dataset.manifest.read_text("utf-8"), job.dataset.slices.read_text()
-    path = pipeline.plan_auto(job.data, work=job.dataset.root.parent, budget="3s")
-    assert "in 3s" in pathlib.Path(path).read_text("utf-8")
+    path = pipeline.plan_auto(job.data, work=job.dataset.root.parent, budget="4h")
+    assert "in 4h" in pathlib.Path(path).read_text("utf-8")
     assert before == (
         job.dataset.manifest.read_text("utf-8"),
         job.dataset.slices.read_text(),
     )
+
+
+def test_an_error_in_the_process_that_plans_is_told(finished, dataset):
+    job, _ = finished
+    with pytest.raises(ValueError, match="budget"):
+        pipeline.plan_auto(job.data, work=job.dataset.root.parent, budget="soon")
 
 
 def test_data_without_masks_is_refused(dataset, device, monkeypatch):
