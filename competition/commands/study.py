@@ -84,7 +84,8 @@ def plan_experiment(
     output.result(result, as_json, output.plan)
 
 
-@app.command("plan-auto", hidden=True)
+# For `study.auto`, which calls it in a process of its own.
+@app.command(hidden=True, **options.example("plan-auto", "work/mydata --budget 4h"))
 def write_plan(folder: pathlib.Path, budget: options.Budget = None) -> None:
     """Write auto.toml into the folder of prepared data."""
     from competition.study import auto
