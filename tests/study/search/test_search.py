@@ -150,7 +150,8 @@ def test_the_best_experiment_loads_and_has_its_values(searched):
     )
     trained = configs.check(about["config"], configs.Config, source="here")
     assert configs.changes(best.model_dump(), trained.model_dump()) == [
-        "folds: (0, 1, 2, 3, 4) -> (0,)"
+        "folds: (0, 1, 2, 3, 4) -> (0,)",
+        "model.exclusive: 'auto' -> False",
     ]
 
 
