@@ -151,7 +151,7 @@ def test_the_best_experiment_loads_and_has_its_values(searched):
     trained = configs.check(about["config"], configs.Config, source="here")
     assert configs.changes(best.model_dump(), trained.model_dump()) == [
         "folds: (0, 1, 2, 3, 4) -> (0,)",
-        "model.exclusive: 'auto' -> False",
+        "model.exclusive: auto -> False",
     ]
 
 
@@ -393,4 +393,6 @@ def test_killed_for_real_in_a_trial_it_goes_on(tiny_phantom, tmp_path):
     # The run of the best experiment is one like any other.
     asked = dict(data=data, work=work, name="best")
     _, run = pipeline.open_experiment(result["best"], **asked)
-    assert configs.changes(run.config.model_dump(), best.model_dump()) == []
+    assert configs.changes(run.config.model_dump(), best.model_dump()) == [
+        "model.exclusive: False -> auto"
+    ]
