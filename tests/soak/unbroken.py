@@ -60,8 +60,13 @@ class Run:
 
 def step(words: str) -> str:
     """Return the step that a run has begun last, by its words."""
+    return _steps(words)[-1]
+
+
+def _steps(words: str) -> list[str]:
+    """Return the steps that a run has begun."""
     marks = [line for line in words.splitlines() if line.startswith("== ")]
-    return marks[-1].removeprefix("== ") if marks else "prepare"
+    return ["prepare", *(mark.removeprefix("== ") for mark in marks)]
 
 
 def read(path: pathlib.Path) -> str:
@@ -76,7 +81,9 @@ def _timed(case: pathlib.Path) -> dict[str, float]:
     code = None
     while code is None:
         code = commands.wait(child, lambda: step(read(said)) not in starts)
-        starts.setdefault(step(read(said)), time.monotonic())
+        # A step may have ended before this process had its turn.
+        for begun in _steps(read(said)):
+            starts.setdefault(begun, time.monotonic())
     if code:
         raise ValueError(read(said))
     return dict(zip(starts, np.diff([*starts.values(), time.monotonic()]), strict=True))
