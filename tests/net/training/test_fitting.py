@@ -664,8 +664,8 @@ def broken_batches(monkeypatch):
             full = np.full_like(made["bits"], 3)
             return made | ({"bits": full} if number in numbers else {})
 
-        def build(config):
-            loss = build_loss(config)
+        def build(config, *, softmax):
+            loss = build_loss(config, softmax=softmax)
 
             def with_fault(truth, outputs):
                 is_full = keras.ops.mean(truth) > 0.999
