@@ -14,7 +14,10 @@ app = typer.Typer()
 File = pathlib.Path | None
 
 
-def _add(step: Callable[..., dict[str, Any]]) -> None:
+def _add(
+    step: Callable[..., dict[str, Any]],
+    show: Callable[[dict[str, Any]], None] = output.lines,
+) -> None:
     """Add the command for a step that takes the run of an experiment."""
     example = options.example(step.__name__, f"{options.PHANTOM} --experiment smoke")
 
@@ -32,11 +35,7 @@ def _add(step: Callable[..., dict[str, Any]]) -> None:
         opened = pipeline.open_experiment(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
-        output.result(step(*opened), as_json, _SHOWN.get(step.__name__, output.lines))
-
-
-# How the results of steps are printed that are more than a line for each key.
-_SHOWN = {"decide": output.decided}
+        output.result(step(*opened), as_json, show)
 
 
 @app.command(**options.example("prepare", options.PHANTOM))
@@ -133,12 +132,14 @@ def predict(
         output.result(step.run(*opened), as_json)
 
 
-@_add
 def decide(*opened: Any) -> dict[str, Any]:
     """Find the rule that turns probabilities into masks."""
     from competition import decide
 
     return decide.run(*opened)
+
+
+_add(decide, output.decided)
 
 
 @app.command(**options.example("submit", f"{options.PHANTOM} --experiment smoke"))

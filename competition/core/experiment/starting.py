@@ -25,12 +25,9 @@ def start(
     classes, fingerprint = manifest["classes"], manifest["fingerprint"]
     is_begun = files.exists(run_files.config) and _is_begun(run_files)
     if config.model.exclusive == "auto":
-        found = manifest.get("exclusive", False)
-        if is_begun:
-            # Also one that began before masks were looked at goes on as it is.
-            found = runs.read(run_files).config.model.softmax
-        model = config.model.model_copy(update={"exclusive": found})
-        config = config.model_copy(update={"model": model})
+        # Also a run that began before masks were looked at goes on as it is.
+        begun = runs.read(run_files) if is_begun else None
+        config = _settled(config, manifest, begun)
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
     folds = runs.present_folds(config, manifest)
@@ -71,6 +68,16 @@ def start(
         )
     runs.check_data(run, dataset)
     return run
+
+
+def _settled(
+    config: configs.Config, manifest: runs.Manifest, begun: runs.Run | None
+) -> configs.Config:
+    """Settle whether classes exclude each other: as in the run, or by the masks."""
+    found = manifest.get("exclusive", False)
+    exclusive = begun.config.model.softmax if begun else found
+    model = config.model.model_copy(update={"exclusive": exclusive})
+    return config.model_copy(update={"model": model})
 
 
 def _is_same_training(kept: runs.Run, wanted: runs.Run) -> bool:
