@@ -16,9 +16,9 @@ STEPS = {
 # A room is a folder whose `__init__.py` is its only door: what else lies in it is
 # private to it. Commands that are made of several files are rooms as well.
 ROOMS = {
-    "prepare", "train", "decide", "submit", "ledger", "study.audit", "study.baseline",
-    "study.plan", "study.search", "sources.phantom", "sources.convert", "kernel.build",
-    "kernel.rehearse",
+    "prepare", "train", "decide", "submit", "report", "ledger", "study.audit",
+    "study.baseline", "study.plan", "study.search", "sources.phantom",
+    "sources.convert", "kernel.build", "kernel.rehearse",
 }  # fmt: skip
 SLOW = FRAMEWORKS | HEAVY | {"optuna"}
 # A part may import the parts right of it.

@@ -1,14 +1,26 @@
 """HTML pages: each is one self-contained file in which every value is escaped."""
 
 import base64
+import hashlib
 import pathlib
+import re
+from collections.abc import Sequence
 from typing import Any
 
+from competition.core.pages import pictures
+
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
+# Stands for the policy in a page until its styles and scripts are known.
+_POLICY = "policy-of-this-page"
+_INLINE = re.compile(r"<(style|script)\b([^>]*)>(.*?)</\1>", re.DOTALL)
 
 
 def render(template: str, values: dict[str, Any]) -> str:
-    """Fill a template; a name that it uses and `values` lacks is an error."""
+    """Fill a template; a name that it uses and `values` lacks is an error.
+
+    The page has `colours`, those of the classes, and a policy by which its own styles
+    and scripts alone have an effect.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -18,7 +30,49 @@ def render(template: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(values)
+    environment.globals["source"] = source
+    shared = {"colours": pictures.CLASS_COLOURS, "policy": _POLICY}
+    page = environment.get_template(template).render(shared | values)
+    return page.replace(_POLICY, policy(page), 1)
+
+
+def source(name: str) -> Any:
+    """Return the text of a style or script of the templates, to stand in a page."""
+    import markupsafe
+
+    return markupsafe.Markup((TEMPLATES / name).read_text("utf-8").rstrip())
+
+
+def policy(page: str) -> str:
+    """Return the Content-Security-Policy of a page: it fetches nothing.
+
+    Styles and scripts have an effect only where they are in the page as it is now.
+    Data, such as a script of the type application/json, needs no leave.
+    """
+    digests: dict[str, list[str]] = {"style": [], "script": []}
+    for tag, attributes, content in _INLINE.findall(page):
+        if "application/json" not in attributes:
+            digest = base64.b64encode(hashlib.sha256(content.encode()).digest())
+            digests[tag].append(f"'sha256-{digest.decode()}'")
+    parts = ["default-src 'none'", "base-uri 'none'", "form-action 'none'"]
+    parts += ["img-src data:"]
+    for tag, allowed in digests.items():
+        parts.append(f"{tag}-src {' '.join(dict.fromkeys(allowed)) or repr('none')}")
+    return "; ".join(parts)
+
+
+def class_names(classes: Sequence[str]) -> dict[str, str]:
+    """Return the CSS class that gives a class of the data its colour, by its name."""
+    return {
+        name: f"class{index % len(pictures.CLASS_COLOURS)}"
+        for index, name in enumerate(classes)
+    }
+
+
+def templates() -> list[pathlib.Path]:
+    """Return the files that pages are made from: other ones make other pages."""
+    here = pathlib.Path(__file__).parent
+    return sorted(path for path in here.rglob("*") if path.suffix != ".pyc")
 
 
 def embed(data: bytes, kind: str = "png") -> str:

@@ -14,7 +14,7 @@ import typing_extensions
 from competition.core import console, files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
-from competition.core.pages import html_page, pictures
+from competition.core.pages import html_page
 from competition.study.audit import checks, features, fingerprint, strips
 
 COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "weight")
@@ -81,7 +81,7 @@ def render(
         "rows": rows,
         "strips": [html_page.embed(photograph, "jpeg") for photograph in shown],
         "reasons": checks.REASONS,
-        "colours": {n: pictures.class_colour(c) for c, n in enumerate(data["classes"])},
+        "dots": html_page.class_names(data["classes"]),
     }
     return html_page.render("audit.html", values)
 
@@ -89,7 +89,7 @@ def render(
 def _key(dataset: layout.DatasetFiles) -> str:
     """Return a digest of the data set and of the code that audits it."""
     here = pathlib.Path(__file__).parent
-    paths = [dataset.manifest, dataset.slices, *sorted(html_page.TEMPLATES.iterdir())]
+    paths = [dataset.manifest, dataset.slices, *html_page.templates()]
     paths += sorted(dataset.root.glob("scans/*.json")) + sorted(here.glob("*.py"))
     contents = [path.read_bytes() for path in paths if path.is_file()]
     return files.digest(b"\0".join(contents), 64)

@@ -1,6 +1,7 @@
 """The page about a run: what is on it, and that nothing on it can run."""
 
 import base64
+import hashlib
 import html.parser
 import re
 
@@ -161,6 +162,18 @@ def test_the_page_holds_all_that_it_needs(page):
     assert "url(" not in page.text and "@import" not in page.text
 
 
+def test_styles_and_scripts_of_the_page_alone_have_an_effect(page):
+    policy = [m["content"] for m in page.all("meta") if "http-equiv" in m]
+    allowed = dict(part.split(" ", 1) for part in policy[0].split("; "))
+    assert allowed["default-src"] == "'none'" and "unsafe" not in policy[0]
+    for tag in ("style", "script"):
+        (content,) = re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", page.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert allowed[f"{tag}-src"] == f"'sha256-{digest}'"
+    # Such attributes would have none.
+    assert not any("style" in attrs for _, attrs in page.tags)
+
+
 def test_light_dark_and_narrow_are_provided_for(page):
     assert "prefers-color-scheme: dark" in page.text
     viewport = [m for m in page.all("meta") if m.get("name") == "viewport"]
@@ -169,7 +182,7 @@ def test_light_dark_and_narrow_are_provided_for(page):
 
 @pytest.mark.parametrize("number", range(len(EVIL)))
 def test_a_class_name_stays_text(evil_page, number):
-    assert not evil_page.all("script")
+    assert evil_page.all("script") == [{"type": "module"}]
     assert not any("onerror" in attrs for _, attrs in evil_page.tags)
     assert evil_page.tables[0][3 + number][0] == EVIL[number]
     policy = [m["content"] for m in evil_page.all("meta") if "http-equiv" in m]

@@ -32,7 +32,8 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
     """Return a digest of all files that the page is made from."""
     parts = [run.files.config, run.files.decision, run.files.score, dataset.slices]
     parts += [run.files.history(fold) for fold in run.config.folds]
-    parts += [pathlib.Path(__file__), *sorted(html_page.TEMPLATES.iterdir())]
+    parts += [*sorted(pathlib.Path(__file__).parent.glob("*.py"))]
+    parts += html_page.templates()
     contents = [path.read_bytes() if path.is_file() else b"" for path in parts]
     return files.digest(repr(contents), 64)
 
@@ -50,7 +51,7 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
         "key": key,
         "run": run,
         "dataset": dataset.root.name,
-        "colours": {c: pictures.class_colour(i) for i, c in enumerate(run.classes)},
+        "dots": html_page.class_names(run.classes),
         "scores": scored,
         "ranked": ranked,
         "rules": rules.to_json(class_rules, run.classes, members)["rules"],
