@@ -101,7 +101,7 @@ def _labels(store: arrays.Arrays, name: str, count: int) -> np.ndarray:
 
 def _train(name: str, settings: dict[str, Any], pythons: list[str]) -> str:
     """Train a peer by the first Python that has its packages; say how that went."""
-    missing = ""
+    missing = []
     for python in pythons:
         log = pathlib.Path(settings["out"]).with_suffix(".log")
         command = [python, "-m", worker.__name__, name, json.dumps(settings)]
@@ -113,11 +113,12 @@ def _train(name: str, settings: dict[str, Any], pythons: list[str]) -> str:
             return "done"
         if done.returncode != worker.MISSING:
             return f"failed with exit code {done.returncode}, see {log}"
-        missing = log.read_text(encoding="utf-8").split()[-1]
+        missing.append(log.read_text(encoding="utf-8").splitlines()[-1])
     return (
-        f"skipped, no --python has {missing}. Install it with `pip install -r "
-        "bench/peers/requirements.txt`, the Keras peers with requirements-keras.txt, "
-        "into an environment of their own, and name that with --python"
+        f"skipped, no --python has {' or '.join(dict.fromkeys(missing))}. Install it "
+        "with `pip install -r bench/peers/requirements.txt`, or with that of its kind "
+        "beside it (-keras, -smp), into an environment of its own, and name that with "
+        "--python"
     )
 
 

@@ -1,7 +1,8 @@
 """Train one peer in this process: `-m bench.peers.worker NAME JSON`.
 
 `JSON` holds module, volumes, out, seconds, core, scans and experiment. Exit code 3
-means that a package is missing, whose name is printed. `bench.peers` reads the result.
+means that a package is missing or does not load; the last line printed says which.
+`bench.peers` reads the result.
 """
 
 import importlib
@@ -28,6 +29,10 @@ def main(name: str, settings: dict) -> None:
         adapter = importlib.import_module(settings["module"])
     except ModuleNotFoundError as error:
         print(error.name)
+        sys.exit(MISSING)
+    # Such as torchvision beside a torch that was built without CUDA.
+    except (ImportError, OSError, RuntimeError) as error:
+        print(f"packages that load ({error!r})")
         sys.exit(MISSING)
     from bench.peers import clock, volumes
 

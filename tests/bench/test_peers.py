@@ -118,14 +118,17 @@ def test_a_peer_is_trained_its_result_kept_and_one_without_package_skipped(
     monkeypatch.setattr("bench.peers.__main__.export", _exclusive)
     (tmp_path / "trivial.py").write_text(TRIVIAL)
     (tmp_path / "absent.py").write_text("import a_package_that_nobody_has")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('no nms')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("bench.peers.__main__.NAMES", ["trivial", "absent"])
+    names = ["trivial", "absent", "broken"]
+    monkeypatch.setattr("bench.peers.__main__.NAMES", names)
     monkeypatch.setattr("bench.peers.__main__.MODULES", "")
     command = [str(data), "--out", str(out), "--minutes", "0.005"]
-    main([*command, "--peers", "trivial,absent"])
+    main([*command, "--peers", ",".join(names)])
     shown = capsys.readouterr().out
     assert "trivial, 0.005 minutes: done" in shown
     assert "absent, 0.005 minutes: skipped, no --python has a_package" in shown
+    assert "no --python has packages that load (RuntimeError('no nms'))" in shown
     assert "pip install -r" in shown
     result = json.loads((out / "fold0" / "0.3s" / "trivial.json").read_text())
     assert result["spent"] >= 0.3 and len(result["dice"]) == len(result["classes"])
