@@ -1,9 +1,10 @@
 """Step 7: the competition's score of a submission, or of a run out of fold."""
 
+import functools
 import itertools
 import operator
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from competition.core import (
     metric,
     problems,
     rules,
+    slice_scores,
 )
 from competition.core.data import (
     annotations,
@@ -26,6 +28,11 @@ from competition.core.data import (
     slice_table,
 )
 from competition.core.experiment import layout, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Measured = dict[str, metric.ScanMeasurement]
 
 
 def run(
@@ -66,44 +73,73 @@ def of_run(
 ) -> dict[str, Any]:
     """Score a run out of fold and, if `truth` is given, its submission.
 
-    The scores out of fold have the `calibration` of each class's probabilities.
+    The scores out of fold have the `calibration` of each class's probabilities. Those
+    under `nested` are by rules that were chosen without the fold of each scan.
     """
     with runs.held(scored, doing="scoring", dataset=dataset):
         table = slice_table.read(dataset)
-        scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
-        store = arrays.Arrays(dataset)
-        spacings = slice_table.spacings(table)
-        class_rules = rules.read(
-            scored.files.decision, scored.classes, scored.config.members
-        )
-        classes, measured = scored.classes, {}
-        counts = np.zeros((len(classes), 2, calibration.VALUES), int)
-        for scan in console.track(scans, "score"):
-            truth_bits = store.masks(scan)
-            predictions = blending.out_of_fold(scored, scan)
-            predicted = blending.decide(predictions, class_rules)
-            measured[scan] = metric.measure(
-                truth_bits,
-                predicted,
-                classes=len(classes),
-                spacing_mm=spacings[scan],
-            )
-            for index, rule in enumerate(class_rules):
-                probability = predictions.probability(index, rule.weights)
-                plane = masks.plane(truth_bits, index)
-                counts[index] += calibration.count(probability, plane)
-        calibrated = map(calibration.summarise, counts)
+        measured, nested, calibrated = _measure_held_out(dataset, scored, table)
+        # Written first: score.json says by its digest that this is its table.
+        digest = _write_slices(scored, table, measured)
+        classes = scored.classes
         scores = {
-            "oof": {
-                **metric.summarise(measured, classes),
-                "calibration": dict(zip(classes, calibrated, strict=True)),
-            },
+            "oof": {**metric.summarise(measured, classes), "calibration": calibrated},
+            "nested": metric.summarise(nested, classes) if nested else None,
+            "slices": digest,
             "submission": run(truth, scored.files.submission, data=data)
             if truth
             else None,
         }
         files.write_sealed(scored.files.score, scores)
         return scores
+
+
+def _measure_held_out(
+    dataset: layout.DatasetFiles, scored: runs.Run, table: "pd.DataFrame"
+) -> tuple[Measured, Measured, dict[str, Any]]:
+    """Measure the scans that were held out, by the rules and by the nested ones.
+
+    Nested rules were chosen without the fold of the scan; where there are none, nothing
+    is measured by them. The calibration of each class comes last.
+    """
+    path, classes = scored.files.decision, scored.classes
+    class_rules = rules.read(path, classes, scored.config.members)
+    nested_rules = rules.read_nested(path, classes, scored.config.members)
+    store, spacings = arrays.Arrays(dataset), slice_table.spacings(table)
+    counts = np.zeros((len(classes), 2, calibration.VALUES), int)
+    measured: Measured = {}
+    nested: Measured = {}
+    scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
+    for scan in console.track(scans, "score"):
+        truth = store.masks(scan)
+        predictions = blending.out_of_fold(scored, scan)
+
+        compare = functools.partial(
+            metric.measure, truth, classes=len(classes), spacing_mm=spacings[scan]
+        )
+        measured[scan] = compare(blending.decide(predictions, class_rules))
+        if tested := nested_rules.get(scan):
+            nested[scan] = (
+                measured[scan]
+                if tested == class_rules
+                else compare(blending.decide(predictions, tested))
+            )
+        for index, rule in enumerate(class_rules):
+            probability = predictions.probability(index, rule.weights)
+            counts[index] += calibration.count(probability, masks.plane(truth, index))
+    calibrated = map(calibration.summarise, counts)
+    return measured, nested, dict(zip(classes, calibrated, strict=True))
+
+
+def _write_slices(scored: runs.Run, table: "pd.DataFrame", measured: Measured) -> str:
+    """Write what was predicted in each slice, and return the digest of the table."""
+    numbers = table.sort_values("index").groupby("scan")["slice"].agg(list)
+    listed: list[tuple[object, ...]] = []
+    for scan, one in measured.items():
+        listed += slice_scores.rows(
+            scan, one, classes=scored.classes, numbers=numbers[scan]
+        )
+    return slice_scores.write(scored.files, listed)
 
 
 def _read(

@@ -139,7 +139,8 @@ def run(results: dict[str, Any]) -> None:
 
 def scored(result: dict[str, Any]) -> None:
     """Print the scores of a run: out of fold and, if it is known, of its submission."""
-    scores({name: score for name, score in result.items() if score})
+    shown = {name: result[name] for name in ("oof", "submission")}
+    scores({name: each for name, each in shown.items() if each})
 
 
 def scores(scores: dict[str, Any]) -> None:

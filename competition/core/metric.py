@@ -21,6 +21,7 @@ class ClassComparison:
 
     A value is NaN where truth and prediction are both empty; means leave it out.
     `surface_mm` is NaN where either is, since there is no surface to measure to.
+    `pixels` (2, D) are those of truth and of prediction in each slice.
     """
 
     dice: np.ndarray
@@ -30,6 +31,7 @@ class ClassComparison:
     hausdorff_per_class: float
     hausdorff_merged: float
     surface_mm: float
+    pixels: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -84,6 +86,7 @@ def _compare(
             hausdorff_per_class=per_class(truth, predicted),
             hausdorff_merged=_merged(truth, predicted),
             surface_mm=_surface(truth, predicted, spacing_mm),
+            pixels=np.stack([truth.counts, predicted.counts]),
         )
 
 
@@ -129,7 +132,8 @@ def summarise(
     """Return the scores of all scans: pooled, by class, and by scan and class.
 
     NaN values are left out, but count as 1 in `dice_with_empty`; the mean of no values
-    is None.
+    is None. `slices` are those that Dice counts. `merged_by_scan` are the distances of
+    all classes of a scan together.
     """
     by_scan = {
         scan: dict(zip(class_names, measurement.by_class, strict=True))
@@ -146,17 +150,20 @@ def summarise(
             scan: {name: _alone([one]) for name, one in by_class.items()}
             for scan, by_class in by_scan.items()
         },
+        "merged_by_scan": {
+            scan: _known(one.hausdorff_merged) for scan, one in measured.items()
+        },
     }
 
 
-def _alone(comparisons: list[ClassComparison]) -> dict[str, float | None]:
+def _alone(comparisons: list[ClassComparison]) -> dict[str, Any]:
     """Return the scores of one class, whose merged distance is its own."""
     return _scores(comparisons, [one.hausdorff_merged for one in comparisons])
 
 
 def _scores(
     comparisons: list[ClassComparison], merged_distances: list[float]
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     means = {
         # Slices count alike, whichever scan or class they belong to.
         name: _mean(getattr(one, name) for one in comparisons)
@@ -169,7 +176,12 @@ def _scores(
     for reading in ("per_class", "merged"):
         hausdorff = means[f"hausdorff_{reading}"]
         means[f"score_{reading}"] = 0.4 * means["dice"] + 0.6 * (1 - hausdorff)
-    return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
+    counted = sum(np.count_nonzero(~np.isnan(one.dice)) for one in comparisons)
+    return {name: _known(mean) for name, mean in means.items()} | {"slices": counted}
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _mean(values: Iterable[np.ndarray | float]) -> float:

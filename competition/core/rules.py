@@ -62,11 +62,27 @@ class Evidence(NamedTuple):
     presence: np.ndarray
 
 
-class _Decision(typing_extensions.TypedDict):
-    """The entries of decision.json that say how masks are decided."""
+class _Entries(typing_extensions.TypedDict):
+    """The entries that say how masks are decided."""
 
     rules: dict[str, Rule]
     weights: typing_extensions.NotRequired[dict[str, dict[str, Share]]]
+
+
+class _Split(_Entries):
+    """The rules that were chosen without some scans, to be tested on these."""
+
+    scans: list[str]
+
+
+class _Nested(typing_extensions.TypedDict):
+    splits: typing_extensions.NotRequired[list[_Split]]
+
+
+class _Decision(_Entries):
+    """The entries of decision.json that are read back."""
+
+    nested: typing_extensions.NotRequired[_Nested]
 
 
 _REMEDY = "Delete it and run `python -m competition decide` again."
@@ -117,10 +133,38 @@ def read(
 
     The weights of a blend are put in the order of its `members`.
     """
+    return _in_order(path, _read(path), classes, members)
+
+
+def read_nested(
+    path: pathlib.Path, classes: Sequence[str], members: Sequence[str] = ()
+) -> dict[str, list[Rule]]:
+    """Read by scan the rules that were chosen without the scan's fold.
+
+    A decision on a single scan has none, nor have those of older versions.
+    """
+    splits = _read(path).get("nested", {}).get("splits", [])
+    return {
+        scan: _in_order(path, split, classes, members)
+        for split in splits
+        for scan in split["scans"]
+    }
+
+
+def _read(path: pathlib.Path) -> _Decision:
     files.require(path, "decide")
     decision: _Decision = files.read_json(path, _Decision, remedy=_REMEDY)
-    weights = decision.get("weights", {})
-    by_class = decision["rules"]
+    return decision
+
+
+def _in_order(
+    path: pathlib.Path,
+    entries: _Entries,
+    classes: Sequence[str],
+    members: Sequence[str],
+) -> list[Rule]:
+    weights = entries.get("weights", {})
+    by_class = entries["rules"]
     if missing := [name for name in classes if name not in by_class]:
         raise ValueError(
             f"{path}: expected a rule for each of {', '.join(classes)}. Missing: "

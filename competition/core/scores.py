@@ -15,9 +15,10 @@ class ClassScores(typing_extensions.TypedDict):
     """The scores of a class, in all scans or in one; None where there is no mask.
 
     `dice` is the competition's: it skips slices that are empty in truth and prediction,
-    which `dice_with_empty` counts as 1. `surface_mm` is the mean distance of the
-    surfaces, None where one of them is not there. Older versions wrote no IoU, no such
-    Dice and no distance of surfaces.
+    which `dice_with_empty` counts as 1; `slices` are those that `dice` counts.
+    `surface_mm` is the mean distance of the surfaces, None where one of them is not
+    there. Older versions wrote no IoU, no such Dice, no distance of surfaces and no
+    number of slices.
     """
 
     dice: Number
@@ -30,6 +31,7 @@ class ClassScores(typing_extensions.TypedDict):
     surface_mm: NotRequired[Number]
     score_per_class: Number
     score_merged: Number
+    slices: NotRequired[int | None]
 
 
 class CurvePoint(typing_extensions.TypedDict):
@@ -51,23 +53,45 @@ class Calibration(typing_extensions.TypedDict):
 class Scores(ClassScores):
     """The scores of all scans and classes, by class, and by scan and class.
 
-    The scores out of fold have the calibration of each class as well; older versions
-    wrote none, and a submission has no probabilities.
+    `merged_by_scan` is the distance of all classes of a scan together. The scores out
+    of fold have the calibration of each class as well; older versions wrote neither,
+    and a submission has no probabilities.
     """
 
     by_class: dict[str, ClassScores]
     by_scan: dict[str, dict[str, ClassScores]]
+    merged_by_scan: NotRequired[dict[str, Number]]
     calibration: NotRequired[dict[str, Calibration]]
 
 
 class _Document(typing_extensions.TypedDict):
     oof: Scores
+    nested: NotRequired[Scores | None]
+    slices: NotRequired[str]
     submission: Scores | None
 
 
 def read(path: pathlib.Path) -> dict[str, Scores]:
     """Read the score.json of a run: "oof" and, if it was scored, "submission"."""
-    files.require(path, "run", fault="not found, the run is not scored yet")
-    document: _Document = files.read_json(path, _Document, remedy=_REMEDY)
+    document = _read(path)
     submission = document["submission"]
     return {"oof": document["oof"]} | ({"submission": submission} if submission else {})
+
+
+def read_nested(path: pathlib.Path) -> Scores | None:
+    """Read what each scan scored by rules that were chosen without its fold.
+
+    It is None where a single scan has no such rules; older versions wrote none.
+    """
+    return _read(path).get("nested")
+
+
+def read_digest(path: pathlib.Path) -> str | None:
+    """Read the digest of the table of slices that was written with a score.json."""
+    return _read(path).get("slices")
+
+
+def _read(path: pathlib.Path) -> _Document:
+    files.require(path, "run", fault="not found, the run is not scored yet")
+    document: _Document = files.read_json(path, _Document, remedy=_REMEDY)
+    return document

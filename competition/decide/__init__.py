@@ -11,7 +11,7 @@ from competition.core.regions import cropped_masks
 from competition.decide import candidates, rule_scores, search, taken
 
 # A decision of another version is made again.
-VERSION = 3
+VERSION = 4
 
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
                 return decision
         store = arrays.Arrays(dataset)
         by_scan = table.drop_duplicates("scan").set_index("scan")
-        chosen, scores = search.search(
+        chosen, scores, tested = search.search(
             candidates.steps(
                 run.config.decide,
                 members=len(runs.members(run)),
@@ -42,8 +42,15 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
             run.classes,
             lambda wanted: _measure(run, store, scans, wanted),
         )
-        entries = rules.to_json(chosen, run.classes, run.config.members)
-        decision = {**entries, **scores, "key": key}
+        names = run.classes, run.config.members
+        scores["nested"]["splits"] = [
+            {
+                "scans": [scans[index] for index in path.test],
+                **rules.to_json(path.rules, *names),
+            }
+            for path in tested
+        ]
+        decision = {**rules.to_json(chosen, *names), **scores, "key": key}
         _print(decision)
         files.write_sealed(run.files.decision, decision)
         return decision

@@ -40,13 +40,14 @@ def search(
     scans: "pd.DataFrame",
     classes: Sequence[str],
     measure: Measure,
-) -> tuple[list[Rule], dict[str, Any]]:
+) -> tuple[list[Rule], dict[str, Any], list[SearchPath]]:
     """Search the rules on all scans, and once without each split to test the search.
 
     `scans` has the `fold` and `case` of each scan, by its index; `measure` returns the
     table of the rules by class that it is given. Return the rules of the classes, and
     the scores as they stand in decision.json: `nested` has the score of the search, the
-    gain in it by step, and the gains for which a step was kept, by step and class.
+    gain in it by step, and the gains for which a step was kept, by step and class. The
+    paths that are returned last are those that `nested` tests.
     """
     start = [Rule() for _ in classes]
     table = measure([{rule} for rule in start])
@@ -69,7 +70,7 @@ def search(
     }
     in_sample = total(searches[0][:1], table)
     scored = {"baseline": baseline, "nested": nested, "in_sample": in_sample}
-    return searches[0][0].rules, scored
+    return searches[0][0].rules, scored, [paths[0] for paths in searches[1:]]
 
 
 def splits(scans: "pd.DataFrame") -> list[tuple[list[int], list[int]]]:

@@ -269,7 +269,8 @@ def test_a_perfect_prediction_scores_one_and_an_empty_one_has_no_score():
     assert summary(full)["score_per_class"] == summary(full)["score_merged"] == 1
     empty = summary({"case1_day0": (np.zeros((*SHAPE, 3), bool),) * 2})
     nothing = empty["by_class"]["stomach"]
-    assert nothing.pop("dice_with_empty") == 1 and set(nothing.values()) == {None}
+    assert nothing.pop("dice_with_empty") == 1 and nothing.pop("slices") == 0
+    assert set(nothing.values()) == {None}
     assert metric.summarise({}, NAMES)["score_per_class"] is None
 
 

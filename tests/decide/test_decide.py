@@ -52,15 +52,33 @@ def test_the_decision_scores_as_it_says(prepared):
 
     dataset, run = prepared
     decision = decided(dataset, run)
-    scored = score.of_run(dataset, run, data=dataset.root)["oof"]["score_per_class"]
-    assert scored == pytest.approx(decision["in_sample"])
+    scored = score.of_run(dataset, run, data=dataset.root)
+    assert scored["oof"]["score_per_class"] == pytest.approx(decision["in_sample"])
+    nested = decision["nested"]["score"]
+    assert scored["nested"]["score_per_class"] == pytest.approx(nested)
+
+
+def test_each_scan_has_the_rules_that_were_chosen_without_its_fold(prepared):
+    dataset, run = prepared
+    # In fold 0 the block is as likely as the truth, in fold 1 it is less likely.
+    for scan in ("case2_day0", "case3_day0"):
+        path = run.files.oof(scan)
+        volume = probabilities.read(path).probability.copy()
+        volume[0, 0:3, 14:18] = 80
+        prediction = probabilities.prediction(volume)
+        probabilities.write(path, prediction, digest="hand")
+    decision = decided(dataset, run)
+    scans = [split["scans"] for split in decision["nested"]["splits"]]
+    assert sorted(scans) == [["case1_day0"], ["case2_day0", "case3_day0"]]
+    by_scan = rules.read_nested(run.files.decision, run.classes)
+    assert by_scan["case2_day0"] == by_scan["case3_day0"] != by_scan["case1_day0"]
 
 
 def test_a_decision_has_these_keys_and_is_read_back(prepared):
     dataset, run = prepared
     decision = decided(dataset, run)
     assert set(decision) == {"rules", "baseline", "nested", "in_sample", "key"}
-    assert set(decision["nested"]) == {"score", "gains", "kept"}
+    assert set(decision["nested"]) == {"score", "gains", "kept", "splits"}
     assert set(decision["nested"]["kept"]["gate"]) == set(run.classes)
     assert len(rules.read(run.files.decision, run.classes)) == 2
 

@@ -244,7 +244,8 @@ def test_a_scan_without_a_score_comes_last_and_is_not_shown(scored):
 def test_without_any_score_the_page_has_no_slices(scored):
     dataset, run = scored
     scores = files.read_json(run.files.score)
-    scores["oof"] = {**dict.fromkeys(scores["oof"]), "by_class": {}, "by_scan": {}}
+    nothing = {"by_class": {}, "by_scan": {}, "merged_by_scan": {}}
+    scores["oof"] = {**dict.fromkeys(scores["oof"]), **nothing}
     files.write_json(run.files.score, scores)
     assert "Truth and prediction" not in page_of(dataset, run).text
 

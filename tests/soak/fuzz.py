@@ -90,6 +90,7 @@ TARGETS = [
     (f"{RUN}/config.json", "json", ("submit", "again", "predict", "report")),
     (f"{RUN}/decision.json", "json", ("submit", "again", "report")),
     (f"{RUN}/score.json", "json", ("report",)),
+    (f"{RUN}/oof_slices.csv", "csv", ("report",)),
     (f"{RUN}/fold*/history.csv", "csv", ("train", "report")),
     (f"{RUN}/fold*/best.weights.h5", "h5", ("submit", "predict", "again")),
     (f"{HALF}/fold0/state.npz", "npz", ("resume",)),

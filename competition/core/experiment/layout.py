@@ -24,6 +24,7 @@ class RunFiles:
         self.config = self.root / "config.json"  # with classes and fingerprint
         self.decision = self.root / "decision.json"  # the decision rule of every class
         self.score = self.root / "score.json"  # out of fold, and of the submission
+        self.slices = self.root / "oof_slices.csv"  # pixels and Dice of each slice
         self.report = self.root / "report.html"
         self.submission = self.root / "submission.csv"
 
