@@ -46,8 +46,8 @@ TRUTH := $(PHANTOM)/solution.csv
 MAKE_PHANTOM := phantom
 endif
 
-.PHONY: help setup setup-tests phantom run quick test test-jax lint soak bench \
-  gpu gpu-bundle test-latest kernel clean
+.PHONY: help setup setup-tests phantom run watch tensorboard quick test test-jax lint \
+  soak bench gpu gpu-bundle test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -84,6 +84,12 @@ phantom: setup
 
 run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPERIMENT=unet for the real thing
 	$(BIN)/python -m competition run --data "$(DATA)" --work "$(WORK)" --experiment "$(EXPERIMENT)" $(if $(TRUTH),--truth "$(TRUTH)")
+
+watch: setup    ## how far the folds are while they train; RUN=folder, or the newest in WORK
+	@$(BIN)/python -m competition watch $(if $(RUN),"$(RUN)",--work "$(WORK)")
+
+tensorboard: setup ## the curves of all runs in WORK, or of RUN=folder, in a browser
+	$(BIN)/tensorboard --logdir "$(or $(RUN),$(WORK))"
 
 quick: setup-tests ## lint, and the tests that take under a minute; QUICK=files for others
 	$(BIN)/ruff check .

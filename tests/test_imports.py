@@ -17,7 +17,7 @@ STEPS = {
 # private to it. Commands that are made of several files are rooms as well.
 ROOMS = {
     "prepare", "train", "decide", "submit", "report", "ledger", "study.audit",
-    "study.baseline", "study.plan", "study.search", "sources.phantom",
+    "study.baseline", "study.plan", "study.search", "study.watch", "sources.phantom",
     "sources.convert", "kernel.build", "kernel.rehearse",
 }  # fmt: skip
 SLOW = FRAMEWORKS | HEAVY | {"optuna"}

@@ -30,6 +30,7 @@ def call(monkeypatch, capsys):
 COMMANDS = [
     "phantom", "prepare", "train", "predict", "decide", "submit", "validate", "score",
     "report", "run", "convert", "audit", "baseline", "search", "ledger", "show", "plan",
+    "watch",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import keras
 
 from competition.core import console
+from competition.machine import memory
 
 # What TensorFlow, XLA, CUDA, cuDNN and cuBLAS say of it, in lower case.
 _OUT_OF_MEMORY = (
@@ -74,6 +75,23 @@ def free_memory() -> int | None:
     from competition.net import tensorflow_backend
 
     return tensorflow_backend.free_memory()
+
+
+def used_memory() -> int | None:
+    """Return the bytes that this process holds, on a GPU or TPU the most so far there.
+
+    None where nobody tells them.
+    """
+    if find().kind == "cpu":
+        return memory.resident(os.getpid())
+    if keras.backend.backend() == "jax":
+        import jax
+
+        stats = jax.local_devices()[0].memory_stats() or {}
+        return stats.get("peak_bytes_in_use")
+    from competition.net import tensorflow_backend
+
+    return tensorflow_backend.used_memory()
 
 
 def precision(setting: str, device: Device) -> str:

@@ -93,6 +93,11 @@ def free_memory() -> int | None:
     return int(0.9 * total) - used if total else None
 
 
+def used_memory() -> int:
+    """Return the most bytes that tensors have taken of the first GPU so far."""
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
 def cpus() -> int:
     """Return the number of devices into which the CPU is divided, mostly 1."""
     return len(tf.config.list_logical_devices("CPU"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from competition.core import console, files, locks
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import history, layout, runs
+from competition.core.experiment import heartbeat, history, layout, runs
 from competition.machine import deadline, memory
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def train(
         # Folds train side by side, but no step reads them meanwhile.
         locks.locked(run.files.root, doing="training", shared=True),
         locks.locked(folder, doing=f"training fold {fold}"),
+        heartbeat.Heartbeat(run.files.heartbeat(fold), devices.used_memory) as heart,
         setup.network(run, fold) as network,
     ):
         _check_writable(run.files.root)
@@ -47,7 +48,7 @@ def train(
         _check(chosen, store, fold)
         board = folder / "tensorboard" if training.tensorboard else None
         lines = progress.FoldProgress(
-            f"{run.name}, fold {fold}", training.epochs, board
+            f"{run.name}, fold {fold}", training.epochs, board, heart
         )
         data = training_data.TrainingData(chosen, store)
         lines.line(setup.description(run.config, data))

@@ -17,7 +17,8 @@ class Epoch(typing_extensions.TypedDict):
 
     `mean_score` is the score of the last `training.swa_epochs` epochs' mean weights,
     measured once, at the end. `scoring` is the part of `seconds` that scores took;
-    `rate` is the learning rate of the last step.
+    `rate` is the learning rate of the last step. `memory` are the most bytes that the
+    training has held so far, of a GPU or TPU on that device.
     """
 
     epoch: int
@@ -27,6 +28,7 @@ class Epoch(typing_extensions.TypedDict):
     mean_score: NotRequired[float | None]
     rate: NotRequired[float | None]
     scoring: NotRequired[float | None]
+    memory: NotRequired[int | None]
 
 
 def write(path: pathlib.Path, history: list[Epoch]) -> None:
@@ -42,14 +44,25 @@ def read(path: pathlib.Path) -> list[Epoch]:
     """Read a history; before the first epoch it is empty."""
     if not files.exists(path):
         return []
+    rows, fault = read_sound(path)
+    if fault:
+        raise ValueError(
+            f"{path}: not the history of a fold ({fault!r}). Delete this file and "
+            "train again: it is written anew from the fold's state."
+        ) from fault
+    return rows
+
+
+def read_sound(path: pathlib.Path) -> tuple[list[Epoch], Exception | None]:
+    """Read the rows before the first damaged one, and its fault, if there is any."""
+    rows = []
     with path.open(newline="", encoding="utf-8") as file:
         try:
-            return [_epoch(row) for row in csv.DictReader(file)]
+            for row in csv.DictReader(file):
+                rows.append(_epoch(row))
         except (KeyError, TypeError, ValueError, csv.Error) as error:
-            raise ValueError(
-                f"{path}: not the history of a fold ({error!r}). Delete this file and "
-                "train again: it is written anew from the fold's state."
-            ) from error
+            return rows, error
+    return rows, None
 
 
 def _epoch(row: dict[str, str]) -> Epoch:
@@ -61,6 +74,7 @@ def _epoch(row: dict[str, str]) -> Epoch:
         mean_score=_number(row.get("mean_score")),
         rate=_number(row.get("rate")),
         scoring=_number(row.get("scoring")),
+        memory=int(row["memory"]) if row.get("memory") else None,
     )
 
 

@@ -36,6 +36,11 @@ class RunFiles:
         """Return the file with loss and score of a fold's epochs."""
         return self.fold(fold) / "history.csv"
 
+    def heartbeat(self, fold: Fold) -> pathlib.Path:
+        """Return the file that says how far a fold is, while it is trained."""
+        # Not in the fold's folder, which the first epoch makes.
+        return self.root / f".fold{fold}.heartbeat"
+
     def weights(self, fold: Fold) -> pathlib.Path:
         """Return the file with the weights of a fold, by default its best ones."""
         return self.fold(fold) / "best.weights.h5"

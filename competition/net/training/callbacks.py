@@ -23,10 +23,10 @@ COMPILED, TIMED, LONG = 3, 20, 300
 class WatchSteps(keras.callbacks.Callback):
     """Stops at the first loss or weights that are not finite, and keeps the step.
 
-    `step` is None while all is finite; `loss` is the mean of the epoch so far, which is
-    printed once a minute. Where the loss is scaled, for float16, the optimizer passes
-    over steps that are not finite: only RUN of them in a row, or an epoch without any
-    other, are a fault, and the mean is that of the others.
+    `step` is None while all is finite; `loss` is the mean of the epoch so far, which a
+    terminal shows once a minute. Where the loss is scaled, for float16, the optimizer
+    passes over steps that are not finite: only RUN of them in a row, or an epoch
+    without any other, are a fault, and the mean is that of the others.
     """
 
     # `fit` need not wait for the device before it prepares the next step; JAX reuses
@@ -57,8 +57,17 @@ class WatchSteps(keras.callbacks.Callback):
         self.began = self.printed = self.clock()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Print how long a step takes, once, and a line where a minute has passed."""
+        """Say where the epoch is, once how long a step takes, and where it ends."""
         now = self.clock()
+        steps = self.params["steps"]
+        self.lines.now(
+            "training",
+            epoch=self.epoch,
+            step=batch,
+            steps=steps,
+            seconds=now - self.began,
+            loss=self.loss,
+        )
         if batch == COMPILED:
             self.timed_from = now
         elif batch == COMPILED + TIMED and not self.is_timed:
@@ -66,9 +75,8 @@ class WatchSteps(keras.callbacks.Callback):
             self._print_time(batch, (now - self.timed_from) / TIMED)
         if now - self.printed >= 60 and batch:
             self.printed = now
-            steps = self.params["steps"]
             left = deadline.show((now - self.began) / batch * (steps - batch))
-            self.lines.line(
+            self.lines.within(
                 f"epoch {self.epoch + 1}  step {batch}/{steps}  "
                 f"loss {self.loss:.4f}  epoch ends in {left}"
             )
@@ -160,6 +168,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         fold, training = self.fold, self.fold.config.training
         done = epoch + 1
         scoring = time.monotonic()
+        fold.lines.now("scoring")
         with weights.moving_average(self.model):
             is_due = done == training.epochs or done % training.score_every == 0
             # A fold that is stopped needs weights before the mean is there.
@@ -181,6 +190,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             mean_score=mean_score,
             rate=float(keras.ops.convert_to_numpy(rate)),
             scoring=round(now - scoring, 3),
+            memory=fold.lines.memory,
         )
         # Only now: a state that cannot be written leaves the epoch undone.
         self.state.epochs.append(row)

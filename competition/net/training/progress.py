@@ -1,10 +1,11 @@
-"""How far a fold is: lines in the log, and curves for TensorBoard."""
+"""How far a fold is: lines in the log, a heartbeat, and curves for TensorBoard."""
 
 import pathlib
 import statistics
+from typing import Any
 
 from competition.core import console
-from competition.core.experiment import history, schema
+from competition.core.experiment import heartbeat, history, schema
 from competition.machine import deadline
 from competition.net.training import curves
 
@@ -13,13 +14,18 @@ class FoldProgress:
     """Prints a line an epoch, with the time until the last one ends.
 
     Each line begins with `title`, which names the fold. With a folder `board` the
-    numbers of each epoch are written there for TensorBoard.
+    numbers of each epoch are written there for TensorBoard. The `heart` tells others
+    how far the epoch is.
     """
 
     def __init__(
-        self, title: str, epochs: int, board: pathlib.Path | None = None
+        self,
+        title: str,
+        epochs: int,
+        board: pathlib.Path | None = None,
+        heart: heartbeat.Heartbeat | None = None,
     ) -> None:
-        self.title, self.total = title, epochs
+        self.title, self.total, self.heart = title, epochs, heart
         self.curves = curves.Curves(board) if board else None
         self.seconds: list[float] = []
         self.scoring: list[float] = []
@@ -39,6 +45,21 @@ class FoldProgress:
         if self.curves:
             values = {k: v for k, v in row.items() if k != "epoch" and v is not None}
             self.curves.add(row["epoch"] + 1, values)
+
+    @property
+    def memory(self) -> int | None:
+        """Return the most bytes that the training has held; None if unknown."""
+        return self.heart.memory if self.heart else None
+
+    def now(self, doing: str, **where: Any) -> None:
+        """Say what the fold does just now, and in which step; see `heartbeat.Beat`."""
+        if self.heart:
+            self.heart.now(doing, **where)
+
+    def within(self, text: str) -> None:
+        """Print a line within an epoch: on a terminal alone, a log has one an epoch."""
+        if console.ERR.is_terminal:
+            self.line(text)
 
     def ended(self, rows: list[history.Epoch], training: schema.Training) -> None:
         """Print the scores of the weights that could be kept, and which of them are."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition.core import console
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net import devices, weights_file
@@ -100,7 +101,7 @@ def state(folder) -> dict[str, np.ndarray]:
 
 
 def timeless(history):
-    return [row | {"seconds": 0, "scoring": 0} for row in history]
+    return [row | {"seconds": 0, "scoring": 0, "memory": 0} for row in history]
 
 
 def equal(one, other):
@@ -533,7 +534,11 @@ def test_a_budget_that_ends_within_an_epoch_leaves_usable_weights(fold, tmp_path
     assert len(history) == 4
 
 
-def test_a_long_epoch_prints_its_progress(capsys):
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_long_epoch_prints_its_progress_on_a_terminal(
+    capsys, monkeypatch, is_terminal
+):
+    monkeypatch.setattr(console.ERR, "_force_terminal", is_terminal)
     now = iter([0.0, 30.0, 61.0, 62.0])
     lines = progress.FoldProgress("fold 3", epochs=10)
     watch = callbacks.WatchSteps(lines, clock=lambda: next(now))
@@ -542,9 +547,8 @@ def test_a_long_epoch_prints_its_progress(capsys):
     watch.on_epoch_begin(0)
     for batch in (1, 2, 3):
         watch.on_train_batch_begin(batch)
-    assert capsys.readouterr().err.splitlines() == [
-        "fold 3: epoch 1  step 2/10  loss 0.5000  epoch ends in 4m04s"
-    ]
+    line = "fold 3: epoch 1  step 2/10  loss 0.5000  epoch ends in 4m04s"
+    assert capsys.readouterr().err.splitlines() == [line] * is_terminal
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(1.0, 1), (0.1, 0)])

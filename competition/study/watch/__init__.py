@@ -1,0 +1,106 @@
+"""Show how far the folds of a run are while they train, from its files alone.
+
+So another terminal can show it, and another machine that mounts the folder.
+"""
+
+import pathlib
+import time
+from typing import Any
+
+from rich import console, live
+
+from competition.core.experiment import history
+from competition.study.watch import display, reading
+
+SECONDS = 2.0
+# Of a log, which has no width of its own.
+LOG_WIDTH = 120
+
+
+def run(root: pathlib.Path, *, once: bool, out: console.Console | None = None) -> None:
+    """Show the run in folder `root`, and of a blend its members, until all are done.
+
+    The run may not have begun. With `once`, and where there is no terminal, it is shown
+    as it is now. Ctrl-C ends it.
+    """
+    out = out or console.Console()
+    reader = reading.Reader(root)
+    if once or not out.is_terminal:
+        if not out.is_terminal:
+            out.width = LOG_WIDTH
+        out.print(_view(reader, reader.members(), out))
+        return
+    try:
+        with live.Live(console=out, auto_refresh=False) as shown:
+            while True:
+                members = reader.members()
+                shown.update(_view(reader, members, out), refresh=True)
+                if _is_done(members):
+                    return
+                time.sleep(SECONDS)
+    except KeyboardInterrupt:
+        pass
+
+
+def now(root: pathlib.Path) -> dict[str, Any]:
+    """Return how far each fold of a run, and of its members, is."""
+    members = reading.Reader(root).members()
+    return {
+        "run": str(root),
+        "left": reading.left(members),
+        "members": {
+            member.name: {
+                "faults": member.faults,
+                "folds": {str(fold.name): _fold(fold) for fold in member.folds},
+            }
+            for member in members
+        },
+    }
+
+
+def newest(work: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the run below `work` that was written to last."""
+    runs = list(work.glob("*/runs/*/config.json"))
+    if not runs:
+        raise ValueError(
+            f"{work}: expected a run, such as {work}/<dataset>/runs/<experiment>. "
+            "Received: none. Train one first, or name the run's folder."
+        )
+    return max((path.parent for path in runs), key=_written)
+
+
+def _written(root: pathlib.Path) -> float:
+    """Return the time of what the training of a run has written last."""
+    paths = [root / "config.json", *root.glob("fold*/history.csv")]
+    paths += root.glob(".fold*.heartbeat")
+    times = []
+    for path in paths:
+        try:
+            times.append(path.stat().st_mtime)
+        except OSError:
+            pass  # The fold has just ended.
+    return max(times, default=0.0)
+
+
+def _view(
+    reader: reading.Reader, members: list[reading.Member], out: console.Console
+) -> console.Group:
+    return display.show(members, title=reader.root.absolute().name, out=out)
+
+
+def _is_done(members: list[reading.Member]) -> bool:
+    states = [fold.state for member in members for fold in member.folds]
+    return bool(states) and set(states) == {"done"}
+
+
+def _fold(fold: reading.Fold) -> dict[str, Any]:
+    return {
+        "state": fold.state,
+        "epoch": len(fold.rows),
+        "epochs": fold.epochs,
+        "score": fold.score,
+        "best": history.best(fold.rows),
+        "left": fold.left,
+        "last": fold.rows[-1] if fold.rows else None,
+        "now": fold.beat,
+    }
