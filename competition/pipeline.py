@@ -12,6 +12,7 @@ from competition import submit as submit_step
 from competition.core import console, files, problems
 from competition.core.data import mask_csv
 from competition.core.experiment import blends, configs, layout, runs, starting
+from competition.core.pages import stills
 from competition.machine import backend, deadline
 from competition.study import auto, plan
 
@@ -27,6 +28,7 @@ def run(
     truth: pathlib.Path | None = None,
     fold: layout.Fold | None = None,
     budget: str | None = None,
+    png: bool = False,
     clock: deadline.Clock = time.monotonic,
 ) -> dict[str, Any]:
     """Take every step from `prepare` to `report`; what is done is not done again.
@@ -34,7 +36,8 @@ def run(
     The members and gates of an experiment are trained with it. It ends after `train`
     where only one `fold` is asked for, or where the `budget` was not enough for all
     folds, or left too little for the other steps: the next call goes on from there.
-    `submit` measures a budget of its own. The experiment "auto" is planned first.
+    `submit` measures a budget of its own. The experiment "auto" is planned first. With
+    `png` the report's contents are written as pictures too.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
@@ -68,7 +71,18 @@ def run(
     if reason:
         console.note(reason)
         return results
-    return results | _finish(dataset, opened, data=data, budget=budget, truth=truth)
+    results |= _finish(dataset, opened, data=data, budget=budget, truth=truth)
+    if png:
+        _draw(dataset, opened)
+    return results
+
+
+def _draw(dataset: layout.DatasetFiles, opened: runs.Run) -> None:
+    """Draw a run whose steps are all done: pictures must not cost what is there."""
+    try:
+        stills.write(dataset, opened)
+    except Exception as error:
+        console.warn(f"no pictures: {error}")
 
 
 def _finish(

@@ -155,6 +155,7 @@ def test_train_keeps_the_runs_alone(tmp_path, mounts):
         "name": "unet",
         "fold": None,
         "budget": "11h30m",
+        "png": True,
     }
     assert options == {
         "fold_file": str(dataset / "folds.csv"),

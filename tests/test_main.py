@@ -1,7 +1,9 @@
 """The command line: exit codes, messages, JSON."""
 
 import json
+import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -226,6 +228,17 @@ def test_an_invalid_submission_is_exit_code_1(call, tiny_phantom, tmp_path):
     solution = tiny_phantom / "solution.csv"
     code, out, _ = call("validate", "--submission", solution, *arguments)
     assert (code, json.loads(out)["ok"]) == (0, True)
+
+
+def test_report_draws_its_contents_as_png_too(call, finished, tmp_path):
+    job, _ = finished
+    work = shutil.copytree(job.dataset.root.parent, tmp_path / "work")
+    paths = "--data", job.data, "--work", work, "--experiment", "smoke"
+    overrides = [word for each in conftest.TINY for word in ("--set", each)]
+    code, out, _ = call("report", *paths, *overrides, "--png", "--json")
+    assert code == 0
+    names = [pathlib.Path(path).name for path in json.loads(out)["pictures"]]
+    assert names == ["curves.png", "scores.png", "scans.png"]
 
 
 def test_submit_writes_where_it_is_told(call, finished, tmp_path):

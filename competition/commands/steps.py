@@ -214,12 +214,32 @@ def score_submission(
         raise typer.BadParameter("give --truth and --submission, or --experiment")
 
 
-@_add
-def report(*opened: Any) -> dict[str, Any]:
-    """Write the page about a run."""
-    from competition import report
+@app.command(**options.example("report", f"{options.PHANTOM} --experiment smoke"))
+def report_run(
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = layout.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
+    png: Annotated[
+        bool,
+        typer.Option(
+            "--png", help="Write curves, scores and slices as PNG files as well."
+        ),
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write the page about a run, and with --png its contents for no browser."""
+    from competition import pipeline, report
+    from competition.core.pages import stills
 
-    return report.run(*opened)
+    opened = pipeline.open_experiment(
+        experiment, data=data, work=work, overrides=tuple(override or ()), name=name
+    )
+    result = report.run(*opened)
+    if png:
+        result["pictures"] = [str(path) for path in stills.write(*opened)]
+    output.result(result, as_json)
 
 
 @app.command(

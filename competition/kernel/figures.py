@@ -1,4 +1,4 @@
-"""The pictures of a kernel's notebook: test slices with the masks submitted."""
+"""The pictures of a kernel's notebook: of the runs it trained, of test slices."""
 
 import pathlib
 from typing import Any
@@ -7,22 +7,40 @@ import numpy as np
 
 from competition.core import rle
 from competition.core.data import images, mask_csv
-from competition.core.pages import pictures
+from competition.core.experiment import layout, runs
+from competition.core.pages import pictures, stills
 from competition.kernel import session
 
 
 def show(input_root: pathlib.Path, working: pathlib.Path) -> list[Any]:
-    """Return pictures for `IPython.display`: up to 3 test slices that have masks.
+    """Return pictures for `IPython.display`.
 
-    The list is empty without a submission or a test.
+    They are curves, scores and held-out slices of each run that was trained, under its
+    name, and up to 3 test slices that have masks, where there is a submission.
     """
     from IPython import display
 
+    shown: list[Any] = []
+    for root in sorted(path.parent for path in working.glob("runs/*/config.json")):
+        if drawn := of_run(root):
+            shown.append(display.Markdown(f"## {root.name}"))
+            shown += [display.Image(data=png) for png in drawn]
     path = working / "submission.csv"
-    if not path.is_file():
-        return []
-    data = session.competition(input_root, "sample_submission.csv")
-    return [display.Image(data=png) for png in draw(data, path)]
+    if path.is_file():
+        data = session.competition(input_root, "sample_submission.csv")
+        shown += [display.Image(data=png) for png in draw(data, path)]
+    return shown
+
+
+def of_run(root: pathlib.Path) -> list[bytes]:
+    """Draw the curves and scores of a run, also of one whose time was over too soon.
+
+    Its slices are those that the report drew, since the data is not kept.
+    """
+    run = runs.read(layout.RunFiles(root))
+    drawn = list(stills.draw(run).values())
+    slices = run.files.pictures / "scans.png"
+    return [*drawn, slices.read_bytes()] if slices.is_file() else drawn
 
 
 def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:

@@ -63,6 +63,8 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
         name=about["run"],
         fold=FOLD,
         budget=BUDGET,
+        # For the notebook twin, which shows them.
+        png=True,
     )
 
 

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import sys
+import types
 
 import pytest
 
 from competition.core import files
+from competition.core.pages import stills
 from competition.kernel import figures, session
 from competition.sources import phantom
+from tests import by_hand
 
 ROW = "0,1.0,,1.0\n"
 
@@ -153,6 +157,27 @@ def test_a_session_without_the_tpu_it_was_built_for_ends_at_once(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", f"{devices}1")
     with pytest.raises(ValueError, match=r"JAX finds: TFRT_CPU_0\. Open the kernel in"):
         session.check_tpu()
+
+
+def test_pictures_of_runs_are_curves_scores_and_the_slices_that_are_kept(tmp_path):
+    dataset, run = by_hand.scored_run(tmp_path)
+    assert len(figures.of_run(run.files.root)) == 2
+    (*_, scans) = stills.write(dataset, run)
+    # The notebook has no data.
+    shutil.rmtree(dataset.root / "scans")
+    assert figures.of_run(run.files.root)[2] == scans.read_bytes()
+
+
+def test_a_notebook_shows_what_its_kernel_has_made(tmp_path, monkeypatch):
+    display = types.SimpleNamespace(
+        Image=types.SimpleNamespace, Markdown=lambda text: text
+    )
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display))
+    dataset, _ = by_hand.scored_run(tmp_path)
+    assert figures.show(tmp_path, tmp_path / "none") == []
+    heading, *images = figures.show(tmp_path, dataset.root)
+    assert heading == "## by-hand"
+    assert [image.data[:4] for image in images] == [b"\x89PNG"] * 2
 
 
 def test_pictures_are_of_slices_with_masks(tmp_path):

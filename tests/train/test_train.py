@@ -11,7 +11,7 @@ import pytest
 from competition import pipeline, train
 from competition.core import files
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import configs, history, layout
+from competition.core.experiment import configs, heartbeat, history, layout
 from competition.machine import deadline
 from competition.net import weights_file
 from competition.net.input import training_data
@@ -71,6 +71,26 @@ def test_a_sample_picture_is_drawn_after_an_epoch(prepared):
     assert picture.name == "epoch001.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert list((job.run.files.fold(0) / "tensorboard").glob("events.*"))
+
+
+def test_a_fold_tells_others_where_it_is_while_it_is_trained(prepared, monkeypatch):
+    job = prepared("training.fresh_process=false", "folds=[0]")
+    seen, path = [], job.run.files.heartbeat(0)
+    beat = heartbeat.Heartbeat.now
+
+    def now(self, doing, **where):
+        beat(self, doing, **where)
+        self._write()
+        seen.append(heartbeat.read(path))
+
+    monkeypatch.setattr(heartbeat.Heartbeat, "now", now)
+    train.run(job.dataset, job.run)
+    (row,) = history.read(job.run.files.history(0))
+    assert [each["step"] for each in seen[:2]] == [0, 1]
+    assert seen[-1]["doing"] == "scoring"
+    assert seen[-1]["steps"] == seen[-1]["step"] + 1
+    assert row["memory"] >= seen[-1]["memory"] > 10**7
+    assert not path.exists()
 
 
 def test_finished_folds_are_skipped(prepared):

@@ -26,6 +26,7 @@ class RunFiles:
         self.score = self.root / "score.json"  # out of fold, and of the submission
         self.slices = self.root / "oof_slices.csv"  # pixels and Dice of each slice
         self.report = self.root / "report.html"
+        self.pictures = self.root / "pictures"  # the page's contents as PNG files
         self.submission = self.root / "submission.csv"
 
     def fold(self, fold: Fold) -> pathlib.Path:

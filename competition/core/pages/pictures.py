@@ -125,10 +125,24 @@ def curves(
     lines: Mapping[str, Sequence[tuple[float, float]]], *, xlabel: str, ink: str
 ) -> bytes:
     """Draw lines of (x, y) points by name, without a background, text in `ink`."""
-    from matplotlib import figure, ticker
+    from matplotlib import figure
 
     picture = figure.Figure((4.6, 2.8), layout="constrained", facecolor="none")
     axes = picture.subplots(subplot_kw={"facecolor": "none"})
+    draw_curves(axes, lines, xlabel=xlabel, ink=ink)
+    return png(picture, dpi=160)
+
+
+def draw_curves(
+    axes: Any,
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    xlabel: str,
+    ink: str,
+) -> None:
+    """Draw lines of (x, y) points by name on Matplotlib's axes; there may be none."""
+    from matplotlib import ticker
+
     for index, (name, points) in enumerate(lines.items()):
         colour = CURVE_COLOURS[index % len(CURVE_COLOURS)]
         (line,) = axes.plot(*np.array(points).T, color=colour, label=name)
@@ -139,8 +153,8 @@ def curves(
     axes.tick_params(colors=ink, length=0)
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.spines["bottom"].set_color(ink)
-    axes.legend(frameon=False, labelcolor=ink, fontsize=9)
-    return png(picture, dpi=160)
+    if lines:
+        axes.legend(frameon=False, labelcolor=ink, fontsize=9)
 
 
 def reliability(
