@@ -221,6 +221,10 @@ def report_run(
     work: options.Work = layout.WORK,
     override: options.Set = None,
     name: options.Name = None,
+    pages: Annotated[
+        bool,
+        typer.Option("--pages", help="A page for every held-out scan, with an index."),
+    ] = False,
     png: Annotated[
         bool,
         typer.Option(
@@ -229,14 +233,14 @@ def report_run(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write the page about a run, and with --png its contents for no browser."""
+    """Write the page about a run, in which its scans can be looked through."""
     from competition import pipeline, report
     from competition.core.pages import stills
 
     opened = pipeline.open_experiment(
         experiment, data=data, work=work, overrides=tuple(override or ()), name=name
     )
-    result = report.run(*opened)
+    result = report.run(*opened, pages=pages)
     if png:
         result["pictures"] = [str(path) for path in stills.write(*opened)]
     output.result(result, as_json)

@@ -7,6 +7,7 @@ from competition.core import files, rules, scores
 from competition.core.data import slice_table
 from competition.core.experiment import history, layout, runs
 from competition.core.pages import examples, html_page, pictures
+from competition.report import scans
 
 CURVES: dict[Literal["loss", "score"], str] = {
     "loss": "Training loss",
@@ -17,15 +18,25 @@ INKS = {"light": "#4a5160", "dark": "#b4bcc9"}
 Histories = dict[layout.Fold, list[history.Epoch]]
 
 
-def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
-    """Write the page of a scored run; a page of the same results is left as it is."""
+def run(
+    dataset: layout.DatasetFiles, run: runs.Run, *, pages: bool = False
+) -> dict[str, Any]:
+    """Write the page of a scored run; a page of the same results is left as it is.
+
+    With `pages` every held-out scan gets a page of its own in scans/ beside it.
+    """
     files.require(run.files.decision, "decide")
     files.require(run.files.score, "run")
     with runs.held(run, doing="reporting", dataset=dataset):
         path, key = run.files.report, _key(dataset, run)
         if not (path.is_file() and key.encode() in path.read_bytes()):
             files.write_text(path, _render(dataset, run, key))
-    return {"report": str(path)}
+        written = {"report": str(path)}
+        if pages:
+            ranked = examples.ranked(scores.read(run.files.score)["oof"])
+            folder = run.files.root / "scans"
+            written["scans"] = str(scans.write_pages(dataset, run, ranked, folder))
+    return written
 
 
 def _key(dataset: layout.DatasetFiles, run: runs.Run) -> str:
@@ -53,6 +64,7 @@ def _render(dataset: layout.DatasetFiles, run: runs.Run, key: str) -> str:
         "dataset": dataset.root.name,
         "dots": html_page.class_names(run.classes),
         "scores": scored,
+        "viewer": scans.embedded(dataset, run, ranked["oof"]),
         "ranked": ranked,
         "rules": rules.to_json(class_rules, run.classes, members)["rules"],
         "curves": _curves(histories),

@@ -10,9 +10,9 @@ import pytest
 from competition.core import files, masks, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, layout, runs, starting
+from competition.core.pages import stages
 from competition.net.networks import build
 from competition.study import show
-from competition.study.show import drawings
 from tests import by_hand, conftest
 
 
@@ -28,7 +28,7 @@ def decide(run, rule):
 
 def test_a_rule_without_parts_has_the_threshold_alone(scored):
     _, run = scored
-    (first, _) = drawings.trace(run, "case1_day0")
+    (first, _) = stages.out_of_fold(run, "case1_day0")
     assert list(first) == ["probability", "threshold"]
     assert first["threshold"].sum() == 3 * 6 * 6
 
@@ -36,7 +36,7 @@ def test_a_rule_without_parts_has_the_threshold_alone(scored):
 def test_every_part_that_is_on_is_a_stage_and_the_last_is_the_mask(scored):
     dataset, run = scored
     decide(run, rules.Rule(gate=(12, 0.6, 0.5), pixels=10, largest=1, holes=True))
-    (first, _) = drawings.trace(run, "case1_day0")
+    (first, _) = stages.out_of_fold(run, "case1_day0")
     assert list(first) == [
         "probability", "threshold", "gate", "pixels", "largest", "holes",
     ]  # fmt: skip
@@ -53,7 +53,7 @@ def test_the_last_stage_of_exclusive_classes_is_what_the_others_leave(scored):
     seen = probabilities.prediction(volume)
     probabilities.write(run.files.oof("case1_day0"), seen, digest="hand")
     decide(run, rules.Rule(holes=True))
-    first, second = drawings.trace(run, "case1_day0")
+    first, second = stages.out_of_fold(run, "case1_day0")
     assert list(first) == ["probability", "threshold", "holes", "exclusive"]
     assert first["probability"][0, 5, 5] == 51
     counts = [int(first[part][0].sum()) for part in list(first)[1:]]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from competition.core.pages import pictures
+from competition.core.pages import pictures, scripts
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 # Stands for the policy in a page until its styles and scripts are known.
@@ -30,7 +30,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["source"] = source
+    environment.globals |= {"source": source, "script": script}
     shared = {"colours": pictures.CLASS_COLOURS, "policy": _POLICY}
     page = environment.get_template(template).render(shared | values)
     return page.replace(_POLICY, policy(page), 1)
@@ -41,6 +41,13 @@ def source(name: str) -> Any:
     import markupsafe
 
     return markupsafe.Markup((TEMPLATES / name).read_text("utf-8").rstrip())
+
+
+def script(name: str) -> Any:
+    """Return a JavaScript module of the templates with those that it imports."""
+    import markupsafe
+
+    return markupsafe.Markup(scripts.bundle(TEMPLATES / name))
 
 
 def policy(page: str) -> str:

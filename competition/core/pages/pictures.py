@@ -192,6 +192,15 @@ def class_rgb(index: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def class_tint(index: int) -> str:
+    """Return the paler colour of the class at `index`, in which predictions are drawn.
+
+    It shows on top of the colour where two outlines agree.
+    """
+    parts = [round(0.35 * part + 0.65 * 255) for part in class_rgb(index)]
+    return "#" + bytes(parts).hex()
+
+
 def png(picture: Any, *, dpi: int) -> bytes:
     """Encode a Matplotlib figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
@@ -207,10 +216,11 @@ def draw(axes: Any, shown: SlicePicture, classes: int) -> None:
         shown.grey, "gray", vmin=0, vmax=1, aspect=shown.aspect, interpolation="bicubic"
     )
     for index in range(classes):
-        # A tint shows on top of the colour where two outlines agree.
-        tint = [0.35 * part / 255 + 0.65 for part in class_rgb(index)]
-        _outline(axes, masks.plane(shown.truth, index), class_colour(index), "solid")
-        _outline(axes, masks.plane(shown.predicted, index), tint, "dashed")
+        truth, predicted = (
+            masks.plane(b, index) for b in (shown.truth, shown.predicted)
+        )
+        _outline(axes, truth, class_colour(index), "solid")
+        _outline(axes, predicted, class_tint(index), "dashed")
 
 
 def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from competition.core import files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
-from competition.core.pages import pictures
+from competition.core.pages import pictures, stages
 from competition.study.show import drawings
 
 _GATED = "attention_unet"
@@ -33,7 +33,7 @@ def run(
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
     indices = rows.index[rows["slice"].isin(numbers)].tolist()
-    traced = drawings.trace(run, scan)
+    traced = stages.out_of_fold(run, scan)
     files.write_bytes(out, drawings.draw_stages(shown, indices, traced, run.classes))
     return {
         "picture": str(out),

@@ -6,48 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import blending, masks, rules
-from competition.core.experiment import runs
-from competition.core.pages import pictures
+from competition.core import masks
+from competition.core.pages import pictures, stages
 
 # The colours of a mask, and of the pixels that the last part of the rule removed.
 _MASK, _REMOVED = (0.22, 0.74, 0.97), (0.98, 0.35, 0.2)
 _MAP_COLOURS = "inferno"
-Steps = dict[str, np.ndarray]
-
-
-def trace(run: runs.Run, scan: str) -> list[Steps]:
-    """Return the arrays (D, H, W) of each class: first the probability, then masks.
-
-    A part of the rule that is off is left out. The last mask of classes that exclude
-    each other is what the others leave.
-    """
-    prediction = blending.out_of_fold(run, scan)
-    class_rules = rules.read(run.files.decision, run.classes, run.config.members)
-    traced = []
-    for index, rule in enumerate(class_rules):
-        evidence = prediction.of_class(index, rule.weights)
-        above = evidence.probability >= rule.threshold * 255
-        probability = prediction.probability(index, rule.weights)
-        steps = {"probability": probability, "threshold": above}
-        mask = rules.threshold(evidence, rule)
-        if rule.gate or rule.smooth:
-            steps["gate"] = mask
-        for part, change in rules.CLEANING.items():
-            if value := getattr(rule, part):
-                mask = steps[part] = change(mask, value)
-        traced.append(steps)
-    if prediction.exclusive:
-        decided = blending.decide(prediction, class_rules)
-        for index, steps in enumerate(traced):
-            steps["exclusive"] = masks.plane(decided, index)
-    return traced
 
 
 def draw_stages(
     shown: Sequence[pictures.SlicePicture],
     indices: Sequence[int],
-    traced: Sequence[Steps],
+    traced: Sequence[stages.Steps],
     classes: Sequence[str],
 ) -> bytes:
     """Draw a row for each slice and class as PNG, from left to right as data flows.

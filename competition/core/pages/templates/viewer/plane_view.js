@@ -1,0 +1,135 @@
+/** One plane of a scan on a canvas: the image, a heat map, outlines and the cross-hair. */
+
+import { axesOf, plane } from "./volume.js";
+import { loops, path } from "./outline.js";
+
+const LINES = { truth: [], prediction: [5, 3], other: [1.5, 3] };
+// From unlikely to certain: black, violet, red, orange, yellow.
+const HEAT = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
+
+/** Return the colour of a heat of 0 to 1, between the five of the scale. */
+export function heatColour(value) {
+  const place = Math.min(value, 1) * (HEAT.length - 1);
+  const low = Math.min(Math.floor(place), HEAT.length - 2);
+  return HEAT[low].map((part, i) => Math.round(part + (place - low) * (HEAT[low + 1][i] - part)));
+}
+
+/** Return the grey of 0 to 255 that a window {low, high} gives to a level. */
+export function greyOf(level, { low, high }) {
+  return Math.max(0, Math.min(255, Math.round((level - low) / Math.max(high - low, 1e-6) * 255)));
+}
+
+export class PlaneView {
+  constructor(canvas, axis) {
+    this.canvas = canvas;
+    this.axis = axis;
+    this.buffer = document.createElement("canvas");
+    this.reset();
+  }
+
+  reset() {
+    this.zoom = 1;
+    this.moved = [0, 0];
+  }
+
+  /** Fit the canvas to its place on the page, in the screen's own pixels. */
+  resize() {
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(this.canvas.clientWidth * ratio);
+    this.canvas.height = Math.round(this.canvas.clientHeight * ratio);
+  }
+
+  /** Return where voxels lie on the canvas: {left, top, scaleX, scaleY}. */
+  place(shape, spacing) {
+    const [down, across] = axesOf(this.axis);
+    const high = shape[down] * spacing[down], wide = shape[across] * spacing[across];
+    const scale = Math.min(this.canvas.width / wide, this.canvas.height / high) * this.zoom;
+    return {
+      left: (this.canvas.width - wide * scale) / 2 + this.moved[0],
+      top: (this.canvas.height - high * scale) / 2 + this.moved[1],
+      scaleX: scale * spacing[across],
+      scaleY: scale * spacing[down],
+    };
+  }
+
+  /** Return the voxel [z, y, x] under a pointer event; the axis' own index is that of `at`. */
+  voxelAt(event, { shape, spacing, at }) {
+    const box = this.canvas.getBoundingClientRect();
+    const ratio = this.canvas.width / box.width;
+    const { left, top, scaleX, scaleY } = this.place(shape, spacing);
+    const [down, across] = axesOf(this.axis);
+    const found = [...at];
+    found[down] = Math.floor(((event.clientY - box.top) * ratio - top) / scaleY);
+    found[across] = Math.floor(((event.clientX - box.left) * ratio - left) / scaleX);
+    return found.map((value, i) => Math.max(0, Math.min(shape[i] - 1, value)));
+  }
+
+  /** Draw the plane through `at` of what is shown; see `Viewer.scene`. */
+  draw(scene) {
+    const context = this.canvas.getContext("2d");
+    const { width, height } = this.canvas;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, width, height);
+    if (!width || !scene.image) return;
+    const where = this.place(scene.shape, scene.spacing);
+    this.#image(context, scene, where);
+    for (const drawn of scene.outlines) this.#outlines(context, scene, drawn, where);
+    this.#crossHair(context, scene, where);
+  }
+
+  #image(context, scene, where) {
+    const index = scene.at[this.axis];
+    const grey = plane(scene.image, this.axis, index);
+    const heat = scene.heat && plane(scene.heat.volume, this.axis, index);
+    const pixels = new ImageData(grey.columns, grey.rows);
+    const greys = Array.from({ length: 256 }, (_, level) => greyOf(level, scene.window));
+    const colours = Array.from({ length: 256 }, (_, i) => heatColour(i / (scene.heat?.levels ?? 256)));
+    for (let i = 0, to = 0; i < grey.values.length; i++, to += 4) {
+      const base = greys[grey.values[i]];
+      const warm = heat ? Math.min(heat.values[i] / scene.heat.levels, 1) * 0.75 : 0;
+      const colour = heat ? colours[heat.values[i]] : [0, 0, 0];
+      for (let part = 0; part < 3; part++) {
+        pixels.data[to + part] = base * (1 - warm) + colour[part] * warm;
+      }
+      pixels.data[to + 3] = 255;
+    }
+    this.buffer.width = grey.columns;
+    this.buffer.height = grey.rows;
+    this.buffer.getContext("2d").putImageData(pixels, 0, 0);
+    // Pixels are to be told apart where they are large.
+    context.imageSmoothingEnabled = where.scaleX < 12;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.buffer, where.left, where.top, grey.columns * where.scaleX, grey.rows * where.scaleY);
+  }
+
+  #outlines(context, scene, { volume, line, colours }, where) {
+    const shown = plane(volume, this.axis, scene.at[this.axis]);
+    const ratio = window.devicePixelRatio || 1;
+    context.lineWidth = 1.6 * ratio;
+    context.setLineDash(LINES[line].map((part) => part * ratio));
+    for (const index of scene.classes) {
+      context.strokeStyle = colours[index];
+      context.stroke(path(loops(shown, index), where));
+    }
+    context.setLineDash([]);
+  }
+
+  #crossHair(context, scene, { left, top, scaleX, scaleY }) {
+    if (scene.shape[0] === 1) return;
+    const [down, across] = axesOf(this.axis);
+    const x = left + (scene.at[across] + 0.5) * scaleX, y = top + (scene.at[down] + 0.5) * scaleY;
+    context.strokeStyle = "rgb(255 255 255 / 45%)";
+    context.lineWidth = 1;
+    context.beginPath();
+    for (const [from, to] of [[0, x - 8], [x + 8, this.canvas.width]]) {
+      context.moveTo(from, y);
+      context.lineTo(to, y);
+    }
+    for (const [from, to] of [[0, y - 8], [y + 8, this.canvas.height]]) {
+      context.moveTo(x, from);
+      context.lineTo(x, to);
+    }
+    context.stroke();
+  }
+}

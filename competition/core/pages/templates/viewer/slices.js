@@ -1,0 +1,59 @@
+/** What each slice of a scan holds by truth and prediction, and which one is the worst. */
+
+/** Return for each slice {truth, predicted, both}: the pixels of each class.
+ *
+ * `truth` may be missing, of a scan without annotations; then it counts as empty. */
+export function count(truth, predicted, classes) {
+  const [depth, height, width] = predicted.shape;
+  const slices = [];
+  for (let z = 0, at = 0; z < depth; z++) {
+    const found = { truth: new Array(classes).fill(0), predicted: new Array(classes).fill(0), both: new Array(classes).fill(0) };
+    for (const end = at + height * width; at < end; at++) {
+      const a = truth ? truth.values[at] : 0, b = predicted.values[at];
+      if (!a && !b) continue;
+      for (let index = 0; index < classes; index++) {
+        const inTruth = a >> index & 1, inPredicted = b >> index & 1;
+        found.truth[index] += inTruth;
+        found.predicted[index] += inPredicted;
+        found.both[index] += inTruth & inPredicted;
+      }
+    }
+    slices.push(found);
+  }
+  return slices;
+}
+
+/** Return the Dice of a class in a slice, or null where neither side has a pixel of it. */
+export function dice(slice, index) {
+  const sum = slice.truth[index] + slice.predicted[index];
+  return sum ? 2 * slice.both[index] / sum : null;
+}
+
+/** Return the mean Dice of classes in a slice, or null where none of them has one. */
+export function meanDice(slice, classes) {
+  const known = classes.map((index) => dice(slice, index)).filter((value) => value !== null);
+  return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+}
+
+/** Return the slice with the lowest mean Dice; of equal ones that with most wrong pixels.
+ *
+ * Where no slice has a Dice, it is the one in the middle. */
+export function worst(slices, classes) {
+  let chosen = Math.floor(slices.length / 2), lowest = Infinity, most = -1;
+  slices.forEach((slice, index) => {
+    const value = meanDice(slice, classes);
+    if (value === null) return;
+    const wrong = classes.reduce((sum, c) => sum + slice.truth[c] + slice.predicted[c] - 2 * slice.both[c], 0);
+    if (value < lowest || (value === lowest && wrong > most)) [chosen, lowest, most] = [index, value, wrong];
+  });
+  return chosen;
+}
+
+/** Say in words how a class stands in a slice. */
+export function verdict(slice, index, hasTruth) {
+  const inTruth = slice.truth[index] > 0, inPredicted = slice.predicted[index] > 0;
+  if (!hasTruth) return inPredicted ? "there" : "not there";
+  if (inTruth && inPredicted) return `Dice ${dice(slice, index).toFixed(3)}`;
+  if (inTruth) return "missed";
+  return inPredicted ? "false alarm" : "rightly empty";
+}

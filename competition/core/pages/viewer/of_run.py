@@ -1,0 +1,67 @@
+"""The viewer's scans of a run: held out, and predicted by the network of their fold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from competition.core import blending, masks, rules
+from competition.core.data import arrays, slice_table
+from competition.core.experiment import layout, runs
+from competition.core.pages import stages
+from competition.core.pages.viewer import scan_view
+
+
+def view(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    scan: str,
+    table: pd.DataFrame,
+    *,
+    title: str | None = None,
+    other: runs.Run | None = None,
+) -> scan_view.ScanView:
+    """Return what the viewer shows of a held-out scan; `table` is the slice table.
+
+    The final masks of an `other` run are shown with it.
+    """
+    rows = table[table["scan"] == scan].sort_values("index")
+    store = arrays.Arrays(dataset)
+    predictions = blending.out_of_fold(run, scan)
+    class_rules = rules.read(run.files.decision, run.classes, run.config.members)
+    traced = stages.trace(predictions, class_rules)
+    return scan_view.ScanView(
+        title=title or scan,
+        numbers=rows["slice"].tolist(),
+        scan=store.scan(scan),
+        spacing=slice_table.spacings(rows)[scan],
+        stages=stages.bits(traced),
+        truth=store.masks(scan),
+        other=None if other is None else _decided(other, scan),
+        heats={
+            f"probability of {name}": steps["probability"]
+            for name, steps in zip(run.classes, traced, strict=True)
+        },
+        presence=_presence(run, predictions, class_rules),
+    )
+
+
+def _decided(run: runs.Run, scan: str) -> masks.Bits:
+    class_rules = rules.read(run.files.decision, run.classes, run.config.members)
+    return blending.decide(blending.out_of_fold(run, scan), class_rules)
+
+
+def _presence(
+    run: runs.Run,
+    predictions: blending.MemberPredictions,
+    class_rules: Sequence[rules.Rule],
+) -> np.ndarray | None:
+    """Return the presence (D, C) that decides, where a network has a head for it."""
+    sources = runs.gates(run) or runs.members(run)
+    if not any(source.config.model.presence for source in sources):
+        return None
+    columns = [
+        predictions.of_class(index, rule.weights).presence
+        for index, rule in enumerate(class_rules)
+    ]
+    return np.stack(columns, axis=-1)

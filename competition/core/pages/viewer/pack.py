@@ -1,0 +1,66 @@
+"""Volumes as text within a page: deflated and written as base64.
+
+`templates/viewer/volume.js` reads them. An image keeps fewer levels where it would be
+too large, since it takes most of a page: of 16 million voxels of real MR 256 levels
+take 4.5 MB, 64 levels 2.6 MB.
+"""
+
+import base64
+import zlib
+from typing import Any
+
+import numpy as np
+
+LEVELS = (256, 128, 64, 32, 16)
+# Of a probability: the eye tells no more of them apart.
+HEAT_LEVELS = 31
+
+
+def volume(values: np.ndarray) -> str:
+    """Return a volume of bytes, or of two bytes a voxel, as text."""
+    data = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    return base64.b64encode(zlib.compress(data.tobytes(), 9)).decode()
+
+
+def heat(probability: np.ndarray) -> dict[str, Any]:
+    """Return probabilities uint8 (D, H, W) as text, with fewer levels."""
+    reduced = np.rint(probability * np.float32(HEAT_LEVELS / 255)).astype(np.uint8)
+    return {"data": volume(reduced), "levels": HEAT_LEVELS}
+
+
+def image(scan: np.ndarray, *, most: float) -> dict[str, Any]:
+    """Return a scan (D, H, W) as text with the most levels that fit into `most` bytes.
+
+    `low` and `high` are the values of the first and the last level. Values beyond the
+    highest thousandth share the last level.
+    """
+    low = int(scan.min())
+    high = max(int(np.ceil(np.percentile(scan, 99.9))), low + 1)
+    shares = np.clip((scan.astype(np.float32) - low) / (high - low), 0, 1)
+    for levels in LEVELS:
+        # Fewer values than levels: each has a level of its own.
+        levels = min(levels, high - low + 1)
+        changes = differences(np.rint(shares * (levels - 1)).astype(np.uint8))
+        if _text_bytes(changes) <= most:
+            break
+    return {"data": volume(changes), "levels": levels, "low": low, "high": high}
+
+
+def _text_bytes(values: np.ndarray) -> float:
+    """Estimate how long the text of bytes gets, by their entropy."""
+    shares = np.bincount(values.ravel()) / values.size
+    bits = -(shares[shares > 0] * np.log2(shares[shares > 0])).sum()
+    return bits * values.size / 6
+
+
+def differences(values: np.ndarray) -> np.ndarray:
+    """Return how bytes (D, H, W) differ from what their neighbours predict, modulo 256.
+
+    The prediction is the median of the left value, the upper one, and their sum less
+    the one between them.
+    """
+    padded = np.pad(values.astype(np.int16), ((0, 0), (1, 0), (1, 0)))
+    left, up, corner = padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1]
+    lowest, highest = np.minimum(left, up), np.maximum(left, up)
+    predicted = np.clip(left + up - corner, lowest, highest)
+    return (values - predicted).astype(np.uint8)

@@ -1,0 +1,61 @@
+"""The viewer in the report, and the pages of scans that are too many for it."""
+
+import itertools
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from competition.core import files
+from competition.core.data import slice_table
+from competition.core.experiment import layout, runs
+from competition.core.pages import html_page, viewer
+from competition.core.pages.viewer import of_run
+
+# As many voxels as ten scans of the competition have: more would make a page slow.
+VOXELS = 10 * 144 * 266 * 266
+
+Ranked = Sequence[dict[str, Any]]
+
+
+def embedded(
+    dataset: layout.DatasetFiles, run: runs.Run, ranked: Ranked
+) -> dict[str, Any] | None:
+    """Return what viewer.html shows: the worst scans, as many as a page holds."""
+    table = slice_table.read(dataset)
+    grids, slices = slice_table.grids(table), table.groupby("scan").size().to_dict()
+    voxels = (
+        math.prod(grids[row["scan"]].shape) * slices[row["scan"]] for row in ranked
+    )
+    fitting = len([n for n in itertools.accumulate(voxels) if n <= VOXELS])
+    shown = ranked[: max(1, fitting)]
+    if not shown:
+        return None
+    views = (
+        of_run.view(dataset, run, row["scan"], table, title=title(row)) for row in shown
+    )
+    return viewer.values(views, run.classes, count=len(shown))
+
+
+def write_pages(
+    dataset: layout.DatasetFiles, run: runs.Run, ranked: Ranked, folder: pathlib.Path
+) -> pathlib.Path:
+    """Write a page for every scan, and an index of them, worst first; return that."""
+    table = slice_table.read(dataset)
+    for row in ranked:
+        view = of_run.view(dataset, run, row["scan"], table, title=title(row))
+        filled = viewer.values([view], run.classes, count=1)
+        page = {"title": f"{run.name} · {row['scan']}", "viewer": filled}
+        path = folder / f"{row['scan']}.html"
+        files.write_text(path, html_page.render("scans.html", page))
+    index = folder / "index.html"
+    dots = html_page.class_names(run.classes)
+    content = {"run": run, "dataset": dataset.root.name, "rows": ranked, "dots": dots}
+    files.write_text(index, html_page.render("scans_index.html", content))
+    return index
+
+
+def title(row: dict[str, Any]) -> str:
+    """Return what a list of scans calls a ranked scan."""
+    score = row["score"]
+    return row["scan"] + ("" if score is None else f" · {score:.4f}")
