@@ -1,9 +1,9 @@
 """The viewer's scans of a run: held out, and predicted by the network of their fold."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from competition.core import blending, masks, rules
 from competition.core.data import arrays, slice_table
@@ -11,12 +11,15 @@ from competition.core.experiment import layout, runs
 from competition.core.pages import stages
 from competition.core.pages.viewer import scan_view
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def view(
     dataset: layout.DatasetFiles,
     run: runs.Run,
     scan: str,
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     *,
     title: str | None = None,
     other: runs.Run | None = None,

@@ -96,8 +96,8 @@ def test_values_and_labels_are_those_of_the_arrays(page, scans):
     voxels = [[int(random.integers(size)) for size in SHAPE] for _ in range(100)]
     found = ask(
         page,
-        "it.map(at => { viewer.at = at; "
-        "return [viewer.value(), ...['truth', 'prediction'].map(l => viewer.labels(l))]; })",
+        "it.map(at => { viewer.at = at; return "
+        "[viewer.value(), viewer.labels('truth'), viewer.labels('prediction')]; })",
         voxels,
     )
     one = scans[0]
