@@ -99,7 +99,7 @@ def draw_once(monkeypatch, drawn):
             drawn[key] = draw(*arguments, **named)
         return drawn[key]
 
-    for draw in (pictures.slice, pictures.curves, pictures.reliability):
+    for draw in (pictures.slice, pictures.curves):
         monkeypatch.setattr(
             pictures, draw.__name__, functools.partial(remembered, draw)
         )

@@ -124,8 +124,8 @@ def is_over(history: list[Epoch], training: schema.Training) -> bool:
 
 
 def points(
-    history: list[Epoch], column: Literal["loss", "score"]
+    history: list[Epoch], column: Literal["loss", "score", "rate"]
 ) -> list[tuple[float, float]]:
     """Return (epoch, value) of a column where it has a value; epochs count from 1."""
-    values = [(row["epoch"] + 1.0, row[column]) for row in history]
+    values = [(row["epoch"] + 1.0, row.get(column)) for row in history]
     return [(epoch, value) for epoch, value in values if value is not None]

@@ -18,8 +18,8 @@ _INLINE = re.compile(r"<(style|script)\b([^>]*)>(.*?)</\1>", re.DOTALL)
 def render(template: str, values: dict[str, Any]) -> str:
     """Fill a template; a name that it uses and `values` lacks is an error.
 
-    The page has `colours`, those of the classes, and a policy by which its own styles
-    and scripts alone have an effect.
+    The page has the colours of classes and curves, and a policy by which its own
+    styles and scripts alone have an effect.
     """
     import jinja2
 
@@ -31,7 +31,11 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {"source": source, "script": script}
-    shared = {"colours": pictures.CLASS_COLOURS, "policy": _POLICY}
+    shared = {
+        "colours": pictures.CLASS_COLOURS,
+        "curve_colours": pictures.CURVE_COLOURS,
+        "policy": _POLICY,
+    }
     page = environment.get_template(template).render(shared | values)
     return page.replace(_POLICY, policy(page), 1)
 

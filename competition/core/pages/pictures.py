@@ -157,30 +157,6 @@ def draw_curves(
         axes.legend(frameon=False, labelcolor=ink, fontsize=9)
 
 
-def reliability(
-    curves: Mapping[str, Sequence[tuple[float, float]]], *, ink: str
-) -> bytes:
-    """Draw a curve of (probability, share) points for each class, text in `ink`.
-
-    A class on the dashed diagonal is calibrated.
-    """
-    from matplotlib import figure
-
-    picture = figure.Figure((4.6, 4.2), layout="constrained", facecolor="none")
-    axes = picture.subplots(subplot_kw={"facecolor": "none", "aspect": "equal"})
-    axes.plot([0, 1], [0, 1], "--", color=ink, alpha=0.5, linewidth=1)
-    for index, points in enumerate(curves.values()):
-        (line,) = axes.plot(*np.reshape(points, (-1, 2)).T, color=class_colour(index))
-        line.set(marker="o", linewidth=1.8, markersize=4)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.set_xlabel("probability", color=ink)
-    axes.set_ylabel("share of pixels that are of the class", color=ink)
-    axes.grid(color=ink, alpha=0.2, linewidth=0.8)
-    axes.tick_params(colors=ink, length=0)
-    axes.spines[:].set_visible(False)
-    return png(picture, dpi=160)
-
-
 def class_colour(index: int) -> str:
     """Return the colour of the class at `index`, such as "#ffb000"."""
     return CLASS_COLOURS[index % len(CLASS_COLOURS)]

@@ -120,16 +120,6 @@ def test_the_same_run_gives_the_same_bytes(scored):
     assert sheets[0] == sheets[1]
 
 
-def test_a_reliability_curve_runs_from_point_to_point_in_its_classs_colour():
-    points = {"calibrated": [(0, 0), (1, 1)], "unseen": []}
-    image = decoded(pictures.reliability(points, ink="#4a5160"))
-    amber = np.abs(image.astype(int) - AMBER).max(axis=-1) < 24
-    rows, columns = np.nonzero(amber)
-    # From the lower left to the upper right corner, as the diagonal does.
-    assert np.corrcoef(rows, columns)[0, 1] < -0.99
-    assert np.ptp(columns) > image.shape[1] / 2
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["$\\frac$", "_hidden", "a$b", "<i>"])
 def test_a_class_name_is_no_formula(tmp_path, name):

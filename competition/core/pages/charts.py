@@ -1,0 +1,130 @@
+"""Charts as SVG: they follow the page into the dark and onto paper, and need no script.
+
+`draw` places what the template `charts.html` writes down.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+Point = tuple[float, float]
+WIDTH, HEIGHT = 340, 230
+# Room for the numbers and names of the axes, and for marks at the edges.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 8, 38
+# Above so many points a line has no marks.
+_MARKED = 25
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one name, joined by a line or not; `css` gives them their colour.
+
+    `labels`, one a point, are shown where a mouse rests on it.
+    """
+
+    name: str
+    points: Sequence[Point]
+    css: str
+    joined: bool = True
+    labels: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chart:
+    """Series over named axes; an axis goes from the least to the greatest value.
+
+    An axis that has limits always reaches them. `levels` are lines across, by name,
+    and `diagonal` is one on which both values are equal.
+    """
+
+    title: str
+    xlabel: str
+    ylabel: str
+    series: Sequence[Series]
+    xlim: tuple[float, ...] = ()
+    ylim: tuple[float, ...] = ()
+    levels: dict[str, float] = dataclasses.field(default_factory=dict)
+    diagonal: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart with everything in its place, in pixels from the upper left corner.
+
+    Ticks are (pixel, text); a mark is (x, y, label).
+    """
+
+    chart: Chart
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    lines: list[tuple[str, str]]
+    marks: list[tuple[str, list[tuple[float, float, str]]]]
+    levels: list[tuple[float, str]]
+    diagonal: list[Point]
+
+
+def draw(chart: Chart) -> Drawing:
+    """Place the axes and the series of a chart that has a point."""
+    points = [point for series in chart.series for point in series.points]
+    x_ticks = ticks([*(x for x, _ in points), *chart.xlim])
+    heights = [*(y for _, y in points), *chart.ylim, *chart.levels.values()]
+    y_ticks = ticks(heights)
+    x_ends, y_ends = (x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1])
+
+    def across(x: float) -> float:
+        return _place(x, x_ends, (_LEFT, WIDTH - _RIGHT))
+
+    def down(y: float) -> float:
+        return _place(y, y_ends, (HEIGHT - _BOTTOM, _TOP))
+
+    lines, marks = [], []
+    for series in chart.series:
+        placed = [(across(x), down(y)) for x, y in series.points]
+        if series.joined:
+            lines.append((series.css, " ".join(f"{x:g},{y:g}" for x, y in placed)))
+        if not series.joined or len(placed) <= _MARKED:
+            labels = [*series.labels] or [""] * len(placed)
+            both = zip(placed, labels, strict=True)
+            marks.append((series.css, [(x, y, label) for (x, y), label in both]))
+    ends = max(x_ends[0], y_ends[0]), min(x_ends[1], y_ends[1])
+    return Drawing(
+        chart,
+        [(across(x), text) for x, text in zip(x_ticks, texts(x_ticks), strict=True)],
+        [(down(y), text) for y, text in zip(y_ticks, texts(y_ticks), strict=True)],
+        lines,
+        marks,
+        [(down(y), name) for name, y in chart.levels.items()],
+        [(across(end), down(end)) for end in ends] if chart.diagonal else [],
+    )
+
+
+def _place(value: float, ends: Point, pixels: Point) -> float:
+    share = (value - ends[0]) / (ends[1] - ends[0])
+    return round(pixels[0] + share * (pixels[1] - pixels[0]), 1)
+
+
+def ticks(values: Iterable[float], count: int = 5) -> list[float]:
+    """Return about `count` round numbers from below the least value to above all."""
+    known = list(values)
+    low, high = min(known), max(known)
+    if low == high:
+        # A single value lies in the middle.
+        low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+    rough = (high - low) / (count - 1)
+    power = 10 ** math.floor(math.log10(rough))
+    step = min(
+        (power * k for k in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / rough))
+    )
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [round(step * index, 12) for index in range(first, last + 1)]
+
+
+def texts(numbers: Sequence[float]) -> list[str]:
+    """Write numbers with the digits that tell them apart."""
+    step = min((b - a for a, b in itertools.pairwise(numbers)), default=1.0)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    if digits > 4:
+        return [f"{number:g}" for number in numbers]
+    return [f"{number:,.{digits}f}" for number in numbers]

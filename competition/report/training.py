@@ -1,0 +1,62 @@
+"""How a run was trained: curves of every fold, and where the time went."""
+
+from typing import Any, Literal
+
+from competition.core.experiment import history, layout
+from competition.core.pages import charts, pictures
+
+Histories = dict[layout.Fold, list[history.Epoch]]
+_CURVES: dict[Literal["loss", "score", "rate"], tuple[str, str]] = {
+    "loss": ("Training loss", "loss"),
+    "score": ("Held-out score", "score"),
+    "rate": ("Learning rate", "rate"),
+}
+
+
+def curves(histories: Histories) -> list[charts.Drawing]:
+    """Draw the curves of all folds; one that no fold has is left out."""
+    drawn = []
+    for column, (title, ylabel) in _CURVES.items():
+        series = [
+            charts.Series(f"fold {fold}", points, colour(place))
+            for place, (fold, epochs) in enumerate(histories.items())
+            if (points := history.points(epochs, column))
+        ]
+        if series:
+            drawn.append(charts.draw(charts.Chart(title, "epoch", ylabel, series)))
+    return drawn
+
+
+def colour(place: int) -> str:
+    """Return the CSS class of the curve at a place in a chart."""
+    return f"curve{place % len(pictures.CURVE_COLOURS)}"
+
+
+def times(histories: Histories) -> list[dict[str, Any]]:
+    """Return for each trained fold the seconds of its steps and of its scoring.
+
+    The last row, of several, is that of all folds. Older histories do not tell scoring
+    apart: it is None there.
+    """
+    rows = [_time(str(fold), epochs) for fold, epochs in histories.items() if epochs]
+    if len(rows) > 1:
+        every = [epoch for epochs in histories.values() for epoch in epochs]
+        rows.append(_time("all", every))
+    return rows
+
+
+def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
+    seconds = sum(epoch["seconds"] for epoch in epochs)
+    measured = [epoch.get("scoring") for epoch in epochs]
+    known = [each for each in measured if each is not None]
+    scoring = sum(known) if len(known) == len(epochs) else None
+    steps = None if scoring is None else seconds - scoring
+    return {
+        "fold": name,
+        "epochs": len(epochs),
+        "steps": steps,
+        "scoring": scoring,
+        "seconds": seconds,
+        "epoch": seconds / len(epochs),
+        "scores": history.scores(epochs if name != "all" else []),
+    }

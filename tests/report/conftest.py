@@ -1,0 +1,42 @@
+"""Pages of runs by hand, drawn once for all tests."""
+
+import pytest
+
+from competition import decide, score
+from competition.core import files
+from tests import by_hand
+from tests.report import pages
+
+
+@pytest.fixture(scope="package", autouse=True)
+def drawn_once():
+    """Most pages show the same pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        by_hand.draw_once(patch, {})
+        yield
+
+
+@pytest.fixture
+def scored(tmp_path):
+    return by_hand.scored_run(tmp_path)
+
+
+@pytest.fixture(scope="package")
+def page(tmp_path_factory):
+    return pages.page_of(*by_hand.scored_run(tmp_path_factory.mktemp("page")))
+
+
+@pytest.fixture(scope="package")
+def whole(tmp_path_factory):
+    """The page of a run that was decided on and scored."""
+    return pages.page_of(*scored_anew(tmp_path_factory.mktemp("whole")))
+
+
+def scored_anew(root):
+    dataset, run = by_hand.scored_run(root)
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"weights")
+    run.files.decision.unlink()
+    decide.run(dataset, run)
+    score.of_run(dataset, run, data=dataset.root)
+    return dataset, run
