@@ -47,7 +47,7 @@ MAKE_PHANTOM := phantom
 endif
 
 .PHONY: help setup setup-tests phantom run watch tensorboard quick test test-jax lint \
-  soak bench gpu gpu-bundle test-latest kernel clean
+  soak bench pictures gpu gpu-bundle test-latest kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -112,6 +112,9 @@ soak: setup-tests ## hours at full size: the tests that kill and disturb, the se
 
 bench: setup-tests ## the benchmarks; BENCH=name for one
 	$(BIN)/python -m bench $(BENCH)
+
+pictures: setup ## the pictures of README and docs, from the present state; PICTURES=names
+	$(BIN)/python -m submissions.pictures.make "$(WORK)" $(PICTURES)
 
 gpu: $(VENV)/ready-card ## prove and time this machine's card; MINUTES=8 OUT=folder, TOY=1 without one
 	$(BIN)/python -m bench.gpu --minutes $(or $(MINUTES),8) --out "$(or $(OUT),$(WORK)/gpu)" $(if $(TOY),--toy)
