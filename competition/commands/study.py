@@ -133,13 +133,17 @@ def search_values(
     **options.example("show", f"case61_day1 {options.PHANTOM}", "--experiment smoke")
 )
 def show_scan(
-    scan: Annotated[str, typer.Argument(help="A training scan, such as case61_day1.")],
+    scan: Annotated[str, typer.Argument(help="A scan, such as case61_day1.")],
     data: options.Data,
-    experiment: options.Experiment,
+    experiment: options.ExperimentOrRun = None,
+    submission: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Instead of a run's: the masks of this CSV."),
+    ] = None,
     work: options.Work = layout.WORK,
     out: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Default: show/SCAN.png or SCAN_gates.png in the run."),
+        typer.Option(help="Default: show/SCAN.png or .html, or SCAN_gates.png."),
     ] = None,
     count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
     gates: Annotated[
@@ -151,44 +155,22 @@ def show_scan(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Draw slices of a scan: input, probabilities, each part of the rule, masks."""
+    """Show a scan: a page to look through it, a picture of how its masks come about.
+
+    The page has all slices with outlines of truth and prediction. Without an experiment
+    it shows the annotations of the data, or the masks of a submission.
+    """
     from competition.core.experiment import runs
     from competition.study import show
 
+    if experiment and submission:
+        raise typer.BadParameter("give --experiment or --submission, not both")
     dataset = layout.dataset(data, work)
+    if not experiment:
+        out = out or dataset.root / "show" / f"{scan}.html"
+        result = show.folder(data, scan=scan, submission=submission, out=out)
+        output.result(result, as_json)
+        return
     run = runs.read(dataset.run(layout.run_name(experiment)))
     draw = show.gates if gates else show.run
     output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)
-
-
-@app.command(**options.example("watch", "work/competition/runs/smoke"))
-def watch_run(
-    run: Annotated[
-        pathlib.Path | None,
-        typer.Argument(help="The folder of a run. Default: the one written to last."),
-    ] = None,
-    experiment: options.ExperimentOrRun = None,
-    data: options.RunData = None,
-    work: options.Work = layout.WORK,
-    once: Annotated[
-        bool, typer.Option("--once", help="Show it once, as where no terminal is.")
-    ] = False,
-    as_json: options.Json = False,
-) -> None:
-    """Show how far the folds of a run are while they train, and those of its members.
-
-    It reads files alone: call it from another terminal, or on another machine that
-    mounts the folder.
-    """
-    from competition.study import watch
-
-    if run and (experiment or data):
-        raise typer.BadParameter("give either the folder of a run or --experiment")
-    if experiment:
-        name = layout.run_name(experiment)
-        run = layout.find(name, work, data).run(name).root
-    run = run or watch.newest(work)
-    if as_json:
-        output.result(watch.now(run), as_json)
-    else:
-        watch.run(run, once=once)

@@ -1,6 +1,7 @@
 """Pictures of one held-out scan: how a mask comes about, and what gates let through."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 from competition.core import files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
-from competition.core.pages import pictures, stages
+from competition.core.pages import html_page, pictures, stages, viewer
+from competition.core.pages.viewer import of_folder, of_run, scan_view
 from competition.study.show import drawings
 
 _GATED = "attention_unet"
@@ -26,7 +28,8 @@ def run(
     """Draw `count` slices of a held-out scan with the stages of their masks.
 
     A row is a slice and class: input, probability, each part of the rule, truth. The
-    picture is written to `out`, by default show/<scan>.png in the run.
+    picture is written to `out`, by default show/<scan>.png in the run, and beside it a
+    page in which the whole scan can be looked through.
     """
     rows = _rows(dataset, run, scan)
     out = out or run.files.root / "show" / f"{scan}.png"
@@ -35,8 +38,11 @@ def run(
     indices = rows.index[rows["slice"].isin(numbers)].tolist()
     traced = stages.out_of_fold(run, scan)
     files.write_bytes(out, drawings.draw_stages(shown, indices, traced, run.classes))
+    view = of_run.view(dataset, run, scan, rows)
+    page = _write_page(out.with_suffix(".html"), view, run.classes, viewer.LINES)
     return {
         "picture": str(out),
+        "page": page,
         "scan": scan,
         "slices": numbers,
         "voxels": {
@@ -44,6 +50,22 @@ def run(
             for name, steps in zip(run.classes, traced, strict=True)
         },
     }
+
+
+def folder(
+    data: pathlib.Path,
+    *,
+    scan: str,
+    out: pathlib.Path,
+    submission: pathlib.Path | None = None,
+) -> dict[str, Any]:
+    """Write a page with a scan of a competition folder and its annotations.
+
+    With a `submission` its masks are shown, beside the annotations where the scan has
+    any.
+    """
+    view, classes, lines = of_folder.view(data, scan, submission)
+    return {"page": _write_page(out, view, classes, lines), "scan": scan}
 
 
 def gates(
@@ -93,6 +115,18 @@ def gates(
             for name, values in maps.items()
         },
     }
+
+
+def _write_page(
+    path: pathlib.Path,
+    view: scan_view.ScanView,
+    classes: Sequence[str],
+    lines: dict[str, str],
+) -> str:
+    filled = viewer.values([view], classes, count=1, lines=lines)
+    page = {"title": view.title, "viewer": filled}
+    files.write_text(path, html_page.render("scans.html", page))
+    return str(path)
 
 
 def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFrame:

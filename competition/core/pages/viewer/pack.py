@@ -32,10 +32,12 @@ def image(scan: np.ndarray, *, most: float) -> dict[str, Any]:
     """Return a scan (D, H, W) as text with the most levels that fit into `most` bytes.
 
     `low` and `high` are the values of the first and the last level. Values beyond the
-    highest thousandth share the last level.
+    highest thousandth share the last level. `window` are the levels that begin black
+    and white: one voxel in 200 lies below and above.
     """
     low = int(scan.min())
-    high = max(int(np.ceil(np.percentile(scan, 99.9))), low + 1)
+    dark, bright, highest = np.percentile(scan, [0.5, 99.5, 99.9])
+    high = max(int(np.ceil(highest)), low + 1)
     shares = np.clip((scan.astype(np.float32) - low) / (high - low), 0, 1)
     for levels in LEVELS:
         # Fewer values than levels: each has a level of its own.
@@ -43,7 +45,14 @@ def image(scan: np.ndarray, *, most: float) -> dict[str, Any]:
         changes = differences(np.rint(shares * (levels - 1)).astype(np.uint8))
         if _text_bytes(changes) <= most:
             break
-    return {"data": volume(changes), "levels": levels, "low": low, "high": high}
+    ends = (np.array([dark, max(bright, dark + 1)]) - low) / (high - low)
+    return {
+        "data": volume(changes),
+        "levels": levels,
+        "low": low,
+        "high": high,
+        "window": np.round(ends * (levels - 1), 2).tolist(),
+    }
 
 
 def _text_bytes(values: np.ndarray) -> float:

@@ -4,6 +4,7 @@ import base64
 import zlib
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -53,6 +54,14 @@ def test_a_scan_of_one_value_is_dark():
     packed = pack.image(np.full((2, 3, 4), 7, np.uint16), most=1e6)
     assert (packed["low"], packed["high"]) == (7, 8)
     assert not undo(read(packed["data"], np.uint8, (2, 3, 4))).any()
+
+
+def test_the_window_leaves_out_one_voxel_in_200_at_each_end():
+    scan = np.arange(2000, dtype=np.uint16).reshape(2, 20, 50)
+    packed = pack.image(scan, most=1e6)
+    step = (packed["high"] - packed["low"]) / (packed["levels"] - 1)
+    low, high = (packed["low"] + end * step for end in packed["window"])
+    assert (low, high) == pytest.approx((10, 1989), abs=1)
 
 
 def test_a_large_scan_keeps_fewer_levels_and_fits():

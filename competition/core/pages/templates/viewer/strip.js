@@ -11,11 +11,13 @@ export class Strip {
 
   /** Draw the `slices` of a scan, as `slices.count` finds them, and mark the one at `at`.
    *
-   * `presence` has the probability of each class in each slice, if it is known. */
-  draw({ slices, presence, classes, colours, at }) {
+   * `presence` has the probability of each class in each slice, if it is known. Without
+   * truth, `hasTruth`, there is no Dice. */
+  draw({ slices, hasTruth, presence, classes, colours, at }) {
     const ratio = window.devicePixelRatio || 1;
     const width = this.canvas.clientWidth;
-    const height = BARS + GAP + classes.length * 2 * (ROW + 1);
+    const bars = hasTruth || presence ? BARS : 0;
+    const height = bars + GAP + classes.length * 2 * (ROW + 1);
     this.canvas.height = Math.round(height * ratio);
     this.canvas.width = Math.round(width * ratio);
     // In CSS, so that a Content-Security-Policy without inline styles holds.
@@ -27,7 +29,7 @@ export class Strip {
     const step = width / slices.length;
     slices.forEach((slice, index) => {
       const left = index * step, wide = Math.max(step - (step > 4 ? 1 : 0), 0.5);
-      const dice = meanDice(slice, classes);
+      const dice = hasTruth ? meanDice(slice, classes) : null;
       if (dice !== null) {
         context.fillStyle = colour("--track");
         context.fillRect(left, 0, wide, BARS);
@@ -35,7 +37,7 @@ export class Strip {
         context.fillRect(left, BARS * (1 - dice), wide, Math.max(BARS * dice, 1.5));
       }
       classes.forEach((name, row) => {
-        const top = BARS + GAP + row * 2 * (ROW + 1);
+        const top = bars + GAP + row * 2 * (ROW + 1);
         context.fillStyle = colours[name];
         if (slice.truth[name]) context.fillRect(left, top, wide, ROW);
         context.globalAlpha = 0.6;

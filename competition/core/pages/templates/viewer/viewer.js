@@ -105,7 +105,7 @@ export class Viewer {
     this.draw();
   }
 
-  /** Go to the slice with the lowest Dice of the shown classes. */
+  /** Go to the slice with the lowest Dice of the shown classes, or the one that holds most. */
   goToWorst() {
     this.at = [worst(this.slices, this.classes), this.at[1], this.at[2]];
     this.centre();
@@ -113,7 +113,8 @@ export class Viewer {
   }
 
   resetWindow() {
-    this.window = { low: 0, high: this.scan.image.levels - 1 };
+    const [low, high] = this.scan.image.window;
+    this.window = { low, high };
   }
 
   /** Make the window wider or narrower, and move it, by shares of all levels. */
@@ -149,7 +150,7 @@ export class Viewer {
       view.draw(scene);
     }
     this.strip.draw({
-      slices: this.slices, presence: this.scan.presence, classes: this.classes,
+      slices: this.slices, hasTruth: this.volumes.has("truth"), presence: this.scan.presence, classes: this.classes,
       colours: this.about.colours, at: this.at[0],
     });
     this.#say();
