@@ -241,6 +241,22 @@ def test_report_draws_its_contents_as_png_too(call, finished, tmp_path):
     assert names == ["curves.png", "scores.png", "scans.png"]
 
 
+def test_a_run_is_no_better_than_itself(call, finished, tmp_path):
+    job, _ = finished
+    work = shutil.copytree(job.dataset.root.parent, tmp_path / "work")
+    arguments = ["report", "--data", job.data, "--work", work, "--experiment", "smoke"]
+    arguments += [word for each in conftest.TINY for word in ("--set", each)]
+    code, out, _ = call(*arguments, "--against", "smoke", "--json")
+    compared = json.loads(out)
+    assert (code, compared["better"], compared["worse"]) == (0, 0, 0)
+    nested = compared["differences"]["nested"]["score_per_class"]
+    assert nested["low"] == nested["difference"] == nested["high"] == 0
+    code, out, _ = call(*arguments, "--against", "smoke")
+    assert code == 0 and "scans: 0 better, 0 worse" in out
+    code, _, err = call(*arguments, "--against", "other")
+    assert code == 1 and "Runs beside it: smoke" in err
+
+
 def test_submit_writes_where_it_is_told(call, finished, tmp_path):
     job, _ = finished
     out_file = tmp_path / "a" / "submission.csv"

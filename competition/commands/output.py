@@ -143,6 +143,20 @@ def scored(result: dict[str, Any]) -> None:
     scores({name: each for name, each in shown.items() if each})
 
 
+def compared(result: dict[str, Any]) -> None:
+    """Print how two runs differ in each score, with the interval, and the pages."""
+    rows = [
+        {"": kind, "score": name}
+        | {key: each[key] for key in ("first", "other", "difference", "low", "high")}
+        for kind, found in result["differences"].items()
+        for name, each in found.items()
+    ]
+    title = f"{result['against']} (other) less {result['run']} (first), 95 % interval"
+    _table(rows, title=title)
+    print(f"scans: {result['better']} better, {result['worse']} worse")
+    lines({key: result[key] for key in ("report", "comparison")})
+
+
 def scores(scores: dict[str, Any]) -> None:
     """Print one table of scores: a row for each set and class; then the calibration."""
     columns = [

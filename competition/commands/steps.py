@@ -231,9 +231,19 @@ def report_run(
             "--png", help="Write curves, scores and slices as PNG files as well."
         ),
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="A run to compare with, by its name or its folder."
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write the page about a run, in which its scans can be looked through."""
+    """Write the page about a run, in which its scans can be looked through.
+
+    With --against write one as well that says where another run is better, and how
+    sure that is.
+    """
     from competition import pipeline, report
     from competition.core.pages import stills
 
@@ -243,7 +253,9 @@ def report_run(
     result = report.run(*opened, pages=pages)
     if png:
         result["pictures"] = [str(path) for path in stills.write(*opened)]
-    output.result(result, as_json)
+    if against:
+        result |= report.compare(*opened, against)
+    output.result(result, as_json, output.compared if against else output.lines)
 
 
 @app.command(

@@ -6,7 +6,7 @@ from typing import Any
 from competition.core import files, scores
 from competition.core.experiment import layout, runs
 from competition.core.pages import examples, html_page
-from competition.report import page, scans, source
+from competition.report import against, page, scans, source
 
 SUBMISSIONS = pathlib.Path("submissions")
 
@@ -38,6 +38,18 @@ def run(
             folder = run.files.root / "scans"
             written["scans"] = str(scans.write_pages(dataset, run, ranked, folder))
     return written
+
+
+def compare(dataset: layout.DatasetFiles, run: runs.Run, other: str) -> dict[str, Any]:
+    """Write a page of a scored run beside another one, by its name or its folder.
+
+    Returns the differences, with the path of the page as `comparison`.
+    """
+    with runs.held(run, doing="comparing", dataset=dataset):
+        found = against.find(run, other)
+        compared = against.compare(dataset, run, found)
+        path = against.write(run, found, compared)
+    return {"comparison": str(path), **compared}
 
 
 def _key(dataset: layout.DatasetFiles, run: runs.Run, submissions: pathlib.Path) -> str:

@@ -21,7 +21,7 @@ _FILES = {"fold_file": "folds.csv", "faulty": "faulty.txt"}
 
 def differences(config: configs.Config) -> list[dict[str, str]]:
     """Return the keys in which a config differs from the default, in words."""
-    ours, default = _flat(config), _flat(configs.load(_BASE))
+    ours, default = flat(config), flat(configs.load(_BASE))
     return [
         {
             "key": key,
@@ -36,7 +36,7 @@ def differences(config: configs.Config) -> list[dict[str, str]]:
 def tables(config: configs.Config) -> dict[str, dict[str, str]]:
     """Return the whole config in words, table by table; the first has no name."""
     found: dict[str, dict[str, str]] = {"run": {}}
-    for key, value in _flat(config).items():
+    for key, value in flat(config).items():
         table, _, name = key.rpartition(".")
         found.setdefault(table or "run", {})[name] = words.setting(value, key)
     return found
@@ -96,7 +96,7 @@ def _changed(
     config: configs.Config, other: configs.Config, manifest: dict[str, Any]
 ) -> list[str]:
     """Return the overrides that turn another config into this one."""
-    ours, theirs = _flat(config), _flat(other)
+    ours, theirs = flat(config), flat(other)
     settled = {
         # What the data settles is no override.
         "model.exclusive": manifest.get("exclusive", False),
@@ -116,5 +116,6 @@ def _is_there(fold: Any, manifest: dict[str, Any]) -> bool:
     return fold == "all" or fold < manifest.get("folds", 0)
 
 
-def _flat(config: configs.Config) -> dict[str, Any]:
+def flat(config: configs.Config) -> dict[str, Any]:
+    """Return the values of a config by their dotted keys."""
     return configs.flat(config.model_dump(mode="json"))

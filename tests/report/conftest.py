@@ -1,9 +1,14 @@
 """Pages of runs by hand, drawn once for all tests."""
 
+import shutil
+
+import numpy as np
 import pytest
 
 from competition import decide, score
-from competition.core import files
+from competition.core import files, masks, probabilities
+from competition.core.data import arrays
+from competition.core.experiment import layout, runs
 from tests import by_hand
 from tests.report import pages
 
@@ -24,6 +29,22 @@ def scored(tmp_path):
 @pytest.fixture(scope="package")
 def page(tmp_path_factory):
     return pages.page_of(*by_hand.scored_run(tmp_path_factory.mktemp("page")))
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    """A run, and one beside it that predicts case 3 exactly and misses a slice."""
+    dataset, run = scored_anew(tmp_path)
+    root = run.files.root.with_name("other")
+    shutil.copytree(run.files.root, root)
+    other = runs.read(layout.RunFiles(root))
+    for scan, missed in (("case3_day0", []), ("case2_day0", [2])):
+        planes = masks.unpack(np.asarray(arrays.Arrays(dataset).masks(scan)), 2)
+        planes[missed] = False
+        seen = probabilities.prediction(probabilities.quantise(planes.astype(float)))
+        probabilities.write(other.files.oof(scan), seen, digest="other")
+    score.of_run(dataset, other, data=dataset.root)
+    return dataset, run, other
 
 
 @pytest.fixture(scope="package")

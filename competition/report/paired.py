@@ -1,0 +1,58 @@
+"""Two runs on the same cases: the difference of their scores, and how sure it is."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from competition.report import pooling
+
+RESAMPLES = 10_000
+SEED = 0
+_ENDS = 0.025, 0.975
+
+
+class Difference(NamedTuple):
+    """A score of two runs: other - first, and what other cases might have given.
+
+    `low` and `high` are the ends of the 95 % interval over resampled cases, `mean` is
+    the mean over them, and `better` the share of them in which the other one is better.
+    """
+
+    first: float
+    other: float
+    difference: float
+    mean: float
+    low: float
+    high: float
+    better: float
+
+
+def bootstrap(
+    first: np.ndarray, other: np.ndarray, *, seed: int = SEED
+) -> dict[str, Difference]:
+    """Compare two runs by the numbers (cases, 8) of the same cases, score by score.
+
+    The cases are drawn again and again, with replacement, for both runs alike. A score
+    that one of them does not have is left out.
+    """
+    cases = len(first)
+    drawn = np.random.default_rng(seed).multinomial(
+        cases, np.full(cases, 1 / cases), size=RESAMPLES
+    )
+    resampled = [pooling.scores_of(drawn @ each) for each in (first, other)]
+    whole = [pooling.scores_of(each.sum(axis=0)) for each in (first, other)]
+    found = {}
+    for name in whole[0]:
+        gains = resampled[1][name] - resampled[0][name]
+        gains = gains[~np.isnan(gains)]
+        one, two = (float(each[name]) for each in whole)
+        if np.isnan(one) or np.isnan(two) or not gains.size:
+            continue
+        if name.startswith("hausdorff"):
+            better = float((gains < 0).mean())
+        else:
+            better = float((gains > 0).mean())
+        low, high = np.quantile(gains, _ENDS).tolist()
+        mean = float(gains.mean())
+        found[name] = Difference(one, two, two - one, mean, low, high, better)
+    return found
