@@ -158,6 +158,7 @@ def test_the_help_ends_with_an_example_that_the_command_takes(call, names, monke
         (["submit", "--data", "x"], "either --experiment or --run"),
         (["train", "--data", "x"], "either --data and --experiment, or --run alone"),
         (["train", "--run", "x", "--name", "y"], "or --run alone"),
+        (["watch", "x", "--experiment", "y"], "either the folder of a run or"),
         (["train", "--run", "x", "--fold", "two"], "named by its number, such as 0,"),
     ],
 )
@@ -228,6 +229,15 @@ def test_an_invalid_submission_is_exit_code_1(call, tiny_phantom, tmp_path):
     solution = tiny_phantom / "solution.csv"
     code, out, _ = call("validate", "--submission", solution, *arguments)
     assert (code, json.loads(out)["ok"]) == (0, True)
+
+
+def test_watch_finds_a_run_by_its_experiment_and_shows_it_once(call, finished):
+    job, _ = finished
+    work = "--work", job.dataset.root.parent
+    code, out, _ = call("watch", "--experiment", "smoke", *work)
+    assert (code, out.split()[:4]) == (0, ["smoke", "2", "of", "2"])
+    code, out, _ = call("watch", *work, "--json")
+    assert json.loads(out)["members"]["smoke"]["folds"]["1"]["state"] == "done"
 
 
 def test_report_draws_its_contents_as_png_too(call, finished, tmp_path):

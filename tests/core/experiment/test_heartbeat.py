@@ -49,6 +49,16 @@ def test_a_folder_that_is_taken_away_is_not_made_anew(tmp_path):
     assert not folder.exists()
 
 
+def test_memory_that_cannot_be_measured_is_none(tmp_path):
+    def fail():
+        raise RuntimeError("no driver")
+
+    with heartbeat.Heartbeat(tmp_path / ".fold0.heartbeat", fail) as heart:
+        assert heartbeat.read(heart.path) == {
+            "doing": "starting", "loss": None, "memory": None
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize("text", [None, "", '{"doing": "tr', "[1]", '{"doing": 3}'])
 def test_a_missing_or_damaged_file_tells_nothing(tmp_path, text):
     path = tmp_path / ".fold0.heartbeat"
