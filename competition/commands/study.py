@@ -174,3 +174,36 @@ def show_scan(
     run = runs.read(dataset.run(layout.run_name(experiment)))
     draw = show.gates if gates else show.run
     output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)
+
+
+@app.command(**options.example("watch", "work/competition/runs/smoke"))
+def watch_run(
+    run: Annotated[
+        pathlib.Path | None,
+        typer.Argument(help="The folder of a run. Default: the one written to last."),
+    ] = None,
+    experiment: options.ExperimentOrRun = None,
+    data: options.RunData = None,
+    work: options.Work = layout.WORK,
+    once: Annotated[
+        bool, typer.Option("--once", help="Show it once, as where no terminal is.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show how far the folds of a run are while they train, and those of its members.
+
+    It reads files alone: call it from another terminal, or on another machine that
+    mounts the folder.
+    """
+    from competition.study import watch
+
+    if run and (experiment or data):
+        raise typer.BadParameter("give either the folder of a run or --experiment")
+    if experiment:
+        name = layout.run_name(experiment)
+        run = layout.find(name, work, data).run(name).root
+    run = run or watch.newest(work)
+    if as_json:
+        output.result(watch.now(run), as_json)
+    else:
+        watch.run(run, once=once)

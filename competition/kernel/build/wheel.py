@@ -38,7 +38,9 @@ def write(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     project, setup = about["project"], about["tool"]["setuptools"]
     name = project["name"]
     patterns = "**/*.py", *setup["package-data"][name]
-    paths = {each for pattern in patterns for each in (root / name).glob(pattern)}
+    found = {each for pattern in patterns for each in (root / name).glob(pattern)}
+    # A folder may match a pattern as well.
+    paths = {each for each in found if each.is_file()}
     members = {
         each.relative_to(root).as_posix(): each.read_bytes() for each in sorted(paths)
     }

@@ -35,7 +35,9 @@ def test_the_wheel_holds_the_package_alone(tmp_path):
         names = set(archive.namelist())
         assert {each.date_time[0] for each in archive.infolist()} == {1980}
     assert all(name.startswith(("competition/", "competition-")) for name in names)
-    assert {pathlib.PurePath(name).suffix for name in names} >= {".py", ".toml"}
+    assert {pathlib.PurePath(name).suffix for name in names} >= {
+        ".py", ".toml", ".html", ".js"
+    }  # fmt: skip
     assert not any("__pycache__" in name for name in names)
 
 
