@@ -36,7 +36,7 @@ def times(histories: Histories) -> list[dict[str, Any]]:
     """Return for each trained fold the seconds of its steps and of its scoring.
 
     The last row, of several, is that of all folds. Older histories do not tell scoring
-    apart: it is None there.
+    apart: it is None there; nor do they know the memory that was held, which is 0.
     """
     rows = [_time(str(fold), epochs) for fold, epochs in histories.items() if epochs]
     if len(rows) > 1:
@@ -58,5 +58,6 @@ def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
         "scoring": scoring,
         "seconds": seconds,
         "epoch": seconds / len(epochs),
+        "memory": max((epoch.get("memory") or 0 for epoch in epochs), default=0),
         "scores": history.scores(epochs if name != "all" else []),
     }

@@ -127,8 +127,8 @@ def test_how_the_training_of_each_fold_went_and_where_its_time(page):
     rows = page.tables["Training, fold by fold"][1:]
     assert [row[0] for row in rows] == ["0", "1", "all"]
     shown = [NONE, NONE, "2 min 0 s", "1 min 0 s"]
-    assert rows[0][1:] == ["2", *shown, "0.5000", "0.5000", NONE]
-    assert rows[1][6:] == [NONE] * 3
+    assert rows[0][1:] == ["2", *shown, NONE, "0.5000", "0.5000", NONE]
+    assert rows[1][7:] == [NONE] * 3
 
 
 def test_what_the_data_is_and_each_fold_holds_out(page):

@@ -109,7 +109,7 @@ def test_class_names_are_escaped_on_the_page(audited):
     folder = audited[0].root / "audit"
     data = files.read_json(folder / "fingerprint.json")
     data["classes"] = {"<b>": data["classes"]["stomach"]}
-    row = dict.fromkeys(audit.COLUMNS, "<i>") | {"reason": "gap"}
+    row = dict.fromkeys(audit.COLUMNS, "<i>") | {"reason": "gap", "weight": 5}
     page = audit.render("<u>", data, rows=[row], shown=[], picture=b"")
     assert "&lt;b&gt;" in page and "&lt;i&gt;" in page and "&lt;u&gt;" in page
     assert not any(tag in page for tag in ("<b></", "<i>,", "<u>"))
