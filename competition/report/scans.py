@@ -4,13 +4,18 @@ import itertools
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from competition.core import files
 from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import html_page, viewer
 from competition.core.pages.viewer import of_run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # As many voxels as ten scans of the competition have: more would make a page slow.
 VOXELS = 10 * 144 * 266 * 266
@@ -21,7 +26,10 @@ Ranked = Sequence[dict[str, Any]]
 def embedded(
     dataset: layout.DatasetFiles, run: runs.Run, ranked: Ranked
 ) -> dict[str, Any] | None:
-    """Return what viewer.html shows: the worst scans, as many as a page holds."""
+    """Return what viewer.html shows: the worst scans, as many as a page holds.
+
+    The gate maps of the very worst one are shown where the run has such networks.
+    """
     table = slice_table.read(dataset)
     grids, slices = slice_table.grids(table), table.groupby("scan").size().to_dict()
     voxels = (
@@ -31,10 +39,25 @@ def embedded(
     shown = ranked[: max(1, fitting)]
     if not shown:
         return None
+    gates = [_gates(dataset, run, table, shown[0]["scan"]), *[{}] * (len(shown) - 1)]
     views = (
-        of_run.view(dataset, run, row["scan"], table, title=title(row)) for row in shown
+        of_run.view(dataset, run, row["scan"], table, title=title(row), gates=maps)
+        for row, maps in zip(shown, gates, strict=True)
     )
     return viewer.values(views, run.classes, count=len(shown))
+
+
+def _gates(
+    dataset: layout.DatasetFiles, run: runs.Run, table: "pd.DataFrame", scan: str
+) -> dict[str, np.ndarray]:
+    """Return the gate maps of a scan, if the run has a network with gates at hand."""
+    rows = table[table["scan"] == scan].sort_values("index")
+    weights = run.files.weights(int(rows["fold"].iloc[0]))
+    if not run.config.model.gated or run.config.members or not weights.is_file():
+        return {}
+    from competition.net.inference import gate_maps
+
+    return gate_maps.of_scan(dataset, run, rows)
 
 
 def write_pages(

@@ -123,6 +123,9 @@ def test_gate_maps_are_drawn_over_the_slices_that_show_chooses(gated):
     assert list(result["gates"]) == ["gate2", "gate1"]
     for values in result["gates"].values():
         assert 0 < values["low"] < values["high"] < 1
+    page = pathlib.Path(result["page"]).read_text(encoding="utf-8")
+    low, high = (f"{result['gates']['gate1'][end]:.3f}" for end in ("low", "high"))
+    assert f"gate1, {low} to {high}" in page
     picture = cv2.imread(str(path))
     # A row a slice; the grey slice and the two gates side by side, in colours.
     assert picture.shape[0] > 250 * len(result["slices"]) and picture.shape[1] > 900

@@ -138,6 +138,11 @@ class Model(Table):
     exclusive: bool | Literal["auto"] = False
 
     @property
+    def gated(self) -> bool:
+        """Whether the network has attention gates, whose maps can be shown."""
+        return self.architecture == "attention_unet"
+
+    @property
     def softmax(self) -> bool:
         """Return whether a pixel has one class or none; "auto" is settled by data."""
         return self.exclusive is True

@@ -1,17 +1,45 @@
 """The gate maps of an Attention U-Net for slices of a scan."""
 
 import collections
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
 
 from competition.core import geometry
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.net.inference import trained_network
 from competition.net.input import scan_batches
 from competition.net.networks import unet
 from competition.net.training import step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def of_scan(
+    dataset: layout.DatasetFiles, run: runs.Run, rows: "pd.DataFrame"
+) -> dict[str, np.ndarray]:
+    """Return the maps of a held-out scan float32 (D, H, W) by gate, the coarsest first.
+
+    `rows` are those of the scan in the slice table, in their order. The network is that
+    of the fold that held the scan out.
+    """
+    scan, fold = rows["scan"].iloc[0], int(rows["fold"].iloc[0])
+    weights = run.files.weights(fold)
+    if not weights.is_file():
+        raise ValueError(
+            f"{weights}: not found. Run `python -m competition train` first: the gates "
+            f"of {scan} are those of fold {fold}, which held it out."
+        )
+    return compute(
+        run,
+        fold,
+        volume=arrays.Arrays(dataset).scan(scan),
+        windows=slice_table.windows(rows, run.config.intensity),
+        grid=slice_table.grids(rows)[scan],
+    )
 
 
 def compute(
@@ -21,9 +49,8 @@ def compute(
     volume: np.ndarray,
     windows: np.ndarray,
     grid: geometry.Grid,
-    chosen: Collection[int],
 ) -> dict[str, np.ndarray]:
-    """Return a fold's maps float32 (len(chosen), H, W) by gate, the coarsest first.
+    """Return a fold's maps float32 (D, H, W) by gate, the coarsest first.
 
     `volume` is uint16 (D, H, W), `windows` (D, 2). Maps have the size of the slices and
     lie in 0..1, where 1 lets a pixel through; they are NaN where `fit` cropped, and
@@ -37,11 +64,7 @@ def compute(
     frame = np.ones(size[::-1], np.float32)
     inside = geometry.restore(frame, config.geometry, grid) > 0
     maps: dict[str, list[np.ndarray]] = collections.defaultdict(list)
-    # One slice a batch, so that only the chosen slices pass through the network.
-    batches = scan_batches.stack_batches(volume, windows, grid, config, batch=1)
-    for index, batch in enumerate(batches):
-        if index not in chosen:
-            continue
+    for batch in scan_batches.stack_batches(volume, windows, grid, config, batch=1):
         stack = step.normalise(batch["stack"], batch["window"])
         if config.position:
             stack = step.with_position(stack, batch["position"])

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from competition.core import files
-from competition.core.data import arrays, slice_table
+from competition.core.data import arrays as arrays
+from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import html_page, pictures, stages, viewer
 from competition.core.pages.viewer import of_folder, of_run, scan_view
 from competition.study.show import drawings
-
-_GATED = "attention_unet"
 
 
 def run(
@@ -79,36 +78,28 @@ def gates(
     """Draw the gate maps of an Attention U-Net over the slices that `run` draws.
 
     The network is that of the fold that held the scan out. The picture is written to
-    `out`, by default show/<scan>_gates.png in the run.
+    `out`, by default show/<scan>_gates.png in the run, and beside it a page with the
+    maps of all slices.
     """
     _check_gates(dataset, run)
     rows = _rows(dataset, run, scan)
-    fold = int(rows["fold"][0])
-    weights = run.files.weights(fold)
-    if not weights.is_file():
-        raise ValueError(
-            f"{weights}: not found. Run `python -m competition train` first: the gates "
-            f"of {scan} are those of fold {fold}, which held it out."
-        )
     out = out or run.files.root / "show" / f"{scan}_gates.png"
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
+    chosen = rows.index[rows["slice"].isin(numbers)].tolist()
 
     from competition.net.inference import gate_maps
 
-    maps = gate_maps.compute(
-        run,
-        fold,
-        volume=arrays.Arrays(dataset).scan(scan),
-        windows=slice_table.windows(rows, run.config.intensity),
-        grid=slice_table.grids(rows)[scan],
-        chosen=rows.index[rows["slice"].isin(numbers)].tolist(),
-    )
-    files.write_bytes(out, drawings.draw_gates(shown, maps, run.classes))
+    maps = gate_maps.of_scan(dataset, run, rows)
+    drawn = {name: values[chosen] for name, values in maps.items()}
+    files.write_bytes(out, drawings.draw_gates(shown, drawn, run.classes))
+    view = of_run.view(dataset, run, scan, rows, gates=maps)
+    page = _write_page(out.with_suffix(".html"), view, run.classes, viewer.LINES)
     return {
         "picture": str(out),
+        "page": page,
         "scan": scan,
-        "fold": fold,
+        "fold": int(rows["fold"][0]),
         "slices": numbers,
         "gates": {
             name: {"low": float(np.nanmin(values)), "high": float(np.nanmax(values))}
@@ -150,7 +141,7 @@ def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFram
 
 def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
     """Raise an error that names the runs with gates, where this run has none."""
-    if run.config.model.architecture == _GATED and not run.config.members:
+    if run.config.model.gated and not run.config.members:
         return
     others = [
         path.parent.name
@@ -160,8 +151,8 @@ def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
     kind = "blend" if run.config.members else run.config.model.architecture
     raise ValueError(
         f"The run {run.name} is a {kind}, which has no gates to show. Expected a run "
-        f'of a network with architecture = "{_GATED}". Runs of {dataset.root} that '
-        f"have gates: {', '.join(others) or 'none, train one first'}."
+        f'of a network with architecture = "attention_unet". Runs of {dataset.root} '
+        f"that have gates: {', '.join(others) or 'none, train one first'}."
     )
 
 
@@ -172,4 +163,4 @@ def _is_gated(path: pathlib.Path) -> bool:
     except ValueError:
         # Of a damaged run there is nothing to show.
         return False
-    return config.model.architecture == _GATED
+    return config.model.gated

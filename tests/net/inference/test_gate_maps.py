@@ -29,17 +29,15 @@ def gated(tmp_path_factory):
     return runs.Run("gated", place, config, ("a", "b"), fingerprint="0")
 
 
-def maps_of(gated, shape, chosen):
+def maps_of(gated, shape):
     volume = np.random.default_rng(0).integers(0, 100, shape).astype(np.uint16)
     windows = np.tile(np.float32([0, 100]), (shape[0], 1))
     grid = geometry.Grid(shape[1:])
-    return gate_maps.compute(
-        gated, 0, volume=volume, windows=windows, grid=grid, chosen=chosen
-    )
+    return gate_maps.compute(gated, 0, volume=volume, windows=windows, grid=grid)
 
 
-def test_chosen_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated):
-    maps = maps_of(gated, (4, 20, 24), [1, 3])
+def test_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated):
+    maps = maps_of(gated, (2, 20, 24))
     assert list(maps) == ["gate2", "gate1"]
     assert {values.shape for values in maps.values()} == {(2, 20, 24)}
     assert (maps["gate1"] == 0.5).all()
@@ -48,12 +46,7 @@ def test_chosen_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated
     assert (maps["gate2"][0] != maps["gate2"][1]).any()
 
 
-def test_a_slice_alone_has_the_map_that_it_has_among_others(gated):
-    both, alone = maps_of(gated, (4, 20, 24), [1, 3]), maps_of(gated, (4, 20, 24), [3])
-    np.testing.assert_array_equal(both["gate2"][1], alone["gate2"][0])
-
-
 def test_pixels_outside_the_frame_have_no_value(gated):
-    gate = maps_of(gated, (1, 40, 24), [0])["gate1"][0]
+    gate = maps_of(gated, (1, 40, 24))["gate1"][0]
     assert np.isnan(gate[:4]).all() and np.isnan(gate[36:]).all()
     assert (gate[4:36] == 0.5).all()

@@ -1,6 +1,6 @@
 """The viewer's scans of a run: held out, and predicted by the network of their fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +9,7 @@ from competition.core import blending, masks, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import stages
-from competition.core.pages.viewer import scan_view
+from competition.core.pages.viewer import pack, scan_view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +23,12 @@ def view(
     *,
     title: str | None = None,
     other: runs.Run | None = None,
+    gates: Mapping[str, np.ndarray] | None = None,
 ) -> scan_view.ScanView:
     """Return what the viewer shows of a held-out scan; `table` is the slice table.
 
-    The final masks of an `other` run are shown with it.
+    The final masks of an `other` run are shown with it, and the maps of its `gates`,
+    floats (D, H, W) by name.
     """
     rows = table[table["scan"] == scan].sort_values("index")
     store = arrays.Arrays(dataset)
@@ -44,9 +46,17 @@ def view(
         heats={
             f"probability of {name}": steps["probability"]
             for name, steps in zip(run.classes, traced, strict=True)
+        }
+        | {
+            _gate_title(name, values): pack.scaled(values)
+            for name, values in (gates or {}).items()
         },
         presence=_presence(run, predictions, class_rules),
     )
+
+
+def _gate_title(name: str, values: np.ndarray) -> str:
+    return f"{name}, {np.nanmin(values):.3f} to {np.nanmax(values):.3f}"
 
 
 def _decided(run: runs.Run, scan: str) -> masks.Bits:

@@ -28,6 +28,13 @@ def heat(probability: np.ndarray) -> dict[str, Any]:
     return {"data": volume(reduced), "levels": HEAT_LEVELS}
 
 
+def scaled(values: np.ndarray) -> np.ndarray:
+    """Return values as uint8: the lowest is 0, the highest 255, what is NaN is 0."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    shares = (values - low) / max(high - low, 1e-12)
+    return np.rint(np.nan_to_num(shares) * 255).astype(np.uint8)
+
+
 def image(scan: np.ndarray, *, most: float) -> dict[str, Any]:
     """Return a scan (D, H, W) as text with the most levels that fit into `most` bytes.
 

@@ -82,3 +82,9 @@ def test_a_large_scan_keeps_fewer_levels_and_fits():
 def test_a_probability_keeps_its_extremes():
     packed = pack.heat(np.array([[[0, 128, 255]]], np.uint8))
     assert read(packed["data"], np.uint8, (3,)).tolist() == [0, 16, pack.HEAT_LEVELS]
+
+
+def test_scaled_values_reach_from_the_lowest_to_the_highest():
+    values = np.array([[[0.25, np.nan, 0.5, 1.25]]])
+    assert pack.scaled(values).ravel().tolist() == [0, 0, 64, 255]
+    assert not pack.scaled(np.full((1, 2, 2), 0.5)).any()
