@@ -57,6 +57,9 @@ def test_a_killed_training_goes_on_from_its_output(
     said = log.read_text("utf-8")
     assert "going on from ['" in said and f"fold 1: {device}, float32" in said
     assert "submission is its header alone" in said
+    # The notebook shows them.
+    pictures = log.parent.rglob("runs/rehearsed/pictures/*.png")
+    assert {path.stem for path in pictures} == {"curves", "scores", "scans"}
 
 
 KERNEL = """
