@@ -43,8 +43,9 @@ def smoke(work: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
 def prediction(work: pathlib.Path) -> bytes:
     """Draw slices of the worst and the median scan with truth and prediction."""
     dataset, run = smoke(work)
-    scans = examples.scans(scores.read(run.files.score)["oof"])
-    return pictures.contact_sheet(dataset, run, scans[:2])
+    oof = scores.read(run.files.score)["oof"]
+    scans, words = examples.scans(oof)[:2], examples.words(oof)
+    return pictures.contact_sheet(dataset, run, scans, words=words)
 
 
 def curves(work: pathlib.Path) -> bytes:

@@ -32,6 +32,11 @@ def chosen(rows: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(words[place], scored[place]) for place in sorted(words) if scored]
 
 
+def words(result: scores.Scores) -> dict[str, str]:
+    """Return the word for each example of a score: worst, median, best."""
+    return {row["scan"]: word.lower() for word, row in chosen(ranked(result))}
+
+
 def scans(result: scores.Scores) -> list[str]:
     """Return the examples of a score by name; the first scan where none has a score."""
     rows = ranked(result)

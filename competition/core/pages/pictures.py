@@ -92,9 +92,11 @@ def contact_sheet(
     scans: Sequence[str],
     *,
     count: int = SLICES,
+    words: Mapping[str, str] | None = None,
 ) -> bytes:
     """Draw `count` slices of each scan, a scan a row, with a legend.
 
+    The `words` of a scan, such as "worst", stand before its name.
     A scan with fewer slices leaves the rest of its row black. Scans of one slice, such
     as photographs, share a row.
     """
@@ -112,7 +114,9 @@ def contact_sheet(
             axes.axis("off")
         for axes, one in zip(row, shown, strict=False):
             draw(axes, one, len(run.classes))
-            title = f"{one.scan}, slice {one.number}"
+            word = (words or {}).get(one.scan)
+            title = f"{word}: " if word else ""
+            title += f"{one.scan}, slice {one.number}"
             axes.set_title(title, color="#d7dbe2", fontsize=9, pad=4)
     picture.subplots_adjust(
         0.01, 0.4 / height, 0.99, 1 - 0.25 / height, wspace=0.03, hspace=0.1

@@ -37,7 +37,8 @@ def write(dataset: layout.DatasetFiles, run: runs.Run) -> list[pathlib.Path]:
         scored = scores.read(run.files.score) if "scores" in drawn else {}
         scans = examples.scans(scored["oof"]) if scored else []
         if scans and files.exists(run.files.decision):
-            drawn["scans"] = pictures.contact_sheet(dataset, run, scans)
+            words = examples.words(scored["oof"])
+            drawn["scans"] = pictures.contact_sheet(dataset, run, scans, words=words)
         paths = []
         for name, png in drawn.items():
             paths.append(run.files.pictures / f"{name}.png")

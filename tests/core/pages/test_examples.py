@@ -32,6 +32,12 @@ def test_the_worst_median_and_best_scan_are_each_named_once(scores, expected):
     assert chosen == expected
 
 
+def test_examples_have_words():
+    assert examples.words(result([0.5, 0.2, 0.9])) == {
+        "a": "median", "b": "worst", "c": "best"
+    }  # fmt: skip
+
+
 def test_scans_without_a_score_come_last_and_the_first_stands_for_all_of_them():
     rows = examples.ranked(result([None, 0.5, None]))
     assert [row["scan"] for row in rows] == ["b", "a", "c"]
