@@ -39,13 +39,15 @@ def rows(
 
 
 def write(run_files: layout.RunFiles, listed: Sequence[tuple[object, ...]]) -> str:
-    """Write the table and return its digest, by which score.json knows it."""
+    """Write the table, if it is new, and return its digest, which score.json holds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows(listed)
-    files.write_text(run_files.slices, text.getvalue())
-    return files.digest(text.getvalue())
+    content, path = text.getvalue().encode(), run_files.slices
+    if not files.exists(path) or files.read_bytes(path) != content:
+        files.write_bytes(path, content)
+    return files.digest(content)
 
 
 def read(run_files: layout.RunFiles) -> "pd.DataFrame | None":
