@@ -48,7 +48,7 @@ def compare(dataset: layout.DatasetFiles, run: runs.Run, other: str) -> dict[str
     with runs.held(run, doing="comparing", dataset=dataset):
         found = against.find(run, other)
         compared = against.compare(dataset, run, found)
-        path = against.write(run, found, compared)
+        path = against.write(dataset, run, found, compared)
     return {"comparison": str(path), **compared}
 
 

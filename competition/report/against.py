@@ -9,7 +9,7 @@ from competition.core import files, scores, slice_scores
 from competition.core.data import slice_table
 from competition.core.experiment import configs, layout, runs
 from competition.core.pages import charts, examples, html_page
-from competition.report import again, paired, pooling, words
+from competition.report import again, paired, pooling, scans, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,10 +151,25 @@ def _slices(run: runs.Run, other: runs.Run) -> list[dict[str, Any]]:
     ]
 
 
-def write(run: runs.Run, other: runs.Run, compared: dict[str, Any]) -> pathlib.Path:
-    """Write the page of a comparison beside the report of the first run."""
+def write(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    other: runs.Run,
+    compared: dict[str, Any],
+) -> pathlib.Path:
+    """Write the page of a comparison beside the report of the first run.
+
+    Its viewer shows the scans that differ most.
+    """
+    known = [row for row in compared["scans"] if row["difference"] is not None]
+    known.sort(key=lambda row: -abs(row["difference"]))
+    titles = {row["scan"]: f"{row['scan']} · {row['difference']:+.4f}" for row in known}
+    viewer = scans.of_both(dataset, run, other, titles)
+    shown = [*titles][: len(viewer["scans"])] if viewer else []
     values = {
         **compared,
+        "viewer": viewer,
+        "opens": {scan: place for place, scan in enumerate(shown)},
         "words": words,
         "dots": html_page.class_names(run.classes),
         "drawing": _draw(compared),

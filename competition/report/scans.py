@@ -3,7 +3,7 @@
 import itertools
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,12 +31,7 @@ def embedded(
     The gate maps of the very worst one are shown where the run has such networks.
     """
     table = slice_table.read(dataset)
-    grids, slices = slice_table.grids(table), table.groupby("scan").size().to_dict()
-    voxels = (
-        math.prod(grids[row["scan"]].shape) * slices[row["scan"]] for row in ranked
-    )
-    fitting = len([n for n in itertools.accumulate(voxels) if n <= VOXELS])
-    shown = ranked[: max(1, fitting)]
+    shown = ranked[: _fitting(table, [row["scan"] for row in ranked])]
     if not shown:
         return None
     gates = [_gates(dataset, run, table, shown[0]["scan"]), *[{}] * (len(shown) - 1)]
@@ -45,6 +40,32 @@ def embedded(
         for row, maps in zip(shown, gates, strict=True)
     )
     return viewer.values(views, run.classes, count=len(shown))
+
+
+def of_both(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    other: runs.Run,
+    titles: Mapping[str, str],
+) -> dict[str, Any] | None:
+    """Return what viewer.html shows of two runs: the first scans of `titles`."""
+    table = slice_table.read(dataset)
+    shown = [*titles][: _fitting(table, [*titles])]
+    if not shown:
+        return None
+    views = (
+        of_run.view(dataset, run, scan, table, title=titles[scan], other=other)
+        for scan in shown
+    )
+    lines = {"truth": "truth", "prediction": run.name, "other": other.name}
+    return viewer.values(views, run.classes, count=len(shown), lines=lines)
+
+
+def _fitting(table: "pd.DataFrame", scans: Sequence[str]) -> int:
+    """Return how many of the scans, from the first on, a page holds: at least one."""
+    grids, slices = slice_table.grids(table), table.groupby("scan").size().to_dict()
+    voxels = (math.prod(grids[scan].shape) * slices[scan] for scan in scans)
+    return max(1, len([n for n in itertools.accumulate(voxels) if n <= VOXELS]))
 
 
 def _gates(

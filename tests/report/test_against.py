@@ -8,6 +8,7 @@ import pytest
 from competition import report
 from competition.core import files
 from competition.report import against
+from tests import browser
 from tests.report.pages import Page
 
 
@@ -55,6 +56,23 @@ def test_the_page_and_where_it_is(two_runs):
     assert not any("style" in attrs for _, attrs in page.tags)
 
 
+def test_the_viewer_shows_both_on_the_scans_that_differ_most(two_runs):
+    dataset, run, _ = two_runs
+    report.compare(dataset, run, "other")
+    with browser.opened(run.files.root / "against-other.html") as page:
+        page.wait_for_selector("section.viewer[data-state=ready]")
+        scans = page.locator("[data-part=scan] option").all_inner_texts()
+        lines = page.locator("label:has([data-line])").all_inner_texts()
+        page.click("a[data-scan]:text('case1_day0')")
+        page.wait_for_function(
+            "document.querySelector('[data-part=scan]').value === '2'"
+        )
+    assert [scan.split(" ")[0] for scan in scans] == [
+        "case3_day0", "case2_day0", "case1_day0",
+    ]  # fmt: skip
+    assert lines == ["truth", "by-hand", "other"]
+
+
 def test_a_folder_is_as_good_as_a_name(two_runs, tmp_path):
     _, run, other = two_runs
     moved = other.files.root.rename(tmp_path / "moved")
@@ -62,12 +80,11 @@ def test_a_folder_is_as_good_as_a_name(two_runs, tmp_path):
 
 
 def test_configs_that_differ_are_listed(two_runs):
-    _, run, other = two_runs
+    dataset, run, other = two_runs
     training = other.config.training.model_copy(update={"tensorboard": False})
     changed = other.config.model_copy(update={"training": training})
-    path = against.write(
-        run, dataclasses.replace(other, config=changed), against.compare(*two_runs)
-    )
+    changed_run = dataclasses.replace(other, config=changed)
+    path = against.write(dataset, run, changed_run, against.compare(*two_runs))
     rows = Page(path.read_text("utf-8")).tables["Config, where the two differ"]
     assert rows[1:] == [["training.tensorboard", "yes", "no"]]
 
