@@ -183,6 +183,20 @@ def test_the_leaderboard_is_there_where_it_has_said_anything(scored, tmp_path):
     (row,) = page.tables["Experiments in the ledger"][1:]
     assert row == ["unet", "0.8800", "0.9000", "0.8900", "0.8700", "0.8730", "silver"]
     assert ["gold", "0.880"] in page.tables["Lines of the private leaderboard"]
+    caption = "How well validation tells the leaderboard"
+    assert caption not in page.tables
+    three = {
+        name: dataclasses.replace(
+            known, experiment=name, nested=score, public=score - 0.01, private=None
+        )
+        for name, score in (("a", 0.8), ("b", 0.85), ("c", 0.9))
+    }
+    ledger_table.write(submissions, three)
+    report.run(dataset, run, submissions=submissions)
+    page = Page(run.files.report.read_text("utf-8"))
+    rows = page.tables[caption][1:]
+    assert ["nested", "public", "3", "1.000", "1.000", "-0.0100"] in rows
+    assert {row[1] for row in rows} == {"public"}
 
 
 def test_worst_median_and_best_scan_with_three_slices_each(page):
