@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def made(seed: int) -> scan_view.ScanView:
-    """A scan as noisy as real MR, with organs, probabilities and a rule of two parts."""
+    """A scan as noisy as real MR, with organs, probabilities and a rule."""
     random = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij"))
     body = (grid[1] ** 2 / 0.5 + grid[2] ** 2 / 0.7) < 1

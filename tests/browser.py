@@ -9,13 +9,21 @@ NAMES = "chromium", "chromium-browser", "google-chrome"
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 
 
-@contextlib.contextmanager
-def opened(path, *, size=WIDE, scheme="light"):
-    """Open a page; what its scripts or its policy complain of fails the test."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+def find():
+    """Return the path of Chromium; without it, or without Playwright, skip the test."""
+    pytest.importorskip("playwright.sync_api")
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if not found:
         pytest.skip("no Chromium is installed")
+    return found
+
+
+@contextlib.contextmanager
+def opened(path, *, size=WIDE, scheme="light"):
+    """Open a page; what its scripts or its policy complain of fails the test."""
+    found = find()
+    from playwright import sync_api
+
     complaints = []
     with sync_api.sync_playwright() as playwright:
         # A container has no user namespaces for the sandbox; the pages are our own.

@@ -9,7 +9,7 @@ import pytest
 
 from competition.core import files
 from submissions.pictures import make
-from tests import conftest
+from tests import browser, conftest
 
 PAGES = [conftest.ROOT / "README.md", *conftest.ROOT.glob("docs/*.md")]
 
@@ -46,6 +46,15 @@ def test_a_run_is_drawn(on_tiny_run, tmp_path, draw):
     assert np.abs(whole - reduced).max() < 32
     white = (whole == 255).all(axis=-1)
     assert (reduced[white] == 255).all()
+
+
+def test_the_report_is_drawn_in_a_browser(on_tiny_run, tmp_path):
+    browser.find()
+    phone = _pixels(make.report_phone(tmp_path))
+    assert phone.shape == (900, 390, 3)
+    # The slice on its black ground, with outlines in the colours of classes.
+    assert (phone[:400] == 0).all(axis=-1).mean() > 0.05
+    assert np.ptp(phone, axis=-1).max() > 100
 
 
 def test_the_terminal_is_drawn_without_a_font_from_the_net(on_tiny_run, tmp_path):

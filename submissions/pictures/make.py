@@ -9,6 +9,7 @@ import functools
 import io
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -80,6 +81,45 @@ def watch(work: pathlib.Path) -> bytes:
     drawn = out.export_svg(title="python -m competition watch")
     # Its font would be fetched from the net; any of fixed width will do.
     return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).encode()
+
+
+# The slice of the open scan that holds most: a picture is to show outlines.
+FULLEST = """() => {
+  const viewer = document.querySelector("section.viewer").viewer;
+  const pixels = viewer.slices.map(({ truth }) => truth.reduce((a, b) => a + b));
+  viewer.go(pixels.indexOf(Math.max(...pixels)));
+}"""
+
+
+def report(work: pathlib.Path) -> bytes:
+    """Draw the page about the run."""
+    return _screenshot(work, {"width": 1200, "height": 1180}, "light")
+
+
+def report_phone(work: pathlib.Path) -> bytes:
+    """Draw the viewer as a telephone at night shows it."""
+    return _screenshot(work, {"width": 390, "height": 900}, "dark", at=".planes")
+
+
+def _screenshot(
+    work: pathlib.Path, size: dict[str, int], scheme: str, at: str = "body"
+) -> bytes:
+    from playwright import sync_api
+
+    _, run = smoke(work)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport=size, color_scheme=scheme)
+        page.goto(run.files.report.absolute().as_uri())
+        page.wait_for_selector("section.viewer[data-state=ready]")
+        page.evaluate(FULLEST)
+        at_once = "element => element.scrollIntoView({behavior: 'instant'})"
+        page.locator(at).evaluate(at_once)
+        drawn = page.screenshot()
+        browser.close()
+    return drawn
 
 
 def audited(work: pathlib.Path) -> bytes:
@@ -207,6 +247,8 @@ def _fullest(data: pathlib.Path) -> tuple[pictures.SlicePicture, str]:
 # The file of each picture, and the function that returns its bytes.
 PICTURES: dict[str, Callable[[pathlib.Path], bytes]] = {
     "prediction.png": prediction,
+    "report.png": report,
+    "report_phone.png": report_phone,
     "curves.png": curves,
     "watch.svg": watch,
     "audit.png": audited,

@@ -122,11 +122,13 @@ export class PlaneView {
     context.strokeStyle = "rgb(255 255 255 / 45%)";
     context.lineWidth = 1;
     context.beginPath();
-    for (const [from, to] of [[0, x - 8], [x + 8, this.canvas.width]]) {
+    // Open in the middle, so that it hides no pixel that it points at.
+    const gap = 12 * (window.devicePixelRatio || 1);
+    for (const [from, to] of [[0, x - gap], [x + gap, this.canvas.width]]) {
       context.moveTo(from, y);
       context.lineTo(to, y);
     }
-    for (const [from, to] of [[0, y - 8], [y + 8, this.canvas.height]]) {
+    for (const [from, to] of [[0, y - gap], [y + gap, this.canvas.height]]) {
       context.moveTo(x, from);
       context.lineTo(x, to);
     }
