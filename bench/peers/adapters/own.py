@@ -86,12 +86,21 @@ def _epochs(
     """Time a few steps on a network of its own; return the epochs the budget holds."""
     settings = run.config.training.model_copy(update={"epochs": WARM_UP + TIMED})
     config = run.config.model_copy(update={"training": settings})
+    times: list[float] = []
+    # In one call: each traces anew, which takes longer than the steps of a 3D network.
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_: times.append(its.spent())
+    )
     with setup.network(run, fold) as network, data.batches(config) as batches:
         model = fitting.compiled(network, config, data, 0, False)
-        model.fit(batches, steps_per_epoch=WARM_UP, shuffle=False, verbose=0)
-        began = its.spent()
-        model.fit(batches, steps_per_epoch=TIMED, shuffle=False, verbose=0)
-        step = (its.spent() - began) / TIMED
+        model.fit(
+            batches,
+            steps_per_epoch=WARM_UP + TIMED,
+            shuffle=False,
+            verbose=0,
+            callbacks=[watch],
+        )
+    step = (times[-1] - times[WARM_UP - 1]) / TIMED
     return max(1, int((its.seconds - its.spent()) / (step * data.steps)))
 
 
