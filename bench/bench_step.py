@@ -109,6 +109,9 @@ def against_torch() -> None:
     for key, what in (("ms", "step"), ("mib", "peak memory")):
         ratios = [theirs[key] / ours[key] for theirs, ours in pairs]
         clock.say(f"{what} of PyTorch / ours", statistics.median(ratios), ">= 1")
+    shares = [_step("product")["ms"] / ours["ms"] for _, ours in pairs]
+    what = "a matrix product of as many operations / our step"
+    clock.say(what, statistics.median(shares), "<= 1")
 
 
 def bfloat16() -> None:

@@ -1,6 +1,8 @@
 """One training step in a process of its own: `-m bench.one_step FRAMEWORK DTYPE`.
 
-The framework is keras or torch, the dtype float32 or bfloat16. Prints the median time
+The framework is keras, torch, or product: a matrix product of as many operations, as fast
+as the machine computes. The dtype is float32 or bfloat16. With ONEDNN_VERBOSE=1 in its
+environment keras and torch print each call of the library that both compute with. Prints the median time
 of an image in ms and the peak memory in MiB as JSON. The network, loss, optimizer and
 batch are the same in both.
 """
@@ -18,7 +20,8 @@ REPEATS = 9
 
 def main(framework: str, dtype: str) -> None:
     """Print what a step of the framework takes."""
-    step = {"keras": keras_step, "torch": torch_step}[framework](dtype)
+    made = {"keras": keras_step, "torch": torch_step, "product": product_step}
+    step = made[framework](dtype)
     step()
     step()
     image_ms = clock.seconds(step, repeats=REPEATS) / BATCH * 1000
@@ -35,11 +38,7 @@ def keras_step(dtype: str) -> Callable[[], object]:
     from competition.net.networks import build
     from competition.net.training import losses, schedules, setup, step
 
-    overrides = (
-        f"geometry.height={SIZE}", f"geometry.width={SIZE}",
-        f"model.widths={list(WIDTHS)}",
-    )  # fmt: skip
-    wanted = configs.load("smoke", overrides)
+    wanted = configs.load("smoke", _network())
     setup.seed(0, deterministic=False)
     policy = "float32" if dtype == "float32" else f"mixed_{dtype}"
     keras.config.set_dtype_policy(policy)
@@ -77,6 +76,30 @@ def torch_step(dtype: str) -> Callable[[], object]:
         optimizer.step()
 
     return step
+
+
+def product_step(dtype: str) -> Callable[[], object]:
+    """A product of matrices with the operations of a step."""
+    import tensorflow as tf
+
+    from bench.gpu import flops
+    from competition.core.experiment import configs
+    from competition.net.networks import build
+
+    network = build.build(configs.load("smoke", _network()), CLASSES)
+    side = 2048
+    rows = round(BATCH * flops.of_step(network) / (2 * side**2))
+    one = tf.cast(tf.random.normal((rows, side)), dtype)
+    other = tf.cast(tf.random.normal((side, side)), dtype)
+    product = tf.function(lambda: tf.matmul(one, other))
+    return lambda: product()[0, 0].numpy()
+
+
+def _network() -> tuple[str, ...]:
+    return (
+        f"geometry.height={SIZE}", f"geometry.width={SIZE}",
+        f"model.widths={list(WIDTHS)}",
+    )  # fmt: skip
 
 
 def _loss(torch, logits, truth):
