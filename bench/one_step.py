@@ -1,10 +1,10 @@
 """One training step in a process of its own: `-m bench.one_step FRAMEWORK DTYPE`.
 
 The framework is keras, torch, or product: a matrix product of as many operations, as
-fast as the machine computes. The dtype is float32 or bfloat16. Prints the median time of
-an image in ms and the peak memory in MiB as JSON. The network, loss, optimizer and batch
-of keras and torch are the same. With ONEDNN_VERBOSE=1 in the environment they print each
-call of the library that both compute with.
+fast as the machine computes. The dtype is float32 or bfloat16. Prints the median time
+of an image in ms and the peak memory in MiB as JSON. The network, loss, optimizer and
+batch of keras and torch are the same. With ONEDNN_VERBOSE=1 in the environment they
+print each call of the library that both compute with.
 """
 
 import json
