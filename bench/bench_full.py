@@ -7,7 +7,8 @@ import sys
 from competition.core.experiment import configs
 
 # This one is what others are made of, and the next consists of others.
-LEFT_OUT = {"base", "winner"}
+# Blends have no network of their own.
+LEFT_OUT = {"base", "winner", "hippocampus"}
 
 
 def main() -> None:

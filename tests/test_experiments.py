@@ -18,8 +18,8 @@ from competition.kernel import build, bundles, rehearse
 from tests.kernel import stand_in
 
 NAMES = sorted(path.stem for path in configs.EXPERIMENTS.glob("*.toml"))
-# Those that other experiments are made of.
-ALONE = sorted({*NAMES} - {"base", "smoke", "winner", *reduced.MEMBERS})
+# Networks that a test trains as members of one blend.
+ALONE = sorted({*NAMES} - {"base", "smoke", "winner", "hippocampus", *reduced.MEMBERS})
 DECODER = "model.widths=[4, 4, 8, 8, 8]"
 TINY = (
     "geometry.height=32",
@@ -42,7 +42,7 @@ OF_MEMBERS = (
     "volume:model.patch=[4, 32, 32]",
     "unet:model.widths=[4, 8]",
     "attention_unet:model.widths=[4, 8, 8]",
-    "hippocampus:model.widths=[4, 8]",
+    "hippocampus_2d:model.widths=[4, 8]",
     "hippocampus_3d:training.batch=1",
     "hippocampus_3d:model.widths=[4, 8]",
     "hippocampus_3d:model.patch=[4, 32, 32]",

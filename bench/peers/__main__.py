@@ -133,7 +133,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--core", type=int, default=max(_cores()))
     parser.add_argument("--scans", type=int, default=10, help="to evaluate midway")
     parser.add_argument(
-        "--experiment", type=pathlib.Path, default=pathlib.Path("hippocampus")
+        "--experiment", type=pathlib.Path, default=pathlib.Path("hippocampus_2d")
     )
     options = parser.parse_args(arguments)
     options.peers = options.peers.split(",")
