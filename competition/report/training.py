@@ -33,10 +33,11 @@ def colour(place: int) -> str:
 
 
 def times(histories: Histories) -> list[dict[str, Any]]:
-    """Return for each trained fold the seconds of its steps and of its scoring.
+    """Return for each trained fold the seconds of its steps, its waits and its scoring.
 
-    The last row, of several, is that of all folds. Older histories do not tell scoring
-    apart: it is None there; nor do they know the memory that was held, which is 0.
+    The last row, of several, is that of all folds. What histories do not tell apart is
+    None, and the steps hold the waits then; older ones do not know the memory that was
+    held either, which is 0.
     """
     rows = [_time(str(fold), epochs) for fold, epochs in histories.items() if epochs]
     if len(rows) > 1:
@@ -47,13 +48,13 @@ def times(histories: Histories) -> list[dict[str, Any]]:
 
 def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
     seconds = sum(epoch["seconds"] for epoch in epochs)
-    measured = [epoch.get("scoring") for epoch in epochs]
-    known = [each for each in measured if each is not None]
-    scoring = sum(known) if len(known) == len(epochs) else None
-    steps = None if scoring is None else seconds - scoring
+    scoring = _total([epoch.get("scoring") for epoch in epochs])
+    waiting = _total([epoch.get("waiting") for epoch in epochs])
+    steps = None if scoring is None else seconds - scoring - (waiting or 0.0)
     return {
         "fold": name,
         "epochs": len(epochs),
+        "waiting": waiting,
         "steps": steps,
         "scoring": scoring,
         "seconds": seconds,
@@ -61,3 +62,9 @@ def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
         "memory": max((epoch.get("memory") or 0 for epoch in epochs), default=0),
         "scores": history.scores(epochs if name != "all" else []),
     }
+
+
+def _total(seconds: list[float | None]) -> float | None:
+    """Return the sum of what each epoch measured; None where one did not."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if len(known) == len(seconds) else None

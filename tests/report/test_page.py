@@ -5,6 +5,7 @@ import re
 
 from competition import report
 from competition.core import files
+from competition.core.experiment import history
 from competition.ledger import table as ledger_table
 from tests.report.pages import NONE, Page, page_of
 
@@ -126,9 +127,20 @@ def test_scans_come_worst_first(page):
 def test_how_the_training_of_each_fold_went_and_where_its_time(page):
     rows = page.tables["Training, fold by fold"][1:]
     assert [row[0] for row in rows] == ["0", "1", "all"]
-    shown = [NONE, NONE, "2 min 0 s", "1 min 0 s"]
+    shown = [NONE, NONE, NONE, "2 min 0 s", "1 min 0 s"]
     assert rows[0][1:] == ["2", *shown, NONE, "0.5000", "0.5000", NONE]
-    assert rows[1][7:] == [NONE] * 3
+    assert rows[1][8:] == [NONE] * 3
+
+
+def test_the_time_of_steps_waits_and_scores_is_told_apart(scored):
+    dataset, run = scored
+    rows = history.read(run.files.history(0))
+    parts = {"seconds": 60.0, "scoring": 10.0, "waiting": 5.5}
+    history.write(run.files.history(0), [row | parts for row in rows])
+    page = page_of(dataset, run)
+    header, first, *_ = page.tables["Training, fold by fold"]
+    assert header[2:6] == ["Waiting", "Steps", "Scoring", "In all"]
+    assert first[2:6] == ["11.0 s", "1 min 29 s", "20.0 s", "2 min 0 s"]
 
 
 def test_what_the_data_is_and_each_fold_holds_out(page):

@@ -103,7 +103,8 @@ def _results(case: pathlib.Path) -> dict[str, Any]:
     for fold in sorted(run.glob("fold*")):
         rows = history.read(fold / "history.csv")
         made[f"{fold.name}/history"] = [
-            row | {"seconds": 0, "scoring": 0, "memory": 0} for row in rows
+            row | {"seconds": 0, "scoring": 0, "memory": 0, "waiting": 0}
+            for row in rows
         ]
         if (fold / "state.npz").is_file():
             # Its variables are gone; the losses of all epochs depend on them.

@@ -187,11 +187,13 @@ def test_folds_side_by_side_have_the_whole_time_and_others_their_share(prepared)
 def test_a_line_of_progress_has_loss_score_and_time(capsys):
     lines = progress.FoldProgress("fold 3", epochs=10)
     lines.epoch(ROW | {"scoring": 6.0})
-    lines.epoch(ROW | {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0})
+    last = {"epoch": 9, "score": None, "mean_score": 0.5, "scoring": 0.0}
+    lines.epoch(ROW | last | {"waiting": 1.2})
     assert capsys.readouterr().err.splitlines() == [
         "fold 3: epoch 1/10  loss 0.5000  score 0.2500  60.0 s (scoring 10%)"
         "  9m00s left",
-        "fold 3: epoch 10/10  loss 0.5000  mean 0.5000  60.0 s (scoring 5%)",
+        "fold 3: epoch 10/10  loss 0.5000  mean 0.5000  60.0 s "
+        "(waiting for input 1%, scoring 5%)",
     ]
 
 

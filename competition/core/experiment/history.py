@@ -16,9 +16,10 @@ class Epoch(typing_extensions.TypedDict):
     """One epoch, counted from 0; `score` is None where the epoch was not scored.
 
     `mean_score` is the score of the last `training.swa_epochs` epochs' mean weights,
-    measured once, at the end. `scoring` is the part of `seconds` that scores took;
-    `rate` is the learning rate of the last step. `memory` are the most bytes that the
-    training has held so far, of a GPU or TPU on that device.
+    measured once, at the end. `scoring` is the part of `seconds` that scores took, and
+    `waiting` that in which steps waited for their batches, None where nobody measured
+    it; `rate` is the learning rate of the last step. `memory` are the most bytes that
+    the training has held so far, of a GPU or TPU on that device.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class Epoch(typing_extensions.TypedDict):
     rate: NotRequired[float | None]
     scoring: NotRequired[float | None]
     memory: NotRequired[int | None]
+    waiting: NotRequired[float | None]
 
 
 def write(path: pathlib.Path, history: list[Epoch]) -> None:
@@ -75,6 +77,7 @@ def _epoch(row: dict[str, str]) -> Epoch:
         rate=_number(row.get("rate")),
         scoring=_number(row.get("scoring")),
         memory=int(row["memory"]) if row.get("memory") else None,
+        waiting=_number(row.get("waiting")),
     )
 
 

@@ -10,7 +10,7 @@ import keras
 from competition.core.data import arrays
 from competition.core.experiment import configs
 from competition.machine import threads
-from competition.net.input import resident_scans, training_samples
+from competition.net.input import resident_scans, training_samples, waiting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,8 @@ class TrainingData:
     """The slices that a fold learns from: their batches, and the ids in a batch.
 
     `steps`, the number of batches of an epoch, and `scans`, those that lie on the
-    device or None, are known inside `batches`.
+    device or None, are known inside `batches`. `waiting` counts how long `fit` waits
+    for them.
     """
 
     scans: resident_scans.ResidentScans | None = None
@@ -32,6 +33,7 @@ class TrainingData:
     def __init__(self, table: "pd.DataFrame", store: arrays.Arrays) -> None:
         self.table, self.store = table, store
         self._is_device_full, self._place = False, "host"
+        self.waiting = waiting.Waiting()
 
     def place(self, config: configs.Config) -> str:
         """Return where the scans of the batches are gathered: "device" or "host"."""
@@ -79,7 +81,7 @@ class TrainingData:
             )
         # Keras keeps what it was given in a cycle, which would keep the threads too.
         with contextlib.closing(stream(samples, numbers)) as batches:
-            yield batches
+            yield self.waiting.timed(batches)
 
     def ids(self, number: int) -> list[str]:
         """Return the slices of batch `number` since epoch 0 of the last `batches`."""

@@ -157,8 +157,10 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
+        """Start the clocks."""
         self.began = time.monotonic()
+        # Batches were prefetched before the first step.
+        self.fold.data.waiting.take()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Score, keep weights, then commit the epoch with its state."""
@@ -167,7 +169,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             return
         fold, training = self.fold, self.fold.config.training
         done = epoch + 1
-        scoring = time.monotonic()
+        scoring, waited = time.monotonic(), fold.data.waiting.take()
         fold.lines.now("scoring")
         with weights.moving_average(self.model):
             is_due = done == training.epochs or done % training.score_every == 0
@@ -191,6 +193,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             rate=float(keras.ops.convert_to_numpy(rate)),
             scoring=round(now - scoring, 3),
             memory=fold.lines.memory,
+            waiting=None if waited is None else round(waited, 3),
         )
         # Only now: a state that cannot be written leaves the epoch undone.
         self.state.epochs.append(row)

@@ -194,6 +194,7 @@ def compiled(
         losses.build(config.loss, softmax=config.model.softmax),
         keeps_last=scales_loss,
         scans=data.scans,
+        waiting=data.waiting,
     )
     optimizer = schedules.build_optimizer(
         config.training, steps=data.steps, first=first

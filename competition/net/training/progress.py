@@ -29,22 +29,30 @@ class FoldProgress:
         self.curves = curves.Curves(board) if board else None
         self.seconds: list[float] = []
         self.scoring: list[float] = []
+        self.waiting: list[float] = []
 
     def epoch(self, row: history.Epoch) -> None:
         """Print the loss, score and time of an epoch, and write its curves."""
         self.seconds.append(row["seconds"])
         self.scoring.append(row.get("scoring") or 0.0)
-        share = sum(self.scoring) / max(sum(self.seconds), 1e-9)
+        parts = f"scoring {self._share(self.scoring)}"
+        if (waiting := row.get("waiting")) is not None:
+            self.waiting.append(waiting)
+            parts = f"waiting for input {self._share(self.waiting)}, {parts}"
         left = self.total - row["epoch"] - 1
         eta = deadline.show(statistics.fmean(self.seconds[-5:]) * left)
         text = f"epoch {row['epoch'] + 1}/{self.total}  loss {row['loss']:.4f}"
         for name, value in (("score", row["score"]), ("mean", row.get("mean_score"))):
             text += "" if value is None else f"  {name} {value:.4f}"
-        text += f"  {row['seconds']:.1f} s (scoring {share:.0%})"
+        text += f"  {row['seconds']:.1f} s ({parts})"
         self.line(text + (f"  {eta} left" if left else ""))
         if self.curves:
             values = {k: v for k, v in row.items() if k != "epoch" and v is not None}
             self.curves.add(row["epoch"] + 1, values)
+
+    def _share(self, part: list[float]) -> str:
+        """Return which part of the epochs' time that is."""
+        return f"{sum(part) / max(sum(self.seconds), 1e-9):.0%}"
 
     @property
     def memory(self) -> int | None:

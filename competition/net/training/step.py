@@ -7,7 +7,7 @@ from keras import ops
 
 from competition.net import devices
 from competition.net.augment import augment_device
-from competition.net.input import resident_scans
+from competition.net.input import resident_scans, waiting
 from competition.net.networks import heads
 from competition.net.volumetric import depth
 
@@ -68,8 +68,12 @@ class TrainingStep(keras.Model):
     """A Keras model that trains the network inside it; only its weights are saved.
 
     With `keeps_last` it tells callbacks the "last_loss" beside the mean of the epoch.
-    With `scans` it gathers the slices of a batch, which carries their numbers.
+    With `scans` it gathers the slices of a batch, which carries their numbers. With
+    `waiting` the time in which TensorFlow waits for batches is counted there; the
+    streams of other backends count it themselves.
     """
+
+    train_function: Any
 
     def __init__(
         self,
@@ -78,13 +82,26 @@ class TrainingStep(keras.Model):
         *,
         keeps_last: bool = False,
         scans: resident_scans.ResidentScans | None = None,
+        waiting: waiting.Waiting | None = None,
     ) -> None:
         # Its inputs are exact numbers, whatever precision the network computes in.
         super().__init__(name="step", dtype="float32")
         self.network = network
         self.objective = loss
         self.scans = scans
+        self.waiting = waiting
         self.last = LastLoss(name="last_loss") if keeps_last else None
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Make the function that `fit` calls for each step."""
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            if self.waiting and keras.backend.backend() == "tensorflow":
+                from competition.net import tensorflow_backend
+
+                self.train_function = tensorflow_backend.timed(
+                    self.train_function, self.waiting
+                )
 
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None

@@ -29,6 +29,7 @@ COLUMNS = {
     "best": (6, 110),
     "rate": (7, 110),
     "an epoch": (8, 90),
+    "waiting": (7, 120),
     "left": (7, 0),
     "memory": (7, 76),
 }
@@ -126,6 +127,7 @@ def _cells(fold: reading.Fold) -> dict[str, str]:
         "best": _number(history.best(fold.rows)),
         "rate": "-" if rate is None else f"{rate:.1e}",
         "an epoch": _time(last and last["seconds"]),
+        "waiting": _share(last),
         "left": "" if fold.state == "done" else _time(fold.left),
         "memory": _size(memory),
     }
@@ -140,6 +142,12 @@ def _state(fold: reading.Fold) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _share(last: history.Epoch | None) -> str:
+    """Return the part of an epoch in which its steps waited for batches."""
+    waiting = last and last.get("waiting")
+    return "-" if not last or waiting is None else f"{waiting / last['seconds']:.0%}"
 
 
 def _time(seconds: float | None) -> str:

@@ -8,10 +8,12 @@ ROWS: list[history.Epoch] = [
     {
         "epoch": 0, "loss": 0.5, "score": None, "seconds": 1.5,
         "mean_score": None, "rate": 1e-3, "scoring": 0.0, "memory": None,
+        "waiting": None,
     },
     {
         "epoch": 1, "loss": 0.25, "score": 0.75, "seconds": 1.0,
         "mean_score": 0.5, "rate": 0.0, "scoring": 0.25, "memory": 3 * 10**9,
+        "waiting": 0.5,
     },
 ]  # fmt: skip
 
@@ -19,7 +21,7 @@ ROWS: list[history.Epoch] = [
 def test_a_history_survives_and_a_missing_score_is_empty(tmp_path):
     path = tmp_path / "history.csv"
     history.write(path, ROWS)
-    assert path.read_text("utf-8").splitlines()[1] == "0,0.5,,1.5,,0.001,0.0,"
+    assert path.read_text("utf-8").splitlines()[1] == "0,0.5,,1.5,,0.001,0.0,,"
     assert history.read(path) == ROWS
 
 

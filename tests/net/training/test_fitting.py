@@ -101,7 +101,9 @@ def state(folder) -> dict[str, np.ndarray]:
 
 
 def timeless(history):
-    return [row | {"seconds": 0, "scoring": 0, "memory": 0} for row in history]
+    return [
+        row | {"seconds": 0, "scoring": 0, "memory": 0, "waiting": 0} for row in history
+    ]
 
 
 def equal(one, other):

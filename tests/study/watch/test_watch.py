@@ -15,7 +15,13 @@ from competition.study.watch import display, reading
 from tests import by_hand
 
 ROW = history.Epoch(
-    epoch=0, loss=0.5, score=0.25, seconds=60.0, rate=1e-3, memory=3 * 10**9
+    epoch=0,
+    loss=0.5,
+    score=0.25,
+    seconds=60.0,
+    rate=1e-3,
+    memory=3 * 10**9,
+    waiting=15.0,
 )
 
 
@@ -73,15 +79,16 @@ def test_each_fold_has_a_line_with_where_it_is(root):
     assert head.startswith("smoke  1 of 2 folds done, mean score 0.2500, about 3m15s")
     assert names.split() == [
         "fold", "state", "epoch", "loss", "score", "best", "rate", "an", "epoch",
-        "left", "memory", "loss", "score",
+        "waiting", "left", "memory", "loss", "score",
     ]  # fmt: skip
-    assert first.split()[:9] == [
-        "0", "done", "6/6", "0.0833", "0.2500", "0.2500", "1.0e-03", "1m00s", "3.0"
+    assert first.split()[:10] == [
+        "0", "done", "6/6", "0.0833", "0.2500", "0.2500", "1.0e-03", "1m00s", "25%",
+        "3.0",
     ]  # fmt: skip
     assert "█" in first and "▁" in first
-    assert second.split()[:11] == [
+    assert second.split()[:12] == [
         "1", "training", "75%", "2/6", "0.1250", "0.2500", "0.2500", "1.0e-03",
-        "1m00s", "3m15s", "4.0",
+        "1m00s", "25%", "3m15s", "4.0",
     ]  # fmt: skip
 
 
