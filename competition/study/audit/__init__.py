@@ -1,6 +1,7 @@
 """Audit a prepared data set: its fingerprint, and annotations that look wrong."""
 
 import collections
+import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,9 @@ import typing_extensions
 from competition.core import console, files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
-from competition.core.pages import html_page
+from competition.core.pages import findings, html_page
 from competition.study.audit import checks, features, fingerprint, strips
 
-COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "weight")
 # This many suspects have a picture on the page; table and folder have all of them.
 SHOWN = 60
 
@@ -45,16 +45,15 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list).to_dict()
     scans, masks = _measure(dataset, table, names, numbers)
     data = fingerprint.summarise(scans, names)
-    picture = fingerprint.draw(data)
     suspects = checks.find(masks)
     rows = [_row(suspect, names) for suspect in suspects]
     files.write_json(folder / "fingerprint.json", data)
-    files.write_bytes(folder / "fingerprint.png", picture)
-    listed = pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False)
+    listed = pd.DataFrame(rows, columns=findings.COLUMNS).to_csv(index=False)
     files.write_text(folder / "suspects.csv", listed)
-    shown = _draw(dataset, suspects, numbers)
-    page = render(dataset.root.name, data, rows=rows, shown=shown, picture=picture)
-    files.write_text(folder / "audit.html", page)
+    _draw(dataset, suspects, numbers)
+    found = findings.read(folder, shown=SHOWN)
+    values = {"dataset": dataset.root.name, "findings": found}
+    files.write_text(folder / "audit.html", html_page.render("audit.html", values))
     summary = {
         "audit": str(folder / "audit.html"),
         "scans": len(scans),
@@ -63,27 +62,6 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
     }
     files.write_sealed(record, {"key": key, "summary": summary})
     return summary
-
-
-def render(
-    name: str,
-    data: Mapping[str, Any],
-    *,
-    rows: Sequence[Mapping[str, Any]],
-    shown: Sequence[bytes],
-    picture: bytes,
-) -> str:
-    """Return the page; `shown` are the pictures of the first rows as JPEG."""
-    values = {
-        "dataset": name,
-        "print": data,
-        "picture": html_page.embed(picture),
-        "rows": rows,
-        "strips": [html_page.embed(photograph, "jpeg") for photograph in shown],
-        "reasons": checks.REASONS,
-        "dots": html_page.class_names(data["classes"]),
-    }
-    return html_page.render("audit.html", values)
 
 
 def _key(dataset: layout.DatasetFiles) -> str:
@@ -131,17 +109,12 @@ def _draw(
     dataset: layout.DatasetFiles,
     suspects: Sequence[checks.Suspect],
     numbers: Mapping[str, list[int]],
-) -> list[bytes]:
-    """Write a picture of every suspect, named by rank; return the first as JPEG."""
-    store, shown = arrays.Arrays(dataset), []
-    folder = dataset.root / "audit" / "suspects"
-    shutil.rmtree(folder, ignore_errors=True)
+) -> None:
+    """Write a picture of every suspect."""
+    store, folder = arrays.Arrays(dataset), dataset.root / "audit"
+    shutil.rmtree(folder / "suspects", ignore_errors=True)
     for rank, suspect in enumerate(suspects, start=1):
         volume, bits = store.scan(suspect.scan), store.masks(suspect.scan)
         strip = strips.draw(volume, bits, suspect, numbers[suspect.scan])
-        name = f"{rank:03d}_{suspect.scan}_{suspect.reason}.png"
-        files.write_bytes(folder / name, cv2.imencode(".png", strip)[1].tobytes())
-        if rank <= SHOWN:
-            # A photograph as JPEG is a quarter of its PNG.
-            shown.append(cv2.imencode(".jpg", strip)[1].tobytes())
-    return shown
+        path = findings.picture(folder, rank, dataclasses.asdict(suspect))
+        files.write_bytes(path, cv2.imencode(".png", strip)[1].tobytes())

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from competition.core.pages import findings
 from competition.study.audit import features, looks
 
 # Overlaps that lie this many robust spreads below the median are unusual.
@@ -29,19 +30,6 @@ _LEAST_PIXELS = 8
 _OTHER_ORGAN, _SAME_ORGAN = 0.2, 0.5
 # The shift of a whole mask must improve the Dice by at least this.
 _GAIN = 0.25
-# The reasons with their headings, the strongest first: it replaces suspects for weaker
-# reasons among the same masks.
-REASONS = {
-    "moved": "Moved by several slices",
-    "copy": "Copied from another day",
-    "swapped": "Classes swapped",
-    "offset": "Off the slices' edges",
-    "shifted": "Shifted",
-    "gap": "Slice without a mask",
-    "lone": "Far from the rest",
-    "jump": "Jump",
-    "repeat": "Repeated slice",
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,7 +69,8 @@ def explained(suspects: Sequence[Suspect]) -> list[Suspect]:
     In the slice after a fault, masks go back to normal: that is no second fault.
     """
     chosen: list[Suspect] = []
-    for suspect in sorted(suspects, key=lambda each: list(REASONS).index(each.reason)):
+    strongest = list(findings.REASONS)
+    for suspect in sorted(suspects, key=lambda each: strongest.index(each.reason)):
         if not any(
             suspect.scan == stronger.scan
             and set(suspect.classes) & set(stronger.classes)

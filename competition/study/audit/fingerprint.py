@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 
 from competition.core import masks
-from competition.core.pages import pictures
 
 _GREY_QUANTILES = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
 _AREA_QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 _POSITIONS = 24
-_INK = "#4a5160"
-_BLUE = "#2a6fd6"
 
 
 def describe(
@@ -66,42 +63,6 @@ def summarise(
     }
 
 
-def draw(summary: Mapping[str, Any]) -> bytes:
-    """Draw the result of `summarise` as PNG, one panel for each question."""
-    from matplotlib import figure
-
-    picture = figure.Figure((10.5, 6.2), layout="constrained", facecolor="white")
-    ((grey, position), (area, volume)) = picture.subplots(2, 2)
-    scans, classes = summary["scans"].values(), summary["classes"]
-    levels = np.array([list(scan["intensity"].values()) for scan in scans])
-    _, lowest, low, median, high, highest, _ = levels[np.argsort(levels[:, 3])].T
-    places = np.arange(len(levels))
-    # Nearly all grey values of each scan, and the middle half.
-    for bottom, top, alpha in ((lowest, highest, 0.18), (low, high, 0.35)):
-        grey.fill_between(places, bottom, top, color=_BLUE, alpha=alpha, step="mid")
-    grey.plot(median, color=_BLUE, drawstyle="steps-mid")
-    grey.set_yscale("symlog", linthresh=10)
-    grey.set_xticks([])
-    middles = (np.arange(_POSITIONS) + 0.5) / _POSITIONS
-    # Matplotlib hides labels that begin with "_" and reads "$" as a formula.
-    labels = [" " + name.replace("$", r"\$") for name in classes]
-    for c, (name, values) in enumerate(classes.items()):
-        colour = pictures.class_colour(c)
-        position.plot(middles, values["frequency"], color=colour, label=labels[c], lw=2)
-        shares = [float(level) for level in values["area_mm2"]]
-        area.plot(shares, list(values["area_mm2"].values()), "o-", color=colour)
-        volumes = [scan["volume_ml"][name] for scan in scans]
-        across = c + np.random.default_rng(0).uniform(-0.25, 0.25, len(volumes))
-        volume.scatter(across, volumes, s=10, color=colour, alpha=0.7)
-    _label(grey, "scans, darkest first", "grey value")
-    _label(position, "position in the scan, first to last slice", "slices with a mask")
-    _label(area, "quantile of the masks", "area of a mask, mm²")
-    _label(volume, "class", "volume in a scan, ml")
-    volume.set_xticks(range(len(classes)), labels)
-    position.legend(frameon=False, fontsize=8)
-    return pictures.png(picture, dpi=110)
-
-
 def _class_summary(scans: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     """Count how often a class is there by relative position; and its masks' areas."""
     planes = [np.array(scan["areas"][name]) for scan in scans]
@@ -123,10 +84,3 @@ def _class_summary(scans: Sequence[Mapping[str, Any]], name: str) -> dict[str, A
 def _quantiles(values: Any, levels: Sequence[float]) -> dict[str, float]:
     quantiles = np.quantile(values, levels).tolist()
     return dict(zip(map(str, levels), quantiles, strict=True))
-
-
-def _label(axes: Any, x: str, y: str) -> None:
-    axes.set_xlabel(x, color=_INK, fontsize=9)
-    axes.set_ylabel(y, color=_INK, fontsize=9)
-    axes.tick_params(colors=_INK, labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,156 @@
+"""What an audit of prepared data has found, as its page and that of a run show it."""
+
+import csv
+import io
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from competition.core import files
+from competition.core.experiment import layout
+from competition.core.pages import charts, html_page
+
+COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "weight")
+# The reasons with their headings, the strongest first: it replaces suspects for weaker
+# reasons among the same masks.
+REASONS = {
+    "moved": "Moved by several slices",
+    "copy": "Copied from another day",
+    "swapped": "Classes swapped",
+    "offset": "Off the slices' edges",
+    "shifted": "Shifted",
+    "gap": "Slice without a mask",
+    "lone": "Far from the rest",
+    "jump": "Jump",
+    "repeat": "Repeated slice",
+}
+_GREYS = {
+    "0.99": "99 %",
+    "0.75": "75 %",
+    "0.5": "median",
+    "0.25": "25 %",
+    "0.01": "1 %",
+}
+
+
+def of_data(dataset: layout.DatasetFiles, *, shown: int) -> dict[str, Any] | None:
+    """Return what the template shows of a finished audit; None where there is none."""
+    folder = dataset.root / "audit"
+    return read(folder, shown=shown) if files.exists(folder / "audit.json") else None
+
+
+def read(folder: pathlib.Path, *, shown: int) -> dict[str, Any]:
+    """Return what audit_findings.html shows of the folder that an audit has written.
+
+    The first `shown` suspects have their pictures.
+    """
+    data: dict[str, Any] = files.read_json(folder / "fingerprint.json", dict)
+    rows = _suspects(folder / "suspects.csv")
+    return {
+        "print": data,
+        "rows": rows,
+        "strips": [
+            _photograph(picture(folder, rank, row))
+            for rank, row in enumerate(rows[:shown], start=1)
+        ],
+        "drawings": draw(data),
+        "reasons": REASONS,
+        "dots": html_page.class_names(data["classes"]),
+    }
+
+
+def picture(folder: pathlib.Path, rank: int, row: Mapping[str, Any]) -> pathlib.Path:
+    """Return the file with the picture of a suspect; the first has rank 1."""
+    return folder / "suspects" / f"{rank:03d}_{row['scan']}_{row['reason']}.png"
+
+
+def draw(data: Mapping[str, Any]) -> list[charts.Drawing]:
+    """Draw a fingerprint, a chart for each question that has a point."""
+    scans, classes = data.get("scans", {}), data["classes"]
+    dots = html_page.class_names(classes)
+    drawn = [
+        charts.Chart(
+            "Grey values", "scans, darkest first", "grey value", _greys(scans)
+        ),
+        charts.Chart(
+            "Where in a scan",
+            "from the first slice (0) to the last (1)",
+            "slices with a mask",
+            [charts.Series(name, _places(classes[name]), dots[name]) for name in dots],
+            (0.0, 1.0),
+            (0.0,),
+        ),
+        charts.Chart(
+            "Areas",
+            "share of the masks",
+            "up to, mm²",
+            [charts.Series(name, _areas(classes[name]), dots[name]) for name in dots],
+            (0.0, 1.0),
+        ),
+        charts.Chart(
+            "Volumes",
+            "scans, smallest first",
+            "ml in a scan",
+            [_volumes(scans, name, dots[name]) for name in dots],
+        ),
+    ]
+    with_points = [each for each in drawn if any(s.points for s in each.series)]
+    return [charts.draw(each) for each in with_points]
+
+
+def _greys(scans: Mapping[str, Any]) -> list[charts.Series]:
+    """Return a line for each level of the grey values, darkest scan first."""
+    levels = sorted((each["intensity"] for each in scans.values()), key=_median)
+    return [
+        charts.Series(
+            name, [(x, each[level]) for x, each in enumerate(levels, 1)], f"curve{i}"
+        )
+        for i, (level, name) in enumerate(_GREYS.items())
+    ]
+
+
+def _median(levels: Mapping[str, float]) -> float:
+    return levels["0.5"]
+
+
+def _places(of_class: Mapping[str, Any]) -> list[charts.Point]:
+    shares = of_class["frequency"]
+    return [((place + 0.5) / len(shares), share) for place, share in enumerate(shares)]
+
+
+def _areas(of_class: Mapping[str, Any]) -> list[charts.Point]:
+    return [(float(share), area) for share, area in of_class["area_mm2"].items()]
+
+
+def _volumes(scans: Mapping[str, Any], name: str, css: str) -> charts.Series:
+    """Return a mark for each scan, which says its name where a mouse rests on it."""
+    volumes = sorted((each["volume_ml"][name], scan) for scan, each in scans.items())
+    return charts.Series(
+        name,
+        [(place, volume) for place, (volume, _) in enumerate(volumes, start=1)],
+        css,
+        joined=False,
+        labels=[f"{scan}, {volume:.1f} ml" for volume, scan in volumes],
+    )
+
+
+def _suspects(path: pathlib.Path) -> list[dict[str, Any]]:
+    rows = list(csv.DictReader(io.StringIO(files.read_text(path))))
+    for row in rows:
+        if set(row) != set(COLUMNS) or row["reason"] not in REASONS:
+            raise ValueError(
+                f"{path}: expected the columns {', '.join(COLUMNS)}, with a reason out "
+                f"of {', '.join(REASONS)}. Received: {row}. Delete the folder "
+                f"{path.parent} and run the audit again."
+            )
+    return [row | {"weight": int(row["weight"])} for row in rows]
+
+
+def _photograph(path: pathlib.Path) -> str:
+    """Return a picture for a page: a photograph as JPEG is a quarter of its PNG."""
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(files.read_bytes(path), np.uint8), 1)
+    return html_page.embed(cv2.imencode(".jpg", pixels)[1].tobytes(), "jpeg")
