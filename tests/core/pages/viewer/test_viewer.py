@@ -3,87 +3,17 @@
 import numpy as np
 import pytest
 
-from competition.core import masks
-from competition.core.pages import html_page, viewer
 from competition.core.pages.viewer import scan_view
 from tests import browser
-
-SHAPE = 9, 40, 52
-CLASSES = "large_bowel", "<script>alert(1)</script>", "stomach"
-WORST = 6
-
-
-def ball(centre, radius):
-    grid = np.stack(np.indices(SHAPE), axis=-1)
-    distance = (grid - np.array(centre)) / np.array([0.25, 1, 1])
-    return (distance**2).sum(axis=-1) <= radius**2
-
-
-@pytest.fixture(scope="module")
-def scans():
-    random = np.random.default_rng(0)
-    made = []
-    for name in ("case1_day0", "case2_day0"):
-        truth = np.stack([ball((4, 15, 15), 9), ball((4, 20, 35), 6)] * 2, axis=-1)
-        truth = truth[..., : len(CLASSES)]
-        predicted = truth.copy()
-        predicted[WORST] = np.roll(truth[WORST], 7, axis=0)
-        raw = np.roll(predicted, 1, axis=1)
-        made.append(
-            scan_view.ScanView(
-                title=name,
-                numbers=range(11, 11 + SHAPE[0]),
-                scan=random.integers(0, 250, SHAPE).astype(np.uint16),
-                spacing=(3, 1.5, 1.5),
-                stages={"threshold": masks.pack(raw), "gate": masks.pack(predicted)},
-                truth=masks.pack(truth),
-                heats={"stomach": random.integers(0, 256, SHAPE).astype(np.uint8)},
-                presence=random.integers(0, 256, (SHAPE[0], 3)).astype(np.uint8),
-            )
-        )
-    return made
-
-
-def written(path, scans, *, classes=CLASSES, lines=viewer.LINES):
-    filled = viewer.values(scans, classes, count=len(scans), lines=lines)
-    page = html_page.render("scans.html", {"title": "<b>page</b>", "viewer": filled})
-    path.write_text(page, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(scans, tmp_path_factory):
-    path = tmp_path_factory.mktemp("viewer") / "page.html"
-    with browser.opened(written(path, scans)) as page:
-        ready(page)
-        yield page
-
-
-def ready(page):
-    page.wait_for_selector("section.viewer[data-state=ready]")
-
-
-def ask(page, expression, value=None):
-    """Evaluate JavaScript with the viewer as `viewer` and a value as `it`."""
-    found = "const viewer = document.querySelector('section.viewer').viewer"
-    return page.evaluate(f"it => {{ {found}; return {expression}; }}", value)
-
-
-@pytest.fixture(autouse=True)
-def afresh(page):
-    """Begin each test as the page opened."""
-    for box in page.query_selector_all("input[type=checkbox]"):
-        box.check()
-    page.check("input[value=point]")
-    page.evaluate("() => document.activeElement.blur()")
-    ask(page, "viewer.open(0)")
-    ready(page)
-
-
-def picture(page, axis=0):
-    return page.evaluate(
-        f"() => document.querySelector('canvas[data-axis=\"{axis}\"]').toDataURL()"
-    )
+from tests.core.pages.viewer.in_browser import (
+    CLASSES,
+    SHAPE,
+    WORST,
+    ask,
+    picture,
+    ready,
+    written,
+)
 
 
 def test_it_opens_at_the_worst_slice(page):

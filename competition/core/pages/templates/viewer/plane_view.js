@@ -3,6 +3,7 @@
 import { axesOf, plane } from "./volume.js";
 import { loops, path } from "./outline.js";
 
+const MOST_ZOOM = 16;
 const LINES = { truth: [], prediction: [5, 3], other: [1.5, 3] };
 // From unlikely to certain: black, violet, red, orange, yellow.
 const HEAT = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
@@ -27,9 +28,48 @@ export class PlaneView {
     this.reset();
   }
 
+  /** Show the whole plane. `moved` are the mm from the canvas' middle to the plane's. */
   reset() {
     this.zoom = 1;
     this.moved = [0, 0];
+  }
+
+  /** Move the picture by pixels of the page; its plane stays under the canvas' middle. */
+  move(x, y, { shape, spacing }) {
+    const { scale, ratio, high, wide } = this.#size(shape, spacing);
+    this.#moveTo([this.moved[0] + x * ratio / scale, this.moved[1] + y * ratio / scale], [wide, high]);
+  }
+
+  /** Zoom about a place of the page, {clientX, clientY}, or about the voxel `at`. */
+  zoomBy(factor, { shape, spacing }, at, pointer) {
+    const before = this.#size(shape, spacing);
+    const box = this.canvas.getBoundingClientRect();
+    const [down, across] = axesOf(this.axis);
+    const { left, top, scaleX, scaleY } = this.place(shape, spacing);
+    const [x, y] = pointer
+      ? [(pointer.clientX - box.left) * before.ratio, (pointer.clientY - box.top) * before.ratio]
+      : [left + (at[across] + 0.5) * scaleX, top + (at[down] + 0.5) * scaleY];
+    this.zoom = Math.max(1, Math.min(MOST_ZOOM, this.zoom * factor));
+    if (this.zoom === 1) return this.reset();
+    // What lay at the place is to lie there again.
+    const nearer = 1 / this.#size(shape, spacing).scale - 1 / before.scale;
+    const { width, height } = this.canvas;
+    this.#moveTo(
+      [this.moved[0] + (x - width / 2) * nearer, this.moved[1] + (y - height / 2) * nearer],
+      [before.wide, before.high],
+    );
+  }
+
+  #moveTo(moved, sides) {
+    this.moved = moved.map((mm, i) => Math.max(-sides[i] / 2, Math.min(sides[i] / 2, mm)));
+  }
+
+  /** Return the plane's sides in mm, and how many of the canvas' pixels a mm has. */
+  #size(shape, spacing) {
+    const [down, across] = axesOf(this.axis);
+    const high = shape[down] * spacing[down], wide = shape[across] * spacing[across];
+    const scale = Math.min(this.canvas.width / wide, this.canvas.height / high) * this.zoom;
+    return { high, wide, scale, ratio: this.canvas.width / this.canvas.clientWidth };
   }
 
   /** Fit the canvas to its place on the page, in the screen's own pixels. */
@@ -42,18 +82,17 @@ export class PlaneView {
   /** Return where voxels lie on the canvas: {left, top, scaleX, scaleY}. */
   place(shape, spacing) {
     const [down, across] = axesOf(this.axis);
-    const high = shape[down] * spacing[down], wide = shape[across] * spacing[across];
-    const scale = Math.min(this.canvas.width / wide, this.canvas.height / high) * this.zoom;
+    const { high, wide, scale } = this.#size(shape, spacing);
     return {
-      left: (this.canvas.width - wide * scale) / 2 + this.moved[0],
-      top: (this.canvas.height - high * scale) / 2 + this.moved[1],
+      left: this.canvas.width / 2 + (this.moved[0] - wide / 2) * scale,
+      top: this.canvas.height / 2 + (this.moved[1] - high / 2) * scale,
       scaleX: scale * spacing[across],
       scaleY: scale * spacing[down],
     };
   }
 
   /** Return the voxel [z, y, x] under a pointer event; the axis' own index is that of `at`. */
-  voxelAt(event, { shape, spacing, at }) {
+  voxelAt(event, { shape, spacing }, at) {
     const box = this.canvas.getBoundingClientRect();
     const ratio = this.canvas.width / box.width;
     const { left, top, scaleX, scaleY } = this.place(shape, spacing);

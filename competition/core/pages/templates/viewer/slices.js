@@ -49,11 +49,32 @@ export function worst(slices, classes) {
   return chosen;
 }
 
+/** Return [row, column] amid the pixels that are wrong in a slice, on one of them.
+ *
+ * Where none of the classes is wrong, or nothing is known, it lies amid what is there;
+ * null where there is nothing. */
+export function wrongPlace(truth, predicted, z, classes) {
+  const [, height, width] = predicted.shape;
+  const first = z * height * width, shown = classes.reduce((bits, index) => bits | 1 << index, 0);
+  const wrong = [], there = [];
+  for (let at = 0; at < height * width; at++) {
+    const a = truth ? truth.values[first + at] & shown : 0, b = predicted.values[first + at] & shown;
+    if (a !== b) wrong.push(at);
+    if (a || b) there.push(at);
+  }
+  const pixels = (wrong.length ? wrong : there).map((at) => [Math.floor(at / width), at % width]);
+  if (!pixels.length) return null;
+  const middle = [0, 1].map((axis) => pixels.reduce((sum, place) => sum + place[axis], 0) / pixels.length);
+  const away = ([row, column]) => Math.hypot(row - middle[0], column - middle[1]);
+  return pixels.reduce((nearest, place) => (away(place) < away(nearest) ? place : nearest));
+}
+
 /** Say in words how a class stands in a slice. */
 export function verdict(slice, index, hasTruth) {
   const inTruth = slice.truth[index] > 0, inPredicted = slice.predicted[index] > 0;
   if (!hasTruth) return inPredicted ? "there" : "not there";
   if (inTruth && inPredicted) return `Dice ${dice(slice, index).toFixed(3)}`;
-  if (inTruth) return "missed";
-  return inPredicted ? "false alarm" : "rightly empty";
+  const pixels = (amount) => `${amount} pixel${amount === 1 ? "" : "s"}`;
+  if (inTruth) return `missed, ${pixels(slice.truth[index])}`;
+  return inPredicted ? `false alarm, ${pixels(slice.predicted[index])}` : "rightly empty";
 }

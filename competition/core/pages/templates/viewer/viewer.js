@@ -3,7 +3,7 @@
 import { image, inflate, masks, voxel } from "./volume.js";
 import { PlaneView } from "./plane_view.js";
 import { Strip } from "./strip.js";
-import { count, meanDice, verdict, worst } from "./slices.js";
+import { count, meanDice, verdict, worst, wrongPlace } from "./slices.js";
 import { listen } from "./controls.js";
 
 export class Viewer {
@@ -58,7 +58,8 @@ export class Viewer {
   async stage(index) {
     const { scan } = this;
     const volume = await masks(scan.stages[index].data, scan.shape);
-    if (scan !== this.scan) return;
+    // Another scan or part may have been chosen meanwhile.
+    if (scan !== this.scan || this.part("stage").value !== String(index)) return;
     this.volumes.set("prediction", volume);
     this.#count();
     this.draw();
@@ -69,7 +70,7 @@ export class Viewer {
     const { scan } = this;
     const chosen = scan.heats[index - 1];
     const values = chosen && await inflate(chosen.data);
-    if (scan !== this.scan) return;
+    if (scan !== this.scan || this.part("heat").value !== String(index)) return;
     this.heat = chosen ? { volume: { values, shape: scan.shape }, levels: chosen.levels } : null;
     this.draw();
   }
@@ -85,30 +86,32 @@ export class Viewer {
     list.closest("label").hidden = words.length < 2;
   }
 
-  /** Put the cross-hair amid what truth or prediction have in this slice. */
-  centre() {
-    const [, height, width] = this.scan.shape;
-    let sum = 0, rows = 0, columns = 0;
-    for (const volume of [this.volumes.get("truth"), this.volumes.get("prediction")]) {
-      for (let y = 0; volume && y < height; y++) {
-        for (let x = 0; x < width; x++) {
-          if (voxel(volume, [this.at[0], y, x])) [sum, rows, columns] = [sum + 1, rows + y, columns + x];
-        }
-      }
-    }
-    if (sum) this.at = [this.at[0], Math.round(rows / sum), Math.round(columns / sum)];
-  }
-
-  /** Go to a slice. */
-  go(z) {
-    this.at = [Math.max(0, Math.min(this.scan.shape[0] - 1, z)), this.at[1], this.at[2]];
+  /** Go to a slice, of the axial plane or of that of another axis. */
+  go(index, axis = 0) {
+    this.at[axis] = Math.max(0, Math.min(this.scan.shape[axis] - 1, index));
     this.draw();
   }
 
-  /** Go to the slice with the lowest Dice of the shown classes, or the one that holds most. */
+  /** Go to the slice with the lowest Dice of the shown classes, or the one that holds most.
+   *
+   * The cross-hair points at what is wrong there, or at what is there. */
   goToWorst() {
-    this.at = [worst(this.slices, this.classes), this.at[1], this.at[2]];
-    this.centre();
+    const z = worst(this.slices, this.classes);
+    const place = wrongPlace(this.volumes.get("truth"), this.volumes.get("prediction"), z, this.classes);
+    this.at = [z, ...(place ?? this.at.slice(1))];
+    this.draw();
+  }
+
+  /** Zoom all planes: `view` about a place of the page, the others about the cross-hair. */
+  zoom(factor, view, pointer) {
+    for (const each of this.views) each.zoomBy(factor, this.scan, this.at, each === view ? pointer : null);
+    this.draw();
+  }
+
+  /** Show the window and all of the planes as at first. */
+  reset() {
+    this.resetWindow();
+    for (const view of this.views) view.reset();
     this.draw();
   }
 
