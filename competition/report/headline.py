@@ -25,7 +25,7 @@ def tiles(
             f"{row['spread'].least:.3f} to {row['spread'].greatest:.3f} over "
             + words.count(row["spread"].groups, row["of"])
             for row in spread
-            if row["reading"] == reading
+            if row["reading"] == reading and row["spread"].groups > 1
         ]
         if nested:
             beside.append(f"{_score(oof, key)} by rules chosen on the same scans")
