@@ -77,6 +77,21 @@ def test_the_picture_lies_in_the_run_and_shows_slices_with_masks(scored):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", ["case3.html", "case3"])
+def test_a_picture_is_not_written_by_the_name_of_a_page(scored, tmp_path, name):
+    dataset, run = scored
+    with pytest.raises(
+        ValueError, match=rf"in \.png, received .*{name}\. Use .*3\.png"
+    ):
+        show.run(dataset, run, scan="case3_day0", out=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_page_is_not_written_by_the_name_of_a_picture(tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.html, received .*\.png"):
+        show.folder(tmp_path, scan="case3_day0", out=tmp_path / "case3.png")
+
+
 def test_an_unknown_scan_names_known_scans(scored):
     dataset, run = scored
     with pytest.raises(ValueError, match=r"no scan 'case9_day9'\. .* case1_day0"):

@@ -32,6 +32,7 @@ def run(
     """
     rows = _rows(dataset, run, scan)
     out = out or run.files.root / "show" / f"{scan}.png"
+    _check_name(out, ".png")
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
     indices = rows.index[rows["slice"].isin(numbers)].tolist()
@@ -63,6 +64,7 @@ def folder(
     With a `submission` its masks are shown, beside the annotations where the scan has
     any.
     """
+    _check_name(out, ".html")
     view, classes, lines = of_folder.view(data, scan, submission)
     return {"page": _write_page(out, view, classes, lines), "scan": scan}
 
@@ -84,6 +86,7 @@ def gates(
     _check_gates(dataset, run)
     rows = _rows(dataset, run, scan)
     out = out or run.files.root / "show" / f"{scan}_gates.png"
+    _check_name(out, ".png")
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
     chosen = rows.index[rows["slice"].isin(numbers)].tolist()
@@ -106,6 +109,16 @@ def gates(
             for name, values in maps.items()
         },
     }
+
+
+def _check_name(out: pathlib.Path, expected: str) -> None:
+    """Raise an error where a file's name would say that it is something else."""
+    if out.suffix.lower() != expected:
+        kind = "a page" if expected == ".html" else "a picture, with a page beside it"
+        raise ValueError(
+            f"--out: this writes {kind}. Expected a name that ends in {expected}, "
+            f"received {out}. Use {out.with_suffix(expected)}."
+        )
 
 
 def _write_page(
