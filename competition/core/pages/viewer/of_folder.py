@@ -32,6 +32,11 @@ def view(data: pathlib.Path, scan: str, submission: pathlib.Path | None) -> Show
             f"{data} has no train.csv. Expected annotations to show, or --submission."
         )
     rows = {table: mask_csv.read(table, None) for table in tables}
+    if submission and scan not in annotations.group(rows[submission]):
+        raise ValueError(
+            f"{submission} has no row of {scan}. Expected a submission for the part of "
+            "the data with that scan; a scan in which nothing is found has rows too."
+        )
     classes = annotations.classes([row for each in rows.values() for row in each])
     bits = {
         table: _decode(table, each, slices, classes) for table, each in rows.items()

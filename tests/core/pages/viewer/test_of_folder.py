@@ -66,3 +66,9 @@ def test_nothing_to_show_is_an_error(made, tmp_path):
     (data / "test").symlink_to(made / "competition" / "test")
     with pytest.raises(ValueError, match=r"no train.csv.*--submission"):
         of_folder.view(data, scan_of(made, "test"), None)
+
+
+def test_a_submission_of_other_scans_is_an_error(made):
+    data, scan = made / "competition", scan_of(made, "train")
+    with pytest.raises(ValueError, match=rf"solution\.csv has no row of {scan}"):
+        of_folder.view(data, scan, made / "solution.csv")
