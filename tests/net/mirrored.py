@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from competition.core.experiment import configs
 from competition.net import devices
+from competition.net.input import waiting
 from competition.net.networks import build
 from competition.net.training import fitting, setup, step
 from tests.net import training_parts
@@ -63,6 +64,9 @@ class Slices:
     """Stands in for `TrainingData`: 16 random slices, whose bright pixels are organ."""
 
     scans = None
+
+    def __init__(self) -> None:
+        self.waiting = waiting.Waiting()
 
     def leave_device(self, config: configs.Config) -> bool:
         """Say that no scans lie on the device."""
