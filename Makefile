@@ -110,8 +110,8 @@ soak: setup-tests ## hours at full size: the tests that kill and disturb, the se
 	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py tests/test_experiments.py \
 	  tests/test_without_tensorflow.py tests/bench/test_reduced.py
 
-bench: setup-tests ## the benchmarks; BENCH=name for one
-	$(BIN)/python -m bench $(BENCH)
+bench: setup-tests ## the benchmarks; BENCH=name for one; reports show WORK/bench.md
+	$(BIN)/python -m bench $(BENCH) --out "$(WORK)/bench.md"
 
 pictures: setup ## the pictures of README and docs, from the present state; PICTURES=names
 	$(BIN)/python -m submissions.pictures.make "$(WORK)" $(PICTURES)

@@ -6,7 +6,7 @@ from typing import Any
 from competition.core import files, scores
 from competition.core.experiment import layout, runs
 from competition.core.pages import examples, html_page
-from competition.report import against, page, scans, source
+from competition.report import against, benchmarks, page, scans
 
 SUBMISSIONS = pathlib.Path("submissions")
 
@@ -55,7 +55,9 @@ def compare(dataset: layout.DatasetFiles, run: runs.Run, other: str) -> dict[str
 def _key(dataset: layout.DatasetFiles, run: runs.Run, submissions: pathlib.Path) -> str:
     """Return a digest of all files that the page is made from."""
     parts = [run.files.config, run.files.decision, run.files.score, run.files.slices]
-    parts += [dataset.slices, dataset.manifest, source.fingerprint(dataset)]
+    parts += [dataset.slices, dataset.manifest, dataset.root / "audit" / "audit.json"]
+    parts += [dataset.search(run.name).table]
+    parts += [dataset.root.parent / name for name in benchmarks.FILES]
     parts += [run.files.history(fold) for fold in run.config.folds]
     parts += [submissions / "ledger.csv", *html_page.templates()]
     parts += sorted(pathlib.Path(__file__).parent.glob("*.py"))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from competition.core import files, rules, scores, slice_scores
 from competition.core.data import slice_table
 from competition.core.experiment import history, layout, runs
-from competition.core.pages import charts, examples, html_page, pictures
+from competition.core.pages import charts, examples, findings, html_page, pictures
 from competition.report import (
     again,
+    benchmarks,
     failures,
     headline,
     leaderboard,
@@ -16,11 +17,15 @@ from competition.report import (
     scans,
     source,
     training,
+    trials,
     words,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# So many have their pictures here; the audit's own page has more.
+SUSPECTS = 24
 
 
 def values(
@@ -57,6 +62,9 @@ def values(
         **_rules(run),
         **_training(run),
         **_source(dataset, table, manifest, run),
+        "findings": findings.of_data(dataset, shown=SUSPECTS),
+        "trials": trials.summary(dataset.search(run.name), run.config),
+        "benchmarks": benchmarks.sections(dataset.root.parent),
         "leaderboard": leaderboard.summary(submissions),
         "differences": again.differences(run.config),
         "settings": again.tables(run.config),
@@ -191,6 +199,5 @@ def _source(
     return {
         "facts": source.facts(manifest, table, run.fingerprint),
         "formats": source.formats(table),
-        "audited": source.classes(dataset),
         "folds": rows,
     }

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from competition.core import files
-from competition.core.experiment import layout
 from competition.report import words
 
 if TYPE_CHECKING:
@@ -51,17 +49,3 @@ def formats(table: "pd.DataFrame") -> list[dict[str, Any]]:
         }
         for row in counted
     ]
-
-
-def classes(dataset: layout.DatasetFiles) -> dict[str, Any]:
-    """Return what an audit measured of each class; nothing without an audit."""
-    path = fingerprint(dataset)
-    if not files.exists(path):
-        return {}
-    measured: dict[str, Any] = files.read_json(path, dict)["classes"]
-    return measured
-
-
-def fingerprint(dataset: layout.DatasetFiles) -> Any:
-    """Return the file in which an audit of the data keeps its numbers."""
-    return dataset.root / "audit" / "fingerprint.json"

@@ -7,6 +7,8 @@ from competition import report
 from competition.core import files
 from competition.core.experiment import history
 from competition.ledger import table as ledger_table
+from tests.core.pages import test_findings
+from tests.report import test_trials
 from tests.report.pages import NONE, Page, page_of
 
 OOF = "Out of fold, class by class"
@@ -153,14 +155,43 @@ def test_what_the_data_is_and_each_fold_holds_out(page):
     assert "3 cases, 3 scans, 15 slices" in page.text and "0123" in page.text
 
 
-def test_the_audit_says_more_of_the_classes(scored):
+def test_without_audit_search_and_benchmarks_the_page_has_two_tabs(page):
+    tabs = page.text.split('<nav class="tabs"')[1].split("</nav>")[0]
+    assert re.findall(r'href="#(\w+)"', tabs) == ["run", "data"]
+    assert "Suspects" not in page.tables
+
+
+def test_audit_search_and_benchmarks_have_tabs(scored):
     dataset, run = scored
-    areas = {"0": 23.4, "0.5": 1200.0, "1": 2000.0}
-    classes = {"bowel": {"scans": 3, "slices": 9, "area_mm2": areas}}
-    path = dataset.root / "audit" / "fingerprint.json"
-    files.write_json(path, {"classes": classes})
-    rows = page_of(dataset, run).tables["Classes of the data"][1:]
-    assert rows == [["bowel", "3", "9", "23", "1200", "2000"]]
+    test_findings.write(dataset)
+    files.write_text(dataset.search(run.name).table, test_trials.TABLE)
+    bench = "## <u>\n\n| what | reached |\n| --- | --- |\n| `fit` <i> | 1 |\n"
+    files.write_text(dataset.root.parent / "bench.md", bench)
+    page = page_of(dataset, run)
+    tabs = page.text.split('<nav class="tabs"')[1].split("</nav>")[0]
+    assert re.findall(r'href="#(\w+)"', tabs) == ["run", "data", "search", "benchmarks"]
+    assert page.tables["Classes of the data"][1] == [
+        "bowel",
+        "2",
+        "9",
+        "10",
+        "20",
+        "30",
+    ]
+    assert page.tables["Suspects"][1][:3] == ["case1_day0", f"1{NONE}2", "bowel"]
+    assert page.text.count("data:image/jpeg;base64,") == 2
+    # The audit has the formats too.
+    assert page.text.count("Formats of the scans") == 2
+    assert [row[0] for row in page.tables["Trials of the search"][1:]] == list("0123")
+    assert page.tables["Benchmark <u>"][1:] == [["fit<i>", "1"]]
+    assert "&lt;u&gt;" in page.text and not page.all("u")
+
+
+def test_a_new_audit_makes_a_new_page(scored):
+    dataset, run = scored
+    report.run(dataset, run)
+    test_findings.write(dataset)
+    assert "Suspects" in page_of(dataset, run).tables
 
 
 def test_the_config_is_there_to_the_last_key_and_its_changes_apart(page):
