@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 
 import pytest
 
@@ -24,7 +25,7 @@ def opened(path, *, size=WIDE, scheme="light"):
     found = find()
     from playwright import sync_api
 
-    complaints = []
+    complaints, fetched = [], set()
     with sync_api.sync_playwright() as playwright:
         # A container has no user namespaces for the sandbox; the pages are our own.
         browser = playwright.chromium.launch(
@@ -33,13 +34,21 @@ def opened(path, *, size=WIDE, scheme="light"):
         page = browser.new_page(viewport=size, color_scheme=scheme)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url))
+        page.on("request", lambda request: fetched.add(request.url.partition("#")[0]))
         page.goto(path.as_uri())
-        # The page itself is the one thing that is fetched.
-        complaints.remove(path.as_uri())
         yield page
         browser.close()
     assert complaints == []
+    # The page itself is the one thing that is fetched.
+    assert fetched == {path.as_uri()}
+
+
+def until(page, expression, value=None, *, seconds=20):
+    """Wait until JavaScript is true of a value; Playwright's own way needs eval."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression, value):
+        assert time.monotonic() < end, f"never true: {expression}"
+        page.wait_for_timeout(20)
 
 
 def serious(page):

@@ -64,9 +64,7 @@ def test_the_viewer_shows_both_on_the_scans_that_differ_most(two_runs):
         scans = page.locator("[data-part=scan] option").all_inner_texts()
         lines = page.locator("label:has([data-line])").all_inner_texts()
         page.click("a[data-scan]:text('case1_day0')")
-        page.wait_for_function(
-            "document.querySelector('[data-part=scan]').value === '2'"
-        )
+        browser.until(page, "document.querySelector('[data-part=scan]').value === '2'")
     assert [scan.split(" ")[0] for scan in scans] == [
         "case3_day0", "case2_day0", "case1_day0",
     ]  # fmt: skip

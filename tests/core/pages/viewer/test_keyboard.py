@@ -1,5 +1,6 @@
 """The viewer by its keys alone."""
 
+from tests import browser
 from tests.core.pages.viewer.in_browser import SHAPE, WORST, ask, picture, written
 
 
@@ -18,7 +19,7 @@ def test_keys_that_scroll_the_page_scroll_it_until_the_viewer_is_chosen(page):
     page.evaluate("document.body.style.height = '4000px'")
     before = page.evaluate("scrollY")
     page.keyboard.press("End")
-    page.wait_for_function("before => scrollY > before", arg=before)
+    browser.until(page, "before => scrollY > before", before)
     assert ask(page, "viewer.at[0]") == WORST
     page.evaluate("(document.body.style.height = '', scrollTo(0, 0))")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import browser
 from tests.core.pages.viewer.in_browser import WORST, ask, ready, written
 
 
@@ -97,6 +98,6 @@ def test_a_window_of_another_size_shows_the_same_place(page):
     page.click("[data-part=in]")
     at, moved = ask(page, "[viewer.at, viewer.views[0].moved]")
     page.set_viewport_size({"width": 700, "height": 500})
-    page.wait_for_function("document.querySelector('canvas').width < 600")
+    browser.until(page, "document.querySelector('canvas').width < 600")
     assert ask(page, "[viewer.at, viewer.views[0].moved]") == [at, moved]
     page.set_viewport_size({"width": 1200, "height": 900})

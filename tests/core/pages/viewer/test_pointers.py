@@ -110,7 +110,7 @@ def test_a_finger_that_scrolls_the_page_leaves_the_cross_hair(phone):
     for step in range(1, 11):
         touch("touchMove", (x, y - 12 * step))
     touch("touchEnd")
-    page.wait_for_function("before => scrollY > before", arg=before)
+    browser.until(page, "before => scrollY > before", before)
     assert ask(page, "viewer.at") == at
 
 
@@ -165,12 +165,12 @@ def test_the_wheel_scrolls_slices_and_at_the_last_one_the_page(page):
     before = page.evaluate("scrollY")
     for expected in (WORST + 1, WORST + 2):
         page.mouse.wheel(0, 100)
-        page.wait_for_function(
-            "z => document.querySelector('.viewer').viewer.at[0] === z", arg=expected
+        browser.until(
+            page, "z => document.querySelector('.viewer').viewer.at[0] === z", expected
         )
     assert page.evaluate("scrollY") == before
     page.mouse.wheel(0, 100)
-    page.wait_for_function("before => scrollY > before", arg=before)
+    browser.until(page, "before => scrollY > before", before)
     assert ask(page, "viewer.at[0]") == SHAPE[0] - 1
     page.evaluate("(document.body.style.height = '', scrollTo(0, 0))")
 
@@ -179,4 +179,4 @@ def test_a_smooth_wheel_takes_a_slice_for_several_small_steps(page):
     page.locator("canvas[data-axis='0']").hover()
     for _ in range(9):
         page.mouse.wheel(0, -5)
-    page.wait_for_function("document.querySelector('.viewer').viewer.at[0] === 5")
+    browser.until(page, "document.querySelector('.viewer').viewer.at[0] === 5")

@@ -147,8 +147,8 @@ def test_zoom_and_pan_move_the_picture_alone(page):
 def test_a_part_of_the_rule_is_switched(page, scans):
     final = picture(page)
     page.select_option("[data-part=stage]", label="threshold")
-    page.wait_for_function(
-        "before => document.querySelector('canvas').toDataURL() !== before", arg=final
+    browser.until(
+        page, "before => document.querySelector('canvas').toDataURL() !== before", final
     )
     at = (WORST, 20, 15)
     labels = ask(page, "(viewer.at = it, viewer.labels('prediction'))", list(at))
@@ -159,8 +159,10 @@ def test_a_part_of_the_rule_is_switched(page, scans):
 def test_a_heat_map_lies_over_the_slice(page, scans):
     before = picture(page)
     page.select_option("[data-part=heat]", label="stomach")
-    page.wait_for_function(
-        "before => document.querySelector('canvas').toDataURL() !== before", arg=before
+    browser.until(
+        page,
+        "before => document.querySelector('canvas').toDataURL() !== before",
+        before,
     )
     at = tuple(ask(page, "viewer.at"))
     expected = np.rint(int(scans[0].heats["stomach"][at]) * 31 / 255) / 31
