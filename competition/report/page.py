@@ -164,7 +164,12 @@ def _gains(decision: dict[str, Any]) -> list[dict[str, Any]]:
         kept = nested["kept"][name].items()
         classes = ", ".join(f"{c} {each:+.4f}" for c, each in kept if each)
         rows.append(
-            {"name": name, "gain": gain, "score": score, "classes": classes or "none"}
+            {
+                "name": name,
+                "gain": gain,
+                "score": score,
+                "classes": classes or "no class",
+            }
         )
     return rows
 

@@ -6,6 +6,15 @@ from typing import Any
 from competition.core import rules
 from competition.core.experiment import layout, schema
 
+PARTS = {
+    "smooth": "presence smoothed along the scan",
+    "pixels": "small parts of a slice dropped",
+    "voxels": "small parts in 3D dropped",
+    "largest": "only the largest parts kept",
+    "holes": "holes filled",
+    "fallback": "the gate's mask where nothing is drawn",
+    "weights": "weights of the members",
+}
 TIMES = " \N{MULTIPLICATION SIGN} "
 
 
@@ -43,6 +52,11 @@ def cleaning(rule: rules.Rule) -> str:
     if rule.holes:
         parts.append("holes filled")
     return "; ".join(parts) or "nothing more"
+
+
+def part(name: str) -> str:
+    """Say what a part of the rules does, which `decide` calls by a short name."""
+    return PARTS.get(name, name)
 
 
 def weights(rule: rules.Rule, members: Sequence[str]) -> str:

@@ -116,7 +116,7 @@ def test_what_each_part_of_the_rules_brought(whole):
     header, first, *rows = whole.tables["What each part of the rules brought"]
     assert header == ["Part", "Score", "Gain", "Switched on for"]
     assert first[0] == "threshold 0.5 alone"
-    assert {"threshold", "gate", "holes"} <= {row[0] for row in rows}
+    assert {"threshold", "gate", "holes filled"} <= {row[0] for row in rows}
     assert "which flatters by" in whole.text
 
 

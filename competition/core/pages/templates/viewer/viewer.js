@@ -171,13 +171,19 @@ export class Viewer {
     this.part("number").textContent = `slice ${number}${dice}`;
     this.part("verdicts").textContent = words.join(" · ");
     this.part("readout").textContent =
-      `row ${y}, column ${x}: value ${this.value()}` + this.#labels("truth") + this.#labels("prediction") + this.#heatHere();
+      `row ${y}, column ${x}: value ${this.isExact() ? "" : "about "}${this.value()}` + this.#labels("truth") + this.#labels("prediction") + this.#heatHere();
   }
 
   /** Return the image's value at the cross-hair, as exactly as its levels tell. */
   value() {
     const { low, high, levels, volume } = this.scan.image;
     return Math.round(low + voxel(volume, this.at) / (levels - 1) * (high - low));
+  }
+
+  /** Say whether every value of the scan has a level of its own. */
+  isExact() {
+    const { low, high, levels } = this.scan.image;
+    return levels > high - low;
   }
 
   /** Return the names of the classes that truth or prediction have at the cross-hair. */
