@@ -52,7 +52,10 @@ def test_a_lost_node_changes_nothing(checkout, tiny_phantom, tmp_path):
     done = submitted(
         checkout, data, work, KILL_TASK="1", KILL_AT=str(run.fold(1) / "state.npz")
     )
-    logs = {path.name: path.read_text() for path in (tmp_path / "logs").iterdir()}
+    logs = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (tmp_path / "logs").iterdir()
+    }
     assert done.returncode == 0, (done.stderr, logs)
     assert "folds: job 1. The other steps follow as job 2." in done.stdout
     overrides = [each for each in conftest.TINY if "widths" not in each]
