@@ -176,7 +176,7 @@ def _scores(
     for reading in ("per_class", "merged"):
         hausdorff = means[f"hausdorff_{reading}"]
         means[f"score_{reading}"] = 0.4 * means["dice"] + 0.6 * (1 - hausdorff)
-    counted = sum(np.count_nonzero(~np.isnan(one.dice)) for one in comparisons)
+    counted = sum(int(np.count_nonzero(~np.isnan(one.dice))) for one in comparisons)
     return {name: _known(mean) for name, mean in means.items()} | {"slices": counted}
 
 

@@ -26,7 +26,10 @@ def describe(
     for one, other in itertools.combinations(names, 2):
         pixels = (planes[one] & planes[other]).sum(axis=(1, 2))
         if pixels.any():
-            counts = {"slices": np.count_nonzero(pixels), "pixels": int(pixels.sum())}
+            counts = {
+                "slices": int(np.count_nonzero(pixels)),
+                "pixels": int(pixels.sum()),
+            }
             overlaps[f"{one} & {other}"] = counts
     return {
         "slices": depth,
