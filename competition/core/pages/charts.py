@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 Point = tuple[float, float]
 WIDTH, HEIGHT = 340, 230
 # Room for the numbers and names of the axes, and for marks at the edges.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 8, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 8, 38
 # Above so many points a line has no marks.
 _MARKED = 25
 
