@@ -89,7 +89,7 @@ def _epochs(
     times: list[float] = []
     # In one call: each traces anew, which takes longer than the steps of a 3D network.
     watch = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda *_: times.append(its.spent())
+        on_train_batch_end=lambda batch, logs=None: times.append(its.spent())
     )
     with setup.network(run, fold) as network, data.batches(config) as batches:
         model = fitting.compiled(network, config, data, 0, False)
