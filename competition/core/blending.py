@@ -126,3 +126,9 @@ def decide(
         claims = planes * (shares + np.uint16(1))
         planes &= claims.argmax(axis=-1)[..., None] == np.arange(len(by_class))
     return masks.pack(planes)
+
+
+def decided(run: runs.Run, scan: str) -> masks.Bits:
+    """Return the mask bits (D, H, W) that a run predicts for a held-out scan."""
+    class_rules = rules.read(run.files.decision, run.classes, run.config.members)
+    return decide(out_of_fold(run, scan), class_rules)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import blending, masks, rules
+from competition.core import blending, masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 
@@ -43,8 +43,7 @@ def choose(
     table = slice_table.read(dataset)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     truth = store.masks(scan)
-    decision = rules.read(run.files.decision, run.classes, run.config.members)
-    predicted = blending.decide(blending.out_of_fold(run, scan), decision)
+    predicted = blending.decided(run, scan)
     chosen = spread((truth | predicted).any(axis=(1, 2)), count)
     windows = slice_table.windows(rows, run.config.intensity)
     return [

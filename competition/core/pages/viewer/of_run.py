@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competition.core import blending, masks, rules
+from competition.core import blending, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import stages
@@ -42,7 +42,7 @@ def view(
         spacing=slice_table.spacings(rows)[scan],
         stages=stages.bits(traced),
         truth=store.masks(scan),
-        other=None if other is None else _decided(other, scan),
+        other=None if other is None else blending.decided(other, scan),
         heats={
             f"probability of {name}": steps["probability"]
             for name, steps in zip(run.classes, traced, strict=True)
@@ -57,11 +57,6 @@ def view(
 
 def _gate_title(name: str, values: np.ndarray) -> str:
     return f"{name}, {np.nanmin(values):.3f} to {np.nanmax(values):.3f}"
-
-
-def _decided(run: runs.Run, scan: str) -> masks.Bits:
-    class_rules = rules.read(run.files.decision, run.classes, run.config.members)
-    return blending.decide(blending.out_of_fold(run, scan), class_rules)
 
 
 def _presence(
