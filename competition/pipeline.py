@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from competition import decide, predict, report, score, train, validate
+from competition import cluster, decide, predict, report, score, train, validate
 from competition import prepare as prepare_step
 from competition import submit as submit_step
 from competition.core import console, files, problems
@@ -29,6 +29,7 @@ def run(
     fold: layout.Fold | None = None,
     budget: str | None = None,
     png: bool = False,
+    nodes: cluster.Cluster | None = None,
     clock: deadline.Clock = time.monotonic,
 ) -> dict[str, Any]:
     """Take every step from `prepare` to `report`; what is done is not done again.
@@ -37,7 +38,8 @@ def run(
     where only one `fold` is asked for, or where the `budget` was not enough for all
     folds, or left too little for the other steps: the next call goes on from there.
     `submit` measures a budget of its own. The experiment "auto" is planned first. With
-    `png` the report's contents are written as pictures too.
+    `png` the report's contents are written as pictures too. With `nodes` each fold
+    trains on one of them.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
@@ -59,7 +61,9 @@ def run(
         console.note(line)
     # Preparing took its share of the budget.
     left = deadline.budget(limit)
-    results["train"] = trained = train.run(dataset, opened, fold=fold, budget=left)
+    results["train"] = trained = train.run(
+        dataset, opened, fold=fold, budget=left, nodes=nodes
+    )
     reason = ""
     if fold is not None or not trained["finished"]:
         reason = "training goes on with the next call"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "competition"
-FRAMEWORKS = {"tensorflow", "keras", "jax", "ray", "tensorflow_addons", "tf_keras"}
+FRAMEWORKS = {"tensorflow", "keras", "jax", "tensorflow_addons", "tf_keras"}
 HEAVY = {"scipy", "sklearn", "pandas", "cv2"}
 STEPS = {
     "prepare", "train", "predict", "decide", "submit", "validate", "score", "report",
@@ -16,15 +16,15 @@ STEPS = {
 # A room is a folder whose `__init__.py` is its only door: what else lies in it is
 # private to it. Commands that are made of several files are rooms as well.
 ROOMS = {
-    "prepare", "train", "decide", "submit", "report", "ledger", "study.audit",
-    "study.baseline", "study.plan", "study.search", "study.watch", "sources.phantom",
-    "sources.convert", "kernel.build", "kernel.rehearse",
+    "prepare", "train", "decide", "submit", "report", "ledger", "cluster",
+    "study.audit", "study.baseline", "study.plan", "study.search", "study.watch",
+    "sources.phantom", "sources.convert", "kernel.build", "kernel.rehearse",
 }  # fmt: skip
-SLOW = FRAMEWORKS | HEAVY | {"optuna"}
+SLOW = FRAMEWORKS | HEAVY | {"optuna", "ray"}
 # A part may import the parts right of it.
 LEVELS = [
     {"__main__"}, {"commands"}, {"pipeline", "kernel", "new_volumes"},
-    STEPS | {"ledger"}, {"sources", "study"}, {"machine", "net"}, {"core"},
+    STEPS | {"ledger"}, {"sources", "study"}, {"cluster"}, {"machine", "net"}, {"core"},
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -129,15 +129,24 @@ def test_what_needs_tensorflow_is_imported_only_inside_functions(path):
     ]
 
 
-def test_the_search_alone_imports_optuna():
+@pytest.mark.parametrize(
+    "library, room", [("optuna", "study/search/trials.py"), ("ray", "cluster/")]
+)
+def test_one_room_alone_imports_a_library(library, room):
     users = [
         path.relative_to(PACKAGE).as_posix()
         for path in MODULES
-        if any(
-            name.split(".")[0] == "optuna" for name in imported(path, top_only=False)
-        )
+        if any(name.split(".")[0] == library for name in imported(path, top_only=False))
     ]
-    assert users == ["study/search/trials.py"]
+    assert users and all(user.startswith(room) for user in users)
+
+
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
+)
+def test_ray_is_imported_only_inside_functions(path):
+    names = imported(path, top_only=True)
+    assert "ray" not in {name.split(".")[0] for name in names}
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,14 @@ Fold = Annotated[
     Any, typer.Option(help="Only this fold.", metavar="FOLD", parser=layout.parse_fold)
 ]
 Budget = Annotated[str | None, typer.Option(help="When to stop, such as 8h30m.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Use the machines of a Ray cluster: local, auto, HOST:PORT of its head, "
+        "or ray://HOST:PORT.",
+    ),
+]
 Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[
     Path | None, typer.Option(help="The test's solution, where it is known.")

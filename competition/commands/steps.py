@@ -72,6 +72,7 @@ def train_folds(
     budget: options.Budget = None,
     override: options.Set = None,
     name: options.Name = None,
+    cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
     """Train the experiment's folds; a killed training goes on where it stopped.
@@ -80,17 +81,20 @@ def train_folds(
     experiment and its data, without its gates.
     """
     from competition import pipeline, train
+    from competition.cluster import opened as connected
 
     if run and not (data or experiment or override or name):
         opened = pipeline.open_run(run)
-        result = train.alone(*opened, fold=fold, budget=budget)
+        step = train.alone
     elif data and experiment and not run:
         opened = pipeline.open_training(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
-        result = train.run(*opened, fold=fold, budget=budget)
+        step = train.run
     else:
         raise typer.BadParameter("give either --data and --experiment, or --run alone")
+    with connected(cluster) as nodes:
+        result = step(*opened, fold=fold, budget=budget, nodes=nodes)
     output.result(result, as_json, output.trained)
 
 
@@ -275,17 +279,20 @@ def run(
     budget: options.Budget = None,
     override: options.Set = None,
     name: options.Name = None,
+    cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
     """Take every step, prepare to report, going on where it stopped."""
     from competition import pipeline, prepare
+    from competition.cluster import opened
 
     settings = prepare.PrepareOptions(
         folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )
-    results = pipeline.run(
-        experiment, data=data, work=work, options=settings,
-        overrides=tuple(override or ()), name=name, truth=truth, fold=fold,
-        budget=budget,
-    )  # fmt: skip
+    with opened(cluster) as nodes:
+        results = pipeline.run(
+            experiment, data=data, work=work, options=settings,
+            overrides=tuple(override or ()), name=name, truth=truth, fold=fold,
+            budget=budget, nodes=nodes,
+        )  # fmt: skip
     output.result(results, as_json, output.run)

@@ -73,7 +73,9 @@ def run_as_child(work: Callable[[], object]) -> None:
     try:
         work()
     except (ValueError, OSError) as error:
-        sys.stdout.write("\n" + json.dumps({"error": str(error)}))
+        is_foreseen = isinstance(error, ValueError)
+        report = {"error": str(error), "is_foreseen": is_foreseen}
+        sys.stdout.write("\n" + json.dumps(report))
         sys.exit(1)
 
 
@@ -105,6 +107,10 @@ def reason(status: int) -> str:
     return signal.Signals(-status).name if status < 0 else f"exit code {status}"
 
 
+class EndedError(ValueError):
+    """A process ended by what may not come again: a signal, or a fault of a machine."""
+
+
 class _Child:
     """A process, with a pipe into it and a file for its standard output."""
 
@@ -118,7 +124,7 @@ class _Child:
         if self.process.returncode:
             self.output.seek(0)
             output = self.output.read().decode(errors="replace")
-            raise ValueError(_message(output, self.process.returncode))
+            raise _error(output, self.process.returncode)
 
     def end(self) -> None:
         self.process.kill()
@@ -135,17 +141,19 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _message(output: str, status: int) -> str:
+def _error(output: str, status: int) -> ValueError:
     last = output.splitlines()[-1] if output else ""
     if last.startswith('{"error": '):
-        return str(json.loads(last)["error"])
+        report = json.loads(last)
+        kind = ValueError if report["is_foreseen"] else EndedError
+        return kind(report["error"])
     again = "Run the same again: it goes on where it stopped."
     if status < 0:
-        return (
+        return EndedError(
             f"A process was ended by {reason(status)}. If nobody did that, "
             f"memory was too small: set a smaller `training.batch`. {again}"
         )
-    return (
+    return EndedError(
         f"A process ended with exit code {status}; its last lines on "
         f"standard error stand above. {again}"
     )

@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from competition import cluster
 from competition.core.experiment import layout, runs
 from competition.machine import deadline, gpus, process
-from competition.train import fold_training, published
+from competition.train import fold_training, on_nodes, published
 
 
 def run(
@@ -15,13 +16,15 @@ def run(
     *,
     fold: layout.Fold | None = None,
     budget: str | None = None,
+    nodes: cluster.Cluster | None = None,
 ) -> dict[str, Any]:
     """Train all folds of the run and of its members and gates, or only `fold` of each.
 
     Finished folds are skipped. A `budget` such as "8h30m" is divided among the others;
-    the next call goes on where it ended.
+    the next call goes on where it ended. With `nodes` each fold trains on one of them.
     """
-    return _train(dataset, run, runs.members_and_gates(run), fold=fold, budget=budget)
+    sources = runs.members_and_gates(run)
+    return _train(dataset, run, sources, fold=fold, budget=budget, nodes=nodes)
 
 
 def alone(
@@ -30,9 +33,11 @@ def alone(
     *,
     fold: layout.Fold | None = None,
     budget: str | None = None,
+    nodes: cluster.Cluster | None = None,
 ) -> dict[str, Any]:
     """Train as `run` does, but none of the gates."""
-    return _train(dataset, run, runs.members(run), fold=fold, budget=budget)
+    sources = runs.members(run)
+    return _train(dataset, run, sources, fold=fold, budget=budget, nodes=nodes)
 
 
 def watched(
@@ -58,6 +63,7 @@ def _train(
     *,
     fold: layout.Fold | None,
     budget: str | None,
+    nodes: cluster.Cluster | None,
 ) -> dict[str, Any]:
     """Train the folds of all sources that are not finished; say how far each is."""
     limit = deadline.start(budget)
@@ -73,7 +79,10 @@ def _train(
         for number in folds
         if not fold_training.is_finished(source, number)
     ]
-    if len(waiting) > 1 and run.config.training.fresh_process:
+    if waiting and nodes:
+        published.get(waiting)
+        on_nodes.train(dataset, waiting, limit, nodes)
+    elif len(waiting) > 1 and run.config.training.fresh_process:
         published.get(waiting)
         _train_in_processes(waiting, limit)
     else:

@@ -102,7 +102,7 @@ def commands(
     """
     for index, (run, fold) in enumerate(folds):
         rounds = math.ceil((len(folds) - index) / at_once)
-        options = ["--run", str(run.files.root), "--fold", str(fold)]
+        options = ["--run", str(run.files.root.absolute()), "--fold", str(fold)]
         budget = deadline.budget(limit and limit.share(rounds))
         if budget:
             options += ["--budget", budget]

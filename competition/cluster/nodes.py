@@ -1,0 +1,186 @@
+"""The nodes of a cluster, and tasks that run on them until each has ended."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from competition.cluster import on_node
+from competition.core import console
+from competition.machine import deadline
+
+POLL_SECONDS = 0.5
+# Ray kills a process at once; that it is gone is seen a little later.
+ENDING_SECONDS = 10.0
+TRIES = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Task:
+    """Work for one node: a function of a module, called there with its arguments.
+
+    `arguments` returns them for the deadline of the task, or None, when it is sent.
+    `gpus` is the experiment's `training.gpus`.
+    """
+
+    name: str
+    work: Callable[..., Any]
+    arguments: Callable[[deadline.Deadline | None], Sequence[Any]]
+    gpus: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Needs:
+    """What a task takes of a node."""
+
+    cpus: float
+    gpus: float
+
+    def fit(self, node: dict[str, float]) -> int:
+        """Return how many tasks with these needs fit on a node."""
+        fitting = node.get("CPU", 0) // self.cpus
+        if self.gpus:
+            fitting = min(fitting, node.get("GPU", 0) // self.gpus)
+        return int(fitting)
+
+
+class Cluster:
+    """A cluster to which this process is connected."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def describe(self) -> str:
+        """Return in words which nodes there are; none that could work is an error."""
+        nodes = self._nodes()
+        if not any(node.get("CPU") for node in nodes):
+            raise ValueError(
+                f"The cluster at {self.address} has no node with a processor to work "
+                "on. Add one: ray start --address=HOST:6379."
+            )
+        cpus, gpus = (
+            f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s"
+            for kind in ("CPU", "GPU")
+        )
+        return f"cluster {self.address}: {len(nodes)} nodes with {cpus} and {gpus}"
+
+    def needs(self, gpus: str) -> Needs:
+        """Return what a task takes: a GPU, or processors where there is none.
+
+        A mirrored one takes the GPUs of a node. Where nodes differ, it is what the
+        smallest has: so it runs on each of them, and computes the same.
+        """
+        nodes = self._nodes()
+        if cards := [node["GPU"] for node in nodes if node.get("GPU")]:
+            return Needs(cpus=1, gpus=min(cards) if gpus == "mirror" else 1)
+        cpus = [node["CPU"] for node in nodes if node.get("CPU")]
+        return Needs(cpus=min(cpus, default=1), gpus=0)
+
+    def at_once(self, needs: Needs) -> int:
+        """Return how many tasks with these needs run at the same time."""
+        return sum(needs.fit(node) for node in self._nodes())
+
+    def run(
+        self,
+        tasks: Iterable[Task],
+        *,
+        limit: deadline.Deadline | None = None,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> Iterator[tuple[Task, Any]]:
+        """Run tasks where nodes are free, and yield each with its result at its end.
+
+        Until `limit` each has its share of the time. One whose node is lost is sent
+        again, and so is one that fails, up to three times in all; then it is an error.
+        That, an interrupt, and `go_on` once it returns False, end all that run.
+        """
+        import ray
+
+        left = list(tasks)
+        needs = {task.gpus: self.needs(task.gpus) for task in left}
+        running: dict[Any, tuple[Task, int]] = {}
+
+        def send(task: Task, tries: int) -> None:
+            share = limit and limit.share(self._rounds([needs[t.gpus] for t in left]))
+            running[_send(task, needs[task.gpus], task.arguments(share))] = task, tries
+
+        try:
+            for task in left:
+                send(task, 1)
+            while running and go_on():
+                ended, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+                for ref in ended:
+                    task, tries = running.pop(ref)
+                    outcome = _outcome(ref)
+                    if outcome is None:
+                        console.warn(f"{task.name}: its node was lost. {self._then()}")
+                        send(task, tries)
+                    elif outcome.fault:
+                        _check_tries(task, outcome, tries)
+                        send(task, tries + 1)
+                    else:
+                        left.remove(task)
+                        yield task, outcome.result
+        finally:
+            _end(list(running))
+
+    def _rounds(self, needs: Sequence[Needs]) -> float:
+        """Return how many tasks, one after the other, each place works on."""
+        return math.ceil(sum(1 / max(1, self.at_once(each)) for each in needs))
+
+    def _then(self) -> str:
+        if any(node.get("CPU") for node in self._nodes()):
+            return "It goes on elsewhere."
+        return "It waits for a node: none is left."
+
+    def _nodes(self) -> list[dict[str, float]]:
+        import ray
+
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _send(task: Task, needs: Needs, arguments: Sequence[Any]) -> Any:
+    import ray
+
+    # A worker ends with its task, and what is lost is sent again by `run` alone.
+    remote = ray.remote(max_calls=1, max_retries=0)(on_node.attempt)
+    sent = remote.options(name=task.name, num_cpus=needs.cpus, num_gpus=needs.gpus)
+    threads = None if needs.gpus else math.ceil(needs.cpus)
+    return sent.remote(task.work, arguments, threads)
+
+
+def _outcome(ref: Any) -> on_node.Outcome | None:
+    """Return how a task ended; None where its node was lost."""
+    import ray
+
+    try:
+        outcome: on_node.Outcome = ray.get(ref)
+    except (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError):
+        return None
+    except ray.exceptions.RayError as error:
+        return on_node.Outcome("a node", fault=str(error), again=True)
+    return outcome
+
+
+def _check_tries(task: Task, outcome: on_node.Outcome, tries: int) -> None:
+    """Raise the error of a task that must not be tried again; warn of others."""
+    text = f"{task.name} failed on {outcome.node}: {outcome.fault}"
+    if not outcome.again:
+        raise ValueError(text)
+    if tries == TRIES:
+        raise ValueError(
+            f"{text}\nIt was tried {TRIES} times, and all others are ended. Mend it, "
+            "and run the same again: all go on where they stopped."
+        )
+    console.warn(f"{text}\nIt is tried again ({tries + 1} of {TRIES}).")
+
+
+def _end(refs: list[Any]) -> None:
+    """End the processes of tasks, and wait until they are gone."""
+    import ray
+
+    for ref in refs:
+        with contextlib.suppress(Exception):
+            ray.cancel(ref, force=True)
+    with contextlib.suppress(Exception):
+        ray.wait(refs, num_returns=len(refs), timeout=ENDING_SECONDS)

@@ -1,0 +1,53 @@
+"""What runs on a node: the work of a task, and in which way it ended."""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from competition.machine import process
+
+
+class Outcome(NamedTuple):
+    """How a task ended, and where; with a `fault`, whether to try it `again`."""
+
+    node: str
+    result: Any = None
+    fault: str = ""
+    again: bool = False
+
+
+def attempt(
+    work: Callable[..., Any], arguments: Sequence[Any], threads: int | None
+) -> Outcome:
+    """Do the work of a task; an error becomes its outcome.
+
+    TensorFlow takes as many `threads` as the task has processors, by default: on all
+    nodes the same, so that a fold that moves computes the same.
+    """
+    if threads:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    node = socket.gethostname()
+    try:
+        return Outcome(node, work(*arguments))
+    except process.EndedError as error:
+        return Outcome(node, fault=str(error), again=True)
+    except ValueError as error:
+        return Outcome(node, fault=str(error))
+    except Exception as error:
+        # The driver shows what is written here.
+        traceback.print_exc(file=sys.stderr)
+        return Outcome(node, fault=repr(error), again=True)
+
+
+def run_command(folder: str, mark: str, command: Sequence[str]) -> None:
+    """Run a command of the project in a process of its own, if `folder` is the same.
+
+    It ends with the task, however that ends.
+    """
+    from competition.cluster import shared_folder
+
+    shared_folder.check(folder, mark)
+    process.run_all([command], [{}])

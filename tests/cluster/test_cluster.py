@@ -1,0 +1,227 @@
+"""Folds on a cluster: two nodes, which are processes of this machine."""
+
+import importlib.util
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import uuid
+
+import pytest
+
+from competition import cluster, pipeline, train
+from competition.cluster import connection
+from competition.core.experiment import history
+from competition.net import weights_file
+from tests import conftest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed"
+)
+
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": uuid.uuid4().hex,
+    # A node counts as lost after seconds, not half a minute.
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "4",
+}
+OVERRIDES = (
+    *conftest.TINY,
+    "training.epochs=24",
+    "training.score_every=8",
+    "augment.engine=none",
+)
+
+
+@pytest.fixture(scope="module")
+def two_nodes():
+    """A cluster of a head and a second node, with a processor each."""
+    # Not pytest's folder: paths of sockets must be short.
+    folder = tempfile.mkdtemp(prefix="r")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        # Ray reads these where it is imported.
+        from ray import cluster_utils
+
+        head = {"num_cpus": 1, "include_dashboard": False, "temp_dir": folder}
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+        try:
+            second = made.add_node(num_cpus=1)
+            yield types.SimpleNamespace(made=made, address=made.address, second=second)
+        finally:
+            made.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def job(tiny_phantom, tmp_path):
+    """A function that opens a run on prepared data in a work folder of its own."""
+
+    def open_job(name, *overrides):
+        data, work = tiny_phantom / "competition", tmp_path / name
+        pipeline.prepare(data, work=work)
+        return conftest.open_job(
+            "smoke", data=data, work=work, overrides=(*OVERRIDES, *overrides)
+        )
+
+    return open_job
+
+
+def start(job, address, *more):
+    """Train a run on the cluster at an address, as a person would."""
+    folder = str(job.run.files.root)
+    command = [sys.executable, "-m", "competition", "train", "--run", folder]
+    return subprocess.Popen(
+        [*command, "--cluster", address, *more],
+        cwd=conftest.ROOT, stderr=subprocess.PIPE, encoding="utf-8",
+    )  # fmt: skip
+
+
+def wait(until, *, seconds=120):
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def both_began(job):
+    """Return whether both folds have trained epochs that they go on from."""
+    return all(len(history.read(job.run.files.history(fold))) > 1 for fold in (0, 1))
+
+
+def processes(job):
+    """Return how many processes train folds of a run."""
+    commands = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            commands.append(path.read_bytes().split(b"\0"))
+        except OSError:
+            pass  # It has just ended.
+    root = os.fsencode(job.run.files.root)
+    return sum(b"--fold" in each and root in each for each in commands)
+
+
+def test_interrupted_and_with_a_lost_node_it_learns_the_same(two_nodes, job):
+    broken, whole = job("broken"), job("whole")
+    driver = start(broken, two_nodes.address)
+    wait(lambda: both_began(broken))
+    assert processes(broken) == 2
+    driver.send_signal(signal.SIGINT)
+    said = driver.communicate()[1]
+    assert driver.returncode == 130, said
+    assert processes(broken) == 0
+    done = [len(history.read(broken.run.files.history(fold))) for fold in (0, 1)]
+    assert max(done) < 24
+
+    driver = start(broken, two_nodes.address)
+    wait(lambda: processes(broken) == 2)
+    two_nodes.made.remove_node(two_nodes.second, allow_graceful=False)
+    said = driver.communicate()[1]
+    assert driver.returncode == 0, said
+    assert said.count(": its node was lost. It goes on elsewhere.") == 1
+    two_nodes.second = two_nodes.made.add_node(num_cpus=1)
+
+    assert train.run(whole.dataset, whole.run)["finished"]
+    for fold in (0, 1):
+        one, other = (each.run.files.weights(fold) for each in (broken, whole))
+        assert weights_file.check(one) == weights_file.check(other)
+        rows = [
+            [(row["loss"], row["score"]) for row in history.read(history_of)]
+            for history_of in (each.run.files.history(fold) for each in (broken, whole))
+        ]
+        assert rows[0] == rows[1]
+
+
+def test_a_task_that_fails_three_times_is_named_and_ends_the_others(
+    two_nodes, tmp_path, capsys
+):
+    folder, tried, late = str(tmp_path), tmp_path / "tried", tmp_path / "late"
+    die = f"open({str(tried)!r}, 'a').write('x'); import os; os.kill(os.getpid(), 9)"
+    sleep = f"import time; time.sleep(30); open({str(late)!r}, 'w')"
+    began = time.monotonic()
+    with (
+        cluster.opened(two_nodes.address) as nodes,
+        cluster.marked(tmp_path) as mark,
+        pytest.raises(ValueError) as caught,
+    ):
+        tasks = [
+            cluster.Task(
+                name,
+                cluster.run_command,
+                lambda _, code=code: (folder, mark, ["-c", code]),
+                "auto",
+            )
+            for name, code in (("smoke, fold 0", sleep), ("smoke, fold 1", die))
+        ]
+        list(nodes.run(tasks))
+    assert time.monotonic() - began < 30
+    host = socket.gethostname()
+    assert f"smoke, fold 1 failed on {host}: A process was ended by SIGKILL." in str(
+        caught.value
+    )
+    assert "It was tried 3 times, and all others are ended." in str(caught.value)
+    assert tried.read_text("utf-8") == "xxx"
+    assert "It is tried again (3 of 3)." in capsys.readouterr().err
+    assert not late.exists()
+
+
+def test_a_cluster_of_this_machine_is_started_for_the_time_of_a_run(job):
+    one = job("local", "folds=[0]", "training.epochs=1", "training.score_every=1")
+    driver = start(one, "local")
+    said = driver.communicate()[1]
+    assert driver.returncode == 0, said
+    assert "cluster local: 1 nodes with" in said
+    assert "smoke, fold 0: epoch 1/1" in said
+
+
+def test_nobody_at_the_address_is_said_in_seconds(job):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one = job("nobody")
+    began = time.monotonic()
+    driver = start(one, f"ray://127.0.0.1:{port}")
+    said = driver.communicate()[1]
+    assert driver.returncode == 1
+    assert f"error: No cluster answers at ray://127.0.0.1:{port} (" in said
+    assert "`ray start --head --port=6379" in said
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("address", ["", "head", "ray://head", "head:port", "a b:1"])
+def test_an_address_that_is_none_is_refused(address):
+    with (
+        pytest.raises(ValueError, match=r"local, auto, HOST:PORT or ray://HOST:PORT"),
+        cluster.opened(address),
+    ):
+        raise AssertionError("there is no cluster")
+
+
+def test_other_versions_are_named(two_nodes, monkeypatch):
+    from ray._private import utils
+
+    monkeypatch.setattr(utils, "compute_version_info", lambda: ("1.2.3", "3.2.1"))
+    with (
+        pytest.raises(ValueError, match=r"Ray: 1\.2\.3[\s\S]*must be the same on this"),
+        cluster.opened(two_nodes.address),
+    ):
+        raise AssertionError("it is not connected")
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(connection.importlib.util, "find_spec", lambda name: None)
+    with (
+        pytest.raises(ValueError, match=r'pip install "ray\[client\]==2\.60\.0"'),
+        cluster.opened("local"),
+    ):
+        raise AssertionError("there is no Ray")

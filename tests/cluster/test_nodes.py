@@ -1,0 +1,70 @@
+"""What tasks take of nodes, and folders that nodes may not see: without Ray."""
+
+import pytest
+
+from competition import cluster
+from competition.cluster import nodes, on_node, shared_folder
+from competition.machine import process
+
+
+def cluster_of(*resources):
+    made = cluster.Cluster("here")
+    made._nodes = lambda: list(resources)
+    return made
+
+
+def test_a_fold_takes_a_gpu_where_there_is_one():
+    made = cluster_of({"CPU": 32, "GPU": 4}, {"CPU": 16, "GPU": 2}, {"CPU": 64})
+    assert made.needs("auto") == nodes.Needs(cpus=1, gpus=1)
+    assert made.at_once(made.needs("auto")) == 6
+    assert made.needs("mirror") == nodes.Needs(cpus=1, gpus=2)
+    assert made.at_once(made.needs("mirror")) == 3
+    assert made.describe() == "cluster here: 3 nodes with 112 CPUs and 6 GPUs"
+
+
+def test_without_gpus_it_takes_the_processors_of_the_smallest_node():
+    made = cluster_of({"memory": 1.0}, {"CPU": 8.0}, {"CPU": 20.0})
+    assert made.needs("auto") == nodes.Needs(cpus=8, gpus=0)
+    assert made.at_once(made.needs("auto")) == 3
+
+
+def test_nodes_without_processors_are_refused_at_once():
+    with pytest.raises(ValueError, match=r"no node with a proc.*ray start --address="):
+        cluster_of({"memory": 1.0}).describe()
+
+
+def test_time_is_divided_by_the_tasks_that_follow_each_other():
+    made = cluster_of({"CPU": 8, "GPU": 2})
+    needs = made.needs("auto")
+    assert [made._rounds([needs] * count) for count in (1, 2, 3, 5)] == [1, 1, 2, 3]
+
+
+def test_a_folder_that_a_node_does_not_see_is_refused(tmp_path):
+    with shared_folder.marked(tmp_path) as mark:
+        shared_folder.check(str(tmp_path), mark)
+        with pytest.raises(ValueError, match=r"no such folder: .*Mount it under"):
+            shared_folder.check(str(tmp_path / "elsewhere"), mark)
+        other = tmp_path / "other"
+        other.mkdir()
+        with pytest.raises(ValueError, match="another folder of this name"):
+            shared_folder.check(str(other), mark)
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def raising(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error, again",
+    [
+        (ValueError("a bad config"), False),
+        (process.EndedError("ended by SIGKILL"), True),
+        (OSError("stale file handle"), True),
+        (KeyError("a fault of the program"), True),
+    ],
+)
+def test_faults_of_data_are_not_tried_again(error, again):
+    outcome = on_node.attempt(raising, [error], None)
+    assert str(error) in outcome.fault
+    assert outcome.again is again
