@@ -38,8 +38,8 @@ def run(
     where only one `fold` is asked for, or where the `budget` was not enough for all
     folds, or left too little for the other steps: the next call goes on from there.
     `submit` measures a budget of its own. The experiment "auto" is planned first. With
-    `png` the report's contents are written as pictures too. With `nodes` each fold
-    trains on one of them.
+    `png` the report's contents are written as pictures too. With `nodes` folds are
+    trained, and scans predicted, on them.
     """
     data, work = pathlib.Path(data), pathlib.Path(work)
     limit = deadline.start(budget, clock)
@@ -75,7 +75,9 @@ def run(
     if reason:
         console.note(reason)
         return results
-    results |= _finish(dataset, opened, data=data, budget=budget, truth=truth)
+    results |= _finish(
+        dataset, opened, data=data, budget=budget, truth=truth, nodes=nodes
+    )
     if png:
         _draw(dataset, opened)
     return results
@@ -96,13 +98,16 @@ def _finish(
     data: pathlib.Path,
     budget: str | None,
     truth: pathlib.Path | None,
+    nodes: cluster.Cluster | None,
 ) -> dict[str, Any]:
     """Take the steps after training; return the result of each by its name."""
     results = {}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "predict": lambda: predict.run(dataset, opened),
+        "predict": lambda: predict.run(dataset, opened, nodes),
         "decide": lambda: decide.run(dataset, opened),
-        "submit": lambda: submit_step.run(opened, data=data, budget=budget),
+        "submit": lambda: submit_step.run(
+            opened, data=data, budget=budget, nodes=nodes
+        ),
         "validate": lambda: _validate(opened.files.submission, data),
         "score": lambda: score.of_run(dataset, opened, data=data, truth=truth),
         "report": lambda: report.run(dataset, opened),
@@ -215,11 +220,13 @@ def submit(
     out: pathlib.Path | str | None = None,
     budget: str | None = None,
     guarded: bool = False,
+    nodes: cluster.Cluster | None = None,
 ) -> dict[str, Any]:
     """Write and validate the submission of the run in folder `run` for `data`.
 
     It ends within the `budget`, such as "8h30m"; see `submit.run`. Where it is
-    `guarded`, a process that dies or hangs costs no more than a scan or a network.
+    `guarded`, a process that dies or hangs costs no more than a scan or a network. With
+    `nodes` they predict the scans.
     """
     opened = runs.read(layout.RunFiles(pathlib.Path(run)))
     data = pathlib.Path(data)
@@ -229,6 +236,7 @@ def submit(
         out=pathlib.Path(out) if out else None,
         budget=budget,
         patience=submit_step.Patience() if guarded else None,
+        nodes=nodes,
     )
     valid = _validate(pathlib.Path(summary["submission"]), data)["ok"]
     return {**summary, "valid": valid}

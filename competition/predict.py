@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from competition import cluster
 from competition.core import console, files, probabilities
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
+def run(
+    dataset: layout.DatasetFiles, run: runs.Run, nodes: cluster.Cluster | None = None
+) -> dict[str, Any]:
     """Predict the held-out scans of all trained folds that lack predictions.
 
-    With several GPUs each takes a fold, in a process of its own. A blend has no
-    probabilities of its own: its members and gates predict theirs.
+    With several GPUs each takes a fold, in a process of its own, and so does each of
+    the `nodes`. A blend has no probabilities of its own: its members and gates predict
+    theirs.
     """
     with runs.held(run, doing="predicting", dataset=dataset):
         folds = runs.trained_folds(run)
@@ -35,10 +39,11 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
                 f"{run.name} holds nothing out: nothing is predicted or scored"
             )
         environments = gpus.environments(run.config.training.gpus)
-        if len(waiting) > 1 and len(environments) > 1:
-            roots = [(dataset.root, source.files.root, k) for source, k, _ in waiting]
-            module = "-m", "competition.predict"
-            commands = [[*module, *map(str, arguments)] for arguments in roots]
+        if nodes:
+            on_nodes = [_for_a_node(dataset, *each) for each in waiting]
+            cluster.run_commands(nodes, on_nodes, dataset.root)
+        elif len(waiting) > 1 and len(environments) > 1:
+            commands = [_command(dataset, *each[:2]) for each in waiting]
             process.run_all(commands, environments)
         else:
             for source, fold, _ in waiting:
@@ -48,6 +53,27 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
             "predicted": sum(len(scans) for _, _, scans in waiting),
             "scans": len(slice_table.held_out_scans(table, folds)),
         }
+
+
+def _command(
+    dataset: layout.DatasetFiles, run: runs.Run, fold: layout.Fold
+) -> list[str]:
+    """Return Python's arguments to predict a fold in a process of its own."""
+    folders = dataset.root.absolute(), run.files.root.absolute()
+    return ["-m", "competition.predict", *map(str, folders), str(fold)]
+
+
+def _for_a_node(
+    dataset: layout.DatasetFiles, run: runs.Run, fold: layout.Fold, scans: list[str]
+) -> cluster.Command:
+    """Return the command that predicts the scans of a fold on a node of a cluster."""
+    command = _command(dataset, run, fold)
+    return cluster.Command(
+        name=f"predict {run.name}, fold {fold}",
+        arguments=lambda limit: command,
+        gpus=run.config.training.gpus,
+        leaves=[run.files.oof(scan) for scan in scans],
+    )
 
 
 def predict_fold(

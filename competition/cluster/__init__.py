@@ -4,11 +4,10 @@ No other part imports Ray. A task is a function of the project and short argumen
 as paths: what it reads and writes lies in folders that all nodes see.
 """
 
-from competition.cluster import connection, nodes, on_node, shared_folder
+from competition.cluster import commands, connection, nodes
 
 Cluster = nodes.Cluster
+Command = commands.Command
 Task = nodes.Task
 opened = connection.opened
-run_command = on_node.run_command
-check_same = shared_folder.check
-marked = shared_folder.marked
+run_commands = commands.run

@@ -40,14 +40,3 @@ def attempt(
         # The driver shows what is written here.
         traceback.print_exc(file=sys.stderr)
         return Outcome(node, fault=repr(error), again=True)
-
-
-def run_command(folder: str, mark: str, command: Sequence[str]) -> None:
-    """Run a command of the project in a process of its own, if `folder` is the same.
-
-    It ends with the task, however that ends.
-    """
-    from competition.cluster import shared_folder
-
-    shared_folder.check(folder, mark)
-    process.run_all([command], [{}])

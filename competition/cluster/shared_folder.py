@@ -1,12 +1,16 @@
-"""A mark by which a node sees that a folder is the one that the caller means."""
+"""The folder that all nodes see: that it is the same, and when its files are there."""
 
 import contextlib
 import pathlib
 import socket
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from competition.core import locks
+
+# A network file system may show so late elsewhere what a node has written.
+SEEN_SECONDS = 120.0
 
 
 @contextlib.contextmanager
@@ -32,3 +36,24 @@ def check(folder: str, mark: str) -> None:
         f"The node {node} has {what}: {folder}. Expected the one in which this command "
         "works. Mount it under the same path on all nodes."
     )
+
+
+def sizes(paths: Iterable[pathlib.Path]) -> list[int]:
+    """Return the bytes of each file, -1 where there is none."""
+    return [path.stat().st_size if path.exists() else -1 for path in paths]
+
+
+def wait_for(paths: Sequence[pathlib.Path], expected: Sequence[int]) -> None:
+    """Wait until this machine sees files as the node that wrote them does."""
+    end = time.monotonic() + SEEN_SECONDS
+    while (received := sizes(paths)) != expected:
+        if time.monotonic() > end:
+            path, here, there = next(
+                each for each in zip(paths, received, expected, strict=True)
+                if each[1] != each[2]
+            )  # fmt: skip
+            raise ValueError(
+                f"{path} has {there} bytes on the node that wrote it, {here} here (-1: "
+                "no file). Mount its folder under the same path here and on all nodes."
+            )
+        time.sleep(1.0)

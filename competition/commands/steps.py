@@ -156,16 +156,21 @@ def submit(
         File, typer.Option(help="Default: submission.csv in the run.")
     ] = None,
     budget: options.Budget = None,
+    cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
     """Write submission.csv for the test folder."""
     from competition import pipeline
+    from competition.cluster import opened
 
     if experiment and not run:
         run = layout.dataset(data, work).run(layout.run_name(experiment)).root
     elif experiment or not run:
         raise typer.BadParameter("give either --experiment or --run")
-    summary = pipeline.submit(run, data=data, out=out, budget=budget, guarded=True)
+    with opened(cluster) as nodes:
+        summary = pipeline.submit(
+            run, data=data, out=out, budget=budget, guarded=True, nodes=nodes
+        )
     output.result(summary, as_json)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich import progress
 
+from competition import cluster
 from competition.core import console, files, locks
 from competition.core.data import images, mask_csv
 from competition.core.experiment import runs
@@ -22,6 +23,7 @@ from competition.submit import (
     event_log,
     guard,
     members,
+    on_nodes,
     partial,
     prediction,
     reports,
@@ -44,6 +46,7 @@ def run(
     budget: str | None = None,
     clock: deadline.Clock = time.monotonic,
     patience: Patience | None = None,
+    nodes: cluster.Cluster | None = None,
 ) -> dict[str, Any]:
     """Write the submission of a run for `data`, unless the same one lies there already.
 
@@ -51,14 +54,14 @@ def run(
     can be predicted, the file is written with empty masks before the error is raised.
     After an error that is not foreseen it has the masks that were made until then.
     With `patience` a process of its own predicts, which may die or hang: that costs the
-    scan or the network in work.
+    scan or the network in work. With `nodes` such processes predict there.
     """
     limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission
     _check_paths(data, out)
     held = runs.held(run, doing="submitting")
     with held, locks.locked(out, doing="submitting"):
-        return _run(run, data, out, limit, patience)
+        return _run(run, data, out, limit, patience, nodes)
 
 
 def _run(
@@ -67,6 +70,7 @@ def _run(
     out: pathlib.Path,
     limit: deadline.Deadline | None,
     patience: Patience | None,
+    nodes: cluster.Cluster | None,
 ) -> dict[str, Any]:
     networks = prediction.networks(run)
     class_rules, faults = prediction.usable_rules(run)
@@ -93,8 +97,9 @@ def _run(
     failure = None
     if scans:
         failure = _predict_scans(
-            run, data, scans, part=part, log=log, limit=limit, patience=patience
-        )
+            run, data, scans, part=part, log=log, limit=limit, patience=patience,
+            nodes=nodes,
+        )  # fmt: skip
     is_same = _is_unchanged(data, test, state, log)
     _write(out, test, part)
     summary = {
@@ -141,8 +146,9 @@ def _predict_scans(
     log: event_log.EventLog,
     limit: deadline.Deadline | None,
     patience: guard.Patience | None,
+    nodes: cluster.Cluster | None,
 ) -> str | None:
-    """Predict scans in this process, or with `patience` in others that may die.
+    """Predict scans in this process, with `patience` in others, or on `nodes`.
 
     Return why no scan, or not every scan, could be predicted, or None.
     """
@@ -158,7 +164,9 @@ def _predict_scans(
 
         tell = reports.Reports(log.warn, finish)
         try:
-            if patience:
+            if nodes:
+                on_nodes.predict(run, data, scans, limit=limit, tell=tell, nodes=nodes)
+            elif patience:
                 guard.predict(
                     run, data, scans, limit=limit, tell=tell, patience=patience
                 )

@@ -7,7 +7,7 @@ from typing import Any
 from competition import cluster
 from competition.core.experiment import layout, runs
 from competition.machine import deadline, gpus, process
-from competition.train import fold_training, on_nodes, published
+from competition.train import fold_training, published
 
 
 def run(
@@ -81,7 +81,7 @@ def _train(
     ]
     if waiting and nodes:
         published.get(waiting)
-        on_nodes.train(dataset, waiting, limit, nodes)
+        _train_on_nodes(dataset, waiting, limit, nodes)
     elif len(waiting) > 1 and run.config.training.fresh_process:
         published.get(waiting)
         _train_in_processes(waiting, limit)
@@ -109,6 +109,26 @@ def _train_in_processes(
         commands = fold_training.commands(pairs, at_once=len(environments), limit=share)
         process.run_all(commands, environments)
         left -= len(pairs)
+
+
+def _train_on_nodes(
+    dataset: layout.DatasetFiles,
+    waiting: Sequence[tuple[runs.Run, layout.Fold]],
+    limit: deadline.Deadline | None,
+    nodes: cluster.Cluster,
+) -> None:
+    """Train each fold on a node of a cluster."""
+    commands = [_command(run, fold) for run, fold in waiting]
+    cluster.run_commands(nodes, commands, dataset.root, limit=limit)
+
+
+def _command(run: runs.Run, fold: layout.Fold) -> cluster.Command:
+    def arguments(limit: deadline.Deadline | None) -> Sequence[str]:
+        return next(fold_training.commands([(run, fold)], limit=limit))
+
+    leaves = [run.files.history(fold), run.files.weights(fold)]
+    name = f"{run.name}, fold {fold}"
+    return cluster.Command(name, arguments, run.config.training.gpus, leaves)
 
 
 def _gpus(pair: tuple[runs.Run, layout.Fold]) -> str:

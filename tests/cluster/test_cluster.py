@@ -15,10 +15,11 @@ import uuid
 
 import pytest
 
-from competition import cluster, pipeline, train
+from competition import cluster, pipeline, predict, submit, train
 from competition.cluster import connection
 from competition.core.experiment import history
 from competition.net import weights_file
+from competition.submit import on_nodes
 from tests import conftest
 
 pytestmark = pytest.mark.skipif(
@@ -145,25 +146,19 @@ def test_interrupted_and_with_a_lost_node_it_learns_the_same(two_nodes, job):
 def test_a_task_that_fails_three_times_is_named_and_ends_the_others(
     two_nodes, tmp_path, capsys
 ):
-    folder, tried, late = str(tmp_path), tmp_path / "tried", tmp_path / "late"
+    tried, late = tmp_path / "tried", tmp_path / "late"
     die = f"open({str(tried)!r}, 'a').write('x'); import os; os.kill(os.getpid(), 9)"
     sleep = f"import time; time.sleep(30); open({str(late)!r}, 'w')"
     began = time.monotonic()
+    commands = [
+        cluster.Command(name, lambda _, code=code: ["-c", code], "auto", [])
+        for name, code in (("smoke, fold 0", sleep), ("smoke, fold 1", die))
+    ]
     with (
         cluster.opened(two_nodes.address) as nodes,
-        cluster.marked(tmp_path) as mark,
         pytest.raises(ValueError) as caught,
     ):
-        tasks = [
-            cluster.Task(
-                name,
-                cluster.run_command,
-                lambda _, code=code: (folder, mark, ["-c", code]),
-                "auto",
-            )
-            for name, code in (("smoke, fold 0", sleep), ("smoke, fold 1", die))
-        ]
-        list(nodes.run(tasks))
+        cluster.run_commands(nodes, commands, tmp_path)
     assert time.monotonic() - began < 30
     host = socket.gethostname()
     assert f"smoke, fold 1 failed on {host}: A process was ended by SIGKILL." in str(
@@ -173,6 +168,36 @@ def test_a_task_that_fails_three_times_is_named_and_ends_the_others(
     assert tried.read_text("utf-8") == "xxx"
     assert "It is tried again (3 of 3)." in capsys.readouterr().err
     assert not late.exists()
+
+
+def test_nodes_predict_what_one_machine_predicts(two_nodes, finished, tmp_path):
+    job, _ = finished
+    work = pathlib.Path(shutil.copytree(job.dataset.root, tmp_path / "work"))
+    opened = pipeline.open_run(work / "runs" / "smoke")
+    run, there = opened[1].files, job.run.files
+    scans = [path.stem for path in (run.root / "oof").iterdir()]
+    shutil.rmtree(run.root / "oof")
+    for path in (run.submission, submit.log_of(run.submission)):
+        path.unlink()
+    with cluster.opened(two_nodes.address) as nodes:
+        assert predict.run(*opened, nodes)["predicted"] == len(scans) > 1
+        summary = submit.run(opened[1], data=job.data, nodes=nodes)
+    for scan in scans:
+        assert run.oof(scan).read_bytes() == there.oof(scan).read_bytes()
+    assert summary["complete"] and summary["scans"] > 1
+    assert run.submission.read_bytes() == there.submission.read_bytes()
+
+
+def test_a_node_with_other_test_data_is_named(two_nodes, finished):
+    job, _ = finished
+    with (
+        cluster.opened(two_nodes.address) as nodes,
+        pytest.raises(ValueError, match=r"The node .* finds other weights in .*Mount"),
+    ):
+        names = ["case99_day1"]
+        arguments = str(job.run.files.root), str(job.data), names, "other", None
+        task = cluster.Task("share", on_nodes._predict_here, lambda _: arguments, "one")
+        list(nodes.run([task]))
 
 
 def test_a_cluster_of_this_machine_is_started_for_the_time_of_a_run(job):

@@ -68,3 +68,12 @@ def test_faults_of_data_are_not_tried_again(error, again):
     outcome = on_node.attempt(raising, [error], None)
     assert str(error) in outcome.fault
     assert outcome.again is again
+
+
+def test_a_file_that_is_not_seen_here_is_named(tmp_path, monkeypatch):
+    here, missing = tmp_path / "here", tmp_path / "missing"
+    here.write_bytes(b"abc")
+    shared_folder.wait_for([here], [3])
+    monkeypatch.setattr(shared_folder, "SEEN_SECONDS", 0.0)
+    with pytest.raises(ValueError, match=r"missing has 5 bytes on the node .*-1 here"):
+        shared_folder.wait_for([here, missing], [3, 5])

@@ -1,0 +1,117 @@
+"""Predict scans on the nodes of a cluster: each takes shares, and sends masks back."""
+
+import math
+import pathlib
+import socket
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from competition import cluster
+from competition.core import files
+from competition.core.data import images
+from competition.core.experiment import layout, runs
+from competition.machine import deadline
+from competition.submit import guard, members, prediction, reports, test_folder
+
+# So much work a lost node costs at most; to load the networks takes less.
+SCANS = 32
+Scans = dict[str, list[images.Image]]
+
+
+class _Predicted(TypedDict):
+    """What a node sends back: events, the rows of each scan, why no network loads."""
+
+    events: list[tuple[str, str, str]]
+    scans: dict[str, list[tuple[str, str, str]]]
+    error: str | None
+
+
+def predict(
+    run: runs.Run,
+    data: pathlib.Path,
+    scans: Scans,
+    *,
+    limit: deadline.Deadline | None,
+    tell: reports.Reports,
+    nodes: cluster.Cluster,
+) -> None:
+    """Predict until `limit`, and end what still works soon after it.
+
+    Where no network loads it is a `members.NoNetworkError`.
+    """
+    gpus = run.config.training.gpus
+    # Three quarters of the time that `submit` reserves for its own work.
+    last = deadline.Deadline(1.015 * limit.left()) if limit else None
+    count = max(nodes.at_once(nodes.needs(gpus)), math.ceil(len(scans) / SCANS))
+    sizes = {scan: len(slices) for scan, slices in scans.items()}
+    waiting, error = set(scans), None
+    tasks = [
+        _task(run, data, {scan: scans[scan] for scan in share}, f"share {number}")
+        for number, share in enumerate(guard.divide(sizes, min(count, len(scans))))
+    ]
+
+    def go_on() -> bool:
+        return last is None or last.allows(0)
+
+    for _, found in nodes.run(tasks, limit=limit, go_on=go_on):
+        error = error or found["error"]
+        for event in found["events"]:
+            tell.warn(*event)
+        for scan, rows in found["scans"].items():
+            tell.finish(scan, {(id, name): rle for id, name, rle in rows})
+            waiting.remove(scan)
+    if error and waiting:
+        raise members.NoNetworkError(error)
+    if not go_on():
+        for scan in sorted(waiting):
+            tell.warn("no time", f"{scan}: no time is left; it stays empty.")
+
+
+def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster.Task:
+    digest = _digest(run, data, scans)
+
+    def arguments(share: deadline.Deadline | None) -> Sequence[Any]:
+        folders = run.files.root.absolute(), data.absolute()
+        # Not the end, for clocks differ.
+        seconds = share.left() if share else None
+        return *map(str, folders), list(scans), digest, seconds
+
+    gpus = run.config.training.gpus
+    return cluster.Task(f"{run.name}, {name}", _predict_here, arguments, gpus)
+
+
+def _digest(run: runs.Run, data: pathlib.Path, scans: Scans) -> str:
+    """Return a digest of the networks, the rules and the sizes of the slices' files."""
+    rules, _ = prediction.usable_rules(run)
+    made_by = prediction.made_by(run, prediction.networks(run), rules)
+    _, states = test_folder.state(data, test_folder.TestFolder([], scans, []))
+    return files.digest(repr((*made_by, [size for size, _ in states])))
+
+
+def _predict_here(
+    root: str, folder: str, names: list[str], digest: str, seconds: float | None
+) -> _Predicted:
+    """Predict a share of the scans on this node, in processes that may die."""
+    run, data = runs.read(layout.RunFiles(pathlib.Path(root))), pathlib.Path(folder)
+    found = test_folder.find(data, run.classes).scans
+    scans = {name: found.get(name, []) for name in names}
+    if _digest(run, data, scans) != digest:
+        raise ValueError(
+            f"The node {socket.gethostname()} finds other weights in {root}, or other "
+            f"slices in {folder}, than this command. Mount both folders under the same "
+            "paths on all nodes."
+        )
+    predicted = _Predicted(events=[], scans={}, error=None)
+    tell = reports.Reports(
+        warn=lambda *event: predicted["events"].append((*event, "")[:3]),
+        finish=lambda scan, masks: predicted["scans"].update(
+            {scan: [(*row, rle) for row, rle in masks.items()]}
+        ),
+    )
+    limit = deadline.Deadline(seconds) if seconds is not None else None
+    try:
+        patience = guard.Patience()
+        guard.predict(run, data, scans, limit=limit, tell=tell, patience=patience)
+    except members.NoNetworkError as error:
+        predicted["error"] = str(error)
+    return predicted
