@@ -171,12 +171,12 @@ def timed(competition, tmp_path, monkeypatch):
         passed[0] += takes["prepare"]
         return prepare(*arguments, **options)
 
-    def train(dataset, run, *, fold, budget):
+    def train(dataset, run, *, fold, budget, nodes):
         calls.append(("train", budget))
         passed[0] += takes["train"]
         return {"finished": True}
 
-    def predict(dataset, run):
+    def predict(dataset, run, nodes):
         calls.append(("predict", None))
         raise Reached
 
