@@ -1,6 +1,6 @@
 """Step 4: search the decision rule of each class on out-of-fold probabilities."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.core.regions import cropped_masks
 from competition.decide import candidates, rule_scores, search, taken
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A decision of another version is made again.
 VERSION = 4
@@ -24,36 +27,62 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
         if run.config.folds == layout.ALL:
             return taken.take(run)
         table = slice_table.read(dataset)
-        scans = slice_table.held_out_scans(table, runs.trained_folds(run))
-        key = _key(run, scans)
+        held_out = slice_table.held_out_scans(table, runs.trained_folds(run))
+        key = _key(run, held_out)
         if files.exists(run.files.decision):
             decision: dict[str, Any] = files.read_json(run.files.decision, dict)
             if decision.get("key") == key:
                 return decision
-        store = arrays.Arrays(dataset)
-        by_scan = table.drop_duplicates("scan").set_index("scan")
-        chosen, scores, tested = search.search(
-            candidates.steps(
-                run.config.decide,
-                members=len(runs.members(run)),
-                gated=bool(run.config.gate),
-            ),
-            by_scan.loc[scans, ["fold", "case"]].reset_index(),
-            run.classes,
-            lambda wanted: _measure(run, store, scans, wanted),
-        )
-        names = run.classes, run.config.members
-        scores["nested"]["splits"] = [
-            {
-                "scans": [scans[index] for index in path.test],
-                **rules.to_json(path.rules, *names),
-            }
-            for path in tested
-        ]
-        decision = {**rules.to_json(chosen, *names), **scores, "key": key}
+        decision = {**_search(dataset, run, table, held_out), "key": key}
         _print(decision)
         files.write_sealed(run.files.decision, decision)
         return decision
+
+
+def _search(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    table: "pd.DataFrame",
+    held_out: list[str],
+) -> dict[str, Any]:
+    """Search the rules on the held-out scans, or on a sample of them."""
+    store = arrays.Arrays(dataset)
+    by_scan = table.drop_duplicates("scan").set_index("scan").loc[held_out]
+    scans = _sample(by_scan["fold"], run.config.decide.scans)
+    chosen, scores, tested = search.search(
+        candidates.steps(
+            run.config.decide,
+            members=len(runs.members(run)),
+            gated=bool(run.config.gate),
+        ),
+        by_scan.loc[scans, ["fold", "case"]].reset_index(),
+        run.classes,
+        lambda wanted: _measure(run, store, scans, wanted),
+    )
+    splits = [([scans[index] for index in path.test], path.rules) for path in tested]
+    if others := [scan for scan in held_out if scan not in set(scans)]:
+        # The search has not seen these, so what it chose may be scored on them.
+        splits.append((others, chosen))
+    names = run.classes, run.config.members
+    scores["nested"]["splits"] = [
+        {"scans": split, **rules.to_json(found, *names)} for split, found in splits
+    ]
+    return {**rules.to_json(chosen, *names), **scores}
+
+
+def _sample(folds: "pd.Series", most: int) -> list[str]:
+    """Return at most `most` of the scans, which index `folds`, from all folds alike.
+
+    The time of a search grows with its scans, and what it finds changes little after
+    some hundred of them.
+    """
+    by_fold = folds.sort_values(kind="stable").index.tolist()
+    if len(by_fold) <= most:
+        return folds.index.tolist()
+    console.note(
+        f"decide: searched on {most} of {len(by_fold)} scans, by `decide.scans`"
+    )
+    return [by_fold[index * len(by_fold) // most] for index in range(most)]
 
 
 def _key(run: runs.Run, scans: list[str]) -> str:

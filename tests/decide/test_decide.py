@@ -6,6 +6,7 @@ import pytest
 from competition import decide
 from competition.core import files, masks, probabilities, rules
 from competition.core.data import arrays
+from competition.core.experiment import runs
 from tests import by_hand
 
 
@@ -103,3 +104,33 @@ def test_only_newer_probabilities_are_decided_on_again(prepared):
     same = probabilities.read(path)
     probabilities.write(path, same, digest="newer")
     assert decide.run(dataset, run)["key"] != first["key"]
+
+
+def test_a_sample_of_the_scans_is_searched_and_the_others_have_its_rules(
+    prepared, capsys
+):
+    dataset, run = prepared
+    stored = files.read_json(run.files.config)
+    stored["config"]["decide"]["scans"] = 2
+    files.write_json(run.files.config, stored)
+    run = runs.read(run.files)
+    decision = decided(dataset, run)
+    assert "searched on 2 of 3 scans" in capsys.readouterr().err
+    *tested, others = decision["nested"]["splits"]
+    # A scan of each fold is searched on; the third was not looked at.
+    assert sorted(split["scans"] for split in tested) == [
+        ["case1_day0"],
+        ["case2_day0"],
+    ]
+    assert others == {"scans": ["case3_day0"], "rules": decision["rules"]}
+    by_scan = rules.read_nested(run.files.decision, run.classes)
+    assert by_scan["case3_day0"] == rules.read(run.files.decision, run.classes)
+
+
+def test_as_many_scans_as_wanted_are_all_searched(prepared, capsys):
+    dataset, run = prepared
+    scans = [
+        s for split in decided(dataset, run)["nested"]["splits"] for s in split["scans"]
+    ]
+    assert sorted(scans) == ["case1_day0", "case2_day0", "case3_day0"]
+    assert "searched on" not in capsys.readouterr().err

@@ -300,6 +300,7 @@ class Decide(Table):
     largest: Annotated[tuple[Count, ...], OPTIONAL]
     holes: bool
     fallback: bool = False
+    scans: Annotated[int, pydantic.Field(ge=1)] = 300
 
 
 class Submit(Table):
