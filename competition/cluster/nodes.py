@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from competition.cluster import on_node
-from competition.core import console
+from competition.core import console, locks
 from competition.machine import deadline
 
 POLL_SECONDS = 0.5
 # Ray kills a process at once; that it is gone is seen a little later.
 ENDING_SECONDS = 10.0
 TRIES = 3
+# A file system may keep the locks of a lost node so long.
+LOCKED_SECONDS = "180"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,9 +102,11 @@ class Cluster:
         needs = {task.gpus: self.needs(task.gpus) for task in left}
         running: dict[Any, tuple[Task, int]] = {}
 
-        def send(task: Task, tries: int) -> None:
+        def send(task: Task, tries: int, *, is_lost: bool = False) -> None:
             share = limit and limit.share(self._rounds([needs[t.gpus] for t in left]))
-            running[_send(task, needs[task.gpus], task.arguments(share))] = task, tries
+            arguments = task.arguments(share)
+            ref = _send(task, needs[task.gpus], arguments, is_lost=is_lost)
+            running[ref] = task, tries
 
         try:
             for task in left:
@@ -114,7 +118,7 @@ class Cluster:
                     outcome = _outcome(ref)
                     if outcome is None:
                         console.warn(f"{task.name}: its node was lost. {self._then()}")
-                        send(task, tries)
+                        send(task, tries, is_lost=True)
                     elif outcome.fault:
                         _check_tries(task, outcome, tries)
                         send(task, tries + 1)
@@ -139,14 +143,19 @@ class Cluster:
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _send(task: Task, needs: Needs, arguments: Sequence[Any]) -> Any:
+def _send(task: Task, needs: Needs, arguments: Sequence[Any], *, is_lost: bool) -> Any:
     import ray
 
     # A worker ends with its task, and what is lost is sent again by `run` alone.
     remote = ray.remote(max_calls=1, max_retries=0)(on_node.attempt)
     sent = remote.options(name=task.name, num_cpus=needs.cpus, num_gpus=needs.gpus)
-    threads = None if needs.gpus else math.ceil(needs.cpus)
-    return sent.remote(task.work, arguments, threads)
+    environment = {}
+    if not needs.gpus:
+        # On all nodes the same, so that a fold that moves computes the same.
+        environment["TF_NUM_INTRAOP_THREADS"] = str(math.ceil(needs.cpus))
+    if is_lost:
+        environment[locks.ENDING_VARIABLE] = LOCKED_SECONDS
+    return sent.remote(task.work, arguments, environment)
 
 
 def _outcome(ref: Any) -> on_node.Outcome | None:

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from competition.machine import process
@@ -20,15 +20,13 @@ class Outcome(NamedTuple):
 
 
 def attempt(
-    work: Callable[..., Any], arguments: Sequence[Any], threads: int | None
+    work: Callable[..., Any], arguments: Sequence[Any], environment: Mapping[str, str]
 ) -> Outcome:
     """Do the work of a task; an error becomes its outcome.
 
-    TensorFlow takes as many `threads` as the task has processors, by default: on all
-    nodes the same, so that a fold that moves computes the same.
+    What is not set in the environment is taken from `environment`.
     """
-    if threads:
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    os.environ.update({**environment, **os.environ})
     node = socket.gethostname()
     try:
         return Outcome(node, work(*arguments))

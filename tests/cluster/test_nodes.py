@@ -65,7 +65,7 @@ def raising(error):
     ],
 )
 def test_faults_of_data_are_not_tried_again(error, again):
-    outcome = on_node.attempt(raising, [error], None)
+    outcome = on_node.attempt(raising, [error], {})
     assert str(error) in outcome.fault
     assert outcome.again is again
 

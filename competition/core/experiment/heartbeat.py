@@ -2,6 +2,9 @@
 
 It is there for who looks on, also from another machine; nothing is read back from it to
 train. A fold that is killed leaves it behind, and its age tells that.
+
+Locks keep two processes apart on one machine, and on some network file systems. Where they
+do not, this file does: it names the process that writes it.
 """
 
 import contextlib
@@ -9,25 +12,30 @@ import json
 import math
 import os
 import pathlib
+import platform
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any, NotRequired
 
 import typing_extensions
 
-from competition.core import files
+from competition.core import files, locks
 
 SECONDS = 5.0
 # Nobody writes any more where the file is older; a network file system may show its
 # time so much too late.
 FRESH_SECONDS = 60.0
+# So many beats are waited for, to see whether anybody writes.
+BEATS = 3
 
 
 class Beat(typing_extensions.TypedDict):
     """What a fold does, in a word, and where it is: epochs and steps count from 0.
 
     `seconds` have passed since the epoch began; `memory` are the most bytes so far.
+    The file is the last of `beats`, by a `process` on a `node`.
     """
 
     doing: str
@@ -37,13 +45,16 @@ class Beat(typing_extensions.TypedDict):
     seconds: NotRequired[float]
     loss: NotRequired[float | None]
     memory: NotRequired[int | None]
+    node: NotRequired[str]
+    process: NotRequired[str]
+    beats: NotRequired[int]
 
 
 class Heartbeat:
     """Writes the file at `path` inside its `with` block, and removes it at the end.
 
     `memory` returns the bytes in use. What cannot be written is left out: a training
-    does not end for that.
+    does not end for that. It does where a process of another machine writes the file.
     """
 
     def __init__(
@@ -55,11 +66,14 @@ class Heartbeat:
     ) -> None:
         self.path, self.every, self._memory = path, every, memory
         self.memory: int | None = None
+        self._me = {"node": platform.node(), "process": uuid.uuid4().hex[:8]}
+        self._beats, self._rival = 0, ""
         self._beat: dict[str, Any] = {"doing": "starting"}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
 
     def __enter__(self) -> "Heartbeat":
+        self._check_alone()
         self._write()
         self._thread.start()
         return self
@@ -67,16 +81,51 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        if not self._rival:
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def now(self, doing: str, **where: Any) -> None:
         """Remember what the fold does; the file says so at the next beat."""
+        if self._rival:
+            raise ValueError(self._held_by(self._rival))
         self._beat = {**self._beat, "doing": doing, **where}
 
+    def _check_alone(self) -> None:
+        """Refuse to begin where a process of another machine goes on writing the file."""
+        patience = time.monotonic() + locks.ENDING_SECONDS
+        while node := self._writer():
+            if time.monotonic() > patience:
+                raise ValueError(self._held_by(node))
+
+    def _writer(self) -> str | None:
+        """Return the other machine that writes the file; None where it stays the same.
+
+        It is looked at for some beats, for clocks may differ.
+        """
+        first = read(self.path)
+        if not first or first.get("node", platform.node()) == platform.node():
+            return None
+        end = time.monotonic() + BEATS * self.every
+        while time.monotonic() < end:
+            time.sleep(self.every / 5)
+            if (now := read(self.path)) and now != first:
+                return now.get("node")
+        return None
+
+    def _held_by(self, node: str) -> str:
+        return (
+            f"{self.path}: {node} works on this fold just now. Wait for its end, or "
+            "choose another `name`."
+        )
+
     def _go_on(self) -> None:
-        while not self._end.wait(self.every):
-            self._write()
+        while not self._rival and not self._end.wait(self.every):
+            beat, mine = read(self.path), self._me["process"]
+            if beat and beat.get("process", mine) != mine:
+                self._rival = beat.get("node", "another machine")
+            else:
+                self._write()
 
     def _write(self) -> None:
         used = None
@@ -87,7 +136,9 @@ class Heartbeat:
         loss = self._beat.get("loss")
         if loss is not None and not math.isfinite(loss):
             loss = None
-        text = json.dumps({**self._beat, "loss": loss, "memory": self.memory})
+        self._beats += 1
+        about = {"loss": loss, "memory": self.memory, "beats": self._beats}
+        text = json.dumps({**self._beat, **about, **self._me})
         temporary = self.path.with_name(f"{self.path.name}-{os.getpid()}")
         # Not `files.replacing`, which would make a folder anew that was taken away.
         with contextlib.suppress(OSError):

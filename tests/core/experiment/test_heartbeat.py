@@ -2,10 +2,12 @@
 
 import json
 import os
+import platform
 import time
 
 import pytest
 
+from competition.core import locks
 from competition.core.experiment import heartbeat
 
 
@@ -24,9 +26,9 @@ def test_it_says_where_the_fold_is_and_goes_with_it(tmp_path):
         wait_for(lambda: heartbeat.read(path).get("step") == 2)
         heart.now("scoring")
         wait_for(lambda: heartbeat.read(path)["doing"] == "scoring")
-        assert heartbeat.read(path) == {
+        assert heartbeat.read(path) == heartbeat.read(path) | {
             "doing": "scoring", "epoch": 1, "step": 2, "steps": 8, "seconds": 0.5,
-            "loss": 0.25, "memory": 9,
+            "loss": 0.25, "memory": 9, "node": platform.node(),
         }  # fmt: skip
         assert heart.memory == 9
     assert list(tmp_path.iterdir()) == []
@@ -54,9 +56,8 @@ def test_memory_that_cannot_be_measured_is_none(tmp_path):
         raise RuntimeError("no driver")
 
     with heartbeat.Heartbeat(tmp_path / ".fold0.heartbeat", fail) as heart:
-        assert heartbeat.read(heart.path) == {
-            "doing": "starting", "loss": None, "memory": None
-        }  # fmt: skip
+        beat = heartbeat.read(heart.path)
+        assert (beat["doing"], beat["loss"], beat["memory"]) == ("starting", None, None)
 
 
 @pytest.mark.parametrize("text", [None, "", '{"doing": "tr', "[1]", '{"doing": 3}'])
@@ -65,6 +66,41 @@ def test_a_missing_or_damaged_file_tells_nothing(tmp_path, text):
     if text is not None:
         path.write_text(text)
     assert heartbeat.read(path) is None
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The path of a file that a process of another machine has written."""
+    path = tmp_path / ".fold0.heartbeat"
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "node", lambda: "node7")
+        other = heartbeat.Heartbeat(path, lambda: 1, every=0.02)
+    other._write()
+    return other
+
+
+def test_a_fold_that_another_machine_trains_is_not_begun(elsewhere, monkeypatch):
+    monkeypatch.setattr(locks, "ENDING_SECONDS", 0.0)
+    with (
+        elsewhere,
+        pytest.raises(ValueError, match=r"fold0\.heartbeat: node7 works on"),
+    ):
+        heartbeat.Heartbeat(elsewhere.path, lambda: 2, every=0.2).__enter__()
+
+
+def test_what_a_lost_machine_left_is_no_hindrance(elsewhere):
+    with heartbeat.Heartbeat(elsewhere.path, lambda: 2, every=0.02) as heart:
+        assert heartbeat.read(heart.path)["node"] == platform.node()
+
+
+def test_of_two_machines_that_begin_at_once_one_ends(elsewhere):
+    elsewhere.path.unlink()
+    with heartbeat.Heartbeat(elsewhere.path, lambda: 2, every=0.02) as heart:
+        elsewhere._write()
+        wait_for(lambda: heart._rival)
+        with pytest.raises(ValueError, match="node7 works on this fold just now"):
+            heart.now("training")
+    assert heartbeat.read(elsewhere.path)["node"] == "node7"
 
 
 def test_the_age_of_a_file(tmp_path):
