@@ -3,8 +3,8 @@
 It is there for who looks on, also from another machine; nothing is read back from it to
 train. A fold that is killed leaves it behind, and its age tells that.
 
-Locks keep two processes apart on one machine, and on some network file systems. Where they
-do not, this file does: it names the process that writes it.
+Locks keep two processes apart on one machine, and on some network file systems. Where
+they do not, this file does: it names the process that writes it.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ class Heartbeat:
         self._beat = {**self._beat, "doing": doing, **where}
 
     def _check_alone(self) -> None:
-        """Refuse to begin where a process of another machine goes on writing the file."""
+        """Refuse to begin where another machine goes on writing the file."""
         patience = time.monotonic() + locks.ENDING_SECONDS
         while node := self._writer():
             if time.monotonic() > patience:
