@@ -8,7 +8,7 @@ def main() -> None:
     try:
         # Ctrl-C may come while these load.
         from competition.commands.app import app
-        from competition.core import console
+        from competition.core import console, storage
         from competition.machine import process
 
         if process.is_child():
@@ -16,7 +16,7 @@ def main() -> None:
             return
         try:
             app()
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, storage.StorageError) as error:
             console.note(f"error: {error}")
             sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:

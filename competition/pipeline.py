@@ -9,7 +9,7 @@ from typing import Any
 from competition import cluster, decide, predict, report, score, train, validate
 from competition import prepare as prepare_step
 from competition import submit as submit_step
-from competition.core import console, files, problems
+from competition.core import console, files, problems, storage
 from competition.core.data import mask_csv
 from competition.core.experiment import blends, configs, layout, runs, starting
 from competition.core.pages import stills
@@ -41,7 +41,7 @@ def run(
     `png` the report's contents are written as pictures too. With `nodes` folds are
     trained, and scans predicted, on them.
     """
-    data, work = pathlib.Path(data), pathlib.Path(work)
+    data, work = storage.mirrored(data), storage.mirrored(work)
     limit = deadline.start(budget, clock)
     # Predicting and deciding after training may need a tenth of the budget.
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
@@ -228,8 +228,8 @@ def submit(
     `guarded`, a process that dies or hangs costs no more than a scan or a network. With
     `nodes` they predict the scans.
     """
-    opened = runs.read(layout.RunFiles(pathlib.Path(run)))
-    data = pathlib.Path(data)
+    opened = runs.read(layout.RunFiles(storage.mirrored(run)))
+    data = storage.mirrored(data)
     summary = submit_step.run(
         opened,
         data=data,

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from competition.core import rle
+from competition.core import files, rle
 from competition.core.data import images, mask_csv
 
 COLUMNS = ["id", "class", "predicted"]
@@ -177,7 +177,7 @@ def _repairs(
 ) -> list[dict[str, Any]]:
     """Return what the repair changes, by row, also in legal rows."""
     repairs = [(fault.row, fault.repair) for fault in faults]
-    if b"\r" in path.read_bytes():
+    if b"\r" in files.read_bytes(path):
         repairs.append((1, "wrote Unix line ends"))
     for row in rows:
         if row.rle != _mended(row) and not _is_empty_name(row.rle):

@@ -19,6 +19,7 @@ ROOMS = {
     "prepare", "train", "decide", "submit", "report", "ledger", "cluster",
     "study.audit", "study.baseline", "study.plan", "study.search", "study.watch",
     "sources.phantom", "sources.convert", "kernel.build", "kernel.rehearse",
+    "core.storage",
 }  # fmt: skip
 SLOW = FRAMEWORKS | HEAVY | {"optuna", "ray"}
 # A part may import the parts right of it.
@@ -147,6 +148,19 @@ def test_one_room_alone_imports_a_library(library, room):
 def test_ray_is_imported_only_inside_functions(path):
     names = imported(path, top_only=True)
     assert "ray" not in {name.split(".")[0] for name in names}
+
+
+def test_one_file_alone_imports_fsspec_and_late():
+    users = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(
+            name.split(".")[0] == "fsspec" for name in imported(path, top_only=False)
+        )
+    ]
+    assert users == ["core/storage/remote.py"]
+    remote = PACKAGE / users[0]
+    assert not [n for n in imported(remote, top_only=True) if n.startswith("fsspec")]
 
 
 @pytest.mark.parametrize(

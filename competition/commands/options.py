@@ -6,24 +6,50 @@ from typing import Annotated, Any
 import typer
 from typer import core
 
+from competition.core import storage
 from competition.core.experiment import layout
 
 Path = pathlib.Path
 
-_DATA = typer.Option("--data", help="The unpacked competition folder.")
+
+def folder(text: str | Path) -> Path:
+    """Read a path or a URI; a URI becomes the folder that mirrors it."""
+    try:
+        return storage.path(text)
+    except ValueError as error:
+        # The message of a ValueError would be the text, with the secrets in it.
+        raise typer.BadParameter(str(error)) from None
+
+
+FOLDER: dict[str, Any] = {"parser": folder, "metavar": "DIR|URI"}
+_DATA = typer.Option(
+    "--data", help="The unpacked competition folder, or its URI (s3://, gs://).",
+    **FOLDER,
+)  # fmt: skip
 Data = Annotated[Path, _DATA]
 # For commands that take a run's folder instead of an experiment and its data.
 OptionalData = Annotated[Path | None, _DATA]
 # For commands that find the data set in the work folder, where one has such a run.
 RunData = Annotated[
-    Path | None, typer.Option(help="The data set, where several have such a run.")
+    Path | None,
+    typer.Option(help="The data set, where several have such a run.", **FOLDER),
 ]
 Experiment = Annotated[str, typer.Option(help="A name or the path of a .toml file.")]
 ExperimentOrRun = Annotated[
     str | None, typer.Option(help="The run of this experiment.")
 ]
-RunFolder = Annotated[Path | None, typer.Option(help="Or the folder of a run.")]
-Work = Annotated[Path, typer.Option(help="Where files are kept.")]
+RunFolder = Annotated[
+    Path | None, typer.Option(help="Or the folder of a run.", **FOLDER)
+]
+WatchedRun = Annotated[
+    Path | None,
+    typer.Argument(
+        help="The folder of a run. Default: the one written to last.", **FOLDER
+    ),
+]
+Work = Annotated[
+    Path, typer.Option(help="Where files are kept, also as a URI.", **FOLDER)
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -75,7 +101,19 @@ SUBMITTED = "--submission work/competition/runs/smoke/submission.csv"
 
 
 class Command(core.TyperCommand):
-    """A command whose help ends with its epilog as it stands, to be copied."""
+    """A command whose help ends with its epilog as it stands, to be copied.
+
+    The folders that mirror a storage are as it has them when the command begins.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Refresh the mirrors, and call the command."""
+        for name, value in ctx.params.items():
+            if isinstance(value, Path):
+                # Of another option a URI is an error.
+                storage.path(value)
+                storage.refresh(layout.dataset_of(value) if name == "run" else value)
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, and the epilog after it."""

@@ -50,7 +50,9 @@ def plan_experiment(
     experiment: options.Experiment,
     data: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Default: as much data as the competition has."),
+        typer.Option(
+            help="Default: as much data as the competition has.", **options.FOLDER
+        ),
     ] = None,
     work: options.Work = layout.WORK,
     budget: options.Budget = None,
@@ -178,10 +180,7 @@ def show_scan(
 
 @app.command(**options.example("watch", "work/competition/runs/smoke"))
 def watch_run(
-    run: Annotated[
-        pathlib.Path | None,
-        typer.Argument(help="The folder of a run. Default: the one written to last."),
-    ] = None,
+    run: options.WatchedRun = None,
     experiment: options.ExperimentOrRun = None,
     data: options.RunData = None,
     work: options.Work = layout.WORK,

@@ -16,6 +16,8 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from competition.core import storage
+
 # The key of a JSON document that holds the digest of all others.
 SEAL = "seal"
 REMEDY = "Delete it and run the step that writes it again."
@@ -26,7 +28,8 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` that takes its name on success.
 
     If the block raises, the temporary file or folder is removed; so is one that an
-    earlier, killed process left. A device or a pipe is refused, not replaced.
+    earlier, killed process left. A device or a pipe is refused, not replaced. Where the
+    path mirrors a storage, the file is there before it takes its name.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError(f"{path}: {_kind(path)}, not a file. Choose another path.")
@@ -40,6 +43,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
             _remove(left)
     try:
         yield temporary
+        storage.upload(temporary, path)
         os.replace(temporary, path)
     except OSError as error:
         # A full disk is reported without the file that it has no room for.
@@ -65,6 +69,12 @@ def _remove(path: pathlib.Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def remove(path: pathlib.Path) -> None:
+    """Remove a file or a folder, if it is there; also from the storage it mirrors."""
+    storage.remove(path)
+    _remove(path)
+
+
 def digest(content: bytes | str, digits: int = 16) -> str:
     """Return the first `digits` of the SHA-256 of bytes, or of a text as UTF-8.
 
@@ -78,7 +88,7 @@ def digest(content: bytes | str, digits: int = 16) -> str:
 def file_digest(path: pathlib.Path) -> str:
     """Return the SHA-256 of a file of any size, reading it in pieces."""
     check_regular(path)
-    with path.open("rb") as file:
+    with storage.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -172,22 +182,29 @@ def read_text(path: pathlib.Path, *, remedy: str = REMEDY) -> str:
 def read_bytes(path: pathlib.Path) -> bytes:
     """Read a file; a folder, a pipe or a device in its place is an error."""
     check_regular(path)
-    return path.read_bytes()
+    with storage.opened(path) as file:
+        return file.read()
 
 
 def exists(path: pathlib.Path) -> bool:
     """Return whether a file is there; anything else in its place is an error."""
     if not os.path.lexists(path):
         return False
-    check_regular(path)
+    _check_kind(path)
     return True
 
 
 def check_regular(path: pathlib.Path) -> None:
-    """Refuse a folder, a pipe or a device in the place of a file.
+    """Refuse a folder, a pipe or a device in the place of a file to be read.
 
     To read a pipe that nobody writes to, or a device without an end, would never end.
+    The content of a mirror comes now, if it has not yet.
     """
+    _check_kind(path)
+    storage.fetch(path)
+
+
+def _check_kind(path: pathlib.Path) -> None:
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError(
             f"{path}: {_kind(path)}, not a file. Replace it by the file it stands for."

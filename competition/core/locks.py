@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import IO
 
+from competition.core import storage
+
 try:
     import fcntl
 except ImportError:  # Windows has no locks: no process is kept out.
@@ -32,24 +34,28 @@ def locked(
     Several processes may hold it `shared`. The error comes after `wait_seconds`, and by
     default as soon as a killed process would have ended. The lock file lies beside the
     folder, which may be replaced meanwhile; what lies above it may not, or the results
-    are elsewhere.
+    are elsewhere. The mirror of a storage is held against other machines as well, and
+    shows what they have written.
     """
     # Resolved, so that two paths of a folder have one lock.
     path = folder.resolve().with_name(f".{folder.resolve().name}{SUFFIX}")
     path.parent.mkdir(parents=True, exist_ok=True)
     above = path.parent.stat()
+    patience = ENDING_SECONDS if wait_seconds is None else wait_seconds
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("a+b", buffering=0))
         except OSError:
             pass  # In a folder that cannot be written nothing can be mixed up.
         else:
-            patience = ENDING_SECONDS if wait_seconds is None else wait_seconds
             _wait_for_lock(file, folder, shared=shared, seconds=patience)
             # For the message of another process; a full disk costs that message alone.
             with contextlib.suppress(OSError):
                 file.truncate(0)
                 file.write(doing.encode())
+        stack.enter_context(
+            storage.held(folder, doing=doing, shared=shared, seconds=patience)
+        )
         yield
     if not (path.parent.is_dir() and os.path.samestat(above, path.parent.stat())):
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import rle
+from competition.core import files, rle
 from competition.core.data import images, mask_csv
 from competition.core.experiment import layout, runs
 from competition.core.pages import pictures, stills
@@ -40,7 +40,7 @@ def of_run(root: pathlib.Path) -> list[bytes]:
     run = runs.read(layout.RunFiles(root))
     drawn = list(stills.draw(run).values())
     slices = run.files.pictures / "scans.png"
-    return [*drawn, slices.read_bytes()] if slices.is_file() else drawn
+    return [*drawn, files.read_bytes(slices)] if slices.is_file() else drawn
 
 
 def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:

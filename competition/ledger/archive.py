@@ -2,7 +2,6 @@
 
 import datetime
 import pathlib
-import shutil
 import subprocess
 import tempfile
 from typing import NotRequired
@@ -19,7 +18,7 @@ def entry(run: runs.Run) -> table.Entry:
     score = scores.read(run.files.score)["oof"]
     # On Kaggle a submission may be its header alone, so the decision counts as well.
     content = [
-        path.read_bytes() if path.is_file() else b""
+        files.read_bytes(path) if path.is_file() else b""
         for path in (run.files.submission, run.files.decision)
     ]
     return table.Entry(
@@ -77,7 +76,7 @@ def keep(
         kept = run.files
         for path in (kept.config, kept.decision, kept.score, kept.submission):
             if path.is_file():
-                shutil.copyfile(path, new / path.name)
+                (new / path.name).write_bytes(files.read_bytes(path))
         by_fold.write(dataset, run, new)
         if sheet:
             (new / "contact_sheet.png").write_bytes(sheet)

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
+from competition.core import storage
+
 PACKAGE = pathlib.Path(__file__).parents[2]
 # Set in the environment of a process that `start` started.
 CHILD = "COMPETITION_CHILD"
@@ -67,13 +69,13 @@ def is_child() -> bool:
 def run_as_child(work: Callable[[], object]) -> None:
     """Do the work of a process that `start` started, and end with its parent.
 
-    A ValueError or OSError goes to the parent, which raises its message.
+    A ValueError, OSError or StorageError goes to the parent, which raises its message.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work()
-    except (ValueError, OSError) as error:
-        is_foreseen = isinstance(error, ValueError)
+    except (ValueError, OSError, storage.StorageError) as error:
+        is_foreseen = isinstance(error, (ValueError, storage.StorageError))
         report = {"error": str(error), "is_foreseen": is_foreseen}
         sys.stdout.write("\n" + json.dumps(report))
         sys.exit(1)

@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 
-from competition.core import files
+from competition.core import files, storage
 
 
 def write(path: pathlib.Path, network: keras.Model, *, owner: str) -> str:
@@ -39,6 +39,8 @@ def check(path: pathlib.Path, *, owner: str | None = None) -> str:
         with h5py.File(path, "r") as file:
             received = digest(_arrays(file, path))
             stored, belongs = file.attrs.get("digest"), file.attrs.get("owner")
+    except storage.StorageError:
+        raise
     # The library raises errors of many kinds, and what it reads may have any type.
     except Exception as error:
         raise ValueError(f"{path}: the weights are damaged ({error}).") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competition.core import console, files, locks, problems
+from competition.core import console, files, locks, problems, storage
 from competition.core.data import faulty, images, slice_spacing, slice_table
 from competition.core.experiment import layout
 from competition.prepare import folder, folds, manifest, scan_record
@@ -84,7 +84,7 @@ def _prepare(
         )
     about = {
         **made_with,
-        "source": str(data.resolve()),
+        "source": _source(data),
         **manifest.summary(table, records, training.classes),
         "sizes": [scan_record.sizes(dataset, s) for s in slice_table.scans(table)],
         "slices_crc": zlib.crc32(table_text.encode()),
@@ -107,11 +107,16 @@ def check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
         files.read_json(dataset.manifest) if files.exists(dataset.manifest) else None
     )
     source = about.get("source") if isinstance(about, dict) else None
-    if source and source != str(data.resolve()):
+    if source and source != _source(data):
         raise ValueError(
-            f"{dataset.root} was prepared from {source}, not from {data.resolve()}. "
+            f"{dataset.root} was prepared from {source}, not from {_source(data)}. "
             "Rename one of the folders or choose another `work`."
         )
+
+
+def _source(data: pathlib.Path) -> str:
+    """Return where data comes from: its path, or the URI that it mirrors."""
+    return storage.uri(data.resolve()) or str(data.resolve())
 
 
 def _settings(options: PrepareOptions) -> dict[str, Any]:

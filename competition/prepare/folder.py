@@ -84,7 +84,7 @@ def _walk(train: str) -> Iterator[str]:
             except OSError:
                 # A link to a missing file.
                 stat = os.lstat(path)
-            yield f"{path} {stat.st_size} {stat.st_mtime_ns}\n"
+            yield f"{path[len(train) :]} {stat.st_size} {stat.st_mtime_ns}\n"
 
 
 def _mismatches(

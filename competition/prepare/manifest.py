@@ -23,7 +23,7 @@ def unchanged(
         sizes = [scan_record.sizes(dataset, scan) for scan in manifest["names"]]
         same = (
             all(manifest[key] == value for key, value in made_with.items())
-            and manifest["slices_crc"] == zlib.crc32(dataset.slices.read_bytes())
+            and manifest["slices_crc"] == zlib.crc32(files.read_bytes(dataset.slices))
             and manifest["sizes"] == sizes
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -28,7 +28,7 @@ def run(
     with runs.held(run, doing="reporting", dataset=dataset):
         path = run.files.report
         key = _key(dataset, run, submissions)
-        if not (path.is_file() and key.encode() in path.read_bytes()):
+        if not (path.is_file() and key.encode() in files.read_bytes(path)):
             values = page.values(dataset, run, submissions)
             text = html_page.render("report.html", values | {"key": key})
             files.write_text(path, text)
@@ -61,5 +61,5 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run, submissions: pathlib.Path)
     parts += [run.files.history(fold) for fold in run.config.folds]
     parts += [submissions / "ledger.csv", *html_page.templates()]
     parts += sorted(pathlib.Path(__file__).parent.glob("*.py"))
-    contents = [path.read_bytes() if path.is_file() else b"" for path in parts]
+    contents = [files.read_bytes(path) if path.is_file() else b"" for path in parts]
     return files.digest(repr(contents), 64)

@@ -11,7 +11,7 @@ import textwrap
 import threading
 from typing import Any
 
-from competition.core import console, files, problems
+from competition.core import console, files, problems, storage
 
 _WARNING = "warning: "
 
@@ -29,7 +29,7 @@ class EventLog:
         self._lock = threading.Lock()
         if not (resume and path.is_file()):
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                files.remove(path)
         self._lines = {line for line in _lines(path) if line.startswith(_WARNING)}
         self.counts = collections.Counter(
             line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
@@ -57,6 +57,7 @@ class EventLog:
             console.note(f"{count} x {kind}")
             self._write(f"{count} x {kind}")
         self._write(json.dumps(summary))
+        storage.publish(self.path)
 
     def _write(self, line: str) -> None:
         try:

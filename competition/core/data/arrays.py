@@ -1,16 +1,18 @@
 """The prepared scans and masks as memory-mapped arrays."""
 
-import functools
+import collections
+import math
 import os
 import pathlib
 import threading
 import zipfile
 import zlib
+from typing import IO, Literal
 
 import numpy as np
 import typing_extensions
 
-from competition.core import files
+from competition.core import console, files, storage
 from competition.core.experiment import layout
 
 # NumPy parses headers as Python, which threads may not do at once before Python 3.11.8
@@ -33,18 +35,49 @@ class Arrays:
     """Opens each array of a data set once, and leaves its pages to the system.
 
     `scan` maps the name of a scan to its slices uint16 (D, H, W), `masks` to its mask
-    bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error.
+    bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error. Of a
+    mirrored data set as many stay open as fill half of the cache.
     """
 
     def __init__(self, dataset: layout.DatasetFiles) -> None:
+        self.dataset = dataset
+        is_mirror = storage.uri(dataset.root)
+        self._most = storage.limit() / 2 if is_mirror else math.inf
+        # By use; they belong to the object, so that the maps close with it.
+        self._open: collections.OrderedDict[tuple[str, int], np.ndarray]
+        self._open = collections.OrderedDict()
+        self._closed: set[tuple[str, int]] = set()
+        self._is_told = False
+        self._lock = threading.Lock()
+
         def scan(name: str) -> np.ndarray:
-            return _load_recorded(dataset, name, 0)
+            return self._get((name, 0))
 
         def masks(name: str) -> np.ndarray:
-            return _load_recorded(dataset, name, 1)
+            return self._get((name, 1))
 
-        # The caches belong to the object, so that the maps close with it.
-        self.scan, self.masks = functools.cache(scan), functools.cache(masks)
+        self.scan, self.masks = scan, masks
+
+    def _get(self, key: tuple[str, int]) -> np.ndarray:
+        with self._lock:
+            if key in self._open:
+                self._open.move_to_end(key)
+                return self._open[key]
+        array = _load_recorded(self.dataset, *key)
+        with self._lock:
+            array = self._open.setdefault(key, array)
+            while len(self._open) > 1 and self._bytes() > self._most:
+                self._closed.add(self._open.popitem(last=False)[0])
+            if key in self._closed and not self._is_told:
+                console.warn(
+                    f"the cache holds too little: {key[0]} is read once more. Set "
+                    f"{storage.SIZE} to more than twice the bytes of the prepared data."
+                )
+                self._is_told = True
+        return array
+
+    def _bytes(self) -> int:
+        return sum(array.nbytes for array in self._open.values())
 
 
 def _load_recorded(dataset: layout.DatasetFiles, scan: str, place: int) -> np.ndarray:
@@ -64,8 +97,12 @@ def load(path: pathlib.Path) -> np.ndarray:
     """Map the array (D, H, W) of a .npy file, read-only."""
     files.check_regular(path)
     try:
-        with HEADER:
-            array = np.load(path, mmap_mode="r")
+        # Not np.load: a map of a file shares its lock, which keeps a mirror in place.
+        with storage.opened(path) as file:
+            with HEADER:
+                shape, is_fortran, dtype = _read_header(file)
+            order: Literal["F", "C"] = "F" if is_fortran else "C"
+            array = np.memmap(file, dtype, "r", file.tell(), shape, order)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from error
     if array.ndim != 3 or array.dtype.str not in TYPES:
@@ -74,6 +111,13 @@ def load(path: pathlib.Path) -> np.ndarray:
             f"received {array.shape} of {array.dtype.str}. {_REMEDY}"
         )
     return array
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+    return np.lib.format.read_array_header_2_0(file)  # type: ignore[no-untyped-call]
 
 
 def write(path: pathlib.Path, array: np.ndarray) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from competition.core import files, problems
+from competition.core import files, problems, storage
 
 _SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
 # A slice has few digits, because `prepare` lists the numbers that a scan leaves out.
@@ -178,7 +178,7 @@ def check_memory(data: pathlib.Path, slices: Sequence[Image]) -> None:
 def shape(path: pathlib.Path) -> tuple[int, int]:
     """Return (height, width) from the header of a PNG without decoding it."""
     files.check_regular(path)
-    with path.open("rb") as file:
+    with storage.opened(path) as file:
         return _check_header(path, file.read(33))
 
 

@@ -81,7 +81,7 @@ def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Check the path.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = files.read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}: expected UTF-8 text, received byte {error.object[error.start]} "

@@ -56,7 +56,7 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
 
     path = dataset.slices
     files.require(path, "prepare", fault="no slice table")
-    content = path.read_bytes()
+    content = files.read_bytes(path)
     manifest: dict[str, Any] = {}
     if files.exists(dataset.manifest):
         manifest = files.read_json(dataset.manifest, dict, remedy="Prepare again.")

@@ -21,7 +21,7 @@ from typing import Any, NotRequired
 
 import typing_extensions
 
-from competition.core import files, locks
+from competition.core import files, locks, storage
 
 SECONDS = 5.0
 # Nobody writes any more where the file is older; a network file system may show its
@@ -84,6 +84,7 @@ class Heartbeat:
         if not self._rival:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
+            storage.beat(self.path, is_over=True)
 
     def now(self, doing: str, **where: Any) -> None:
         """Remember what the fold does; the file says so at the next beat."""
@@ -120,12 +121,16 @@ class Heartbeat:
         )
 
     def _go_on(self) -> None:
+        shown = -math.inf
         while not self._rival and not self._end.wait(self.every):
             beat, mine = read(self.path), self._me["process"]
             if beat and beat.get("process", mine) != mine:
                 self._rival = beat.get("node", "another machine")
-            else:
-                self._write()
+                return
+            self._write()
+            if time.monotonic() - shown > storage.BEAT_SECONDS:
+                shown = time.monotonic()
+                storage.beat(self.path)
 
     def _write(self) -> None:
         used = None
@@ -153,7 +158,7 @@ def read(path: pathlib.Path) -> Beat | None:
     """Read the file; None where it is missing or damaged."""
     try:
         beat: Beat = files.read_json(path, Beat)
-    except (OSError, ValueError):
+    except (OSError, ValueError, storage.StorageError):
         return None
     return beat
 

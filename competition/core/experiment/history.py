@@ -58,6 +58,7 @@ def read(path: pathlib.Path) -> list[Epoch]:
 def read_sound(path: pathlib.Path) -> tuple[list[Epoch], Exception | None]:
     """Read the rows before the first damaged one, and its fault, if there is any."""
     rows = []
+    files.check_regular(path)
     with path.open(newline="", encoding="utf-8") as file:
         try:
             for row in csv.DictReader(file):

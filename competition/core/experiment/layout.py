@@ -146,6 +146,12 @@ def find(name: str, work: pathlib.Path, data: pathlib.Path | None) -> DatasetFil
     return candidates[0]
 
 
+def dataset_of(run: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the data set in which a run or a search's trial lies."""
+    above = (each.parent for each in run.parents if each.name in ("runs", "search"))
+    return next(above, run)
+
+
 def dataset(data: pathlib.Path, work: pathlib.Path) -> DatasetFiles:
     """Return the prepared data set of a competition folder: its base name in `work`."""
     return DatasetFiles(work / data.resolve().name)

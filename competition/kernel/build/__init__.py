@@ -67,7 +67,9 @@ def _write_dataset(
     """Write the dataset and the manifest of its files; return their number."""
     by_name = contents.collect(bundle, options)
     for name, content in by_name.items():
-        data = content.read_bytes() if isinstance(content, pathlib.Path) else content
+        data = (
+            files.read_bytes(content) if isinstance(content, pathlib.Path) else content
+        )
         files.write_bytes(folder / name, data)
     package = wheel.write(ROOT, folder).name
     listed = {}

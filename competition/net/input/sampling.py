@@ -15,7 +15,7 @@ def presence(table: "pd.DataFrame", store: arrays.Arrays) -> np.ndarray:
     """Return the mask bits that each slice has in any pixel (N,); reads all masks."""
     present = np.empty(len(table), np.int64)
     for scan, rows in table.groupby("scan", sort=False).indices.items():
-        masks = store.masks(scan)
+        masks = store.masks(str(scan))
         of_slices = np.bitwise_or.reduce(masks.reshape(len(masks), -1), axis=1)
         present[rows] = of_slices[table["index"].to_numpy()[rows]]
     return present

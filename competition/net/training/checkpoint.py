@@ -7,7 +7,6 @@ another fold or training, is passed over.
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 import pydantic
 
-from competition.core import console, files
+from competition.core import console, files, storage
 from competition.core.data import arrays
 from competition.core.experiment import history, layout
 from competition.machine import deadline
@@ -85,7 +84,7 @@ def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -
     with files.replacing(folder / LATEST) as temporary:
         _write(temporary, stored)
         if (folder / LATEST).is_file():
-            os.replace(folder / LATEST, folder / PREVIOUS)
+            storage.set_aside(folder / LATEST, folder / PREVIOUS)
 
 
 def exists(folder: pathlib.Path) -> bool:
@@ -102,6 +101,8 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
     for path in (folder / LATEST, folder / PREVIOUS):
         if not files.exists(path):
             continue
+        # Before: what fails to come from a storage is not damaged.
+        files.check_regular(path)
         try:
             stored = _read(path, owner)
         # A damaged file raises errors of many kinds.
@@ -112,7 +113,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
             done = len(stored.state.epochs)
             console.warn(f"{faults[0]}. Going on after epoch {done}.")
             # The next `save` would make it the one before, and remove the sound one.
-            (folder / LATEST).unlink()
+            files.remove(folder / LATEST)
         # A fold that was killed after it wrote the best weights of an epoch and before
         # its state trains that epoch again: its next score counts as the best.
         kept = stored.state.best_digest
@@ -188,7 +189,7 @@ def finish(folder: pathlib.Path, stored: Checkpoint) -> None:
         with files.replacing(folder / LATEST) as temporary:
             _write(temporary, Checkpoint(dataclasses.replace(stored.state, mean=[])))
     # Last: as long as it is there, the fold does not count as finished.
-    (folder / PREVIOUS).unlink(missing_ok=True)
+    files.remove(folder / PREVIOUS)
 
 
 def _write(path: pathlib.Path, stored: Checkpoint) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer import record_writer
 
+from competition.core import storage
+
 
 class Curves:
     """Adds points to a new file of events in `folder`."""
@@ -36,3 +38,4 @@ class Curves:
             # A full disk is reported without the file that it has no room for.
             error.filename = error.filename or str(self.path)
             raise
+        storage.publish(self.path)

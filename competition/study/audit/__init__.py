@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import pathlib
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,7 +68,7 @@ def _key(dataset: layout.DatasetFiles) -> str:
     here = pathlib.Path(__file__).parent
     paths = [dataset.manifest, dataset.slices, *html_page.templates()]
     paths += sorted(dataset.root.glob("scans/*.json")) + sorted(here.glob("*.py"))
-    contents = [path.read_bytes() for path in paths if path.is_file()]
+    contents = [files.read_bytes(path) for path in paths if path.is_file()]
     return files.digest(b"\0".join(contents), 64)
 
 
@@ -112,7 +111,7 @@ def _draw(
 ) -> None:
     """Write a picture of every suspect."""
     store, folder = arrays.Arrays(dataset), dataset.root / "audit"
-    shutil.rmtree(folder / "suspects", ignore_errors=True)
+    files.remove(folder / "suspects")
     for rank, suspect in enumerate(suspects, start=1):
         volume, bits = store.scan(suspect.scan), store.masks(suspect.scan)
         strip = strips.draw(volume, bits, suspect, numbers[suspect.scan])

@@ -1,12 +1,11 @@
 """The results of a search: the best experiment, and a table and a picture of trials."""
 
-import shutil
 from collections.abc import Sequence
 from typing import Any, get_args
 
 import pandas as pd
 
-from competition.core import files
+from competition.core import files, storage
 from competition.core.experiment import history
 from competition.core.pages import pictures
 from competition.study.search import space, trials
@@ -38,15 +37,14 @@ def write(study: trials.Study) -> dict[str, Any]:
     Returns the summary of the search.
     """
     ended, root = study.ended(), study.files.root
+    storage.publish(study.files.study)
     top = best(ended)
     for trial in ended:
         if top and trial.folder == top.folder:
             continue
         for path in study.files.trial(trial.folder).root.glob("fold*/*"):
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != "history.csv":
-                path.unlink()
+            if path.name != "history.csv":
+                files.remove(path)
     if top:
         about = f"# Trial {top.number} of {root}, score {top.score:.4f}.\n\n"
         config = space.change(study.plan, top.values, source=str(root))

@@ -8,6 +8,7 @@ import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
+from competition.core import storage
 from competition.core.experiment import configs, history, layout, runs
 from competition.study.search import space
 
@@ -170,6 +171,8 @@ class Study:
 
 def _open(search_files: layout.SearchFiles, plan: space.SearchPlan) -> optuna.Study:
     """Open the study, or begin a new one; a damaged file is an error."""
+    # SQLite writes into the file itself.
+    storage.own(search_files.study)
     try:
         return optuna.create_study(
             storage=f"sqlite:///{search_files.study.resolve()}",

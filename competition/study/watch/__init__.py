@@ -9,6 +9,7 @@ from typing import Any
 
 from rich import console, live
 
+from competition.core import storage
 from competition.core.experiment import history
 from competition.study.watch import display, reading
 
@@ -30,9 +31,11 @@ def run(root: pathlib.Path, *, once: bool, out: console.Console | None = None) -
             out.width = LOG_WIDTH
         out.print(_view(reader, reader.members(), out))
         return
+    refreshed = time.monotonic()
     try:
         with live.Live(console=out, auto_refresh=False) as shown:
             while True:
+                refreshed = _refresh(root, refreshed)
                 members = reader.members()
                 shown.update(_view(reader, members, out), refresh=True)
                 if _is_done(members):
@@ -86,6 +89,14 @@ def _view(
     reader: reading.Reader, members: list[reading.Member], out: console.Console
 ) -> console.Group:
     return display.show(members, title=reader.root.absolute().name, out=out)
+
+
+def _refresh(root: pathlib.Path, before: float) -> float:
+    """Show what a storage has now, if the run mirrors one and it was long ago."""
+    if time.monotonic() - before < storage.BEAT_SECONDS:
+        return before
+    storage.refresh(root.parent)
+    return time.monotonic()
 
 
 def _is_done(members: list[reading.Member]) -> bool:

@@ -1,0 +1,181 @@
+"""Leases of folders in the storage, by which steps on several machines keep apart.
+
+Each holder writes an object of its own beside the folder, and only then looks for
+those of others: of two that begin at once, one at least sees the other. A lease is
+renewed as long as its process lives. One that is old by the storage's own clock is
+passed over, for its machine is lost.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+from competition.core.storage import place, remote
+
+RENEWED_SECONDS, DEAD_SECONDS = 30.0, 180.0
+# On Linux a clock that goes on while the machine sleeps.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_held: set["_Lease"] = set()
+_lock = threading.Lock()
+_renewer: threading.Thread | None = None
+
+
+class _Lease:
+    """One lease: its object is named `shared` or `alone`, the cache, and a number."""
+
+    def __init__(self, folder: str, doing: str, *, shared: bool) -> None:
+        above, _, name = folder.rpartition("/")
+        self.folder, self.shared = folder, shared
+        self.beside = f"{above}/.{name}.lock"
+        self.cache = _cache_name()
+        kind = "shared" if shared else "alone"
+        self.name = f"{kind}-{self.cache}-{os.urandom(8).hex()}"
+        about = {"doing": doing, "host": platform.node(), "process": os.getpid()}
+        self.about = json.dumps(about).encode()
+        self.is_lost = False
+        # When the last request that renewed it was sent, by a clock of this machine.
+        self.renewed = 0.0
+
+    def write(self, *, seconds: float = -1) -> None:
+        """Write the object, new or once more."""
+        sent = time.clock_gettime(_CLOCK)
+        uri = f"{self.beside}/{self.name}"
+        remote.call("pipe_file", uri, self.about, seconds=seconds)
+        self.renewed = sent
+
+    def remove(self) -> None:
+        """Remove the object."""
+        with contextlib.suppress(FileNotFoundError):
+            remote.call("rm_file", f"{self.beside}/{self.name}")
+
+    def in_the_way(self) -> str | None:
+        """Return the name of a living lease that excludes this one, which is written.
+
+        Those of the dead are removed: of a process on this machine, whose lock of the
+        mirror we hold now, and of a machine that has not renewed it.
+        """
+        found = remote.listing(self.beside)
+        if self.name not in found:
+            return self.name
+        now = found.pop(self.name).version
+        for name, about in found.items():
+            kind, cache, _ = name.split("-")
+            if kind == "shared" and self.shared:
+                continue
+            if cache != self.cache and now - about.version < DEAD_SECONDS * 1e9:
+                return name
+            with contextlib.suppress(FileNotFoundError):
+                remote.call("rm_file", f"{self.beside}/{name}")
+        return None
+
+    def renew(self, *, seconds: float) -> None:
+        """Write the object once more, unless another has removed it."""
+        if self.is_lost or not remote.exists(f"{self.beside}/{self.name}"):
+            self.is_lost = True
+        else:
+            self.write(seconds=seconds)
+
+
+@contextlib.contextmanager
+def held(folder: str, *, doing: str, shared: bool, seconds: float) -> Iterator[None]:
+    """Hold a folder, given by its URI; where another does, wait, then raise an error.
+
+    The caller holds the lock of the folder's mirror, against processes on this machine.
+    """
+    lease = _Lease(folder, doing, shared=shared)
+    try:
+        _acquire(lease, seconds)
+        with _lock:
+            _held.add(lease)
+        _start_renewing()
+        yield
+    finally:
+        with _lock:
+            _held.discard(lease)
+        if lease.renewed:
+            # The error that ends the block is the one to tell.
+            with contextlib.suppress(remote.StorageError):
+                lease.remove()
+
+
+def _acquire(lease: _Lease, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        lease.write()
+        other = lease.in_the_way()
+        if other is None:
+            return
+        lease.remove()
+        if time.monotonic() > end:
+            raise ValueError(
+                f"{lease.folder}: {_describe(f'{lease.beside}/{other}')} here. Wait "
+                "for its end or choose another `name`. If it is lost, its lease ends "
+                f"{DEAD_SECONDS / 60:.0f} minutes after its last sign of life."
+            )
+        # Two that begin at once see each other: they must not try again at once.
+        time.sleep(random.uniform(0.1, 1))
+
+
+def _describe(uri: str) -> str:
+    try:
+        about = json.loads(remote.call("cat_file", uri))
+        return f"process {about['process']} of {about['host']} is {about['doing']}"
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return "another process is working"
+
+
+def check() -> None:
+    """Refuse to write where a lease of this process is over, or may be.
+
+    A machine that slept, or had no network, must not write over what another has made.
+    """
+    with _lock:
+        leases = list(_held)
+    for lease in leases:
+        if time.clock_gettime(_CLOCK) - lease.renewed > DEAD_SECONDS * 2 / 3:
+            lease.renew(seconds=-1)
+        if lease.is_lost:
+            raise remote.StorageError(
+                f"{lease.folder}: this process gave no sign of life for "
+                f"{DEAD_SECONDS / 60:.0f} minutes, and another went on in its place. "
+                "What it has not written yet is left out. Run this again once the "
+                "other has ended."
+            )
+
+
+def _start_renewing() -> None:
+    global _renewer
+    with _lock:
+        if not (_renewer and _renewer.is_alive()):
+            _renewer = threading.Thread(target=_go_on, daemon=True)
+            _renewer.start()
+
+
+def _go_on() -> None:
+    while True:
+        time.sleep(RENEWED_SECONDS)
+        with _lock:
+            leases = list(_held)
+        for lease in leases:
+            # A storage that fails now may answer the next time; `check` tells.
+            with contextlib.suppress(Exception):
+                lease.renew(seconds=RENEWED_SECONDS)
+
+
+def _cache_name() -> str:
+    """Return the name of this machine's cache: its processes see each other's locks."""
+    path = pathlib.Path(place.root(), ".name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        temporary = path.with_name(f".name-{os.getpid()}-{threading.get_ident()}")
+        temporary.write_text(os.urandom(8).hex(), "utf-8")
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+        temporary.unlink()
+    return path.read_text("utf-8")
