@@ -57,8 +57,8 @@ class _Lease:
     def in_the_way(self) -> str | None:
         """Return the name of a living lease that excludes this one, which is written.
 
-        Those of the dead are removed: of a process on this machine, whose lock of the
-        mirror we hold now, and of a machine that has not renewed it.
+        Those of the dead are removed: of a machine that has not renewed it, and of a
+        process on this one that excludes us, though we hold its lock of the mirror.
         """
         found = remote.listing(self.beside)
         if self.name not in found:
@@ -66,10 +66,11 @@ class _Lease:
         now = found.pop(self.name).version
         for name, about in found.items():
             kind, cache, _ = name.split("-")
-            if kind == "shared" and self.shared:
-                continue
-            if cache != self.cache and now - about.version < DEAD_SECONDS * 1e9:
-                return name
+            if now - about.version < DEAD_SECONDS * 1e9:
+                if kind == "shared" and self.shared:
+                    continue
+                if cache != self.cache:
+                    return name
             with contextlib.suppress(FileNotFoundError):
                 remote.call("rm_file", f"{self.beside}/{name}")
         return None
