@@ -21,7 +21,7 @@ ROOMS = {
     "sources.phantom", "sources.convert", "kernel.build", "kernel.rehearse",
     "core.storage",
 }  # fmt: skip
-SLOW = FRAMEWORKS | HEAVY | {"optuna", "ray"}
+SLOW = FRAMEWORKS | HEAVY | {"optuna", "ray", "fsspec"}
 # A part may import the parts right of it.
 LEVELS = [
     {"__main__"}, {"commands"}, {"pipeline", "kernel", "new_volumes"},
@@ -131,7 +131,12 @@ def test_what_needs_tensorflow_is_imported_only_inside_functions(path):
 
 
 @pytest.mark.parametrize(
-    "library, room", [("optuna", "study/search/trials.py"), ("ray", "cluster/")]
+    "library, room",
+    [
+        ("optuna", "study/search/trials.py"),
+        ("ray", "cluster/"),
+        ("fsspec", "core/storage/remote.py"),
+    ],
 )
 def test_one_room_alone_imports_a_library(library, room):
     users = [
@@ -145,22 +150,9 @@ def test_one_room_alone_imports_a_library(library, room):
 @pytest.mark.parametrize(
     "path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
 )
-def test_ray_is_imported_only_inside_functions(path):
+def test_ray_and_fsspec_are_imported_only_inside_functions(path):
     names = imported(path, top_only=True)
-    assert "ray" not in {name.split(".")[0] for name in names}
-
-
-def test_one_file_alone_imports_fsspec_and_late():
-    users = [
-        path.relative_to(PACKAGE).as_posix()
-        for path in MODULES
-        if any(
-            name.split(".")[0] == "fsspec" for name in imported(path, top_only=False)
-        )
-    ]
-    assert users == ["core/storage/remote.py"]
-    remote = PACKAGE / users[0]
-    assert not [n for n in imported(remote, top_only=True) if n.startswith("fsspec")]
+    assert not {"ray", "fsspec"} & {name.split(".")[0] for name in names}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def run_as_child(work: Callable[[], object]) -> None:
     try:
         work()
     except (ValueError, OSError, storage.StorageError) as error:
-        is_foreseen = isinstance(error, (ValueError, storage.StorageError))
+        is_foreseen = isinstance(error, ValueError)
         report = {"error": str(error), "is_foreseen": is_foreseen}
         sys.stdout.write("\n" + json.dumps(report))
         sys.exit(1)
