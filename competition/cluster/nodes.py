@@ -79,9 +79,12 @@ class Cluster:
         cpus = [node["CPU"] for node in nodes if node.get("CPU")]
         return Needs(cpus=min(cpus, default=1), gpus=0)
 
-    def at_once(self, needs: Needs) -> int:
-        """Return how many tasks with these needs run at the same time."""
-        return sum(needs.fit(node) for node in self._nodes())
+    def at_once(self, gpus: str) -> int:
+        """Return how many tasks with this setting run at the same time; at least 1."""
+        return self._at_once(self.needs(gpus))
+
+    def _at_once(self, needs: Needs) -> int:
+        return max(1, sum(needs.fit(node) for node in self._nodes()))
 
     def run(
         self,
@@ -130,7 +133,7 @@ class Cluster:
 
     def _rounds(self, needs: Sequence[Needs]) -> float:
         """Return how many tasks, one after the other, each place works on."""
-        return math.ceil(sum(1 / max(1, self.at_once(each)) for each in needs))
+        return math.ceil(sum(1 / self._at_once(each) for each in needs))
 
     def _then(self) -> str:
         if any(node.get("CPU") for node in self._nodes()):

@@ -1,5 +1,6 @@
 """Commands to study data and experiments: audit, baseline, search, show and watch."""
 
+import functools
 import pathlib
 from typing import Annotated
 
@@ -108,6 +109,7 @@ def search_values(
     budget: options.Budget = None,
     override: options.Set = None,
     name: options.Name = None,
+    cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
     """Search better values for the keys under `search.space` in the experiment's TOML.
@@ -116,6 +118,7 @@ def search_values(
     out of time, the next call goes on. The best values are in best.toml, an experiment.
     """
     from competition import prepare, train
+    from competition.cluster import opened
     from competition.machine import deadline
     from competition.study import auto, search
 
@@ -125,9 +128,14 @@ def search_values(
     plan = search.load(experiment, tuple(override or ()))
     prepare.check_source(data, dataset)
     name = layout.run_name(experiment) if name is None else name
-    result = search.run(
-        dataset, name, plan, train=train.watched, count=trials, limit=limit
-    )
+    with opened(cluster) as nodes:
+        result = search.run(
+            dataset, name, plan,
+            train=functools.partial(train.watched, nodes=nodes),
+            count=trials,
+            limit=limit,
+            at_once=nodes.at_once(plan.base.training.gpus) if nodes else 1,
+        )  # fmt: skip
     output.result(result, as_json)
 
 

@@ -42,7 +42,7 @@ def predict(
     gpus = run.config.training.gpus
     # Three quarters of the time that `submit` reserves for its own work.
     last = deadline.Deadline(1.015 * limit.left()) if limit else None
-    count = max(nodes.at_once(nodes.needs(gpus)), math.ceil(len(scans) / SCANS))
+    count = max(nodes.at_once(gpus), math.ceil(len(scans) / SCANS))
     sizes = {scan: len(slices) for scan, slices in scans.items()}
     waiting, error = set(scans), None
     tasks = [

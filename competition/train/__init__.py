@@ -46,12 +46,19 @@ def watched(
     fold: layout.Fold,
     limit: deadline.Deadline | None,
     go_on: Callable[[], bool],
+    nodes: cluster.Cluster | None = None,
 ) -> None:
     """Train one fold in a process of its own, and kill it once `go_on` returns False.
 
-    The next call goes on after the last finished epoch, as after any kill.
+    The next call goes on after the last finished epoch, as after any kill. With `nodes`
+    the process is on one of them.
     """
-    if not fold_training.is_finished(run, fold):
+    if fold_training.is_finished(run, fold):
+        return
+    if nodes:
+        command = _command(run, fold)
+        cluster.run_commands(nodes, [command], run.files.root, limit=limit, go_on=go_on)
+    else:
         commands = fold_training.commands([(run, fold)], limit=limit)
         process.run_all(commands, [{}], go_on=go_on)
 

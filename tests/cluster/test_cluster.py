@@ -1,5 +1,6 @@
 """Folds on a cluster: two nodes, which are processes of this machine."""
 
+import functools
 import importlib.util
 import os
 import pathlib
@@ -19,6 +20,7 @@ from competition import cluster, pipeline, predict, submit, train
 from competition.cluster import connection
 from competition.core.experiment import history
 from competition.net import weights_file
+from competition.study import search
 from competition.submit import on_nodes
 from tests import conftest
 
@@ -88,7 +90,7 @@ def start(job, address, *more):
     )  # fmt: skip
 
 
-def wait(until, *, seconds=120):
+def wait(until, *, seconds=300):
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end
@@ -186,6 +188,23 @@ def test_nodes_predict_what_one_machine_predicts(two_nodes, finished, tmp_path):
         assert run.oof(scan).read_bytes() == there.oof(scan).read_bytes()
     assert summary["complete"] and summary["scans"] > 1
     assert run.submission.read_bytes() == there.submission.read_bytes()
+
+
+def test_trials_of_a_search_train_on_nodes(two_nodes, job, tmp_path):
+    prepared = job("searched")
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[search.space]\n"training.learning_rate" = { choices = [0.03, 0.02] }\n'
+    )
+    few = (*OVERRIDES, "training.epochs=1", "training.score_every=1")
+    plan = search.load(str(path), few)
+    with cluster.opened(two_nodes.address) as nodes:
+        assert nodes.at_once("auto") == 2
+        learn = functools.partial(train.watched, nodes=nodes)
+        found = search.run(
+            prepared.dataset, "mine", plan, train=learn, count=2, at_once=2
+        )
+    assert (found["complete"], found["failed"]) == (2, 0)
 
 
 def test_a_node_with_other_test_data_is_named(two_nodes, finished):

@@ -16,16 +16,16 @@ def cluster_of(*resources):
 def test_a_fold_takes_a_gpu_where_there_is_one():
     made = cluster_of({"CPU": 32, "GPU": 4}, {"CPU": 16, "GPU": 2}, {"CPU": 64})
     assert made.needs("auto") == nodes.Needs(cpus=1, gpus=1)
-    assert made.at_once(made.needs("auto")) == 6
+    assert made.at_once("auto") == 6
     assert made.needs("mirror") == nodes.Needs(cpus=1, gpus=2)
-    assert made.at_once(made.needs("mirror")) == 3
+    assert made.at_once("mirror") == 3
     assert made.describe() == "cluster here: 3 nodes with 112 CPUs and 6 GPUs"
 
 
 def test_without_gpus_it_takes_the_processors_of_the_smallest_node():
     made = cluster_of({"memory": 1.0}, {"CPU": 8.0}, {"CPU": 20.0})
     assert made.needs("auto") == nodes.Needs(cpus=8, gpus=0)
-    assert made.at_once(made.needs("auto")) == 3
+    assert made.at_once("auto") == 3
 
 
 def test_nodes_without_processors_are_refused_at_once():

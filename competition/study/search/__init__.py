@@ -3,9 +3,10 @@
 All trials are in the study, an SQLite file; a killed trial goes on where it stopped.
 """
 
-import functools
 import statistics
+import threading
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 from competition.core import console, locks
@@ -31,11 +32,13 @@ def run(
     train: Train,
     count: int | None = None,
     limit: deadline.Deadline | None = None,
+    at_once: int = 1,
 ) -> dict[str, Any]:
     """Search until `count` trials have ended, by default as many as the plan says.
 
     Writes best.toml, trials.csv and trials.png. No trial begins that would not end
-    before `limit`; a trial that `limit` stops goes on with the next call.
+    before `limit`; a trial that `limit` stops goes on with the next call. Trials
+    `at_once` run side by side: each is drawn by those that have ended then.
     """
     runs.prepared(dataset)
     # A second search would take the running trial of this one for a killed one.
@@ -43,83 +46,134 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with locks.locked(folder, doing="searching"):
         study = trials.Study(dataset, name, plan)
-        _search(study, count or plan.search.trials, train=train, limit=limit)
+        wanted = count or plan.search.trials
+        _search(study, wanted, train=train, limit=limit, at_once=at_once)
         results.draw(study)
         return results.write(study)
 
 
 def _search(
-    study: trials.Study, count: int, *, train: Train, limit: deadline.Deadline | None
+    study: trials.Study,
+    count: int,
+    *,
+    train: Train,
+    limit: deadline.Deadline | None,
+    at_once: int,
 ) -> None:
     """Run trials until `count` have ended or the time is over."""
-    failures = 0
-    while len(ended := study.ended()) < count:
-        complete = [each for each in ended if each.state == "complete"]
-        # The next trial may take 10 % longer than any before.
-        longest = 1.1 * max((each.seconds for each in complete), default=0.0)
-        if limit and not (limit.left() > 0 and limit.allows(longest)):
-            console.note(f"{len(ended)} of {count} trials, no time for the next one")
-            return
-        trial = study.ask()
-        twin = next((each for each in complete if each.values == trial.values), None)
-        if twin:
-            # Training repeats to the bit, so the same values need no second one.
-            console.note(f"trial {trial.number}: the values of trial {twin.number}")
-            study.end(twin.score, folder=twin.folder)
-        else:
-            console.note(f"trial {trial.number}: {space.show(trial.values)}")
-            _train(study, trial, train=train, limit=limit)
-        last = study.result(trial.number)
-        if last.state == "unfinished":
-            console.note(
-                f"trial {trial.number} stopped in time. Run the same: it goes on."
-            )
-            return
-        console.note(results.line([*ended, last]))
-        results.write(study)
-        failures = failures + 1 if last.state == "failed" else 0
-        if failures == _FAILURES:
-            raise ValueError(
-                f"{study.files.root}: {failures} trials failed one after the other, "
-                f"the last with: {last.fault}"
-            )
+    failures, is_over, stop = 0, False, threading.Event()
+    running: dict[futures.Future[None], trials.RunningTrial] = {}
+    with futures.ThreadPoolExecutor(at_once) as pool:
+        try:
+            while True:
+                while len(running) < at_once and not is_over:
+                    trial = _next(study, count, len(running), limit)
+                    if trial is None:
+                        break
+                    work = pool.submit(_train, study, trial, train, limit, stop)
+                    running[work] = trial
+                if not running:
+                    return
+                for work in futures.wait(running, None, "FIRST_COMPLETED").done:
+                    number = running.pop(work).begun.number
+                    work.result()
+                    last = study.result(number)
+                    if last.state == "unfinished":
+                        is_over = True
+                        text = "stopped in time. Run the same: it goes on."
+                        console.note(f"trial {number} {text}")
+                        continue
+                    others = [each for each in study.ended() if each.number != number]
+                    console.note(results.line([*others, last]))
+                    results.write(study)
+                    failures = failures + 1 if last.state == "failed" else 0
+                    if failures == _FAILURES:
+                        raise ValueError(
+                            f"{study.files.root}: {failures} trials failed one after "
+                            f"the other, the last with: {last.fault}"
+                        )
+        finally:
+            stop.set()
+
+
+def _next(
+    study: trials.Study, count: int, running: int, limit: deadline.Deadline | None
+) -> trials.RunningTrial | None:
+    """Begin a trial; None where there are `count`, or there is no time for another."""
+    if len(ended := study.ended()) + running >= count:
+        return None
+    complete = [each for each in ended if each.state == "complete"]
+    # The next trial may take 10 % longer than any before.
+    longest = 1.1 * max((each.seconds for each in complete), default=0.0)
+    if limit and not (limit.left() > 0 and limit.allows(longest)):
+        console.note(f"{len(ended)} of {count} trials, no time for the next one")
+        return None
+    return study.ask()
 
 
 def _train(
     study: trials.Study,
-    trial: trials.TrialResult,
-    *,
+    trial: trials.RunningTrial,
     train: Train,
     limit: deadline.Deadline | None,
+    stop: threading.Event,
 ) -> None:
-    """Train the folds of a trial and end it; where `limit` comes first it stays open.
+    """Train the folds of a trial and end it; after `limit` or `stop` it stays open.
 
-    Its score is the mean of the folds' scores; the first fold may prune it.
+    Its score is the mean of the folds' scores; the first fold may prune it. Training
+    repeats to the bit, so the values of an earlier trial need no second one.
     """
-    plan, name = study.plan, f"{study.files.root.name}/{trial.folder}"
+    begun, complete = trial.begun, study.ended()
+    twin = next(
+        (t for t in complete if t.state == "complete" and t.values == begun.values),
+        None,
+    )
+    if twin:
+        console.note(f"trial {begun.number}: the values of trial {twin.number}")
+        trial.end(twin.score, folder=twin.folder)
+        return
+    console.note(f"trial {begun.number}: {space.show(begun.values)}")
     try:
-        config = space.change(plan, trial.values, source=f"trial {trial.number}")
-        config = config.model_copy(update={"folds": plan.search.folds})
-        run_files = study.files.trial(trial.folder)
-        run = starting.start(study.dataset, name, config, run_files=run_files)
-        go_on = functools.partial(study.go_on, run.files.history(run.config.folds[0]))
-        scores = []
-        for fold in run.config.folds:
-            train(run, fold=fold, limit=limit, go_on=go_on)
-            if not go_on():
-                study.end(state="pruned")
-                return
-            rows = history.read(run.files.history(fold))
-            if not history.is_over(rows, run.config.training):
-                return
-            if (score := history.kept(rows, run.config.training.keep)) is None:
-                raise ValueError(
-                    f"{run.files.fold(fold)}: no score was taken, by which trials are "
-                    "compared. Expected held-out scans with masks. Choose other "
-                    "`search.folds`."
-                )
-            scores.append(score)
+        score = _score(study, trial, train, limit, stop)
     except ValueError as error:
-        study.end(state="failed", fault=str(error))
+        trial.end(state="failed", fault=str(error))
     else:
-        study.end(statistics.fmean(scores))
+        if score is not None:
+            trial.end(score)
+
+
+def _score(
+    study: trials.Study,
+    trial: trials.RunningTrial,
+    train: Train,
+    limit: deadline.Deadline | None,
+    stop: threading.Event,
+) -> float | None:
+    """Return the mean score of the folds; None if a trial is pruned or unfinished."""
+    plan, begun = study.plan, trial.begun
+    config = space.change(plan, begun.values, source=f"trial {begun.number}")
+    config = config.model_copy(update={"folds": plan.search.folds})
+    name = f"{study.files.root.name}/{begun.folder}"
+    run_files = study.files.trial(begun.folder)
+    run = starting.start(study.dataset, name, config, run_files=run_files)
+    first = run.files.history(run.config.folds[0])
+    scores = []
+    for fold in run.config.folds:
+        go_on = lambda: not stop.is_set() and trial.go_on(first)  # noqa: E731
+        train(run, fold=fold, limit=limit, go_on=go_on)
+        if stop.is_set():
+            return None
+        if not trial.go_on(first):
+            trial.end(state="pruned")
+            return None
+        rows = history.read(run.files.history(fold))
+        if not history.is_over(rows, run.config.training):
+            return None
+        if (score := history.kept(rows, run.config.training.keep)) is None:
+            raise ValueError(
+                f"{run.files.fold(fold)}: no score was taken, by which trials are "
+                "compared. Expected held-out scans with masks. Choose other "
+                "`search.folds`."
+            )
+        scores.append(score)
+    return statistics.fmean(scores)

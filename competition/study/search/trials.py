@@ -44,8 +44,7 @@ class TrialResult:
 class Study:
     """All trials of a search, on disk; a killed call leaves them to the next one.
 
-    `ask` begins a trial; `go_on` and `end` are about the trial that began last. A trial
-    without an end goes on with the next call.
+    A trial that `ask` begins and nobody ends goes on with the next call.
     """
 
     def __init__(
@@ -89,53 +88,24 @@ class Study:
             fault=trial.user_attrs.get(_FAULT, ""),
         )
 
-    def ask(self) -> TrialResult:
+    def ask(self) -> "RunningTrial":
         """Begin the next trial; a killed one goes before new ones."""
         # The seed counts the trials, so that many calls draw what a single call would.
         self._study.sampler = optuna.samplers.TPESampler(
             seed=self.plan.base.seed + len(self._study.get_trials(deepcopy=False)),
             n_startup_trials=self.plan.search.startup,
         )
-        self._trial = self._study.ask()
-        self._epochs, self._is_pruned = 0, False
+        trial = self._study.ask()
         known = configs.flat(self.plan.base.model_dump())
         for key, parameter in self.plan.search.space.items():
             (low, high), log, step = parameter.ends, parameter.log, parameter.step
             if parameter.choices:
-                self._trial.suggest_categorical(key, list(parameter.values))
+                trial.suggest_categorical(key, list(parameter.values))
             elif isinstance(known[key], int):
-                self._trial.suggest_int(key, low, high, step=int(step or 1), log=log)
+                trial.suggest_int(key, low, high, step=int(step or 1), log=log)
             else:
-                self._trial.suggest_float(key, low, high, step=step, log=log)
-        return self.result(self._trial.number)
-
-    def go_on(self, path: pathlib.Path) -> bool:
-        """Report the new epochs of a history; return False once the trial is pruned."""
-        rows = history.read(path)
-        for row in rows[self._epochs :]:
-            if row["score"] is not None:
-                self._trial.report(row["score"], row["epoch"])
-                self._is_pruned |= self._trial.should_prune()
-        self._epochs = len(rows)
-        return not self._is_pruned
-
-    def end(
-        self,
-        score: float | None = None,
-        *,
-        state: State = "complete",
-        folder: str = "",
-        fault: str = "",
-    ) -> None:
-        """End the trial: complete with its score, pruned, or failed with an error.
-
-        `folder` is that of another trial whose training stands for this one.
-        """
-        for name, text in ((_FOLDER, folder), (_FAULT, fault)):
-            if text:
-                self._trial.set_user_attr(name, text)
-        states = {name: state for state, name in _STATES.items()}
-        self._study.tell(self._trial, score, state=states[state])
+                trial.suggest_float(key, low, high, step=step, log=log)
+        return RunningTrial(self._study, trial, self.result(trial.number))
 
     def _check_same_search(self) -> None:
         """Raise an error where the study has trials of another plan or other data."""
@@ -167,6 +137,45 @@ class Study:
                     about = {_CONTINUES: trial.number, _FOLDER: _folder(trial)}
                     self._study.enqueue_trial(trial.params, about)
                 self._study.tell(trial.number, state=TrialState.FAIL)
+
+
+class RunningTrial:
+    """A trial that has begun; `begun` are its number, its folder and its values."""
+
+    def __init__(
+        self, study: optuna.Study, trial: optuna.Trial, begun: TrialResult
+    ) -> None:
+        self.begun = begun
+        self._study, self._trial = study, trial
+        self._epochs, self._is_pruned = 0, False
+
+    def go_on(self, path: pathlib.Path) -> bool:
+        """Report the new epochs of a history; return False once the trial is pruned."""
+        rows = history.read(path)
+        for row in rows[self._epochs :]:
+            if row["score"] is not None:
+                self._trial.report(row["score"], row["epoch"])
+                self._is_pruned |= self._trial.should_prune()
+        self._epochs = len(rows)
+        return not self._is_pruned
+
+    def end(
+        self,
+        score: float | None = None,
+        *,
+        state: State = "complete",
+        folder: str = "",
+        fault: str = "",
+    ) -> None:
+        """End the trial: complete with its score, pruned, or failed with an error.
+
+        `folder` is that of another trial whose training stands for this one.
+        """
+        for name, text in ((_FOLDER, folder), (_FAULT, fault)):
+            if text:
+                self._trial.set_user_attr(name, text)
+        states = {name: state for state, name in _STATES.items()}
+        self._study.tell(self._trial, score, state=states[state])
 
 
 def _open(search_files: layout.SearchFiles, plan: space.SearchPlan) -> optuna.Study:

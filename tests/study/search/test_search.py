@@ -7,6 +7,7 @@ import math
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import optuna
@@ -125,6 +126,26 @@ def test_the_best_values_are_found_and_bad_trials_are_ended_early(searched):
     assert result["score"] == pytest.approx(float(top["score"]))
     assert result["params"]["model.widths"] in ([4, 8], [8, 16])
     assert dataset.search("mine").picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_trials_side_by_side_go_on_after_an_interrupt(dataset, plan):
+    both = threading.Barrier(2, timeout=60)
+
+    def meet(count):
+        both.wait()
+        if count > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learner = Learner(after=meet)
+        search.run(dataset, "mine", plan(), train=learner, count=4, at_once=2)
+    begun = {name for name, _, _ in learner.epochs}
+    assert begun == {"trial-0", "trial-1"}
+    learner = Learner()
+    result = search.run(dataset, "mine", plan(), train=learner, count=4, at_once=2)
+    assert result["complete"] + result["pruned"] == 4
+    # The two that were stopped had two epochs already.
+    assert {epoch for name, _, epoch in learner.epochs if name in begun} == {3}
 
 
 def test_a_whole_number_is_drawn_in_its_steps(dataset, plan):
