@@ -31,7 +31,7 @@ ON_JAX := $(RESUMING) $(addprefix tests/net/, networks/test_networks.py \
 ON_LATEST := tests/core tests/prepare tests/study/search tests/test_pipeline.py \
   tests/report tests/net/networks/test_networks.py tests/net/input \
   tests/net/augment tests/net/training/test_checkpoint.py \
-  $(RESUMING) \
+  tests/net/training/test_hosts.py $(RESUMING) \
   $(FITTING)_it_trains_in_mixed_precision_and_resumes \
   $(FITTING)_memory_that_runs_out_later_keeps_the_optimizer \
   $(FITTING)_an_encoder_is_frozen_for_the_first_epochs

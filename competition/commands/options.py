@@ -75,6 +75,20 @@ Cluster = Annotated[
         "or ray://HOST:PORT.",
     ),
 ]
+Coordinator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Train one network with other hosts: where host 0 is reached, or auto "
+        "on a TPU slice or under SLURM.",
+    ),
+]
+Hosts = Annotated[
+    int | None, typer.Option(help="With --coordinator: how many hosts share it.")
+]
+Host = Annotated[
+    int | None, typer.Option(help="With --coordinator: which of them this is, from 0.")
+]
 Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[
     Path | None, typer.Option(help="The test's solution, where it is known.")

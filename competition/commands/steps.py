@@ -1,6 +1,8 @@
 """The commands of the steps, in their order, and `run`, which takes them all."""
 
+import functools
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ import typer
 
 from competition.commands import options, output
 from competition.core.experiment import layout
+from competition.machine import host_process, process
 
 app = typer.Typer()
 
@@ -73,29 +76,45 @@ def train_folds(
     override: options.Set = None,
     name: options.Name = None,
     cluster: options.Cluster = None,
+    coordinator: options.Coordinator = None,
+    hosts: options.Hosts = None,
+    host: options.Host = None,
     as_json: options.Json = False,
 ) -> None:
     """Train the experiment's folds; a killed training goes on where it stopped.
 
     Its members and gates are trained too. Or train the run in a folder, which knows its
-    experiment and its data, without its gates.
+    experiment and its data, without its gates. Several hosts, each with the same call
+    and its own --host, train one network together.
     """
     from competition import pipeline, train
     from competition.cluster import opened as connected
 
     if run and not (data or experiment or override or name):
-        opened = pipeline.open_run(run)
         step = train.alone
+        find: Callable[[], Any] = functools.partial(pipeline.open_run, run)
     elif data and experiment and not run:
-        opened = pipeline.open_training(
-            experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-        )
         step = train.run
+        find = functools.partial(
+            pipeline.open_training, experiment, data=data, work=work,
+            overrides=tuple(override or ()), name=name,
+        )  # fmt: skip
     else:
         raise typer.BadParameter("give either --data and --experiment, or --run alone")
-    with connected(cluster) as nodes:
+    if not coordinator and (hosts or host is not None):
+        raise typer.BadParameter("give --hosts and --host with --coordinator")
+    place = host_process.Place(coordinator, hosts, host) if coordinator else None
+    if place and not process.is_child():
+        sys.stdout.write(host_process.run(sys.argv[1:], place))
+        return
+    from competition.net import hosts as all_hosts
+
+    with all_hosts.joined(place), connected(cluster) as nodes:
+        opened = all_hosts.together(find)
         result = step(*opened, fold=fold, budget=budget, nodes=nodes)
-    output.result(result, as_json, output.trained)
+        is_first = all_hosts.is_first()
+    if is_first:
+        output.result(result, as_json, output.trained)
 
 
 @app.command(**options.example("predict", f"{options.PHANTOM} --experiment smoke"))

@@ -10,7 +10,7 @@ BACKENDS = "tensorflow", "jax"
 
 def check() -> None:
     """Raise an error where Keras would compute on a backend that cannot be used."""
-    name, source = _chosen()
+    name, source = chosen()
     if name not in BACKENDS:
         raise ValueError(
             f"Keras is set to compute on {name}, by {source}. Expected one of "
@@ -31,7 +31,7 @@ def keras_home() -> pathlib.Path:
     return pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
 
 
-def _chosen() -> tuple[str, str]:
+def chosen() -> tuple[str, str]:
     """Return the backend's name and what chose it, as Keras reads them."""
     variable = os.environ.get("KERAS_BACKEND")
     if variable:

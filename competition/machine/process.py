@@ -61,6 +61,17 @@ def run_all(
             child.end()
 
 
+def run(command: Sequence[str]) -> str:
+    """Run a command as `run_all` does, and return its standard output."""
+    child = _Child(command, {})
+    try:
+        child.process.wait()
+        child.check()
+        return child.text()
+    finally:
+        child.end()
+
+
 def is_child() -> bool:
     """Return whether `start` started this process."""
     return CHILD in os.environ
@@ -110,7 +121,12 @@ def reason(status: int) -> str:
 
 
 class EndedError(ValueError):
-    """A process ended by what may not come again: a signal, or a fault of a machine."""
+    """A process ended by what may not come again: a signal, or a fault of a machine.
+
+    `status` is its exit code or -signal where it told nothing itself.
+    """
+
+    status = 0
 
 
 class _Child:
@@ -124,9 +140,12 @@ class _Child:
     def check(self) -> None:
         """Raise the error that ended the process, if one did."""
         if self.process.returncode:
-            self.output.seek(0)
-            output = self.output.read().decode(errors="replace")
-            raise _error(output, self.process.returncode)
+            raise _error(self.text(), self.process.returncode)
+
+    def text(self) -> str:
+        """Return the standard output of the process, which has ended."""
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
 
     def end(self) -> None:
         self.process.kill()
@@ -150,12 +169,15 @@ def _error(output: str, status: int) -> ValueError:
         kind = ValueError if report["is_foreseen"] else EndedError
         return kind(report["error"])
     again = "Run the same again: it goes on where it stopped."
-    if status < 0:
-        return EndedError(
-            f"A process was ended by {reason(status)}. If nobody did that, "
-            f"memory was too small: set a smaller `training.batch`. {again}"
-        )
-    return EndedError(
+    text = (
         f"A process ended with exit code {status}; its last lines on "
         f"standard error stand above. {again}"
     )
+    if status < 0:
+        text = (
+            f"A process was ended by {reason(status)}. If nobody did that, "
+            f"memory was too small: set a smaller `training.batch`. {again}"
+        )
+    error = EndedError(text)
+    error.status = status
+    return error

@@ -10,6 +10,7 @@ import keras
 
 from competition.core import console
 from competition.machine import memory
+from competition.net import hosts
 
 # What TensorFlow, XLA, CUDA, cuDNN and cuBLAS say of it, in lower case.
 _OUT_OF_MEMORY = (
@@ -172,7 +173,9 @@ def shared(setting: str, device: Device) -> contextlib.AbstractContextManager:
         from competition.net import tensorflow_backend
 
         return tensorflow_backend.mirrored()
-    names = keras.distribution.list_devices()[:count]
+    import jax
+
+    names = [f"{each.platform}:{each.id}" for each in jax.local_devices()[:count]]
     scope: contextlib.AbstractContextManager = keras.distribution.DataParallel(
         devices=names, auto_shard_dataset=False
     ).scope()
@@ -197,7 +200,7 @@ def accumulates(setting: str, device: Device) -> bool:
 
 def check_batch(batch: int, setting: str, device: Device) -> None:
     """Raise an error where the devices that share a batch cannot divide it."""
-    count = sharing(setting, device)
+    count = sharing(setting, device) * hosts.count()
     if batch % count:
         below, above = batch // count * count, -(-batch // count) * count
         sizes = " or ".join(str(size) for size in (below, above) if size)

@@ -11,7 +11,7 @@ import keras
 
 from competition.core import console
 from competition.core.experiment import configs, schema
-from competition.net import activations, devices
+from competition.net import activations, devices, hosts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def of(network: keras.Model, config: configs.Config, device: devices.Device) -> 
     every, trained = _bytes(network.variables), _bytes(network.trainable_variables)
     slots = _slots(training) * trained
     mean = every if training.swa_epochs else 0
-    sharing = devices.sharing(training.gpus, device)
+    sharing = devices.sharing(training.gpus, device) * hosts.count()
     of_sample = activations.kept_bytes(network) + activations.recomputed_bytes(network)
     fixed = every + trained + slots + _copies(network)
     return Needs(

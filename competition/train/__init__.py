@@ -73,23 +73,25 @@ def _train(
     nodes: cluster.Cluster | None,
 ) -> dict[str, Any]:
     """Train the folds of all sources that are not finished; say how far each is."""
+    # Imported late: it loads what chooses the backend.
+    from competition.net import hosts
+
     limit = deadline.start(budget)
+    if limit and hosts.count() > 1:
+        limit = hosts.SharedDeadline(limit.left())
     if fold is not None and fold not in run.config.folds:
         raise ValueError(
             f"`fold` must be one of the run's folds {list(run.config.folds)}. "
             f"Received: {fold}. Choose one of them."
         )
     folds = run.config.folds if fold is None else (fold,)
-    waiting = [
-        (source, number)
-        for source in sources
-        for number in folds
-        if not fold_training.is_finished(source, number)
-    ]
+    every = [(source, number) for source in sources for number in folds]
+    left = [not fold_training.is_finished(*each) for each in every]
+    waiting = list(itertools.compress(every, hosts.first(left)))
     if waiting and nodes:
         published.get(waiting)
         _train_on_nodes(dataset, waiting, limit, nodes)
-    elif len(waiting) > 1 and run.config.training.fresh_process:
+    elif len(waiting) > 1 and run.config.training.fresh_process and hosts.count() == 1:
         published.get(waiting)
         _train_in_processes(waiting, limit)
     else:

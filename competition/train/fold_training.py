@@ -1,5 +1,6 @@
 """Train one fold in this process, or several in processes of their own."""
 
+import contextlib
 import math
 import os
 import pathlib
@@ -26,27 +27,26 @@ def train(
         console.note(f"{run.name}, fold {fold}: no time left")
         return
     # Imported late: loading the framework takes seconds.
-    from competition.net import devices, needs
+    from competition.net import devices, hosts, needs
     from competition.net.input import training_data
     from competition.net.training import fitting, progress, setup, validation
 
     folder, training = run.files.fold(fold), run.config.training
-    with (
-        locks.locked(dataset.root, doing="training", shared=True),
-        # Folds train side by side, but no step reads them meanwhile.
-        locks.locked(run.files.root, doing="training", shared=True),
-        locks.locked(folder, doing=f"training fold {fold}"),
-        heartbeat.Heartbeat(run.files.heartbeat(fold), devices.used_memory) as heart,
-        setup.network(run, fold) as network,
-    ):
-        _check_writable(run.files.root)
-        runs.check_data(run, dataset)
-        table = slice_table.read(dataset)
-        store = arrays.Arrays(dataset)
+    with contextlib.ExitStack() as held:
+
+        def begin() -> tuple[Any, "pd.DataFrame", arrays.Arrays]:
+            heart = _hold(held, dataset, run, fold)
+            table, store = slice_table.read(dataset), arrays.Arrays(dataset)
+            _check(slice_table.training(table, fold), store, fold)
+            return heart, table, store
+
+        heart, table, store = hosts.together(begin)
+        hosts.same({"config or data": runs.owner(run, fold)})
         held_out = slice_table.held_out(table, fold)
         chosen = slice_table.training(table, fold)
-        _check(chosen, store, fold)
-        board = folder / "tensorboard" if training.tensorboard else None
+        is_drawn = training.tensorboard and hosts.is_first()
+        board = folder / "tensorboard" if is_drawn else None
+        network = held.enter_context(setup.network(run, fold))
         lines = progress.FoldProgress(
             f"{run.name}, fold {fold}", training.epochs, board, heart
         )
@@ -54,7 +54,8 @@ def train(
         lines.line(setup.description(run.config, data))
         needed = needs.of(network, run.config, devices.find())
         lines.line(needs.describe(needed, run.files.root))
-        needs.check(needed, run.config, devices.free_memory() or memory.available())
+        free = devices.free_memory() or memory.available()
+        hosts.together(lambda: needs.check(needed, run.config, free))
         parts = setup.FoldTraining(
             network=network,
             config=run.config,
@@ -70,6 +71,30 @@ def train(
         lines.ended(epochs, training)
     else:
         lines.stopped(len(epochs))
+
+
+def _hold(
+    held: contextlib.ExitStack,
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    fold: layout.Fold,
+) -> heartbeat.Heartbeat | None:
+    """Hold what a fold reads and writes; of several hosts one writes, and beats."""
+    from competition.net import devices, hosts
+
+    held.enter_context(locks.locked(dataset.root, doing="training", shared=True))
+    # Folds train side by side, but no step reads them meanwhile.
+    held.enter_context(locks.locked(run.files.root, doing="training", shared=True))
+    heart = None
+    if hosts.is_first():
+        doing = f"training fold {fold}"
+        held.enter_context(locks.locked(run.files.fold(fold), doing=doing))
+        heart = held.enter_context(
+            heartbeat.Heartbeat(run.files.heartbeat(fold), devices.used_memory)
+        )
+        _check_writable(run.files.root)
+    runs.check_data(run, dataset)
+    return heart
 
 
 def is_finished(run: runs.Run, fold: layout.Fold) -> bool:

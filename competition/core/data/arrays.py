@@ -141,7 +141,10 @@ def write(path: pathlib.Path, array: np.ndarray) -> int:
 
 
 def write_archive(
-    path: pathlib.Path, named: dict[str, np.ndarray], *, compressed: bool = False
+    path: pathlib.Path | IO[bytes],
+    named: dict[str, np.ndarray],
+    *,
+    compressed: bool = False,
 ) -> None:
     """Write arrays by name as .npz."""
     method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED

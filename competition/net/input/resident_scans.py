@@ -13,7 +13,7 @@ from keras import ops
 from competition.core import geometry
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
-from competition.net import augment, devices
+from competition.net import augment, devices, hosts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ def place(table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config) -
         return asked
     free = None if obstacle else devices.free_memory()
     fits = free is not None and size(table, store, config) <= SHARE * free
-    return "device" if fits else "host"
+    return "device" if all(hosts.gather(fits)) else "host"
 
 
 def _obstacle(config: configs.Config) -> str | None:

@@ -23,7 +23,7 @@ import numpy as np
 from competition.core import stacks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
-from competition.net import augment
+from competition.net import augment, hosts
 from competition.net.augment import augment_host, augment_params
 from competition.net.input import resident_scans, sampling, stack_samples
 from competition.net.volumetric import patch_samples
@@ -69,8 +69,10 @@ class TrainingSamples:
         self.steps = self._steps()
 
     def batch(self, number: int) -> Batch:
-        """Return batch `number` since epoch 0."""
+        """Return batch `number` since epoch 0, or the part of it that a host reads."""
+        own = hosts.part(self.config.training.batch)
         rows, seeds = self._choose(number)
+        rows, seeds = rows[own], seeds[own]
         if self.numbers is None:
             batch = self._gather(rows, seeds)
         else:

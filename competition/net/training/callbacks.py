@@ -10,7 +10,8 @@ import numpy as np
 
 from competition.core.experiment import history
 from competition.machine import deadline
-from competition.net.training import checkpoint, progress, setup, weights
+from competition.net import hosts
+from competition.net.training import checkpoint, progress, setup, spreading, weights
 
 # A scaled loss begins at 2**15 and is halved at each step that is not finite: then none
 # is left to halve.
@@ -171,14 +172,18 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         done = epoch + 1
         scoring, waited = time.monotonic(), fold.data.waiting.take()
         fold.lines.now("scoring")
-        with weights.moving_average(self.model):
+        with (
+            spreading.local(self.model.network.variables, training.gpus),
+            weights.moving_average(self.model),
+        ):
             is_due = done == training.epochs or done % training.score_every == 0
             # A fold that is stopped needs weights before the mean is there.
             is_kept = training.keep == "last" or (
                 training.keep == "swa" and done < training.epochs
             )
             score = self._score(is_kept=is_kept) if is_due else None
-            if training.samples_every and done % training.samples_every == 0:
+            is_drawn = training.samples_every and done % training.samples_every == 0
+            if is_drawn and hosts.is_first():
                 path = fold.folder / "samples" / f"epoch{done:03d}.png"
                 fold.held_out.draw(self.model.network, path)
             mean_score = self._score_mean(epoch)
@@ -196,23 +201,26 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             waiting=None if waited is None else round(waited, 3),
         )
         # Only now: a state that cannot be written leaves the epoch undone.
-        self.state.epochs.append(row)
-        # The commit point: killed before it, the epoch is trained again.
-        checkpoint.save(fold.folder, self.state, self.model)
-        history.write(fold.folder / "history.csv", self.state.epochs)
-        fold.lines.epoch(row)
+        self.state.epochs.append(hosts.first(row))
+        if hosts.is_first():
+            # The commit point: killed before it, the epoch is trained again.
+            checkpoint.save(fold.folder, self.state, self.model)
+            history.write(fold.folder / "history.csv", self.state.epochs)
+            fold.lines.epoch(row)
         self.model.stop_training = history.is_over(self.state.epochs, training)
 
     def _score(self, *, is_kept: bool) -> float | None:
         """Score the network; keep its weights if `is_kept`, or the best if wanted."""
         network, state = self.model.network, self.state
-        score = self.fold.held_out.score(network)
+        own = self.fold.held_out.score(network) if hosts.is_first() else None
+        score: float | None = hosts.first(own)
         if self.fold.config.training.keep == "best":
             # Where there is nothing to score, the latest weights count as the best.
             is_kept = score is None or state.best is None or score > state.best
         if is_kept:
             folder, owner = self.fold.folder, self.fold.owner
-            state.best_digest = checkpoint.save_best_weights(folder, network, owner)
+            if hosts.is_first():
+                state.best_digest = checkpoint.save_best_weights(folder, network, owner)
             state.best = score
         return score
 

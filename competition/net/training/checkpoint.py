@@ -6,6 +6,7 @@ another fold or training, is passed over.
 """
 
 import dataclasses
+import io
 import json
 import pathlib
 from typing import Any
@@ -18,7 +19,7 @@ from competition.core import console, files, storage
 from competition.core.data import arrays
 from competition.core.experiment import history, layout
 from competition.machine import deadline
-from competition.net import weights_file
+from competition.net import hosts, weights_file
 from competition.net.training import step, weights
 
 LATEST, PREVIOUS = "state.npz", layout.STATE_BEFORE
@@ -85,6 +86,16 @@ def save(folder: pathlib.Path, state: TrainingState, model: step.TrainingStep) -
         _write(temporary, stored)
         if (folder / LATEST).is_file():
             storage.set_aside(folder / LATEST, folder / PREVIOUS)
+
+
+def shared(stored: Checkpoint) -> Checkpoint:
+    """Return the checkpoint of host 0 on all hosts that train together."""
+    if hosts.count() == 1:
+        return stored
+    held = io.BytesIO()
+    if hosts.is_first():
+        _write(held, stored)
+    return _read(io.BytesIO(hosts.from_first(held.getvalue())), stored.state.owner)
 
 
 def exists(folder: pathlib.Path) -> bool:
@@ -192,7 +203,7 @@ def finish(folder: pathlib.Path, stored: Checkpoint) -> None:
     files.remove(folder / PREVIOUS)
 
 
-def _write(path: pathlib.Path, stored: Checkpoint) -> None:
+def _write(path: pathlib.Path | io.BytesIO, stored: Checkpoint) -> None:
     about = dict(vars(stored.state), paths=stored.paths)
     groups = {
         "network": stored.network,
@@ -209,7 +220,7 @@ def _write(path: pathlib.Path, stored: Checkpoint) -> None:
     arrays.write_archive(path, named)
 
 
-def _read(path: pathlib.Path, owner: str) -> Checkpoint:
+def _read(path: pathlib.Path | io.BytesIO, owner: str) -> Checkpoint:
     with np.load(path, allow_pickle=False) as stored:
         named = {name: stored[name] for name in sorted(stored.files)}
     about = json.loads(str(named.pop("about")))

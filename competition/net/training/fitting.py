@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import gc
+import itertools
 import math
 
 import keras
 
 from competition.core import console
 from competition.core.experiment import configs, history
-from competition.net import devices
+from competition.net import devices, hosts
 from competition.net.input import training_data
 from competition.net.training import (
     callbacks,
@@ -17,6 +18,7 @@ from competition.net.training import (
     losses,
     schedules,
     setup,
+    spreading,
     step,
     weights,
     xla_trial,
@@ -35,22 +37,21 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
     finished fold it does nothing. Where the limit comes first it ends in time, with
     weights to use and a state to go on from.
     """
-    initial = weights.to_arrays(fold.network.variables)
-    state = checkpoint.TrainingState(fold.owner)
+    begun = checkpoint.TrainingState(fold.owner)
+    initial = checkpoint.shared(
+        checkpoint.Checkpoint(begun, weights.to_arrays(fold.network.variables))
+    ).network
+    state = begun
     while True:
-        stored = checkpoint.load(fold.folder, fold.owner)
+        stored = checkpoint.shared(_load(fold))
         # The attempt before may have needed a smaller batch or a lower rate.
         state = dataclasses.replace(
             stored.state,
             halvings=max(stored.state.halvings, state.halvings),
             slowed=stored.state.slowed or state.slowed,
         )
-        path = fold.folder / "history.csv"
-        if len(history.read(path)) != len(state.epochs):
-            # Killed between the state and the history that derives from it.
-            history.write(path, state.epochs)
         if history.is_over(state.epochs, fold.config.training):
-            checkpoint.finish(fold.folder, stored)
+            hosts.together(functools.partial(_finish, fold, stored))
             return state.epochs
         if state.is_late(fold.limit):
             return state.epochs
@@ -68,6 +69,27 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
             _use_less_memory(fold, state)
         # The failed attempt may still hold memory of the device.
         gc.collect()
+
+
+def _load(fold: setup.FoldTraining) -> checkpoint.Checkpoint:
+    """Read the state of a fold, and mend its history, on the host that writes them."""
+
+    def load() -> checkpoint.Checkpoint:
+        if not hosts.is_first():
+            return checkpoint.Checkpoint(checkpoint.TrainingState(fold.owner))
+        stored = checkpoint.load(fold.folder, fold.owner)
+        path = fold.folder / "history.csv"
+        if len(history.read(path)) != len(stored.state.epochs):
+            # Killed between the state and the history that derives from it.
+            history.write(path, stored.state.epochs)
+        return stored
+
+    return hosts.together(load)
+
+
+def _finish(fold: setup.FoldTraining, stored: checkpoint.Checkpoint) -> None:
+    if hosts.is_first():
+        checkpoint.finish(fold.folder, stored)
 
 
 def _train(
@@ -93,16 +115,22 @@ def _train(
         xla = xla_trial.choose(training, fold.network, build, batches)
         model = build(xla)
         checkpoint.restore(stored, state, model)
-        model.fit(
-            batches,
-            initial_epoch=begun,
-            epochs=training.freeze_epochs if state.resting else training.epochs,
-            steps_per_epoch=steps,
-            # Batches come in their order; newer releases of Keras want that said.
-            shuffle=False,
-            callbacks=[guard, callbacks.ScoreAndCheckpoint(fold, state, guard), end],
-            verbose=0,
-        )
+        variables = model.variables, model.metrics_variables, model.optimizer.variables
+        with spreading.spread(itertools.chain(*variables), training.gpus):
+            model.fit(
+                batches,
+                initial_epoch=begun,
+                epochs=training.freeze_epochs if state.resting else training.epochs,
+                steps_per_epoch=steps,
+                # Batches come in their order; newer releases of Keras want that said.
+                shuffle=False,
+                callbacks=[
+                    guard,
+                    callbacks.ScoreAndCheckpoint(fold, state, guard),
+                    end,
+                ],
+                verbose=0,
+            )
     if guard.step is not None:
         ids = fold.data.ids(guard.epoch * steps + guard.step)
         fault = "The weights are not finite"
@@ -117,13 +145,14 @@ def _train(
     # one epoch an earlier call may have come further.
     is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
     has_weights = (fold.folder / checkpoint.BEST).is_file()
-    if end.is_late and (is_unscored or not has_weights):
+    if hosts.is_first() and end.is_late and (is_unscored or not has_weights):
         with weights.moving_average(model):
             checkpoint.save_best_weights(fold.folder, fold.network, fold.owner)
 
 
 def _use_less_memory(fold: setup.FoldTraining, state: checkpoint.TrainingState) -> None:
     """Take the scans off the device, or else halve the batch."""
+    hosts.have_no_memory()
     if fold.data.leave_device(fold.config):
         console.warn("no memory for the batch beside the scans: the host gathers them.")
         return
@@ -149,7 +178,7 @@ def _adjusted(
     device = devices.find()
     accumulates = devices.accumulates(training.gpus, device)
     devices.check_batch(training.batch, training.gpus, device)
-    sharing = devices.sharing(training.gpus, device)
+    sharing = devices.sharing(training.gpus, device) * hosts.count()
     # Each of the devices that share a batch takes as many of its slices.
     batch = training.batch // divisor // sharing * sharing
     if not batch:

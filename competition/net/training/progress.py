@@ -7,6 +7,7 @@ from typing import Any
 from competition.core import console
 from competition.core.experiment import heartbeat, history, schema
 from competition.machine import deadline
+from competition.net import hosts
 from competition.net.training import curves
 
 
@@ -88,7 +89,8 @@ class FoldProgress:
 
     def line(self, text: str) -> None:
         """Print a line about the fold."""
-        console.note(f"{self.title}: {text}")
+        if hosts.is_first():
+            console.note(f"{self.title}: {text}")
 
     def stopped(self, done: int) -> None:
         """Print how many epochs are done where the time ended before the last one."""

@@ -10,7 +10,7 @@ import keras
 from competition.core import console
 from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline, gpus
-from competition.net import augment, devices
+from competition.net import augment, devices, hosts
 from competition.net.input import training_data
 from competition.net.networks import build, encoders
 from competition.net.training import checkpoint, progress, validation
@@ -45,13 +45,15 @@ def network(run: runs.Run, fold: layout.Fold) -> Iterator[keras.Model]:
     deterministic = devices.deterministic(settings.deterministic, device)
     number = 0 if fold == "all" else fold
     seed(run.config.seed + number, deterministic=deterministic)
+    # Several hosts share the variables later, when they have the same values.
+    alone = contextlib.nullcontext()
     with (
         devices.policy(settings.precision, device),
-        devices.shared(settings.gpus, device),
+        devices.shared(settings.gpus, device) if hosts.count() == 1 else alone,
     ):
         with devices.memory_for("the network"):
             built = build.build(run.config, len(run.classes))
-        if not checkpoint.exists(run.files.fold(fold)):
+        if hosts.is_first() and not checkpoint.exists(run.files.fold(fold)):
             encoders.load_weights(built, run.config)
         yield built
 
@@ -74,6 +76,8 @@ def description(config: configs.Config, data: training_data.TrainingData) -> str
     used = devices.sharing(training.gpus, device)
     xla = "with" if devices.xla(training.xla, device, sharing=used) else "without"
     number = f"{used}" if used == device.count else f"{used} of {device.count}"
+    if hosts.count() > 1:
+        number = f"{hosts.count()} hosts with {number}"
     return (
         f"{number} {device.kind.upper()} ({device.backend}), {precision}, "
         f"{xla} XLA, augmentation: {augment.engine(config.augment)}, "
