@@ -47,7 +47,7 @@ MAKE_PHANTOM := phantom
 endif
 
 .PHONY: help setup setup-tests phantom run watch tensorboard quick test test-jax lint \
-  soak bench pictures gpu gpu-bundle test-latest kernel clean
+  soak bench pictures gpu gpu-bundle test-latest check-launchers kernel clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -134,8 +134,16 @@ $(VENV)/ready-latest: tests/latest.txt | $(BIN)/python
 	@$(call install,tests/latest.txt)
 	@touch $@
 
+check-launchers: ## the launchers for SkyPilot and kinetic, with these packages
+	$(MAKE) .venv-launchers/ready-launchers VENV=.venv-launchers
+	.venv-launchers/bin/python -m pytest --noconftest tests/kernel/cluster/test_launchers.py
+
+$(VENV)/ready-launchers: tests/kernel/cluster/launchers.txt | $(BIN)/python
+	@$(call install,$<)
+	@touch $@
+
 kernel: $(VENV)/ready-kaggle ## a trained run as dataset and kernel for Kaggle; KAGGLE_USER=you EXPERIMENT=unet
 	$(BIN)/python -m competition kernel build --work "$(WORK)" --experiment "$(EXPERIMENT)" --user "$(KAGGLE_USER)"
 
 clean:          ## remove the environments and caches; what is in work/ stays
-	rm -rf $(VENV) .venv-latest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-latest .venv-launchers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
