@@ -1,12 +1,11 @@
 """Step 3: out-of-fold probabilities, each scan by the fold that held it out."""
 
-import pathlib
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from competition import cluster
-from competition.core import console, files, probabilities
+from competition.core import console, files, probabilities, storage
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.machine import gpus, process
@@ -59,8 +58,8 @@ def _command(
     dataset: layout.DatasetFiles, run: runs.Run, fold: layout.Fold
 ) -> list[str]:
     """Return Python's arguments to predict a fold in a process of its own."""
-    folders = dataset.root.absolute(), run.files.root.absolute()
-    return ["-m", "competition.predict", *map(str, folders), str(fold)]
+    folders = map(storage.name, (dataset.root, run.files.root))
+    return ["-m", "competition.predict", *folders, str(fold)]
 
 
 def _for_a_node(
@@ -133,10 +132,9 @@ def _digest(run: runs.Run, fold: layout.Fold) -> str:
 
 def main(dataset: str, run: str, fold: str) -> None:
     """Predict a fold in a process that `run` started."""
-    opened = runs.read(layout.RunFiles(pathlib.Path(run)))
-    predict_fold(
-        layout.DatasetFiles(pathlib.Path(dataset)), opened, layout.parse_fold(fold)
-    )
+    prepared = layout.DatasetFiles(storage.mirrored(dataset))
+    opened = runs.read(layout.RunFiles(storage.path(run)))
+    predict_fold(prepared, opened, layout.parse_fold(fold))
 
 
 if __name__ == "__main__":

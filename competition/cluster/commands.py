@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from competition.cluster import nodes, shared_folder
+from competition.core import storage
 from competition.machine import deadline, process
 
 
@@ -42,10 +43,10 @@ def run(
 
 
 def _task(command: Command, folder: pathlib.Path, mark: str) -> nodes.Task:
-    leaves = [str(path.absolute()) for path in command.leaves]
+    leaves = [storage.name(path) for path in command.leaves]
 
     def arguments(share: deadline.Deadline | None) -> Sequence[Any]:
-        return str(folder.absolute()), mark, command.arguments(share), leaves
+        return storage.name(folder), mark, command.arguments(share), leaves
 
     return nodes.Task(command.name, on_this_node, arguments, command.gpus)
 
@@ -59,4 +60,4 @@ def on_this_node(
     """
     shared_folder.check(folder, mark)
     process.run_all([command], [{}])
-    return shared_folder.sizes(map(pathlib.Path, leaves))
+    return shared_folder.sizes(map(storage.path, leaves))

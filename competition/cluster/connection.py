@@ -17,13 +17,17 @@ from competition.machine import process
 
 SECONDS = 5.0
 TOKEN = pathlib.Path("~/.ray/auth_token")
-# What decides on a node, as it does here, how it computes.
+# What decides on a node, as it does here, how it computes and where data lies.
 CARRIED = (
     "KERAS_BACKEND",
     "XLA_FLAGS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
     "OMP_NUM_THREADS",
+    # Not the keys to a storage: Ray shows what is carried.
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
 )
 # Ray reads these when it is imported.
 SETTINGS = {

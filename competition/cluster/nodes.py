@@ -14,8 +14,8 @@ POLL_SECONDS = 0.5
 # Ray kills a process at once; that it is gone is seen a little later.
 ENDING_SECONDS = 10.0
 TRIES = 3
-# A file system may keep the locks of a lost node so long.
-LOCKED_SECONDS = "180"
+# A file system or a storage may keep the locks of a lost node so long.
+LOCKED_SECONDS = "240"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
-from competition.core import locks
+from competition.core import locks, storage
 
 # A network file system may show so late elsewhere what a node has written.
 SEEN_SECONDS = 120.0
@@ -15,7 +15,13 @@ SEEN_SECONDS = 120.0
 
 @contextlib.contextmanager
 def marked(folder: pathlib.Path) -> Iterator[str]:
-    """Put a file into the folder while the block runs, and yield its name."""
+    """Put a file into the folder while the block runs, and yield its name.
+
+    A folder of a storage needs none: all nodes name it by its URI.
+    """
+    if storage.uri(folder):
+        yield ""
+        return
     # No file of a run, and in no other's way.
     path = folder / f".cluster-{uuid.uuid4().hex}{locks.SUFFIX}"
     path.touch()
@@ -29,7 +35,7 @@ def marked(folder: pathlib.Path) -> Iterator[str]:
 def check(folder: str, mark: str) -> None:
     """Refuse a node on which the folder is missing, or another one of its name."""
     path, node = pathlib.Path(folder), socket.gethostname()
-    if (path / mark).exists():
+    if not mark or (path / mark).exists():
         return
     what = "another folder of this name" if path.is_dir() else "no such folder"
     raise ValueError(
@@ -46,6 +52,8 @@ def sizes(paths: Iterable[pathlib.Path]) -> list[int]:
 def wait_for(paths: Sequence[pathlib.Path], expected: Sequence[int]) -> None:
     """Wait until this machine sees files as the node that wrote them does."""
     end = time.monotonic() + SEEN_SECONDS
+    for folder in {path.parent for path in paths}:
+        storage.refresh(folder)
     while (received := sizes(paths)) != expected:
         if time.monotonic() > end:
             path, here, there = next(

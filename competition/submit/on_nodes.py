@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from competition import cluster
-from competition.core import files
+from competition.core import files, storage
 from competition.core.data import images
 from competition.core.experiment import layout, runs
 from competition.machine import deadline
@@ -71,10 +71,10 @@ def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster
     digest = _digest(run, data, scans)
 
     def arguments(share: deadline.Deadline | None) -> Sequence[Any]:
-        folders = run.files.root.absolute(), data.absolute()
+        folders = run.files.root, data
         # Not the end, for clocks differ.
         seconds = share.left() if share else None
-        return *map(str, folders), list(scans), digest, seconds
+        return *map(storage.name, folders), list(scans), digest, seconds
 
     gpus = run.config.training.gpus
     return cluster.Task(f"{run.name}, {name}", _predict_here, arguments, gpus)
@@ -92,7 +92,11 @@ def _predict_here(
     root: str, folder: str, names: list[str], digest: str, seconds: float | None
 ) -> _Predicted:
     """Predict a share of the scans on this node, in processes that may die."""
-    run, data = runs.read(layout.RunFiles(pathlib.Path(root))), pathlib.Path(folder)
+    storage.refresh(layout.dataset_of(storage.path(root)))
+    run, data = (
+        runs.read(layout.RunFiles(storage.path(root))),
+        storage.mirrored(folder),
+    )
     found = test_folder.find(data, run.classes).scans
     scans = {name: found.get(name, []) for name in names}
     if _digest(run, data, scans) != digest:

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from competition.core import console, files, locks
+from competition.core import console, files, locks, storage
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import heartbeat, history, layout, runs
 from competition.machine import deadline, memory
@@ -127,7 +127,7 @@ def commands(
     """
     for index, (run, fold) in enumerate(folds):
         rounds = math.ceil((len(folds) - index) / at_once)
-        options = ["--run", str(run.files.root.absolute()), "--fold", str(fold)]
+        options = ["--run", storage.name(run.files.root), "--fold", str(fold)]
         budget = deadline.budget(limit and limit.share(rounds))
         if budget:
             options += ["--budget", budget]

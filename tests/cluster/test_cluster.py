@@ -18,6 +18,7 @@ import pytest
 
 from competition import cluster, pipeline, predict, submit, train
 from competition.cluster import connection
+from competition.core import storage
 from competition.core.experiment import history
 from competition.net import weights_file
 from competition.study import search
@@ -36,6 +37,8 @@ SETTINGS = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_failure_threshold": "4",
+    "AWS_ACCESS_KEY_ID": "visible",
+    "AWS_SECRET_ACCESS_KEY": "hidden-secret",
 }
 OVERRIDES = (
     *conftest.TINY,
@@ -53,6 +56,7 @@ def two_nodes():
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
+        patch.setenv("COMPETITION_CACHE", f"{folder}/cache")
         # Ray reads these where it is imported.
         from ray import cluster_utils
 
@@ -78,6 +82,23 @@ def job(tiny_phantom, tmp_path):
         )
 
     return open_job
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """A bucket that the nodes reach as this process does; their cache is another."""
+    fsspec = pytest.importorskip("fsspec")
+    pytest.importorskip("s3fs")
+    servers = pytest.importorskip("tests.core.storage.bucket", exc_type=ImportError)
+    server = servers.Bucket()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMPETITION_CACHE", str(tmp_path / "cache"))
+    server.client.create_bucket(Bucket="bucket")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield server
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    server.server.shutdown()
 
 
 def start(job, address, *more):
@@ -205,6 +226,28 @@ def test_trials_of_a_search_train_on_nodes(two_nodes, job, tmp_path):
             prepared.dataset, "mine", plan, train=learn, count=2, at_once=2
         )
     assert (found["complete"], found["failed"]) == (2, 0)
+
+
+def test_nodes_work_on_a_bucket_by_its_uri(two_nodes, finished, bucket):
+    job, _ = finished
+    for path in sorted(job.dataset.root.rglob("*")):
+        name = path.relative_to(job.dataset.root).as_posix()
+        if path.is_file() and ("runs/" not in name or name.endswith("/config.json")):
+            bucket.put(f"work/competition/{name}", path.read_bytes())
+    mirror = storage.path("s3://bucket/work/competition")
+    storage.refresh(mirror)
+    opened = pipeline.open_run(mirror / "runs" / "smoke")
+    with cluster.opened(two_nodes.address) as nodes:
+        train.alone(*opened, fold=0, nodes=nodes)
+        assert predict.run(*opened, nodes)["folds"] == [0]
+    there, here = (each.run("smoke") for each in (job.dataset, opened[0]))
+    one, other = there.weights(0), here.weights(0)
+    assert weights_file.check(one) == weights_file.check(other)
+    scans = [path.name for path in (here.root / "oof").iterdir()]
+    for scan in scans:
+        key = f"work/competition/runs/smoke/oof/{scan}"
+        assert bucket.get(key) == (there.root / "oof" / scan).read_bytes()
+    assert scans
 
 
 def test_a_node_with_other_test_data_is_named(two_nodes, finished):

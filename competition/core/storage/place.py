@@ -72,6 +72,11 @@ def uri(path: os.PathLike[str]) -> str | None:
     return f"{scheme}://{'/' * (scheme == 'file')}{'/'.join(parts)}"
 
 
+def name(path: os.PathLike[str]) -> str:
+    """Return how every machine names a path: the URI that it mirrors, or in full."""
+    return uri(path) or os.path.abspath(path)
+
+
 def is_plain(name: str) -> bool:
     """Return whether an object's name below a folder can be that of a file there."""
     parts = name.split("/")
