@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from competition import cluster
+from competition.core import console
 from competition.core.experiment import layout, runs
 from competition.machine import deadline, gpus, process
+from competition.study import watch
 from competition.train import fold_training, published
 
 
@@ -90,7 +92,7 @@ def _train(
     waiting = list(itertools.compress(every, hosts.first(left)))
     if waiting and nodes:
         published.get(waiting)
-        _train_on_nodes(dataset, waiting, limit, nodes)
+        _train_on_nodes(dataset, run, waiting, limit, nodes)
     elif len(waiting) > 1 and run.config.training.fresh_process and hosts.count() == 1:
         published.get(waiting)
         _train_in_processes(waiting, limit)
@@ -122,13 +124,20 @@ def _train_in_processes(
 
 def _train_on_nodes(
     dataset: layout.DatasetFiles,
+    run: runs.Run,
     waiting: Sequence[tuple[runs.Run, layout.Fold]],
     limit: deadline.Deadline | None,
     nodes: cluster.Cluster,
 ) -> None:
-    """Train each fold on a node of a cluster."""
-    commands = [_command(run, fold) for run, fold in waiting]
-    cluster.run_commands(nodes, commands, dataset.root, limit=limit)
+    """Train each fold on a node of a cluster; a terminal shows all folds of the run."""
+    commands = [_command(each, fold) for each, fold in waiting]
+    with watch.below(run.files.root, console.ERR) as show:
+
+        def go_on() -> bool:
+            show()
+            return True
+
+        cluster.run_commands(nodes, commands, dataset.root, limit=limit, go_on=go_on)
 
 
 def _command(run: runs.Run, fold: layout.Fold) -> cluster.Command:

@@ -3,8 +3,11 @@
 So another terminal can show it, and another machine that mounts the folder.
 """
 
+import contextlib
+import math
 import pathlib
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich import console, live
@@ -43,6 +46,30 @@ def run(root: pathlib.Path, *, once: bool, out: console.Console | None = None) -
                 time.sleep(SECONDS)
     except KeyboardInterrupt:
         pass
+
+
+@contextlib.contextmanager
+def below(root: pathlib.Path, out: console.Console) -> Iterator[Callable[[], None]]:
+    """Show a run below what is printed in the block, on a terminal alone.
+
+    The block calls the function again and again.
+    """
+    if not out.is_terminal:
+        yield lambda: None
+        return
+    reader, drawn, refreshed = reading.Reader(root), -math.inf, time.monotonic()
+    with live.Live(console=out, auto_refresh=False) as shown:
+
+        def show() -> None:
+            nonlocal drawn, refreshed
+            if time.monotonic() - drawn > SECONDS:
+                refreshed = _refresh(root, refreshed)
+                shown.update(_view(reader, reader.members(), out), refresh=True)
+                drawn = time.monotonic()
+
+        yield show
+        drawn = -math.inf
+        show()
 
 
 def now(root: pathlib.Path) -> dict[str, Any]:

@@ -244,6 +244,21 @@ def test_ctrl_c_ends_it_quietly(root, monkeypatch):
     watch.run(root, once=False, out=on_terminal())
 
 
+def test_it_stands_below_what_others_print_meanwhile(root, monkeypatch):
+    out, log = on_terminal(), console.Console(file=io.StringIO())
+    with watch.below(root, out) as show:
+        show()
+        out.print("fold 0: epoch 1/6")
+        train(root, 0, 6)
+        train(root, 1, 6)
+    said = out.file.getvalue()
+    places = [said.rindex(text) for text in ("epoch 1/6", "2 of 2 folds done")]
+    assert places == sorted(places)
+    with watch.below(root, log) as show:
+        show()
+    assert not log.file.getvalue()
+
+
 def test_a_log_is_written_once(root):
     out = console.Console(file=io.StringIO())
     watch.run(root, once=False, out=out)
