@@ -103,6 +103,8 @@ def train_folds(
         raise typer.BadParameter("give either --data and --experiment, or --run alone")
     if not coordinator and (hosts or host is not None):
         raise typer.BadParameter("give --hosts and --host with --coordinator")
+    if coordinator and cluster:
+        raise typer.BadParameter("give either --coordinator or --cluster")
     place = host_process.Place(coordinator, hosts, host) if coordinator else None
     if place and not process.is_child():
         sys.stdout.write(host_process.run(sys.argv[1:], place))

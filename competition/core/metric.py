@@ -41,6 +41,24 @@ class ScanMeasurement:
     by_class: tuple[ClassComparison, ...]
     hausdorff_merged: float
 
+    def told(self) -> dict[str, Any]:
+        """Return the measurement in values that JSON has, for `heard`."""
+        by_class = [
+            {name: np.asarray(value).tolist() for name, value in each.items()}
+            for each in map(dataclasses.asdict, self.by_class)
+        ]
+        return {"by_class": by_class, "hausdorff_merged": self.hausdorff_merged}
+
+    @classmethod
+    def heard(cls, told: dict[str, Any]) -> "ScanMeasurement":
+        """Return the measurement that `told` was made of."""
+        by_class: list[dict[str, Any]] = [
+            {name: np.array(value)[()] for name, value in each.items()}
+            for each in told["by_class"]
+        ]
+        compared = tuple(ClassComparison(**each) for each in by_class)
+        return cls(compared, told["hausdorff_merged"])
+
 
 def measure(
     truth: np.ndarray,

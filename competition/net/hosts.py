@@ -14,7 +14,7 @@ import os
 import pathlib
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from competition.core import storage
@@ -116,7 +116,8 @@ def _join(place: host_process.Place) -> None:
         }
     )
     # Every host takes part when the first device is asked for.
-    jax.devices()
+    devices = jax.local_devices()
+    same({"devices": f"{len(devices)} {devices[0].device_kind}"})
 
 
 def _code() -> str:
@@ -159,6 +160,13 @@ def gather(value: Any) -> list[Any]:
 def first(value: Any) -> Any:
     """Return the value of host 0; those of others do not matter."""
     return gather(value if is_first() else None)[0]
+
+
+def divided(names: Sequence[str], work: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what `work` makes of each name; each host does a part of them."""
+    mine = names[_now.index :: count()]
+    done = gather({name: work(name) for name in mine})
+    return {name: done[i % count()][name] for i, name in enumerate(names)}
 
 
 def together(work: Callable[[], Result]) -> Result:

@@ -78,6 +78,9 @@ def _train(
     # Imported late: it loads what chooses the backend.
     from competition.net import hosts
 
+    hosts.same(
+        {"--fold": fold, "--budget": budget, "runs": [each.name for each in sources]}
+    )
     limit = deadline.start(budget)
     if limit and hosts.count() > 1:
         limit = hosts.SharedDeadline(limit.left())

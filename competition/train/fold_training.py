@@ -41,7 +41,7 @@ def train(
             return heart, table, store
 
         heart, table, store = hosts.together(begin)
-        hosts.same({"config or data": runs.owner(run, fold)})
+        hosts.same(_about(run))
         held_out = slice_table.held_out(table, fold)
         chosen = slice_table.training(table, fold)
         is_drawn = training.tensorboard and hosts.is_first()
@@ -95,6 +95,16 @@ def _hold(
         _check_writable(run.files.root)
     runs.check_data(run, dataset)
     return heart
+
+
+def _about(run: runs.Run) -> dict[str, Any]:
+    """Return what a training is made of, by name; only host 0 reads a folder."""
+    about = {"prepared data": run.fingerprint, "classes": list(run.classes)}
+    for group, values in run.config.model_dump(mode="json").items():
+        named = values if isinstance(values, dict) else {"": values}
+        about |= {f"{group}.{key}".strip("."): each for key, each in named.items()}
+    del about["model.encoder_weights"]
+    return about
 
 
 def is_finished(run: runs.Run, fold: layout.Fold) -> bool:

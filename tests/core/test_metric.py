@@ -1,5 +1,6 @@
 """The score against brute force over all voxels, and against geometry by hand."""
 
+import json
 import math
 from unittest import mock
 
@@ -125,6 +126,16 @@ def test_the_whole_score_is_the_naive_one(volumes):
             assert received[f"score_{reading}"] is None
         else:
             assert received[f"score_{reading}"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_measurement_is_heard_elsewhere_as_it_was_told():
+    # The second class is empty in both, so that values are NaN.
+    measured = metric.measure(
+        voxel(1, 2, 3).astype(np.uint8), voxel(1, 2, 5).astype(np.uint8), classes=2
+    )
+    heard = metric.ScanMeasurement.heard(json.loads(json.dumps(measured.told())))
+    one, other = (metric.summarise({"a": m}, NAMES[:2]) for m in (measured, heard))
+    assert repr(one) == repr(other) and one["score_per_class"] is not None
 
 
 @pytest.mark.parametrize(

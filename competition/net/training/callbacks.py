@@ -212,8 +212,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
     def _score(self, *, is_kept: bool) -> float | None:
         """Score the network; keep its weights if `is_kept`, or the best if wanted."""
         network, state = self.model.network, self.state
-        own = self.fold.held_out.score(network) if hosts.is_first() else None
-        score: float | None = hosts.first(own)
+        score = self.fold.held_out.score(network)
         if self.fold.config.training.keep == "best":
             # Where there is nothing to score, the latest weights count as the best.
             is_kept = score is None or state.best is None or score > state.best

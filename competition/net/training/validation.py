@@ -10,6 +10,7 @@ from competition.core import blending, files, masks, metric, probabilities, rule
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import runs
 from competition.core.pages import pictures
+from competition.net import hosts
 from competition.net.inference import scan_predictor
 
 if TYPE_CHECKING:
@@ -38,10 +39,17 @@ class HeldOutScans:
 
     def score(self, network: keras.Model) -> float | None:
         """Return the score per class; None where truth and prediction are empty."""
-        classes, measured = self.run.classes, {}
-        for scan in self.rows:
+        classes = self.run.classes
+
+        def measure(scan: str) -> metric.ScanMeasurement:
             truth, predicted = self.store.masks(scan), self._predict(network, scan)
-            measured[scan] = metric.measure(truth, predicted, classes=len(classes))
+            return metric.measure(truth, predicted, classes=len(classes))
+
+        if hosts.count() == 1:
+            measured = {scan: measure(scan) for scan in self.rows}
+        else:
+            told = hosts.divided(list(self.rows), lambda scan: measure(scan).told())
+            measured = {k: metric.ScanMeasurement.heard(v) for k, v in told.items()}
         score: float | None = metric.summarise(measured, classes)["score_per_class"]
         return score
 

@@ -132,7 +132,7 @@ def test_hosts_that_differ_are_told_so_before_the_first_step(prepared):
     second = start(data, works[1], *place(port, 1), overrides=(*SET, "seed=5"))
     for code, told in map(ended, (first, second)):
         assert code == 1
-        assert "The hosts must be alike in config or data. Received: host 0: " in told
+        assert "alike in seed. Received: host 0: 0, host 1: 5. Make" in told
 
 
 def test_a_host_without_the_data_ends_all_with_its_message(prepared, tmp_path):
