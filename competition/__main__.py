@@ -17,7 +17,7 @@ def main() -> None:
         try:
             app()
         except (ValueError, OSError, storage.StorageError) as error:
-            console.note(f"error: {error}")
+            console.note(f"error: {storage.shown(str(error))}")
             sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:
         # An interrupted import may end in an error of the library that was imported.

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from competition.core.storage import cache, leases, place, remote
 
 StorageError = remote.StorageError
-path, uri, name = place.path, place.uri, place.name
+path, uri, name, shown = place.path, place.uri, place.name, place.shown
 opened, fetch = cache.opened, cache.fetch
 limit, SIZE = cache.limit, cache.SIZE
 # Of heartbeats: a storage takes money for each.

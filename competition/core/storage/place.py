@@ -77,6 +77,14 @@ def name(path: os.PathLike[str]) -> str:
     return uri(path) or os.path.abspath(path)
 
 
+def shown(text: str) -> str:
+    """Return a message with the URIs of mirrors in the place of their paths."""
+    for scheme in PACKAGES:
+        slashes = "///" if scheme == "file" else "//"
+        text = text.replace(f"{root()}{os.sep}{scheme}{os.sep}", f"{scheme}:{slashes}")
+    return text
+
+
 def is_plain(name: str) -> bool:
     """Return whether an object's name below a folder can be that of a file there."""
     parts = name.split("/")

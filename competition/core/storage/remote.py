@@ -156,8 +156,10 @@ def _kind(error: BaseException) -> str:
     response = getattr(error, "response", None)
     about = response.get("Error", {}) if isinstance(response, dict) else {}
     code = about.get("Code") or getattr(error, "code", None)
-    own = type(error).__name__ + (f" {code}" if code else "")
-    return f"{own}, {_kind(cause)}" if cause and cause is not error else own
+    names = [type(error).__name__, *([str(code)] if code else [])]
+    if cause and cause is not error:
+        names.append(_kind(cause))
+    return ", ".join(dict.fromkeys(names))
 
 
 def listing(uri: str) -> dict[str, Object]:

@@ -1,5 +1,6 @@
 """A storage that is slow, fails for a time, or refuses: nothing lost, and words."""
 
+import subprocess
 import sys
 import time
 
@@ -82,6 +83,23 @@ def test_nobody_at_the_address_ends_with_words(bucket, anew, hasty, monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(storage.StorageError, match="EndpointConnectionError"):
         storage.mirrored("s3://bucket/work")
+
+
+def call(*arguments):
+    """Call the command line; return its exit code and all that it printed."""
+    command = [sys.executable, "-m", "competition", *arguments]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_line_names_uris_and_no_secrets(bucket):
+    work = "--work", "s3://bucket/work"
+    code, text = call("prepare", "--data", "s3://me:secret@bucket/data", *work)
+    assert code == 2 and "Invalid value" in text and "secret" not in text
+    code, text = call("prepare", "--data", "s3://bucket/data", *work)
+    assert code == 1 and "error: s3://bucket/data: no such folder" in text
+    code, text = call("phantom", "s3://bucket/phantom")
+    assert code == 1 and "expected a path or" in text
 
 
 def test_a_missing_package_is_named(bucket, monkeypatch):
