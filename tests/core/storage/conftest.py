@@ -2,19 +2,14 @@
 
 import pytest
 
-pytest.importorskip("s3fs")
-pytest.importorskip("moto")
-pytest.importorskip("flask_cors")
-
-import fsspec
-
 from competition.core.storage import leases, place, remote
-from tests.core.storage import bucket as servers
 
 
 @pytest.fixture(scope="session")
 def server():
     """The server; use `bucket`, which is empty and without trouble."""
+    from tests.core.storage import bucket as servers
+
     started = servers.Bucket()
     yield started
     started.server.shutdown()
@@ -38,6 +33,8 @@ def bucket(server, tmp_path, monkeypatch):
 @pytest.fixture
 def anew():
     """A client that reads the environment once more."""
+    import fsspec
+
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     yield
     fsspec.get_filesystem_class("s3").clear_instance_cache()

@@ -74,6 +74,7 @@ def test_a_file_set_aside_has_both_names_until_the_new_one_is_there(bucket, else
 
 
 def test_other_kinds_of_storage_are_mirrored_as_well(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
     monkeypatch.setenv(place.CACHE, str(tmp_path / "cache"))
     for root in (f"file://{tmp_path}/far", "memory://far"):
         folder = storage.mirrored(root)
