@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-for package in ("s3fs", "moto", "flask_cors"):
-    pytest.importorskip(package)
+pytest.importorskip("s3fs")
+pytest.importorskip("moto")
+pytest.importorskip("flask_cors")
 
 import boto3
 from moto.moto_server import werkzeug_app
