@@ -32,6 +32,10 @@ _MEMORY_SECONDS = 60
 _ENDING_SECONDS = 3
 
 
+class _AgreedError(ValueError):
+    """An error that the hosts have told each other, whatever its text."""
+
+
 @dataclasses.dataclass
 class _Hosts:
     client: Any = None
@@ -128,9 +132,8 @@ def _code() -> str:
 
 
 def _is_of_lost_host(error: Exception) -> bool:
-    text = str(error).lower()
-    is_ours = isinstance(error, OSError) or str(host_process.AGAIN).lower() in text
-    return not is_ours and any(each in text for each in _LOST)
+    is_ours = isinstance(error, _AgreedError | OSError | storage.StorageError)
+    return not is_ours and any(each in str(error).lower() for each in _LOST)
 
 
 def _end_now() -> None:
@@ -180,11 +183,11 @@ def together(work: Callable[[], Result]) -> Result:
     try:
         result = work()
     except (ValueError, OSError, storage.StorageError) as error:
-        fault = str(error)
+        fault = str(error) or repr(error)
     faults = gather(fault)
     if any(faults):
         told = [f"host {i}: {each}" for i, each in enumerate(faults) if each]
-        raise ValueError("; ".join(dict.fromkeys(told)))
+        raise _AgreedError("; ".join(dict.fromkeys(told)))
     return result
 
 
@@ -195,7 +198,7 @@ def same(about: dict[str, Any]) -> None:
         values = [each[name] for each in everywhere]
         if any(value != values[0] for value in values):
             told = ", ".join(f"host {i}: {value}" for i, value in enumerate(values))
-            raise ValueError(
+            raise _AgreedError(
                 f"The hosts must be alike in {name}. Received: {told}. Make them alike "
                 "and run the same on every host again."
             )
@@ -224,7 +227,7 @@ def have_no_memory() -> None:
         # The others wait for this one elsewhere, if they have memory.
         _now.client.wait_at_barrier("memory", _MEMORY_SECONDS * 1000)
     except Exception:
-        raise ValueError(
+        raise _AgreedError(
             f"Host {_now.index} has no memory for its part of the batch, and others "
             "have. End what else runs on its devices, or use hosts that are alike. "
             f"{host_process.AGAIN}"
