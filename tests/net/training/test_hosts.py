@@ -43,7 +43,11 @@ def prepared(tiny_phantom, tmp_path_factory):
     def copy(name):
         return shutil.copytree(made, made.parent / name)
 
-    return data, copy
+    with pytest.MonkeyPatch.context() as patch:
+        # What one process has compiled, the next need not.
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(made.parent / "compiled"))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        yield data, copy
 
 
 def free_port():
