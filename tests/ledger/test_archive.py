@@ -190,7 +190,7 @@ def test_a_failure_half_way_leaves_the_last_copy(scored, add, tmp_path, monkeypa
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space left"):
         add()
     assert sorted(os.listdir(tmp_path / "submissions")) == ["by-hand", "ledger.csv"]
