@@ -46,6 +46,7 @@ class Arrays:
         # By use; they belong to the object, so that the maps close with it.
         self._open: collections.OrderedDict[tuple[str, int], np.ndarray]
         self._open = collections.OrderedDict()
+        self._bytes = 0
         self._closed: set[tuple[str, int]] = set()
         self._is_told = False
         self._lock = threading.Lock()
@@ -65,19 +66,20 @@ class Arrays:
                 return self._open[key]
         array = _load_recorded(self.dataset, *key)
         with self._lock:
-            array = self._open.setdefault(key, array)
-            while len(self._open) > 1 and self._bytes() > self._most:
-                self._closed.add(self._open.popitem(last=False)[0])
+            if key not in self._open:
+                self._open[key] = array
+                self._bytes += array.nbytes
+            while len(self._open) > 1 and self._bytes > self._most:
+                closed, last_used = self._open.popitem(last=False)
+                self._bytes -= last_used.nbytes
+                self._closed.add(closed)
             if key in self._closed and not self._is_told:
                 console.warn(
                     f"the cache holds too little: {key[0]} is read once more. Set "
                     f"{storage.SIZE} to more than twice the bytes of the prepared data."
                 )
                 self._is_told = True
-        return array
-
-    def _bytes(self) -> int:
-        return sum(array.nbytes for array in self._open.values())
+            return self._open[key]
 
 
 def _load_recorded(dataset: layout.DatasetFiles, scan: str, place: int) -> np.ndarray:
