@@ -2,7 +2,7 @@
 
 import typer
 
-from competition.commands import kernel, ledger, sources, steps, study
+from competition.commands import kernel, ledger, sources, steps, study, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -11,7 +11,7 @@ app = typer.Typer(
     help="From a competition folder to a scored submission.",
     epilog="Example:\npython -m competition phantom work/phantom --small",
 )
-for part in (sources, steps, study):
+for part in (sources, training, steps, study):
     app.add_typer(part.app)
 app.add_typer(ledger.app, name="ledger", invoke_without_command=True)
 app.add_typer(kernel.app, name="kernel")
