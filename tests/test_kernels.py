@@ -43,7 +43,7 @@ REAL = (
     "kernel/session.py", "kernel/mounted_weights.py", "machine/__init__.py",
     "machine/gpus.py", "machine/process.py", "core/storage/__init__.py",
     "core/storage/cache.py", "core/storage/leases.py", "core/storage/place.py",
-    "core/storage/remote.py", "core/console.py",
+    "core/storage/remote.py", "core/console.py", "core/processes.py",
 )  # fmt: skip
 NEW = ("competitions/uw-madison", "datasets/someone/bundle", "notebooks/someone/train")
 OLD = ("uw-madison", "bundle", "train")

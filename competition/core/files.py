@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from competition.core import storage
+from competition.core import processes, storage
 
 # The key of a JSON document that holds the digest of all others.
 SEAL = "seal"
@@ -39,7 +39,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary = path.with_name(f"{mine}{os.getpid()}-{path.name}")
     for left in path.parent.glob(f"{glob.escape(mine)}*-{glob.escape(path.name)}"):
         number = left.name.removeprefix(mine).removesuffix(f"-{path.name}")
-        if number.isdecimal() and not _is_alive(int(number)):
+        if number.isdecimal() and not processes.is_alive(int(number)):
             _remove(left)
     try:
         yield temporary
@@ -51,16 +51,6 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         raise
     finally:
         _remove(temporary)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # The process belongs to another user.
-    return True
 
 
 def _remove(path: pathlib.Path) -> None:

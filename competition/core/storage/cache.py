@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from concurrent import futures
 from typing import IO
 
+from competition.core import processes
 from competition.core.storage import place, remote
 
 try:
@@ -208,14 +209,10 @@ def _evict(target: int) -> int:
 
 def _size_of_part(path: pathlib.Path, process: int, size: int) -> int:
     """Return the bytes that a file will have which comes; a dead one is removed."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        path.unlink(missing_ok=True)
-        return 0
-    except OSError:
-        pass  # The process belongs to another user.
-    return size
+    if processes.is_alive(process):
+        return size
+    path.unlink(missing_ok=True)
+    return 0
 
 
 def _is_idle(file: IO[bytes], path: pathlib.Path, about: os.stat_result) -> bool:
