@@ -1,5 +1,6 @@
 """The cache: never more than its bound, never what is in use, the oldest first."""
 
+import contextlib
 import io
 import os
 import threading
@@ -20,8 +21,10 @@ def held():
     total = 0
     for folder, _, names in os.walk(place.root()):
         for name in names:
-            about = os.stat(os.path.join(folder, name))
-            total += 0 if cache.is_empty(about) else about.st_size
+            # Another thread may have finished or removed it since it was listed.
+            with contextlib.suppress(FileNotFoundError):
+                about = os.stat(os.path.join(folder, name))
+                total += 0 if cache.is_empty(about) else about.st_size
     return total
 
 
