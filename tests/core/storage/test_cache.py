@@ -1,6 +1,7 @@
 """The cache: never more than its bound, never what is in use, the oldest first."""
 
 import contextlib
+import fcntl
 import io
 import os
 import threading
@@ -17,15 +18,21 @@ SIZE = 100_000
 
 
 def held():
-    """The bytes on disk below the cache, without the marks of what may come."""
-    total = 0
-    for folder, _, names in os.walk(place.root()):
-        for name in names:
-            # Another thread may have finished or removed it since it was listed.
-            with contextlib.suppress(FileNotFoundError):
-                about = os.stat(os.path.join(folder, name))
-                total += 0 if cache.is_empty(about) else about.st_size
-    return total
+    """The bytes on disk below the cache, without the marks of what may come.
+
+    While its counter is locked nothing comes or goes, but what has come takes its name.
+    """
+    by_file = {}
+    with open(os.path.join(place.root(), ".bytes"), "a+b") as counter:
+        fcntl.flock(counter, fcntl.LOCK_EX)
+        for folder, _, names in os.walk(place.root()):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    about = os.stat(os.path.join(folder, name))
+                    by_file[about.st_ino] = (
+                        0 if cache.is_empty(about) else about.st_size
+                    )
+    return sum(by_file.values())
 
 
 @pytest.fixture
