@@ -43,6 +43,11 @@ def of_folds(found: Findings, count: int) -> Choice:
     return Choice("folds", list(range(count)), text)
 
 
+def of_members(names: list[str]) -> Choice:
+    """Choose the runs that are averaged."""
+    return Choice("members", names, "experiments beside this one, averaged")
+
+
 def of_time(steps: int, in_epoch: int, scores: int) -> list[Choice]:
     """Choose the length of a training with time for so many steps and scores."""
     epochs = max(1, steps // in_epoch)

@@ -65,16 +65,17 @@ class Budget:
     """A time that planning, training and the steps after it share.
 
     `limit` is its end, of which planning has used what is not left. `at_once` folds
-    are trained beside each other.
+    are trained beside each other, and so many `networks` after each other.
     """
 
     whole: float
     limit: deadline.Deadline
     at_once: int
+    networks: int = 1
 
     def of_fold(self, folds: int, pace: Pace) -> float:
         """Return the seconds of each fold that is trained, its start included."""
-        rounds = math.ceil(folds / self.at_once)
+        rounds = self.networks * math.ceil(folds / self.at_once)
         after = FINISH * self.whole + rounds * (pace.build + pace.predict)
         return (1 - MARGIN) * max(0.0, self.limit.left() - after) / rounds
 

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from competition.core.experiment import configs
+from competition.core.experiment import blends, configs
+from competition.machine import deadline
 from competition.net import timing
 from competition.study import amounts, auto
 from competition.study.auto import choices, findings, volumes
@@ -77,20 +78,40 @@ def planned(finished, monkeypatch):
             return dataclasses.replace(test_plan.MEASURED, step=step, slice=0.0)
 
         monkeypatch.setattr(timing, "measure", measure)
-        return configs.load(str(auto.write(job.dataset, budget)))
+        path = str(auto.write(job.dataset, budget))
+        return configs.load(path), blends.load(path)
 
     monkeypatch.setattr(findings, "of", lambda dataset: FOUND)
     yield plan
-    job.dataset.automatic.unlink(missing_ok=True)
+    for path in job.dataset.root.glob("auto*.toml"):
+        path.unlink()
 
 
 def test_volumes_get_a_3d_network(planned):
-    config = planned(0.5, "2h")
+    config, members = planned(0.5, "2h")
+    assert not members
     assert config.model.architecture == "residual_unet_3d"
     assert config.training.batch == 2 and config.training.ema == 0.99
 
 
 @pytest.mark.parametrize("seconds", [60.0, None])
 def test_where_it_is_too_slow_or_too_large_they_get_stacks(planned, seconds):
-    config = planned(seconds, "2h")
+    config, _ = planned(seconds, "2h")
     assert config.model.architecture == "unet"
+
+
+@pytest.mark.parametrize(("seconds", "budget"), [(0.5, "8h"), (0.05, "1h30m")])
+def test_with_plenty_of_time_both_are_trained_and_averaged(planned, seconds, budget):
+    config, members = planned(seconds, budget)
+    assert config.members == ("auto_2d", "auto_3d") == tuple(members)
+    architectures = [member.model.architecture for member in members.values()]
+    assert architectures == ["unet", "residual_unet_3d"]
+    assert {member.folds for member in members.values()} == {config.folds}
+    steps = {
+        name: member.training.epochs * amounts.steps(member, FOUND.amount)
+        for name, member in members.items()
+    }
+    assert steps["auto_3d"] > 0.9 * auto.PLENTY
+    trained = len(config.folds) * (0.1 * steps["auto_2d"] + seconds * steps["auto_3d"])
+    whole = deadline.parse(budget)
+    assert 0.6 * whole < trained < 0.9 * whole
