@@ -14,7 +14,7 @@ from competition.core.experiment import configs, runs
 from competition.machine import process
 from competition.net import timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, stacks, writing
+from competition.study.auto import choices, findings, networks, stacks, writing
 from tests.study.plan import test_plan
 
 FOUND = findings.Findings(
@@ -76,7 +76,7 @@ def test_a_slow_one_a_smaller_network_on_smaller_slices(dataset, device):
     config = configs.load(str(auto.write(dataset, "4h")))
     assert config.model.widths[0] < 32 and config.geometry.fit == "letterbox"
     # The networks between were not timed.
-    assert len(device[1]) < len(auto.STACKS.efforts)
+    assert len(device[1]) < len(networks.STACKS.efforts)
 
 
 def test_without_time_for_all_folds_it_leaves_some_out(dataset, device):
@@ -90,7 +90,7 @@ def test_a_network_that_does_not_fit_is_followed_by_smaller_ones(dataset, device
     device[0]["full"] = None
     with pytest.raises(ValueError, match="no network fits"):
         auto.write(dataset, "4h")
-    assert len(device[1]) == len(auto.STACKS.efforts)
+    assert len(device[1]) == len(networks.STACKS.efforts)
     assert not dataset.automatic.exists()
 
 
@@ -145,7 +145,7 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
         thickness=st.floats(0, 500),
     ),
     st.sampled_from(
-        [(each, effort) for each in auto.FAMILIES for effort in each.efforts]
+        [(each, effort) for each in networks.FAMILIES for effort in each.efforts]
     ),
     st.integers(1, 10**6),
     st.integers(1, 5),

@@ -9,7 +9,7 @@ from competition.core.experiment import blends, configs
 from competition.machine import deadline
 from competition.net import timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, volumes
+from competition.study.auto import choices, findings, networks, volumes
 from tests.study.plan import test_plan
 
 # Volumes of 35 x 51 x 35 voxels, each a millimetre long.
@@ -111,7 +111,7 @@ def test_with_plenty_of_time_both_are_trained_and_averaged(planned, seconds, bud
         name: member.training.epochs * amounts.steps(member, FOUND.amount)
         for name, member in members.items()
     }
-    assert steps["auto_3d"] > 0.9 * auto.PLENTY
+    assert steps["auto_3d"] > 0.9 * networks.PLENTY
     trained = len(config.folds) * (0.1 * steps["auto_2d"] + seconds * steps["auto_3d"])
     whole = deadline.parse(budget)
     assert 0.6 * whole < trained < 0.9 * whole

@@ -1,0 +1,132 @@
+"""The networks that an experiment is planned for: by data, device and time."""
+
+import dataclasses
+import functools
+import itertools
+import math
+import types
+from collections.abc import Callable
+
+from competition.core import console
+from competition.core.experiment import configs, layout
+from competition.study.auto import choices, findings, pace, stacks, volumes, writing
+
+# Folds are left out where each would have fewer.
+LEAST = 300
+# Volumes gain little from more steps than these: at 2,200 steps on volumes of
+# 35 x 51 x 35 voxels Dice was 0.888, at 5,500 0.889, and averaged with stacks 0.8905.
+PLENTY = 2_500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Family:
+    """Networks of one kind, from the one that takes most of a device on.
+
+    From `enough` steps on, a larger network is worth more than more steps of a smaller
+    one. Beside a network of another family a run is called `auto_<short>`.
+    """
+
+    name: str
+    short: str
+    of_data: Callable[[findings.Findings, choices.Effort], list[choices.Choice]]
+    efforts: tuple[choices.Effort, ...]
+    enough: int
+
+
+def _family(
+    name: str,
+    short: str,
+    kind: types.ModuleType,
+    enough: int,
+    *efforts: tuple[int, float],
+) -> Family:
+    ordered = sorted(
+        itertools.starmap(choices.Effort, efforts), key=lambda effort: -effort.cost
+    )
+    return Family(name, short, kind.of_data, tuple(ordered), enough)
+
+
+STACKS = _family(
+    "stacks of slices", "2d", stacks, 3_000,
+    (32, 1.0), (16, 1.0), (32, 0.5), (16, 0.7), (16, 0.5), (16, 0.35), (8, 0.35),
+)  # fmt: skip
+# A step sees whole volumes: on those of 35 x 51 x 35 voxels 1,000 steps, 10 minutes of
+# a core, score what stacks do after 18.
+VOLUMES = _family("volumes", "3d", volumes, 1_000, (32, 1.0), (16, 1.0), (8, 1.0))
+FAMILIES = VOLUMES, STACKS
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Network:
+    """What was chosen for a network, and how long its training takes."""
+
+    family: Family
+    chosen: list[choices.Choice]
+    config: configs.Config
+    speed: pace.Pace
+
+
+def choose(
+    dataset: layout.DatasetFiles, found: findings.Findings, given: pace.Budget
+) -> list[Network]:
+    """Choose a network of the family that fits the data and this device, or of both.
+
+    Both are trained where half of the time is plenty for volumes.
+    """
+    chosen = _choose(dataset, found, given)
+    for network in chosen:
+        if math.isinf(network.speed.step):
+            raise ValueError(
+                f"{dataset.root}: no network fits into the memory of this device, in "
+                f"batches of {network.config.training.batch}. Expected memory for one "
+                f"of {network.config.model.widths[0]} channels. Free some, or use "
+                "another device."
+            )
+    return chosen
+
+
+def _choose(
+    dataset: layout.DatasetFiles, found: findings.Findings, given: pace.Budget
+) -> list[Network]:
+    clock = given.limit.clock
+    load = pace.loading(clock)
+    measure_scan = pace.measured(dataset, found.amount.classes, clock)
+    time_it = functools.partial(
+        pace.of, found=found, load=load, measure_scan=measure_scan, clock=clock
+    )
+    if not volumes.fit(found):
+        return [_largest(STACKS, found, given, time_it)]
+    of_volumes = _largest(VOLUMES, found, given, time_it)
+    if given.steps(1, of_volumes.speed) < LEAST:
+        console.note("auto: volumes take too long here; trying stacks of slices")
+        return [_largest(STACKS, found, given, time_it)]
+    half = dataclasses.replace(given, networks=2)
+    if half.steps(found.amount.folds, of_volumes.speed) < PLENTY:
+        return [of_volumes]
+    return [_largest(STACKS, found, half, time_it), of_volumes]
+
+
+def _largest(
+    family: Family,
+    found: findings.Findings,
+    given: pace.Budget,
+    time_it: Callable[[configs.Config], pace.Pace],
+) -> Network:
+    """Time networks from the largest on, until one has time for a long training.
+
+    The smallest network is taken where none has.
+    """
+    efforts = list(family.efforts)
+    while True:
+        effort = efforts.pop(0)
+        chosen = family.of_data(found, effort)
+        config = configs.load("base", tuple(map(writing.override, chosen)))
+        about = f"{family.name}, {effort.channels} channels at first"
+        console.note(f"auto: timing a network of {about}")
+        now = time_it(config)
+        steps = given.steps(found.amount.folds, now)
+        if steps >= family.enough or not efforts:
+            return Network(family, chosen, config, now)
+        # By their cost, the others on the way would not be fast enough either.
+        most = effort.cost * steps / family.enough if steps else math.inf
+        efforts = [other for other in efforts if other.cost <= most] or efforts[-1:]
