@@ -1,7 +1,7 @@
 """The members and gates of an experiment, which are experiments of their own."""
 
 from competition.core import console
-from competition.core.experiment import configs, layout, starting
+from competition.core.experiment import configs, faults, layout, starting
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.Config]:
@@ -93,7 +93,7 @@ def _check_rules(dataset: layout.DatasetFiles, naming: str, rules: str) -> None:
     names += [path.stem for path in configs.EXPERIMENTS.glob("*.toml")]
     console.warn(
         f"`rules` is {rules!r}, which is neither a run in {dataset.root / 'runs'} nor "
-        f"an experiment: no rules can be taken from it.{configs.nearest(rules, names)} "
+        f"an experiment: no rules can be taken from it.{faults.nearest(rules, names)} "
         "Set `rules` to the run of the same experiment with folds, or train that run "
         "under this name; `rules` may also be set after the training."
     )

@@ -1,7 +1,6 @@
 """The config of an experiment, read from TOML files and checked."""
 
 import contextlib
-import difflib
 import functools
 import json
 import pathlib
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from competition.core import files
-from competition.core.experiment import layout, schema
+from competition.core.experiment import faults, layout, schema
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 
@@ -92,6 +91,18 @@ class Config(schema.Table):
             )
         return submit
 
+    @pydantic.field_validator("submit")
+    @classmethod
+    def _views_are_those_of_training(
+        cls, submit: schema.Submit, info: pydantic.ValidationInfo
+    ) -> schema.Submit:
+        """Settle `tta`: a network that never saw a flipped slice predicts it badly."""
+        if submit.tta != "auto":
+            return submit
+        augment = info.data.get("augment")
+        tta = ("flip",) if augment and augment.flips else ()
+        return submit.model_copy(update={"tta": tta})
+
     @pydantic.field_validator("training")
     @classmethod
     def _training_fits(
@@ -125,7 +136,7 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
             raise ValueError(
                 f"The override {override!r} is for the run {member}, and {experiment} "
                 f"has the members and gates: {', '.join(named) or 'none'}."
-                f"{nearest(member, named)}"
+                f"{faults.nearest(member, named)}"
             )
     return config
 
@@ -168,7 +179,7 @@ def find(experiment: str) -> pathlib.Path:
     names = sorted(path.stem for path in EXPERIMENTS.glob("*.toml"))
     if experiment not in names:
         raise ValueError(
-            f"Unknown experiment {experiment!r}.{nearest(experiment, names)} "
+            f"Unknown experiment {experiment!r}.{faults.nearest(experiment, names)} "
             f"Known: {', '.join(names)}. A path of a .toml file works too."
         )
     return EXPERIMENTS / f"{experiment}.toml"
@@ -179,10 +190,10 @@ def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
     try:
         return table.model_validate(values)
     except pydantic.ValidationError as error:
-        faults = error.errors()
+        found = error.errors()
         # Items at fault are not counted: their list would be said to be too short.
-        lists = {fault["loc"][:-1] for fault in faults}
-        lines = [_explain(each, table) for each in faults if each["loc"] not in lists]
+        lists = {fault["loc"][:-1] for fault in found}
+        lines = faults.explain([f for f in found if f["loc"] not in lists], table)
         raise ValueError(f"{source}: " + "\n".join(lines)) from None
 
 
@@ -205,12 +216,6 @@ def changes(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
         for key in sorted(first.keys() | second.keys())
         if first.get(key) != second.get(key)
     ]
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """Return " Did you mean 'x'?" for the closest of `names`, or nothing."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _read_toml(path: pathlib.Path) -> dict[str, Any]:
@@ -248,19 +253,3 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = _merge(below[key], above[key])
     return merged
-
-
-def _explain(fault: Any, table: type[schema.Table]) -> str:
-    key = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "missing":
-        return f"`{key}` is missing. Add it."
-    if fault["type"] != "extra_forbidden":
-        return f"`{key}`: {fault['msg']}. Received: {fault['input']!r}."
-    *above, unknown = fault["loc"]
-    inside: Any = table
-    for part in above:
-        # All values of a dict are of one kind.
-        kinds = typing.get_args(inside)[1:] or (inside.model_fields[part].annotation,)
-        inside = kinds[0]
-    names = list(inside.model_fields)
-    return f"unknown key `{key}`.{nearest(unknown, names)} Keys: {', '.join(names)}."

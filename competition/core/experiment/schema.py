@@ -222,6 +222,11 @@ class Augment(Table):
     mixup: Share = 0.0
     mixup_share: Share = 0.5
 
+    @property
+    def flips(self) -> bool:
+        """Return whether training ever shows a flipped slice."""
+        return self.engine != "none" and self.flip > 0
+
 
 class Sampling(Table):
     """The training slices of an epoch; patches are cut about the same slices."""
@@ -307,7 +312,8 @@ class Submit(Table):
     """The views of a slice that predictions are averaged over."""
 
     windows: bool = False
-    tta: Annotated[tuple[Literal["flip"], ...], OPTIONAL] = ()
+    # In a config "auto" is settled already.
+    tta: Literal["auto"] | Annotated[tuple[Literal["flip"], ...], OPTIONAL] = ()
     scales: Annotated[
         tuple[Annotated[float, pydantic.Field(ge=0.5, le=2)], ...], OPTIONAL
     ] = (1.0,)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from competition.core import console, files, geometry, masks, metric
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, faults, layout, runs
 from competition.core.regions import components
 from competition.study.baseline import classifiers, features
 
@@ -39,7 +39,7 @@ def run(
     if method not in classifiers.METHODS:
         known = list(classifiers.METHODS)
         raise ValueError(
-            f"Unknown baseline {method!r}.{configs.nearest(method, known)} "
+            f"Unknown baseline {method!r}.{faults.nearest(method, known)} "
             f"Known: {', '.join(known)}."
         )
     table = slice_table.read(dataset)

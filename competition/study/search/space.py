@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pydantic
 from sklearn import model_selection
 
-from competition.core.experiment import configs, schema
+from competition.core.experiment import configs, faults, schema
 
 Number = int | float
 # These keys change nothing in the training of a fold, which is all that a trial is.
@@ -169,7 +169,7 @@ def _check_key(
     if key not in names:
         reason = "is no part of a fold's training" if key in known else "is no key"
         raise ValueError(
-            f"{source}: `search.space`: `{key}` {reason}.{configs.nearest(key, names)} "
+            f"{source}: `search.space`: `{key}` {reason}.{faults.nearest(key, names)} "
             f"Keys: {', '.join(names)}."
         )
     if parameter.choices:

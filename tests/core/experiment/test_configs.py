@@ -82,6 +82,13 @@ def test_a_config_cannot_be_changed():
         ),
         ("geometry.crop=[80]", r"`crop` is a height and a width, .* or \[\] for none"),
         ("submit.windows=true", "`submit`: .*as large as `geometry.crop`, and there i"),
+        (
+            "submit.tta=often",
+            "^.*`submit.tta`: .*'auto', or a valid tuple.*'often'.$",
+        ),
+        ('submit.tta=["up"]', "`submit.tta.0`: .*'flip'.*'up'"),
+        ("model.exclusive=3", "`model.exclusive`: .*valid boolean, or 'auto'.*3"),
+        ('folds=["some"]', "`folds.0`: .*valid integer, or 'all'.*'some'"),
         ("training.keep=mean", "`training.keep`: .*'best', 'last' or 'swa'.*'mean'"),
         ("training.keep=swa", "last epochs: set `swa_epochs` .* swa_epochs = 0"),
         (
@@ -116,6 +123,20 @@ def test_a_3d_network_has_neither_crops_nor_a_position(override, message):
     patches = 'model={architecture="unet_3d", patch=[4, 9, 9]}'
     with pytest.raises(ValueError, match=message):
         configs.load("smoke", (patches, override))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), ("flip",)),
+        (("augment.flip=0",), ()),
+        (("augment.engine=none",), ()),
+        (("augment.engine=none", 'submit.tta=["flip"]'), ("flip",)),
+        (("submit.tta=[]",), ()),
+    ],
+)
+def test_flipped_slices_are_predicted_where_training_shows_some(overrides, expected):
+    assert configs.load("unet", overrides).submit.tta == expected
 
 
 def test_a_patch_that_is_not_used_may_have_any_size():
