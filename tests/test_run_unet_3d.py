@@ -1,4 +1,4 @@
-"""A run of a 3D U-Net: every step takes it, and a blend with a 2D network."""
+"""A run of a 3D U-Net: every step takes it, and a blend with networks of slices."""
 
 import shutil
 
@@ -62,15 +62,21 @@ def test_out_of_fold_and_submit_give_the_same_masks(volumes, competition, tmp_pa
                 assert received[id, name] == expected, (id, name)
 
 
-def test_it_blends_with_a_2d_network(volumes):
+ACROSS = *conftest.TINY, "axis=y", "intensity=scan", "geometry.fit=letterbox"
+
+
+def test_it_blends_with_2d_networks_of_two_axes(volumes):
     job, _ = volumes
-    asked = dict(data=job.data, work=job.dataset.root.parent, truth=job.truth)
+    asked = dict(data=job.data, work=job.dataset.root.parent)
+    alone = pipeline.run("smoke", **asked, overrides=ACROSS, name="across")
+    assert alone["score"]["oof"]["score_per_class"] is not None
     # `smoke` is an experiment: it is asked for as it was trained.
     as_trained = tuple(f"smoke:{override}" for override in conftest.TINY)
-    overrides = 'members=["smoke", "deep"]', *as_trained
-    results = pipeline.run("smoke", **asked, overrides=overrides, name="both")
+    overrides = 'members=["smoke", "deep", "across"]', *as_trained
+    asked |= dict(truth=job.truth, overrides=overrides, name="all")
+    results = pipeline.run("smoke", **asked)
     assert results["validate"]["ok"] is True
     assert results["submit"]["folds"] == [0, 1]
     weights = results["decide"]["weights"].values()
-    assert all(list(each) == ["smoke", "deep"] for each in weights)
+    assert all(list(each) == ["smoke", "deep", "across"] for each in weights)
     assert results["score"]["submission"]["score_per_class"] is not None

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from competition.core import console, files, locks, storage
+from competition.core import axes, console, files, locks, storage
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import heartbeat, history, layout, runs
 from competition.machine import deadline, memory
@@ -50,7 +50,7 @@ def train(
         lines = progress.FoldProgress(
             f"{run.name}, fold {fold}", training.epochs, board, heart
         )
-        data = training_data.TrainingData(chosen, store)
+        data = training_data.TrainingData(*axes.turned(chosen, store, run.config.axis))
         lines.line(setup.description(run.config, data))
         needed = needs.of(network, run.config, devices.find())
         lines.line(needs.describe(needed, run.files.root))

@@ -55,6 +55,7 @@ def table() -> pd.DataFrame:
             "index": list(range(DEPTH)) * 2,
             "height": HEIGHT,
             "width": WIDTH,
+            "spacing_z_mm": 3.0,
             "spacing_y_mm": 2.0,
             "spacing_x_mm": 1.5,
             **dict(zip(slice_table.BOX, BOX, strict=True)),

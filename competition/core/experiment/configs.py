@@ -23,6 +23,7 @@ class Config(schema.Table):
 
     seed: schema.Seed
     slices: Annotated[tuple[schema.Offset, ...], schema.LOOSE]
+    axis: Literal["z", "y", "x"] = "z"
     intensity: Literal["slice", "scan"]
     position: bool = False
     folds: schema.Folds
@@ -76,6 +77,28 @@ class Config(schema.Table):
                     f"geometry.height and width, {geometry.height} and "
                     f"{geometry.width}. Use patch = {largest}"
                 )
+        return model
+
+    @pydantic.field_validator("model")
+    @classmethod
+    def _axis_fits(
+        cls, model: schema.Model, info: pydantic.ValidationInfo
+    ) -> schema.Model:
+        """Refuse what is only known of slices across z, if they lie across others."""
+        axis, geometry = info.data.get("axis"), info.data.get("geometry")
+        changes = {
+            'intensity = "scan"': info.data.get("intensity") == "slice",
+            'geometry.box = "none"': geometry and geometry.box == "body",
+            'geometry.fit = "letterbox"': geometry and geometry.fit == "spacing",
+            "model.presence = false": model.presence,
+            'axis = "z"': model.volumetric,
+        }
+        wrong = [change for change, is_needed in changes.items() if is_needed]
+        if axis in ("y", "x") and wrong:
+            raise ValueError(
+                f'a 2D network with axis = "{axis}" sees slices across {axis}, whose '
+                f"own window, body and distance are not known. Set {', '.join(wrong)}"
+            )
         return model
 
     @pydantic.field_validator("submit")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import keras
 import numpy as np
 
-from competition.core import console, geometry, probabilities
+from competition.core import axes, console, geometry, probabilities
 from competition.core.experiment import configs, layout
 from competition.net.inference import forward_pass, member_group
 
@@ -65,9 +65,11 @@ class ScanPredictor:
             if not runs:
                 continue
             of_intensity = windows[group.config.intensity]
-            of_group = group.predict(runs, volume, of_intensity, grid, _quantise)
-            named = zip(runs, of_group, strict=True)
-            predictions |= {k: v for k, v in named if k not in group.not_finite}
+            scan = axes.scan(volume, of_intensity, grid, group.config.axis)
+            of_group = group.predict(runs, *scan, _quantise)
+            for name, predicted in zip(runs, of_group, strict=True):
+                if name not in group.not_finite:
+                    predictions[name] = _turned_back(predicted, group.config.axis)
         return predictions
 
     def typical_slices(self) -> int:
@@ -76,6 +78,9 @@ class ScanPredictor:
             # Patches overlap in depth, so that one patch alone would look too slow.
             4 * config.model.patch[0]
             if config.model.volumetric
+            # All slices across another axis are predicted, however few those across z.
+            else config.geometry.height
+            if config.axis != "z"
             else config.training.batch
             for config in (group.config for group in self._groups.values())
         )
@@ -108,13 +113,17 @@ def _alone(
     group = member_group.MemberGroup(
         config, forward_pass.ForwardPasses(), warn=lambda what, text: None
     )
-    return lambda volume, windows, grid: group.predict(
-        runs,
-        volume,
-        windows,
-        grid,
-        lambda slices: np.stack([outputs["probability"] for (outputs,) in slices]),
-    )
+
+    def probability(slices: member_group.Slices) -> np.ndarray:
+        return np.stack([outputs["probability"] for (outputs,) in slices])
+
+    def predict(
+        volume: np.ndarray, windows: np.ndarray, grid: geometry.Grid
+    ) -> np.ndarray:
+        scan = axes.scan(volume, windows, grid, config.axis)
+        return axes.turn_back(group.predict(runs, *scan, probability), config.axis)
+
+    return predict
 
 
 def _quantise(slices: member_group.Slices) -> list[probabilities.Prediction]:
@@ -135,10 +144,19 @@ def _quantise(slices: member_group.Slices) -> list[probabilities.Prediction]:
     return predictions
 
 
+def _turned_back(
+    predicted: probabilities.Prediction, axis: str
+) -> probabilities.Prediction:
+    """Return the prediction of slices across z, made by networks of another axis."""
+    if axis == "z":
+        return predicted
+    return probabilities.prediction(axes.turn_back(predicted.probability, axis))
+
+
 def _input_of(config: configs.Config) -> tuple:
     """Return the settings that members must share to be given the same batches."""
     model, training = config.model, config.training
     depth = model.patch if model.volumetric else config.slices
-    seen = config.position, config.geometry, config.submit.windows
+    seen = config.axis, config.position, config.geometry, config.submit.windows
     kind = model.volumetric, depth, config.intensity, *seen
     return *kind, training.batch, training.xla

@@ -139,6 +139,17 @@ def test_flipped_slices_are_predicted_where_training_shows_some(overrides, expec
     assert configs.load("unet", overrides).submit.tta == expected
 
 
+def test_slices_across_another_axis_need_what_is_known_of_them():
+    with pytest.raises(ValueError, match=r"`model`: .*Set intensity = \"scan\", geom"):
+        configs.load("smoke", ("axis=y", "geometry.box=body", "intensity=slice"))
+    config = configs.load(
+        "smoke", ("axis=y", "geometry.box=none", "geometry.fit=pad", "intensity=scan")
+    )
+    assert config.axis == "y"
+    with pytest.raises(ValueError, match='Set axis = "z"'):
+        configs.load("hippocampus_3d", ("axis=x",))
+
+
 def test_a_patch_that_is_not_used_may_have_any_size():
     assert configs.load("smoke", ("model.patch=[8, 500, 500]",)).model.patch[1] == 500
 

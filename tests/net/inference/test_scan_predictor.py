@@ -214,6 +214,29 @@ def test_the_flipped_view_is_averaged(store, tiny):
     np.testing.assert_array_equal(without, probabilities.quantise(plain))
 
 
+@pytest.mark.parametrize(("axis", "order"), [("y", (1, 0, 2)), ("x", (2, 0, 1))])
+def test_slices_across_another_axis_are_those_of_a_turned_scan(store, axis, order):
+    scan = *TINY, "intensity=scan"
+    plain = configs.load("smoke", scan)
+    across = configs.load("smoke", (*scan, f"axis={axis}"))
+    volume, same = store.scan("case0_day0"), network(plain, 0)
+    turned = volume.transpose(order)
+    windows = np.tile(WINDOWS[:1], (len(turned), 1))
+    grid = geometry.Grid(turned.shape[1:])
+    expected = scan_predictor.predict_scan([same], turned, windows, grid, plain)
+    expected = expected.transpose(*np.argsort(order), 3)
+    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, across)
+    np.testing.assert_array_equal(received, expected)
+    members = [member("a", across, same), member("b", plain, same)]
+    predictor = scan_predictor.ScanPredictor(members)
+    predicted = predictor.predict(volume, {"scan": WINDOWS}, GRID)
+    a, b = predicted["a"], predicted["b"]
+    np.testing.assert_array_equal(a.probability, probabilities.quantise(expected))
+    np.testing.assert_array_equal(a.presence, a.probability.max(axis=(1, 2)))
+    assert a.probability.shape == b.probability.shape
+    assert (a.probability != b.probability).any()
+
+
 def test_folds_views_and_less_effort_share_one_compiled_network(
     store, tiny, monkeypatch
 ):

@@ -1,0 +1,83 @@
+"""The axis that slices are cut across: scans, tables and predictions turned to it.
+
+Prepared scans are (D, H, W), whose axes are z, y and x: slices lie across z. A network
+with another `axis` sees slices of turned scans, and its predictions are turned back.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from competition.core import geometry
+from competition.core.data import arrays
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The axes of a turned scan: that of its slices first.
+_ORDERS = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
+
+
+def turn(array: np.ndarray, axis: str) -> np.ndarray:
+    """Return a view of a scan or its masks (D, H, W) whose slices lie across `axis`."""
+    return array.transpose(_ORDERS[axis])
+
+
+def turn_back(array: np.ndarray, axis: str) -> np.ndarray:
+    """Undo `turn`, for what is predicted of a turned scan: (N, h, w, ...)."""
+    order = [*np.argsort(_ORDERS[axis]), *range(3, array.ndim)]
+    return np.ascontiguousarray(array.transpose(order))
+
+
+def scan(
+    volume: np.ndarray, windows: np.ndarray, grid: geometry.Grid, axis: str
+) -> tuple[np.ndarray, np.ndarray, geometry.Grid]:
+    """Return a scan (D, H, W), its windows (D, 2) and its grid, turned to `axis`.
+
+    All turned slices have the window of the first, which is that of the scan. The size
+    of their pixels is not known: no geometry that goes with another axis asks for it.
+    """
+    if axis == "z":
+        return volume, windows, grid
+    turned = turn(volume, axis)
+    count, height, width = turned.shape
+    return turned, np.repeat(windows[:1], count, axis=0), geometry.Grid((height, width))
+
+
+def turned(
+    table: "pd.DataFrame", store: arrays.Arrays, axis: str
+) -> tuple["pd.DataFrame", arrays.Arrays]:
+    """Return the slice table of the scans of `table` across `axis`, and their arrays.
+
+    A turned scan has the window of the scan for all slices, and no box around the body.
+    """
+    if axis == "z":
+        return table, store
+    turned = TurnedArrays(store, axis)
+    return _table(table, turned, axis), turned
+
+
+class TurnedArrays(arrays.Arrays):
+    """The scans and masks of other arrays, turned so that slices lie across `axis`."""
+
+    def __init__(self, store: arrays.Arrays, axis: str) -> None:
+        self.scan = lambda name: turn(store.scan(name), axis)
+        self.masks = lambda name: turn(store.masks(name), axis)
+
+
+def _table(table: "pd.DataFrame", store: arrays.Arrays, axis: str) -> "pd.DataFrame":
+    scans = table.drop_duplicates("scan").reset_index(drop=True)
+    counts, heights, widths = zip(
+        *(store.scan(scan).shape for scan in scans["scan"]), strict=True
+    )
+    scans["height"], scans["width"] = heights, widths
+    scans["box_top"] = scans["box_left"] = 0
+    scans["box_bottom"], scans["box_right"] = heights, widths
+    across = {"y": "spacing_x_mm", "x": "spacing_y_mm"}[axis]
+    scans["spacing_x_mm"], scans["spacing_y_mm"] = scans[across], scans["spacing_z_mm"]
+    slices = scans.iloc[np.repeat(np.arange(len(scans)), counts)]
+    slices = slices.reset_index(drop=True)
+    slices["index"] = slices.groupby("scan", sort=False).cumcount()
+    slices["slice"] = slices["index"] + 1
+    slices["id"] = slices["scan"] + f"_{axis}_" + slices["slice"].map("{:04}".format)
+    return slices
