@@ -43,6 +43,7 @@ OF_MEMBERS = (
     "unet:model.widths=[4, 8]",
     "attention_unet:model.widths=[4, 8, 8]",
     "hippocampus_2d:model.widths=[4, 8]",
+    "hippocampus_2d_y:model.widths=[4, 8]",
     "hippocampus_3d:training.batch=1",
     "hippocampus_3d:model.widths=[4, 8]",
     "hippocampus_3d:model.patch=[4, 32, 32]",

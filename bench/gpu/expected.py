@@ -17,7 +17,7 @@ SLICES, WITH_ORGAN = 38496, 16590
 # A name to show, the card, and how many folds are trained at a time.
 CARDS = [("T4 x 2", "T4", 2), ("RTX 3090, 24 GB", "RTX 3090", 1), ("H100", "H100", 1)]
 # Trained on other data than the competition's.
-OTHER_DATA = {"smoke", "hippocampus_2d", "hippocampus_3d"}
+OTHER_DATA = {"smoke", "hippocampus_2d", "hippocampus_2d_y", "hippocampus_3d"}
 
 
 def rows(results: list[Result], device: Result) -> Iterable[list[str]]:

@@ -1,6 +1,7 @@
 """How much data an experiment trains on, and the steps that it makes of them."""
 
 import dataclasses
+import math
 import pathlib
 
 from competition.core.data import annotations, images, mask_csv
@@ -11,7 +12,7 @@ from competition.core.experiment import configs
 class Amounts:
     """The training data: `positives` are slices with an organ, `pixels` of all slices.
 
-    `folds` is their number, as `prepare` makes them.
+    `folds` is their number, as `prepare` makes them. Slices lie across z.
     """
 
     slices: int
@@ -61,7 +62,11 @@ def folds(config: configs.Config, data: Amounts) -> int:
 def training_slices(config: configs.Config, data: Amounts) -> int:
     """Return about how many slices a fold trains on, those of an epoch or not."""
     share = 1.0 if "all" in config.folds else 1 - 1 / data.folds
-    return round(share * data.slices)
+    slices: float = data.slices
+    if config.axis != "z":
+        # A scan has as many across another axis as a slice has rows or columns.
+        slices = data.scans * math.sqrt(data.pixels / data.slices)
+    return round(share * slices)
 
 
 def steps(config: configs.Config, data: Amounts) -> int:

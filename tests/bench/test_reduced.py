@@ -10,7 +10,9 @@ from competition.core.experiment import blends, configs
 SHIPPED = {path.stem for path in configs.EXPERIMENTS.glob("*.toml")}
 
 
-OTHERS = {"base", "hippocampus", "hippocampus_2d", "hippocampus_3d"}
+OTHERS = {
+    "base", "hippocampus", "hippocampus_2d", "hippocampus_2d_y", "hippocampus_3d",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED - OTHERS))

@@ -27,6 +27,7 @@ class Manifest(typing_extensions.TypedDict):
     fingerprint: str
     folds: Annotated[int, pydantic.Field(ge=1)]
     slices: typing_extensions.NotRequired[int]
+    sizes: typing_extensions.NotRequired[list[tuple[int, int]]]
     exclusive: typing_extensions.NotRequired[bool]
 
 

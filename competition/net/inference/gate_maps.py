@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import ops
 
-from competition.core import geometry
+from competition.core import axes, geometry
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.net.inference import trained_network
@@ -59,6 +59,7 @@ def compute(
     import cv2
 
     config = run.config
+    volume, windows, grid = axes.scan(volume, windows, grid, config.axis)
     size = config.geometry.width, config.geometry.height
     network = unet.attention_maps(trained_network.load(run, fold, size=size[::-1]))
     frame = np.ones(size[::-1], np.float32)
@@ -74,5 +75,6 @@ def compute(
             native = geometry.restore(enlarged, config.geometry, grid)
             maps[name].append(np.where(inside, native, np.nan))
     return {
-        name: np.stack(planes) for name, planes in sorted(maps.items(), reverse=True)
+        name: axes.turn_back(np.stack(planes), config.axis)
+        for name, planes in sorted(maps.items(), reverse=True)
     }

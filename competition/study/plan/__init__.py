@@ -56,10 +56,14 @@ def preview(
     Of prepared data the share of slices with an organ is taken from the competition's.
     """
     real, slices = amounts.REAL, prepared["slices"]
+    # The files of a scan and of its masks, of which the first has two bytes a pixel.
+    sizes = prepared.get("sizes", [])
     amount = dataclasses.replace(
         real,
         slices=slices,
         positives=round(slices * real.positives / real.slices),
+        scans=len(sizes) or real.scans,
+        pixels=sum(scan for scan, _ in sizes) // 2 or real.pixels,
         folds=prepared["folds"],
     )
     for name, config in trained(experiment, overrides).items():

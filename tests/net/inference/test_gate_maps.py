@@ -1,5 +1,7 @@
 """The gate maps of the slices of a scan, at the size of the slices."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +33,11 @@ def gated(tmp_path_factory):
 
 def maps_of(gated, shape):
     volume = np.random.default_rng(0).integers(0, 100, shape).astype(np.uint16)
+    return maps_of_scan(gated, volume)
+
+
+def maps_of_scan(gated, volume):
+    shape = volume.shape
     windows = np.tile(np.float32([0, 100]), (shape[0], 1))
     grid = geometry.Grid(shape[1:])
     return gate_maps.compute(gated, 0, volume=volume, windows=windows, grid=grid)
@@ -50,3 +57,16 @@ def test_pixels_outside_the_frame_have_no_value(gated):
     gate = maps_of(gated, (1, 40, 24))["gate1"][0]
     assert np.isnan(gate[:4]).all() and np.isnan(gate[36:]).all()
     assert (gate[4:36] == 0.5).all()
+
+
+def test_maps_of_slices_across_another_axis_are_turned_back(gated):
+    volume = np.random.default_rng(0).integers(0, 100, (20, 3, 24)).astype(np.uint16)
+    across = dataclasses.replace(
+        gated, config=gated.config.model_copy(update={"axis": "y"})
+    )
+    maps, plain = (
+        maps_of_scan(run, scan)
+        for run, scan in ((across, volume), (gated, volume.transpose(1, 0, 2)))
+    )
+    for name, expected in plain.items():
+        np.testing.assert_array_equal(maps[name], expected.transpose(1, 0, 2))

@@ -185,6 +185,11 @@ def test_the_first_lines_of_a_run_tell_its_steps():
     prepared = {"classes": ("a",), "fingerprint": "0", "folds": 4, "slices": 400}
     (line,) = plan.preview("unet", (), prepared)
     assert line == "unet: 4 folds of 20 epochs, each of about 18 batches of 16"
+    # 10 scans of 40 slices of 60 x 60 pixels have 600 slices across y.
+    sizes = [(40 * 60 * 60 * 2, 40 * 60 * 60)] * 10
+    across = "axis=y", "intensity=scan"
+    (line,) = plan.preview("unet", across, {**prepared, "sizes": sizes})
+    assert line == "unet: 4 folds of 20 epochs, each of about 28 batches of 16"
 
 
 def test_a_network_is_timed_on_random_slices():
