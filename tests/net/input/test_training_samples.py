@@ -8,7 +8,7 @@ from competition.core.experiment import configs
 from competition.net import augment, devices
 from competition.net.input import training_data, training_samples
 from tests.net import training_parts
-from tests.net.conftest import BOX, DEPTH, GRID, HEIGHT, TINY
+from tests.net.conftest import BOX, DEPTH, GRID, TINY
 
 EVERYTHING = [
     f"augment.{name}=0.9"
@@ -50,25 +50,27 @@ def test_a_stream_begun_later_is_the_rest_of_the_whole_one(table, store, tiny):
     assert equal(whole[2 * 3 :], batches(table, store, tiny, first_epoch=2))
 
 
-def test_samples_of_a_turned_scan_are_its_slices_across_the_axis(table, store):
-    config = plain("axis=y", "intensity=scan", "geometry.height=8")
-    turned = axes.turned(table, store, "y")
-    data = training_data.TrainingData(*turned)
-    with data.batches(config):
-        samples = data.samples
-        first, ids = samples.batch(0), samples.ids(0)
-    rows = turned[0].set_index("id").loc[ids]
-    assert len(turned[0]) == 2 * HEIGHT
+@pytest.mark.parametrize(("axis", "place"), [("y", 1), ("x", 2)])
+def test_samples_of_a_turned_scan_are_its_slices_across_the_axis(
+    table, store, axis, place
+):
+    config = plain(f"axis={axis}", "intensity=scan", "geometry.height=8")
+    turned = axes.turned(table, store, axis)
+    samples = training_samples.TrainingSamples(*turned, config)
+    batch = samples.batch(0)
+    rows = turned[0].set_index("id").loc[samples.ids(0)]
     for scan, index, stack, bits in zip(
-        rows["scan"], rows["index"], first["stack"], first["bits"], strict=True
+        rows["scan"], rows["index"], batch["stack"], batch["bits"], strict=True
     ):
-        # 6 x 34 pixels in 8 x 32.
-        around = np.clip([index - 1, index, index + 1], 0, HEIGHT - 1)
-        expected = store.scan(scan)[:, around, 1:33].transpose(0, 2, 1)
-        np.testing.assert_array_equal(stack[1:7], expected)
-        np.testing.assert_array_equal(bits[1:7], store.masks(scan)[:, index, 1:33])
-        assert not stack[[0, 7]].any() and not bits[[0, 7]].any()
-    np.testing.assert_array_equal(first["window"], [[0, 2000]] * 4)
+        slices = np.moveaxis(store.scan(scan), place, 0)
+        around = np.clip([index - 1, index, index + 1], 0, len(slices) - 1)
+        seen = np.stack([slices[each] for each in around], axis=-1)
+        grid = geometry.Grid(slices.shape[1:])
+        np.testing.assert_array_equal(stack, geometry.fit(seen, config.geometry, grid))
+        mask = np.ascontiguousarray(store.masks(scan).take(index, place))
+        fitted = geometry.fit_mask(mask, config.geometry, grid)
+        np.testing.assert_array_equal(bits, fitted)
+    np.testing.assert_array_equal(batch["window"], [[0, 2000]] * 4)
 
 
 def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):
