@@ -59,7 +59,7 @@ class LoadedMembers:
             gates=tuple(name for name in gates if name in self._networks),
             folds={name: tuple(folds) for name, folds in self._networks.items()},
             views={
-                name: len(views.combinations(source.config.submit))
+                name: len(views.combinations(source.config))
                 for name, source in self.sources.items()
             },
         )

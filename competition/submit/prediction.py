@@ -11,7 +11,7 @@ from typing import Any
 
 from competition.core import files, problems, rules
 from competition.core.data import images
-from competition.core.experiment import layout, runs
+from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
 from competition.submit import members, partial, prefetch, reports, stages, time_budget
 
@@ -106,6 +106,9 @@ def made_by(
     """Return what decides the masks of a scan: weights, configs and rules."""
     return (
         [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
-        [(s.name, s.classes, s.config) for s in runs.members_and_gates(run)],
-        (run.classes, run.config, class_rules),
+        [
+            (source.name, source.classes, configs.told(source.config))
+            for source in runs.members_and_gates(run)
+        ],
+        (run.classes, configs.told(run.config), class_rules),
     )

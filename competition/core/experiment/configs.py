@@ -40,6 +40,16 @@ class Config(schema.Table):
     decide: schema.Decide
     submit: schema.Submit = schema.Submit()
 
+    @property
+    def tta(self) -> tuple[str, ...]:
+        """Return the changes of a slice that prediction averages over as well.
+
+        A network that never saw a flipped slice predicts it badly.
+        """
+        if self.submit.tta != "auto":
+            return self.submit.tta
+        return ("flip",) if self.augment.flips else ()
+
     @pydantic.field_validator("members")
     @classmethod
     def _is_blend(
@@ -86,12 +96,16 @@ class Config(schema.Table):
     ) -> schema.Model:
         """Refuse what is only known of slices across z, if they lie across others."""
         axis, geometry = info.data.get("axis"), info.data.get("geometry")
+        if axis in ("y", "x") and model.volumetric:
+            raise ValueError(
+                f'axis = "{axis}" is for networks of slices, and a 3D network sees '
+                'whole patches. Set axis = "z"'
+            )
         changes = {
             'intensity = "scan"': info.data.get("intensity") == "slice",
             'geometry.box = "none"': geometry and geometry.box == "body",
             'geometry.fit = "letterbox"': geometry and geometry.fit == "spacing",
             "model.presence = false": model.presence,
-            'axis = "z"': model.volumetric,
         }
         wrong = [change for change, is_needed in changes.items() if is_needed]
         if axis in ("y", "x") and wrong:
@@ -113,18 +127,6 @@ class Config(schema.Table):
                 "geometry.crop, or windows = false to predict whole slices"
             )
         return submit
-
-    @pydantic.field_validator("submit")
-    @classmethod
-    def _views_are_those_of_training(
-        cls, submit: schema.Submit, info: pydantic.ValidationInfo
-    ) -> schema.Submit:
-        """Settle `tta`: a network that never saw a flipped slice predicts it badly."""
-        if submit.tta != "auto":
-            return submit
-        augment = info.data.get("augment")
-        tta = ("flip",) if augment and augment.flips else ()
-        return submit.model_copy(update={"tta": tta})
 
     @pydantic.field_validator("training")
     @classmethod
@@ -214,10 +216,16 @@ def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
         return table.model_validate(values)
     except pydantic.ValidationError as error:
         found = error.errors()
-        # Items at fault are not counted: their list would be said to be too short.
-        lists = {fault["loc"][:-1] for fault in found}
-        lines = faults.explain([f for f in found if f["loc"] not in lists], table)
+        lines = faults.explain(found, table)
         raise ValueError(f"{source}: " + "\n".join(lines)) from None
+
+
+def told(config: Config, exclude: set[str] | None = None) -> dict[str, Any]:
+    """Return what a config says, without the keys that older versions did not know.
+
+    Those are left out as long as they have the values that runs of older versions had.
+    """
+    return config.model_dump(mode="json", exclude=exclude, exclude_defaults=True)
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -261,7 +269,8 @@ def _member(override: str) -> str:
 def _parse(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     # A value that is no TOML, as in model.norm=group, is a string without its quotes.
-    for value in (text, json.dumps(text, ensure_ascii=False)) if equals else ():
+    as_text = json.dumps(text.strip(), ensure_ascii=False)
+    for value in (text, as_text) if equals else ():
         with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
             return tomllib.loads(f"{key} = {value}")
     raise ValueError(

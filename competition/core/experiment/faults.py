@@ -17,7 +17,10 @@ def nearest(name: str, names: list[str]) -> str:
 
 
 def explain(faults: Iterable[Any], table: type[schema.Table]) -> list[str]:
-    """Return a line for each key at fault: that a key is of no kind is one fault."""
+    """Return a line for each key at fault: that a key is of no kind is one fault.
+
+    A list whose items are at fault is not: it would be said to be too short.
+    """
     by_key: dict[str, Any] = {}
     for fault in faults:
         key = _key_of(fault["loc"], table)
@@ -26,7 +29,11 @@ def explain(faults: Iterable[Any], table: type[schema.Table]) -> list[str]:
             by_key[key]["msg"] += f", or {kind}"
         else:
             by_key[key] = fault
-    return [_explain(key, fault, table) for key, fault in by_key.items()]
+    return [
+        _explain(key, fault, table)
+        for key, fault in by_key.items()
+        if not any(other.startswith(f"{key}.") for other in by_key)
+    ]
 
 
 def _key_of(loc: tuple[int | str, ...], table: type[schema.Table]) -> str:

@@ -51,11 +51,8 @@ def owner(run: Run, fold: layout.Fold) -> str:
     It does not change with the run's name and place, nor with a key that has come into
     the config since, nor with what prediction alone uses or where the scans lie.
     """
-    config = run.config.model_dump(
-        mode="json",
-        exclude={"input", "members", "gate", "rules", "decide", "submit"},
-        exclude_defaults=True,
-    )
+    unused = {"input", "members", "gate", "rules", "decide", "submit"}
+    config = configs.told(run.config, exclude=unused)
     if path := config["model"].get("encoder_weights"):
         # On Kaggle the file lies in another folder.
         config["model"]["encoder_weights"] = pathlib.PurePath(path).name

@@ -312,7 +312,6 @@ class Submit(Table):
     """The views of a slice that predictions are averaged over."""
 
     windows: bool = False
-    # In a config "auto" is settled already.
     tta: Literal["auto"] | Annotated[tuple[Literal["flip"], ...], OPTIONAL] = ()
     scales: Annotated[
         tuple[Annotated[float, pydantic.Field(ge=0.5, le=2)], ...], OPTIONAL

@@ -24,10 +24,13 @@ def start(
     run_files = run_files or dataset.run(name)
     classes, fingerprint = manifest["classes"], manifest["fingerprint"]
     is_begun = files.exists(run_files.config) and _is_begun(run_files)
+    # A run that began before there was a choice goes on as it is.
+    begun = runs.read(run_files) if is_begun else None
     if config.model.exclusive == "auto":
-        # Also a run that began before masks were looked at goes on as it is.
-        begun = runs.read(run_files) if is_begun else None
         config = _settled(config, manifest, begun)
+    if config.submit.tta == "auto" and begun:
+        submit = config.submit.model_copy(update={"tta": begun.config.submit.tta})
+        config = config.model_copy(update={"submit": submit})
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
     folds = runs.present_folds(config, manifest)

@@ -34,7 +34,7 @@ class Member:
 
     def chosen(self, folds: Collection[layout.Fold], *, tta: bool) -> ensemble.Networks:
         """Return the networks of some folds, and the views of the config with `tta`."""
-        seen = views.combinations(self.config.submit) if tta else (views.PLAIN,)
+        seen = views.combinations(self.config) if tta else (views.PLAIN,)
         networks = [self.networks[fold] for fold in folds]
         return ensemble.Networks(networks, self.config, seen)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from competition.core.experiment import schema
+from competition.core.experiment import configs
 
 Tensor = Any
 
@@ -23,10 +23,10 @@ class View(NamedTuple):
 PLAIN = View()
 
 
-def combinations(submit: schema.Submit) -> tuple[View, ...]:
+def combinations(config: configs.Config) -> tuple[View, ...]:
     """Return all combinations of flip and scale, the plain view first."""
-    flips = (False, True) if "flip" in submit.tta else (False,)
-    scales = (1.0, *(scale for scale in submit.scales if scale != 1.0))
+    flips = (False, True) if "flip" in config.tta else (False,)
+    scales = (1.0, *(scale for scale in config.submit.scales if scale != 1.0))
     return tuple(View(flipped, scale) for scale in scales for flipped in flips)
 
 

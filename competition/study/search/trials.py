@@ -110,12 +110,17 @@ class Study:
     def _check_same_search(self) -> None:
         """Raise an error where the study has trials of another plan or other data."""
         search = self.plan.search.model_dump(mode="json", include={"folds", "space"})
+        # The views of `submit` are those of no trial.
         about = {
             "fingerprint": runs.prepared(self.dataset)["fingerprint"],
-            "config": self.plan.base.model_dump(mode="json"),
+            "config": configs.told(self.plan.base, exclude={"submit"}),
             "search": search,
         }
-        changed = configs.changes(self._study.user_attrs.get("about", about), about)
+        stored = {**about, **self._study.user_attrs.get("about", {})}
+        source = str(self.files.study)
+        kept = configs.check(stored["config"], configs.Config, source=source)
+        stored["config"] = configs.told(kept, exclude={"submit"})
+        changed = configs.changes(stored, about)
         if changed and self._study.trials:
             raise ValueError(
                 f"{self.files.root} holds a search of something else:\n  "

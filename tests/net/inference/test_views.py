@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from competition.core.experiment import schema
+from competition.core.experiment import configs
 from competition.net.inference import views
 
 
@@ -17,7 +17,10 @@ from competition.net.inference import views
     ],
 )
 def test_views_are_all_flips_at_all_scales_the_plain_one_first(tta, scales, expected):
-    assert list(views.combinations(schema.Submit(tta=tta, scales=scales))) == expected
+    config = configs.load(
+        "unet", (f"submit.tta={[*tta]}", f"submit.scales={[*scales]}")
+    )
+    assert list(views.combinations(config)) == expected
 
 
 @pytest.mark.parametrize("scale", [0.75, 1.0, 1.25])
