@@ -24,13 +24,8 @@ def start(
     run_files = run_files or dataset.run(name)
     classes, fingerprint = manifest["classes"], manifest["fingerprint"]
     is_begun = files.exists(run_files.config) and _is_begun(run_files)
-    # A run that began before there was a choice goes on as it is.
     begun = runs.read(run_files) if is_begun else None
-    if config.model.exclusive == "auto":
-        config = _settled(config, manifest, begun)
-    if config.submit.tta == "auto" and begun:
-        submit = config.submit.model_copy(update={"tta": begun.config.submit.tta})
-        config = config.model_copy(update={"submit": submit})
+    config = _settled(config, manifest, begun)
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
     folds = runs.present_folds(config, manifest)
@@ -52,9 +47,9 @@ def start(
         "fingerprint": fingerprint,
         "config": config.model_dump(mode="json"),
     }
-    if is_begun:
+    if begun:
         wanted = dataclasses.replace(wanted, config=config)
-        is_open = _is_same_training(runs.read(run_files), wanted)
+        is_open = _is_same_training(begun, wanted)
     else:
         is_open = not _is_recorded(run_files, record)
     if is_open:
@@ -76,11 +71,18 @@ def start(
 def _settled(
     config: configs.Config, manifest: runs.Manifest, begun: runs.Run | None
 ) -> configs.Config:
-    """Settle whether classes exclude each other: as in the run, or by the masks."""
-    found = manifest.get("exclusive", False)
-    exclusive = begun.config.model.softmax if begun else found
-    model = config.model.model_copy(update={"exclusive": exclusive})
-    return config.model_copy(update={"model": model})
+    """Settle what is "auto" as in a run that has begun, perhaps with an older version.
+
+    In a new run the masks say whether classes exclude each other.
+    """
+    model, submit = config.model, config.submit
+    if model.exclusive == "auto":
+        found = manifest.get("exclusive", False)
+        exclusive = begun.config.model.softmax if begun else found
+        model = model.model_copy(update={"exclusive": exclusive})
+    if submit.tta == "auto" and begun:
+        submit = submit.model_copy(update={"tta": begun.config.submit.tta})
+    return config.model_copy(update={"model": model, "submit": submit})
 
 
 def _is_same_training(kept: runs.Run, wanted: runs.Run) -> bool:

@@ -9,7 +9,6 @@ from competition.core.experiment import configs, layout
 from competition.machine import backend, deadline, gpus, process
 from competition.study import amounts
 from competition.study.auto import choices, findings, networks, pace, writing
-from competition.study.auto.networks import Network
 
 NAME = "auto"
 # A session on Kaggle.
@@ -66,7 +65,7 @@ def write(
 
 def _write(
     dataset: layout.DatasetFiles,
-    chosen: list[Network],
+    chosen: list[networks.Network],
     found: findings.Findings,
     given: pace.Budget,
     folds: int,
@@ -94,13 +93,13 @@ def planned(experiment: str, dataset: layout.DatasetFiles) -> str:
     return str(dataset.automatic)
 
 
-def _fewest(chosen: list[Network], given: pace.Budget, folds: int) -> float:
+def _fewest(chosen: list[networks.Network], given: pace.Budget, folds: int) -> float:
     """Return the steps of the network that has the fewest, if so many folds train."""
     return min(given.steps(folds, network.speed) for network in chosen)
 
 
 def _of_time(
-    network: Network, found: findings.Findings, given: pace.Budget, folds: int
+    network: networks.Network, found: findings.Findings, given: pace.Budget, folds: int
 ) -> list[choices.Choice]:
     """Choose the length of a training that so many folds have the time for."""
     seconds = given.of_fold(folds, network.speed)
@@ -125,7 +124,7 @@ def _about(
     )
 
 
-def _about_speed(network: Network) -> str:
+def _about_speed(network: networks.Network) -> str:
     """Return the words about the speed of a network on this device."""
     now = network.speed
     return (

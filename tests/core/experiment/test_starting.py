@@ -51,6 +51,26 @@ def test_a_run_that_began_before_masks_were_looked_at_goes_on_as_it_is(tmp_path)
     assert starting.start(dataset, "other", wanted).config.model.softmax
 
 
+@pytest.mark.parametrize("tta", [["flip"], []])
+def test_a_run_of_an_older_version_keeps_its_views_and_is_predicted_alike(
+    tmp_path, tta
+):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    wanted = configs.load("unet", ("augment.flip=0", "model.exclusive=false"))
+    begun = starting.start(dataset, "mine", wanted)
+    assert begun.config.submit.tta == "auto" and begun.config.tta == ()
+    record = files.read_json(begun.files.config)
+    record["config"]["submit"]["tta"] = tta
+    del record["config"]["axis"]
+    files.write_sealed(begun.files.config, record)
+    files.write_text(begun.files.history(0), "begun")
+    run = starting.start(dataset, "mine", wanted)
+    assert run.config.tta == tuple(tta) and run.config.axis == "z"
+    assert "axis" not in configs.told(run.config)
+    across = configs.load("unet", ("axis=y", "intensity=scan"))
+    assert configs.told(across)["axis"] == "y"
+
+
 def test_the_weights_of_an_encoder_may_lie_elsewhere_the_next_time(tmp_path):
     dataset, _ = by_hand.scored_run(tmp_path)
 
