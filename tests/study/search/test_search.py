@@ -325,6 +325,19 @@ def test_two_folds_are_averaged(dataset, plan):
     assert result["score"] == pytest.approx(sum(scores) / 2)
 
 
+def test_a_search_of_an_older_version_goes_on(dataset, plan):
+    search.run(dataset, "mine", plan(), train=Learner(), count=2)
+    study = optuna.load_study(
+        study_name=None, storage=f"sqlite:///{dataset.search('mine').study}"
+    )
+    # All keys were kept, and those of today were not known.
+    config = plan().base.model_dump(mode="json", exclude={"axis"})
+    config["submit"]["tta"] = ["flip"]
+    study.set_user_attr("about", study.user_attrs["about"] | {"config": config})
+    search.run(dataset, "mine", plan(), train=Learner(), count=3)
+    assert len(table(dataset)) == 3
+
+
 def test_another_search_under_the_same_name_is_refused(dataset, plan):
     search.run(dataset, "mine", plan(), train=Learner(), count=1)
     message = r"something else:\n  config\.training\.epochs: 3 -> 4\n.*another `name`"
