@@ -40,10 +40,12 @@ SETTINGS = {
     "AWS_ACCESS_KEY_ID": "visible",
     "AWS_SECRET_ACCESS_KEY": "hidden-secret",
 }
+# So many that a driver which is interrupted in the first ones is heard before the last.
+EPOCHS = 120
 OVERRIDES = (
     *conftest.TINY,
-    "training.epochs=24",
-    "training.score_every=8",
+    f"training.epochs={EPOCHS}",
+    f"training.score_every={EPOCHS // 3}",
     "augment.engine=none",
 )
 
@@ -145,7 +147,7 @@ def test_interrupted_and_with_a_lost_node_it_learns_the_same(two_nodes, job):
     assert driver.returncode == 130, said
     assert processes(broken) == 0
     done = [len(history.read(broken.run.files.history(fold))) for fold in (0, 1)]
-    assert max(done) < 24
+    assert max(done) < EPOCHS
 
     driver = start(broken, two_nodes.address)
     wait(lambda: processes(broken) == 2)
