@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from competition.core import geometry
+from competition.core import axes, geometry
 from competition.core.data import arrays
 from competition.core.experiment import configs
 from competition.net import devices, needs
@@ -152,7 +152,10 @@ def _step_seconds(
 
 
 def _slice_seconds(member: scan_predictor.Member, random: RandomScans) -> float:
-    """Return the seconds of a slice, predicted once more after all is compiled."""
+    """Return the seconds of a slice, predicted once more after all is compiled.
+
+    Slices are those across the network's axis.
+    """
     predictor = scan_predictor.ScanPredictor([member])
     count = predictor.typical_slices()
     volume = np.resize(random.scan(""), (count, *SHAPE))
@@ -161,7 +164,7 @@ def _slice_seconds(member: scan_predictor.Member, random: RandomScans) -> float:
     for _ in range(2):
         began = time.perf_counter()
         predictor.predict(volume, {"slice": windows, "scan": windows}, grid)
-    return (time.perf_counter() - began) / count
+    return (time.perf_counter() - began) / len(axes.turn(volume, member.config.axis))
 
 
 def _frame(config: configs.Config) -> tuple[int, int]:

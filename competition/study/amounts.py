@@ -59,14 +59,23 @@ def folds(config: configs.Config, data: Amounts) -> int:
     return sum(fold == "all" or fold < data.folds for fold in config.folds)
 
 
+def slices(config: configs.Config, data: Amounts) -> int:
+    """Return about how many slices all scans have across the experiment's axis."""
+    if config.axis == "z":
+        return data.slices
+    # A scan has as many across another axis as a slice has rows or columns.
+    return round(data.scans * math.sqrt(data.pixels / data.slices))
+
+
 def training_slices(config: configs.Config, data: Amounts) -> int:
     """Return about how many slices a fold trains on, those of an epoch or not."""
     share = 1.0 if "all" in config.folds else 1 - 1 / data.folds
-    slices: float = data.slices
-    if config.axis != "z":
-        # A scan has as many across another axis as a slice has rows or columns.
-        slices = data.scans * math.sqrt(data.pixels / data.slices)
-    return round(share * slices)
+    return round(share * slices(config, data))
+
+
+def test_slices(config: configs.Config) -> int:
+    """Return about how many slices the hidden test has across the experiment's axis."""
+    return round(TEST_SLICES * slices(config, REAL) / REAL.slices)
 
 
 def steps(config: configs.Config, data: Amounts) -> int:

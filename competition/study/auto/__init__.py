@@ -40,6 +40,7 @@ def write(
     now: planning takes its share of it.
     """
     if files.exists(dataset.automatic):
+        _check_members(dataset)
         console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
         return dataset.automatic
     backend.check()
@@ -73,9 +74,10 @@ def _write(
     """Write the experiment of each network, and that of their blend at last."""
     own = [choices.of_folds(found, folds)]
     about = _about(dataset, found, given)
-    names = [NAME]
-    if len(chosen) > 1:
-        names = [f"{NAME}_{network.family.short}" for network in chosen]
+    names = [NAME] if len(chosen) == 1 else [n.family.member for n in chosen]
+    # Members of an earlier plan are none of this one.
+    for family in networks.FAMILIES:
+        files.remove(dataset.automatic.with_stem(family.member))
     for name, network in zip(names, chosen, strict=True):
         lines = own + network.chosen + _of_time(network, found, given, folds)
         text = writing.text(about + _about_speed(network), lines)
@@ -90,7 +92,21 @@ def planned(experiment: str, dataset: layout.DatasetFiles) -> str:
     if experiment != NAME:
         return experiment
     files.require(dataset.automatic, f"plan --experiment {NAME}")
+    _check_members(dataset)
     return str(dataset.automatic)
+
+
+def _check_members(dataset: layout.DatasetFiles) -> None:
+    """Refuse a planned blend of which a member's file was deleted."""
+    planned = dataset.automatic
+    for name in configs.load(str(planned)).members:
+        path = planned.with_stem(layout.plain(name))
+        is_of_plan = name in {family.member for family in networks.FAMILIES}
+        if is_of_plan and not files.exists(path):
+            raise ValueError(
+                f"{planned}: its member {name} has no {path.name} beside it. Delete "
+                f"{planned.name} to plan anew, or put {path.name} back."
+            )
 
 
 def _fewest(chosen: list[networks.Network], given: pace.Budget, folds: int) -> float:

@@ -23,11 +23,11 @@ class Family:
     """Networks of one kind, from the one that takes most of a device on.
 
     From `enough` steps on, a larger network is worth more than more steps of a smaller
-    one. Beside a network of another family a run is called `auto_<short>`.
+    one. Beside a network of another family a run is called `member`.
     """
 
     name: str
-    short: str
+    member: str
     of_data: Callable[[findings.Findings, choices.Effort], list[choices.Choice]]
     efforts: tuple[choices.Effort, ...]
     enough: int
@@ -35,7 +35,7 @@ class Family:
 
 def _family(
     name: str,
-    short: str,
+    member: str,
     kind: types.ModuleType,
     enough: int,
     *efforts: tuple[int, float],
@@ -43,16 +43,16 @@ def _family(
     ordered = sorted(
         itertools.starmap(choices.Effort, efforts), key=lambda effort: -effort.cost
     )
-    return Family(name, short, kind.of_data, tuple(ordered), enough)
+    return Family(name, member, kind.of_data, tuple(ordered), enough)
 
 
 STACKS = _family(
-    "stacks of slices", "2d", stacks, 3_000,
+    "stacks of slices", "auto_2d", stacks, 3_000,
     (32, 1.0), (16, 1.0), (32, 0.5), (16, 0.7), (16, 0.5), (16, 0.35), (8, 0.35),
 )  # fmt: skip
 # A step sees whole volumes: on those of 35 x 51 x 35 voxels 1,000 steps, 10 minutes of
 # a core, score what stacks do after 18.
-VOLUMES = _family("volumes", "3d", volumes, 1_000, (32, 1.0), (16, 1.0), (8, 1.0))
+VOLUMES = _family("volumes", "auto_3d", volumes, 1_000, (32, 1.0), (16, 1.0), (8, 1.0))
 FAMILIES = VOLUMES, STACKS
 
 

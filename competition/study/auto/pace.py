@@ -128,7 +128,7 @@ def of(
     steps = min((timing.WARM_UP + timing.TIMED) * step, timing.MOST_SECONDS)
     held_out = amount.scans / amount.folds
     scored = min(config.training.score_scans or held_out, held_out)
-    in_scan = amount.slices / amount.scans
+    in_scan = amounts.slices(config, amount) / amount.scans
     # An epoch is scored without the other views of a slice.
     score = DECIDING * scored * (in_scan * slice / timed.views + measure_scan)
     return Pace(

@@ -77,13 +77,14 @@ def run(
         scores = math.ceil(training.epochs / training.score_every)
         scans = min(training.score_scans or data.scans, data.scans / data.folds)
         is_scored = "all" not in config.folds
-        scored = scores * scans * data.slices / data.scans * is_scored
+        slices = amounts.slices(config, data)
+        scored = scores * scans * slices / data.scans * is_scored
         fold = training.epochs * steps * measured.step
         # An epoch is scored without the other views of a slice.
         fold += scored * measured.slice / measured.views
-        held_out = data.slices * folds / data.folds * is_scored
+        held_out = slices * folds / data.folds * is_scored
         seconds = rounds * fold + held_out / at_once * measured.slice
-        submission = amounts.TEST_SLICES * folds / at_once * measured.slice
+        submission = amounts.test_slices(config) * folds / at_once * measured.slice
     kept = _kept_on_t4(config, measured.scans)
     predictions = probabilities.STORED * data.pixels * data.classes
     return RunPlan(

@@ -100,6 +100,27 @@ def test_where_it_is_too_slow_or_too_large_they_get_stacks(planned, seconds):
     assert config.model.architecture == "unet"
 
 
+def test_planned_anew_nothing_is_left_of_an_earlier_blend(planned, finished):
+    job, _ = finished
+    planned(0.5, "8h")
+    members = sorted(job.dataset.root.glob("auto_*.toml"))
+    assert [path.stem for path in members] == ["auto_2d", "auto_3d"]
+    job.dataset.automatic.unlink()
+    planned(0.5, "2h")
+    assert not any(path.exists() for path in members)
+
+
+def test_a_blend_that_lacks_the_file_of_a_member_is_refused(planned, finished):
+    job, _ = finished
+    planned(0.5, "8h")
+    job.dataset.automatic.with_stem("auto_3d").unlink()
+    fault = r"auto\.toml: its member auto_3d.*Delete auto\.toml to plan anew"
+    with pytest.raises(ValueError, match=fault):
+        auto.write(job.dataset, "8h")
+    with pytest.raises(ValueError, match=fault):
+        auto.planned("auto", job.dataset)
+
+
 @pytest.mark.parametrize(("seconds", "budget"), [(0.5, "8h"), (0.05, "1h30m")])
 def test_with_plenty_of_time_both_are_trained_and_averaged(planned, seconds, budget):
     config, members = planned(seconds, budget)

@@ -76,6 +76,22 @@ def test_the_time_is_that_of_steps_scores_and_predictions(monkeypatch):
     assert beside.seconds == pytest.approx(3 * run.fold + 500 * 0.01)
 
 
+def test_across_another_axis_its_slices_are_counted(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    config = load("axis=y", "intensity=scan")
+    # Scans of as many slices of 60 x 60 pixels have 60 slices across y.
+    data = dataclasses.replace(DATA, pixels=DATA.slices * 60 * 60)
+    across = estimates.run("unet", config, data, MEASURED)
+    step = across.epochs * across.steps * MEASURED.step
+    scored = across.epochs * 2 * 60 * 0.005
+    assert across.fold == pytest.approx(step + scored)
+    assert across.seconds == pytest.approx(5 * across.fold + data.scans * 60 * 0.01)
+    # A scan of the competition has 144 or 80 slices of about 288 x 288 pixels.
+    assert across.submission == pytest.approx(
+        amounts.TEST_SLICES * 5 * 0.01 * 274 * 288 / 38_496, rel=0.01
+    )
+
+
 def test_a_run_on_every_case_scores_and_predicts_nothing(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     wanted = load('folds=["all"]', "training.keep=last")
