@@ -64,15 +64,9 @@ def run(
     results["train"] = trained = train.run(
         dataset, opened, fold=fold, budget=left, nodes=nodes
     )
-    reason = ""
-    if fold is not None or not trained["finished"]:
-        reason = "training goes on with the next call"
-    elif limit and not limit.allows(reserve):
-        reason = "the time is nearly over: the next call goes on with `predict`"
-    elif runs.lacks_rules(opened):
-        rules = opened.config.rules
-        reason = f"it takes the rules of {rules}: run it again where {rules} has any"
-    if reason:
+    is_over = limit is not None and not limit.allows(reserve)
+    is_trained = fold is None and trained["finished"]
+    if reason := _ends_here(opened, is_trained=is_trained, is_over=is_over):
         console.note(reason)
         return results
     results |= _finish(
@@ -81,6 +75,18 @@ def run(
     if png:
         _draw(dataset, opened)
     return results
+
+
+def _ends_here(opened: runs.Run, *, is_trained: bool, is_over: bool) -> str:
+    """Return why a run ends after `train`, or "" where it goes on."""
+    if not is_trained:
+        return "training goes on with the next call"
+    if is_over:
+        return "the time is nearly over: the next call goes on with `predict`"
+    if runs.lacks_rules(opened):
+        rules = opened.config.rules
+        return f"it takes the rules of {rules}: run it again where {rules} has any"
+    return ""
 
 
 def _draw(dataset: layout.DatasetFiles, opened: runs.Run) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.peers import clock, volumes
 from competition import pipeline
-from competition.core import blending, masks, probabilities, rules
+from competition.core import axes, blending, masks, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.machine import deadline
@@ -32,7 +32,8 @@ def train(task: volumes.Task, its: clock.Clock) -> volumes.Predict:
     dataset, run = _open(task)
     table, store = slice_table.read(dataset), arrays.Arrays(dataset)
     rows = slice_table.held_out(table, fold)
-    data = training_data.TrainingData(slice_table.training(table, fold), store)
+    chosen = slice_table.training(table, fold)
+    data = training_data.TrainingData(*axes.turned(chosen, store, run.config.axis))
     epochs = _epochs(run, fold, data, its)
     settings = run.config.training.model_copy(update={"epochs": epochs})
     config = run.config.model_copy(update={"training": settings})

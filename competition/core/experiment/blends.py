@@ -1,7 +1,7 @@
 """The members and gates of an experiment, which are experiments of their own."""
 
 from competition.core import console
-from competition.core.experiment import configs, faults, layout, starting
+from competition.core.experiment import configs, faults, layout, override, starting
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.Config]:
@@ -30,7 +30,7 @@ def _find_all(
     def visit(naming: str, config: configs.Config) -> None:
         for name in (*config.gate, *config.members):
             found = _find(naming, layout.plain(name))
-            if not found and (own := configs.own_of_member(overrides, name)):
+            if not found and (own := override.own_of_member(overrides, name)):
                 raise ValueError(
                     f"The override {name}:{own[0]} is for a run that was trained "
                     f"before: there is no experiment {name} to change. Leave it out, "
@@ -70,7 +70,7 @@ def start(
 def _load_member(found: str, overrides: tuple[str, ...], name: str) -> configs.Config:
     """Load a member; an error names the overrides of all runs that it was given."""
     given, own = (
-        of(overrides, name) for of in (configs.of_member, configs.own_of_member)
+        of(overrides, name) for of in (override.of_member, override.own_of_member)
     )
     try:
         return configs.load(found, given)

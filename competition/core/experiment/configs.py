@@ -1,8 +1,6 @@
 """The config of an experiment, read from TOML files and checked."""
 
-import contextlib
 import functools
-import json
 import pathlib
 import tomllib
 import typing
@@ -11,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from competition.core import files
-from competition.core.experiment import faults, layout, schema
+from competition.core.experiment import faults, layout, override, schema
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 
@@ -155,33 +153,15 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
     values.pop("search", None)
     config = check(values, Config, source=str(find(experiment)))
     named = list(dict.fromkeys(config.members + config.gate))
-    for override in overrides:
-        member = _member(override)
+    for given in overrides:
+        member = override.member(given)
         if member and member not in named:
             raise ValueError(
-                f"The override {override!r} is for the run {member}, and {experiment} "
+                f"The override {given!r} is for the run {member}, and {experiment} "
                 f"has the members and gates: {', '.join(named) or 'none'}."
                 f"{faults.nearest(member, named)}"
             )
     return config
-
-
-def of_member(overrides: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Return the overrides of a blend that are for its member or gate `name`.
-
-    They are those of all, and then those of its own: `name:training.batch=8`.
-    """
-    shared = [
-        override
-        for override in overrides
-        if not _member(override) and _key(override) not in ("members", "gate")
-    ]
-    return *shared, *own_of_member(overrides, name)
-
-
-def own_of_member(overrides: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Return the overrides of a blend that are for its member or gate `name` alone."""
-    return tuple(each.partition(":")[2] for each in overrides if _member(each) == name)
 
 
 def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -190,7 +170,7 @@ def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     Overrides for one of its members are left out.
     """
     paths = EXPERIMENTS / "base.toml", find(experiment)
-    own = [_parse(override) for override in overrides if not _member(override)]
+    own = [override.parse(each) for each in overrides if not override.member(each)]
     return functools.reduce(_merge, [*map(_read_toml, paths), *own])
 
 
@@ -254,29 +234,6 @@ def _read_toml(path: pathlib.Path) -> dict[str, Any]:
         return tomllib.loads(files.read_text(path, remedy="Correct it."))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}. Correct it.") from None
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].strip()
-
-
-def _member(override: str) -> str:
-    """Return the member of a blend that an override is for; "" where it is for all."""
-    member, colon, _ = _key(override).partition(":")
-    return member if colon else ""
-
-
-def _parse(override: str) -> dict[str, Any]:
-    key, equals, text = override.partition("=")
-    # A value that is no TOML, as in model.norm=group, is a string without its quotes.
-    as_text = json.dumps(text.strip(), ensure_ascii=False)
-    for value in (text, as_text) if equals else ():
-        with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
-            return tomllib.loads(f"{key} = {value}")
-    raise ValueError(
-        "An override is key=value, such as training.epochs=3. "
-        f"Received: {override[:200]!r}. Correct it."
-    )
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -89,17 +89,21 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> SearchPlan:
     source = str(configs.find(experiment))
     base = configs.load(experiment, overrides)
     values = {"search": configs.read(experiment, overrides).get("search", {})}
+    if base.members:
+        raise ValueError(
+            f"{source}: a blend trains no folds of its own. Search one of its members, "
+            f"{', '.join(base.members)}, by name or by the path of its TOML."
+        )
     plan = SearchPlan(base, configs.check(values, _File, source=source).search)
     if not plan.search.space:
         raise ValueError(
             f"{source}: nothing to search. Add a table such as [search.space] with "
             '"training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }.'
         )
-    unknown = set(plan.search.folds) - set(base.folds)
-    if unknown or base.members:
+    if set(plan.search.folds) - set(base.folds):
         raise ValueError(
             f"{source}: `search.folds` must be of the experiment's folds "
-            f"{list(base.folds)}, and a blend has none of its own. "
+            f"{list(base.folds)}. "
             f"Received: {list(plan.search.folds)}."
         )
     for key, parameter in plan.search.space.items():

@@ -132,7 +132,7 @@ def test_of_many_combinations_a_sample_is_checked(load):
         (dict(settings="folds = [0, 0]"), r"`search\.folds`: .*Name it once"),
         (dict(settings="trials = 0"), r"`search\.trials`: .*greater"),
         (dict(settings="trails = 3"), r"`search\.trails`\. Did you mean 'trials'"),
-        (dict(head='members = ["a", "b"]'), "a blend has none of its own"),
+        (dict(head='members = ["a", "b"]'), "Search one of its members, a, b"),
     ],
 )
 def test_wrong_settings_are_named(load, asked, message):
