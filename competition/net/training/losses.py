@@ -1,8 +1,8 @@
 """Losses of pixels, of overlap and of outlines, and the weighted sum a config names.
 
 All compare a truth of 0 and 1 with logits (B, H, W, C) and return a value for each
-sample (B,). About two in three slices hold no organ, where a false positive must cost
-as well.
+sample (B,). Six in ten slices hold no organ, and a false positive there must cost as
+well.
 
 Overlap is that of all samples of a batch together. Were it taken sample by sample, the
 many samples without an organ would outweigh the few with one, and a network on little
