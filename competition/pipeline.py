@@ -47,6 +47,8 @@ def run(
     reserve = 0.1 * deadline.parse(budget) if budget else 0.0
     # These errors are reported before the minutes that preparing takes.
     backend.check()
+    if truth and not truth.is_file():
+        raise ValueError(f"{truth}: no such file. Check the path of `truth`.")
     if experiment != auto.NAME:
         blends.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
@@ -129,9 +131,11 @@ def prepare(
     *,
     work: pathlib.Path = layout.WORK,
     options: prepare_step.PrepareOptions | None = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
     """Prepare a competition folder; see `prepare.run`."""
-    return prepare_step.run(data, layout.dataset(data, work), options=options)
+    dataset = layout.dataset(data, work)
+    return prepare_step.run(data, dataset, options=options, verify=verify)
 
 
 def plan_auto(

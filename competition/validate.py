@@ -95,16 +95,17 @@ def _header_faults(path: pathlib.Path, names: list[str]) -> Iterator[RowFault]:
     extra = [name for name in stripped if name not in COLUMNS]
     if missing:
         yield RowFault(1, f"column {', '.join(missing)} is missing. {received}")
+    if twice := [name for name in COLUMNS if stripped.count(name) > 1]:
+        yield RowFault(1, f"column {', '.join(twice)} stands twice. {received}")
     if stripped[0] in ("", "Unnamed: 0", "index"):
         text = f"an index column stands first; write without it. {received}"
         yield RowFault(1, text, "removed the index column")
     elif extra:
         text = f"column {', '.join(extra)} is not of the competition. {received}"
         yield RowFault(1, text, f"removed column {', '.join(extra)}")
-    elif not missing and stripped != COLUMNS:
-        twice = len(stripped) > len(COLUMNS)
-        text = f"the columns stand in another order, or twice. {received}"
-        yield RowFault(1, text, None if twice else "put the columns in order")
+    elif not missing and not twice and stripped != COLUMNS:
+        text = f"the columns stand in another order. {received}"
+        yield RowFault(1, text, "put the columns in order")
 
 
 def _mask_faults(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:

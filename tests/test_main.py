@@ -44,6 +44,23 @@ def test_every_command_has_help_and_json(call, name):
     assert "--json" in out
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("ledger --submissions other add smoke", "give options behind add"),
+        ("ledger --json set smoke", "give options behind set"),
+        ("watch --data a", "--data goes with --experiment"),
+        ("show case1_day1 --data a --gates", "give --experiment"),
+        ("convert --images a --data b --out c --axis y", "--labels"),
+        ("convert --restore a --data b --out c --window 40 400", "--labels"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(call, asked, said):
+    code, _, err = call(*asked.split())
+    assert code == 2
+    assert said in " ".join(err.replace("│", " ").split())
+
+
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError"])
 def test_ctrl_c_while_libraries_load_is_no_traceback(error):
     # A library may turn the interrupt into an error of its own.

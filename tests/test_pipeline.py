@@ -118,6 +118,13 @@ def test_an_unfinished_run_says_what_to_do(finished, tmp_path):
         pipeline.submit(bare.root, data=job.data)
 
 
+def test_a_truth_that_is_not_there_is_found_before_the_training(competition, tmp_path):
+    asked = {"data": competition, "work": tmp_path, "truth": tmp_path / "truth.csv"}
+    with pytest.raises(ValueError, match=r"truth\.csv: no such file"):
+        pipeline.run("smoke", **asked)
+    assert not list(tmp_path.iterdir())
+
+
 def test_unprepared_data_says_what_to_do(competition, tmp_path):
     with pytest.raises(ValueError, match=r"manifest\.json: not found\. .* prepare"):
         pipeline.open_experiment("smoke", data=competition, work=tmp_path / "none")

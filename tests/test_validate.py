@@ -52,7 +52,9 @@ def first(text):
 UNSAFE = [
     (["", *EMPTY], 1, "column id, class, predicted is missing"),
     (["id,class,segmentation", *EMPTY], 1, "column predicted is missing"),
-    ([f"{HEADER},id", *(e + ",x" for e in EMPTY)], 1, "in another order, or twice"),
+    ([f"{HEADER},id", *(e + ",x" for e in EMPTY)], 1, "column id stands twice"),
+    ([f"{HEADER},predicted,note", *(e + ",7 3,x" for e in EMPTY)], 1, "stands twice"),
+    ([f",{HEADER},class", *("0," + e + ",a" for e in EMPTY)], 1, "class stands twice"),
     ([HEADER, *EMPTY[:2], KEYS[2], EMPTY[3]], 4, "expected 3 fields, received 2"),
     (first("1"), 2, "must come in pairs"),
     (first("a 1"), 2, "must be a whole number"),

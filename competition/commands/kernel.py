@@ -73,6 +73,7 @@ def kernel_rehearse(
     what: What = "submit",
     data: Annotated[File, typer.Option(help="Default: a new phantom.")] = None,
     truth: options.Truth = None,
+    of: options.RunData = None,
     work: options.Work = layout.WORK,
     name: options.Name = None,
     python: Annotated[
@@ -95,7 +96,7 @@ def kernel_rehearse(
     from competition.kernel import rehearse
 
     result = rehearse.run(
-        bundles.find(experiment, what, work=work, name=name),
+        bundles.find(experiment, what, work=work, data=of, name=name),
         data=data,
         truth=truth,
         python=python,

@@ -21,7 +21,13 @@ def folder(text: str | Path) -> Path:
         raise typer.BadParameter(str(error)) from None
 
 
+def run_folder(text: str | Path) -> Path:
+    """Read the folder of a run, whose name `.` lacks. Links stay: runs may be links."""
+    return folder(text).absolute()
+
+
 FOLDER: dict[str, Any] = {"parser": folder, "metavar": "DIR|URI"}
+RUN_FOLDER: dict[str, Any] = {"parser": run_folder, "metavar": "DIR|URI"}
 _DATA = typer.Option(
     "--data", help="The unpacked competition folder, or its URI (s3://, gs://).",
     **FOLDER,
@@ -39,12 +45,12 @@ ExperimentOrRun = Annotated[
     str | None, typer.Option(help="The run of this experiment.")
 ]
 RunFolder = Annotated[
-    Path | None, typer.Option(help="Or the folder of a run.", **FOLDER)
+    Path | None, typer.Option(help="Or the folder of a run.", **RUN_FOLDER)
 ]
 WatchedRun = Annotated[
     Path | None,
     typer.Argument(
-        help="The folder of a run. Default: the one written to last.", **FOLDER
+        help="The folder of a run. Default: the one written to last.", **RUN_FOLDER
     ),
 ]
 Work = Annotated[
@@ -93,8 +99,10 @@ Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[
     Path | None, typer.Option(help="The test's solution, where it is known.")
 ]
-Folds = Annotated[int, typer.Option(help="How many folds.")]
-FoldSeed = Annotated[int, typer.Option(help="Which split of the cases.")]
+Folds = Annotated[int | None, typer.Option(help="How many folds. Default: 5.")]
+FoldSeed = Annotated[
+    int | None, typer.Option(help="Which split of the cases. Default: 0.")
+]
 FoldFile = Annotated[Path | None, typer.Option(help="A CSV with columns case, fold.")]
 Faulty = Annotated[
     str | None,
@@ -112,6 +120,15 @@ SUBMISSIONS = Path("submissions")
 PHANTOM = "--data work/phantom/competition"
 SOLUTION = "--truth work/phantom/solution.csv"
 SUBMITTED = "--submission work/competition/runs/smoke/submission.csv"
+
+
+def preparing(**given: Any) -> Any:
+    """Return the options of `prepare` of which any is given, or else None."""
+    from competition import prepare
+
+    # A seed of 0 is given, too.
+    said = {k: v for k, v in given.items() if v is not None and v is not False}
+    return prepare.PrepareOptions(**said) if said else None
 
 
 class Command(core.TyperCommand):

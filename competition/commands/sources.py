@@ -48,7 +48,7 @@ def make_phantom(
 def convert_volumes(
     out: Annotated[pathlib.Path, typer.Option(help="The folder to make.")],
     images: Annotated[
-        File, typer.Option(help="NIfTI, DICOM, PNG, JPEG, TIFF or GIF.")
+        File, typer.Option(help="NIfTI, DICOM, PNG, JPEG, TIFF, GIF or BMP.")
     ] = None,
     labels: Annotated[
         File, typer.Option(help="Label volumes or masks of the same names.")
@@ -56,13 +56,16 @@ def convert_volumes(
     test: Annotated[
         File, typer.Option(help="Volumes or images without labels.")
     ] = None,
-    axis: Annotated[str, typer.Option(help="x, y or z: slices lie across it.")] = "z",
+    axis: Annotated[
+        str | None, typer.Option(help="x, y or z: slices lie across it. Default: z.")
+    ] = None,
     table: Annotated[
         File, typer.Option(help="A CSV with columns file, case, day, slice.")
     ] = None,
     channel: Annotated[
-        str, typer.Option(help="Of colour images: red, green, blue or grey.")
-    ] = "grey",
+        str | None,
+        typer.Option(help="Of colour images: red, green, blue or grey, the default."),
+    ] = None,
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -85,19 +88,20 @@ def convert_volumes(
     """Make a competition folder of volumes or images, or labels of masks."""
     from competition.sources import convert
 
+    of_labels = test or table or axis or channel or window
     if images and labels and not (restore or data):
         summary = convert.write(
-            images, labels, out=out, test=test, table=table, axis=axis,
-            channel=channel, window=window,
+            images, labels, out=out, test=test, table=table, axis=axis or "z",
+            channel=channel or "grey", window=window,
         )  # fmt: skip
-    elif images and data and not (labels or restore or test or table or window):
+    elif images and data and not (labels or restore or of_labels):
         like = convert.settings(data, images, ())
         summary = convert.write_unlabelled(images, out=out, like=like)
-    elif restore and data and not (images or labels or test or table):
+    elif restore and data and not (images or labels or of_labels):
         summary = convert.restore(restore, data=data, out=out)
     else:
         raise typer.BadParameter(
             "give --images and --labels, or --images and --data, or --restore and "
-            "--data"
+            "--data; the other options go with --labels"
         )
     output.result(summary, as_json)

@@ -215,8 +215,8 @@ def run(
     experiment: options.Experiment,
     work: options.Work = layout.WORK,
     truth: options.Truth = None,
-    folds: options.Folds = 5,
-    fold_seed: options.FoldSeed = 0,
+    folds: options.Folds = None,
+    fold_seed: options.FoldSeed = None,
     fold_file: options.FoldFile = None,
     faulty: options.Faulty = None,
     quarantine: options.Quarantine = False,
@@ -227,13 +227,17 @@ def run(
     cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take every step, prepare to report, going on where it stopped."""
-    from competition import pipeline, prepare
+    """Take every step, prepare to report, going on where it stopped.
+
+    Data that is prepared keeps its folds, unless an option of `prepare` is given.
+    """
+    from competition import pipeline
     from competition.cluster import opened
 
-    settings = prepare.PrepareOptions(
-        folds, fold_seed, fold_file, faulty, quarantine=quarantine
-    )
+    settings = options.preparing(
+        folds=folds, fold_seed=fold_seed, fold_file=fold_file, faulty=faulty,
+        quarantine=quarantine,
+    )  # fmt: skip
     with opened(cluster) as nodes:
         results = pipeline.run(
             experiment, data=data, work=work, options=settings,

@@ -175,6 +175,8 @@ def show_scan(
 
     if experiment and submission:
         raise typer.BadParameter("give --experiment or --submission, not both")
+    if gates and not experiment:
+        raise typer.BadParameter("--gates are those of a network: give --experiment")
     dataset = layout.dataset(data, work)
     if not experiment:
         out = out or dataset.root / "show" / f"{scan}.html"
@@ -206,6 +208,8 @@ def watch_run(
 
     if run and (experiment or data):
         raise typer.BadParameter("give either the folder of a run or --experiment")
+    if data and not experiment:
+        raise typer.BadParameter("--data goes with --experiment")
     if experiment:
         name = layout.run_name(experiment)
         run = layout.find(name, work, data).run(name).root

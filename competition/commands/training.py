@@ -18,8 +18,8 @@ app = typer.Typer()
 def prepare_data(
     data: options.Data,
     work: options.Work = layout.WORK,
-    folds: options.Folds = 5,
-    fold_seed: options.FoldSeed = 0,
+    folds: options.Folds = None,
+    fold_seed: options.FoldSeed = None,
     fold_file: options.FoldFile = None,
     faulty: options.Faulty = None,
     verify: Annotated[
@@ -28,13 +28,17 @@ def prepare_data(
     quarantine: options.Quarantine = False,
     as_json: options.Json = False,
 ) -> None:
-    """Decode annotations and slices into arrays, and split the cases into folds."""
-    from competition import pipeline, prepare
+    """Decode annotations and slices into arrays, and split the cases into folds.
 
-    settings = prepare.PrepareOptions(
-        folds, fold_seed, fold_file, faulty, verify, quarantine
-    )
-    manifest = pipeline.prepare(data, work=work, options=settings)
+    Without any of these options, those of the call before hold.
+    """
+    from competition import pipeline
+
+    settings = options.preparing(
+        folds=folds, fold_seed=fold_seed, fold_file=fold_file, faulty=faulty,
+        quarantine=quarantine,
+    )  # fmt: skip
+    manifest = pipeline.prepare(data, work=work, options=settings, verify=verify)
     output.result(manifest, as_json, output.prepared)
 
 

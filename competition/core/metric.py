@@ -7,12 +7,14 @@ as papers count it, where a slice that is empty in truth and prediction is a Dic
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from competition.core.regions import cropped_masks, distance
 from competition.core.regions.cropped_masks import CroppedMask
+
+Value = TypeVar("Value", float, np.ndarray)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -193,9 +195,14 @@ def _scores(
     means["hausdorff_merged"] = _mean(merged_distances)
     for reading in ("per_class", "merged"):
         hausdorff = means[f"hausdorff_{reading}"]
-        means[f"score_{reading}"] = 0.4 * means["dice"] + 0.6 * (1 - hausdorff)
+        means[f"score_{reading}"] = combined(means["dice"], hausdorff)
     counted = sum(int(np.count_nonzero(~np.isnan(one.dice))) for one in comparisons)
     return {name: _known(mean) for name, mean in means.items()} | {"slices": counted}
+
+
+def combined(dice: Value, hausdorff: Value) -> Value:
+    """Return the competition's score of a mean Dice and a mean Hausdorff distance."""
+    return 0.4 * dice + 0.6 * (1 - hausdorff)
 
 
 def _known(value: float) -> float | None:

@@ -60,7 +60,8 @@ def _search(
         lambda wanted: _measure(run, store, scans, wanted),
     )
     splits = [([scans[index] for index in path.test], path.rules) for path in tested]
-    if others := [scan for scan in held_out if scan not in set(scans)]:
+    seen = set(scans)
+    if others := [scan for scan in held_out if scan not in seen]:
         # The search has not seen these, so what it chose may be scored on them.
         splits.append((others, chosen))
     names = run.classes, run.config.members

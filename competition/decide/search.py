@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from competition.core import metric
 from competition.core.rules import Rule
 from competition.decide.candidates import Candidates
 
@@ -127,7 +128,7 @@ def score(numbers: np.ndarray) -> float:
     dice, rows, distance, pairs = numbers.reshape(-1, 4).sum(axis=0)
     dice = dice / rows if rows else 1.0
     distance = distance / pairs if pairs else 0.0
-    return float(0.4 * dice + 0.6 * (1 - distance))
+    return float(metric.combined(dice, distance))
 
 
 def total(paths: list[SearchPath], table: Table) -> float:

@@ -54,7 +54,7 @@ class Bundle:
     @property
     def folder(self) -> pathlib.Path:
         """The folder of the dataset and the kernel that `build` makes."""
-        return self.work / "kernels" / f"{self.name}-{self.what}"
+        return self.dataset.root / "kernels" / f"{self.name}-{self.what}"
 
     @property
     def built(self) -> pathlib.Path:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import typing_extensions
 
@@ -98,7 +99,7 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
         if not _is_run(config, name):
             continue
         source, own = config.parent, target / "config.json"
-        if own.is_file() and files.read_json(own) != files.read_json(config):
+        if own.is_file() and _training(own) != _training(config):
             raise ValueError(
                 f"{config} and another attached run of the same name differ in config "
                 "or data. Attach the outputs of one training only."
@@ -114,6 +115,18 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
             _copy_further(fold, target / fold.name)
         used.append(str(source))
     return used
+
+
+def _training(config: pathlib.Path) -> Any:
+    """Return the contents of config.json, but for the folder of encoder weights.
+
+    Kaggle may mount them elsewhere in each session.
+    """
+    about: dict[str, Any] = files.read_json(config)
+    model = about.get("config", {}).get("model", {})
+    if path := model.get("encoder_weights"):
+        model["encoder_weights"] = pathlib.PurePath(path).name
+    return about
 
 
 def share(dataset: pathlib.Path, runs: pathlib.Path) -> None:

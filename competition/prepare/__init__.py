@@ -27,14 +27,13 @@ VERSION = 4
 class PrepareOptions:
     """How to split the cases, which scans to leave out, and what to do with bad ones.
 
-    `verify` reads every file again, `quarantine` sets scans with problems aside.
+    `quarantine` sets scans with problems aside.
     """
 
     folds: int = 5
     fold_seed: int = 0
     fold_file: pathlib.Path | None = None
     faulty: str | None = None
-    verify: bool = False
     quarantine: bool = False
 
 
@@ -43,22 +42,24 @@ def run(
     dataset: layout.DatasetFiles,
     *,
     options: PrepareOptions | None = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
     """Prepare `data` into `dataset`, and return the manifest.
 
-    All that has not changed since the last call is kept.
+    All that has not changed since the last call is kept; `verify` reads every file
+    again to know it. Without `options` those of the
+    last call hold, so that data with folds of its own is not split anew.
     """
-    options = options or PrepareOptions()
     check_source(data, dataset)
-    made_with = {
-        "version": VERSION,
-        "stamp": folder.stamp(data),
-        "options": _settings(options),
-    }
-    if not options.verify and (about := manifest.unchanged(dataset, made_with)):
+    made_with = {"version": VERSION, "stamp": folder.stamp(data)}
+    if options:
+        made_with["options"] = _settings(options)
+    if not verify and (about := manifest.unchanged(dataset, made_with)):
         return about
+    options = options or PrepareOptions(**manifest.asked(dataset))
+    made_with["options"] = _settings(options)
     with locks.locked(dataset.root, doing="preparing"):
-        return _prepare(data, dataset, made_with, options)
+        return _prepare(data, dataset, made_with, options, verify=verify)
 
 
 def _prepare(
@@ -66,9 +67,11 @@ def _prepare(
     dataset: layout.DatasetFiles,
     made_with: dict[str, Any],
     options: PrepareOptions,
+    *,
+    verify: bool,
 ) -> dict[str, Any]:
     training = folder.read(data)
-    records, faults = _make_all(dataset, training, verify=options.verify)
+    records, faults = _make_all(dataset, training, verify=verify)
     faults += training.problems
     _check(faults, quarantine=options.quarantine)
     bad_scans = {fault.scan for fault in faults}
@@ -84,6 +87,7 @@ def _prepare(
         )
     about = {
         **made_with,
+        "asked": _asked(options),
         "source": _source(data),
         **manifest.summary(table, records, training.classes),
         "sizes": [scan_record.sizes(dataset, s) for s in slice_table.scans(table)],
@@ -122,12 +126,21 @@ def _source(data: pathlib.Path) -> str:
 def _settings(options: PrepareOptions) -> dict[str, Any]:
     """Return the options that decide the result, with the contents of files."""
     settings = dataclasses.asdict(options)
-    del settings["verify"]
     for key in ("fold_file", "faulty"):
         path = pathlib.Path(settings[key] or "")
         if path.is_file():
             settings[key] = files.read_text(path, remedy="Correct it.")
     return settings | {"fold_file": str(settings["fold_file"])}
+
+
+def _asked(options: PrepareOptions) -> dict[str, Any]:
+    """Return the options as they were given, with absolute paths."""
+    asked = dataclasses.asdict(options)
+    for key in ("fold_file", "faulty"):
+        path = pathlib.Path(asked[key] or "")
+        if path.is_file():
+            asked[key] = str(path.absolute())
+    return asked
 
 
 def _make_all(

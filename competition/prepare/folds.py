@@ -75,4 +75,9 @@ def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
     if folds.isna().any():
         case = table["case"][folds.isna()].iloc[0]
         raise ValueError(f"{path}: no fold for case {case}. Add its row.")
+    if lacking := sorted(numbers - set(folds)):
+        raise ValueError(
+            f"{path}: fold {lacking[0]} holds none of the cases of this data, so that "
+            "it would hold nothing out. Number the folds of these cases 0, 1, ..."
+        )
     return folds.to_numpy(int)

@@ -25,7 +25,7 @@ def find(run: runs.Run, name: str) -> runs.Run:
     It must be of the same data, folds and classes.
     """
     folder = pathlib.Path(name)
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").is_file() and len(folder.parts) == 1:
         folder = run.files.root.parent / layout.plain(name)
     other = runs.read(layout.RunFiles(folder))
     for subject, received, expected in (

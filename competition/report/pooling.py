@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from competition.core import scores
+from competition.core import metric, scores
 
 # Of a scan: sum and count of Dice, then of Dice with empty pairs as 1, then of the
 # distances of its classes, then of that of all classes together.
@@ -63,8 +63,8 @@ def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
         means = sums[..., ::2] / sums[..., 1::2]
     dice, with_empty, per_class, merged = np.moveaxis(means, -1, 0)
     return {
-        "score_per_class": 0.4 * dice + 0.6 * (1 - per_class),
-        "score_merged": 0.4 * dice + 0.6 * (1 - merged),
+        "score_per_class": metric.combined(dice, per_class),
+        "score_merged": metric.combined(dice, merged),
         "dice": dice,
         "dice_with_empty": with_empty,
         "hausdorff_per_class": per_class,

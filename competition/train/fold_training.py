@@ -54,7 +54,8 @@ def train(
         lines.line(setup.description(run.config, data))
         needed = needs.of(network, run.config, devices.find())
         lines.line(needs.describe(needed, run.files.root))
-        free = devices.free_memory() or memory.available()
+        is_cpu = devices.find().kind == "cpu"
+        free = memory.available() if is_cpu else devices.free_memory()
         hosts.together(lambda: needs.check(needed, run.config, free))
         parts = setup.FoldTraining(
             network=network,

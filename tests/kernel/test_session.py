@@ -77,6 +77,17 @@ def test_other_runs_are_left_alone(tmp_path):
     assert session.resume(tmp_path / "input", tmp_path / "out", name="unet") == []
 
 
+def test_encoder_weights_may_have_been_mounted_elsewhere(tmp_path):
+    for name, folder in (("a", "/kaggle/input/w"), ("b", "/kaggle/input/datasets/w")):
+        run = output(tmp_path / "input" / name, fold=int(name == "b"))
+        model = {"encoder_weights": f"{folder}/b5_notop.h5"}
+        config = {"name": "unet", "config": {"model": model}}
+        files.write_json(run / "config.json", config)
+    target = tmp_path / "out"
+    assert len(session.resume(tmp_path / "input", target, name="unet")) == 2
+    assert sorted(path.name for path in target.glob("fold*")) == ["fold0", "fold1"]
+
+
 def test_two_trainings_of_one_name_are_not_mixed(tmp_path):
     output(tmp_path / "input" / "a", seed=0)
     output(tmp_path / "input" / "b", seed=1)

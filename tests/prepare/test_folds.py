@@ -46,6 +46,7 @@ def test_one_fold_or_more_folds_than_cases_is_an_error(count):
         ("case,fold\n1,5\n2,7\n", "none left out"),
         ("case,fold\n1,0\n2,0\n", "two at least"),
         ("case,fold\n1,a\n2,0\n", "whole numbers"),
+        ("case,fold\n1,0\n2,2\n3,1\n", "fold 1 holds none of the cases"),
         ("", r"folds\.csv: expected a CSV with the columns"),
     ],
 )

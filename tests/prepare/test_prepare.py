@@ -23,8 +23,9 @@ def work(tmp_path):
 
 
 def prepared(competition, work, **options):
+    verify = options.pop("verify", False)
     options = prepare.PrepareOptions(**{"folds": 2, **options})
-    manifest = pipeline.prepare(competition, work=work, options=options)
+    manifest = pipeline.prepare(competition, work=work, options=options, verify=verify)
     return layout.dataset(competition, work), manifest
 
 
@@ -438,3 +439,27 @@ def test_a_scan_that_does_not_fit_into_memory_is_refused_unread(tmp_path, work):
     (tmp_path / "data" / "train.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(ValueError, match=r"at most 4 GiB for the scan case1_day0"):
         prepared(tmp_path / "data", work)
+
+
+def test_without_options_those_of_before_hold(competition, work, tmp_path):
+    cases = sorted({image.case for image in images.find(competition, "train")})
+    rows = [f"{case},{index % 2}\n" for index, case in enumerate(cases)]
+    path = tmp_path / "folds.csv"
+    path.write_text("case,fold\n" + "".join(rows), encoding="utf-8")
+    dataset, before = prepared(competition, work, fold_file=path, faulty="none")
+    text = dataset.slices.read_bytes()
+    assert pipeline.prepare(competition, work=work) == before
+    # A change of the data is taken up, in the same folds.
+    drop_slice(competition, images.find(competition, "train")[-1])
+    anew = pipeline.prepare(competition, work=work)
+    assert anew["fingerprint"] != before["fingerprint"]
+    assert anew["asked"] == before["asked"]
+    assert dataset.slices.read_bytes() != text
+    folds = slice_table.read(dataset).groupby("case")["fold"].first()
+    assert folds.to_dict() == {case: index % 2 for index, case in enumerate(cases)}
+    # Options that are given are all that hold.
+    options = prepare.PrepareOptions(folds=2, fold_seed=3)
+    assert pipeline.prepare(competition, work=work, options=options)["asked"] == {
+        "folds": 2, "fold_seed": 3, "fold_file": None, "faulty": None,
+        "quarantine": False,
+    }  # fmt: skip

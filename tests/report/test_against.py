@@ -114,6 +114,8 @@ def test_runs_of_other_folds_are_not_compared(two_runs):
 def test_a_run_that_is_not_there_is_named(two_runs):
     with pytest.raises(ValueError, match=r"Runs beside it: by-hand, other"):
         against.find(two_runs[1], "third")
+    with pytest.raises(ValueError, match=r"runs/third/config\.json: not found"):
+        against.find(two_runs[1], "work/runs/third")
 
 
 def test_scores_of_an_older_version_are_to_be_made_again(two_runs):

@@ -23,6 +23,8 @@ _REMEDY = "Prepare the data again with `verify`."
 TYPES = ("<u2", "|u1", "<u4", "<u8")
 # Python's default buffer takes a third longer to write a scan.
 BUFFER = 2**20
+# A mapped array holds its file open, and a process may hold 256 (macOS) or 1,024 open.
+MOST_OPEN = 200
 
 
 class _Record(typing_extensions.TypedDict):
@@ -32,11 +34,12 @@ class _Record(typing_extensions.TypedDict):
 
 
 class Arrays:
-    """Opens each array of a data set once, and leaves its pages to the system.
+    """Opens the arrays of a data set, and leaves their pages to the system.
 
     `scan` maps the name of a scan to its slices uint16 (D, H, W), `masks` to its mask
-    bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error. Of a
-    mirrored data set as many stay open as fill half of the cache.
+    bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error, when
+    it is first opened. MOST_OPEN of them stay open, and of a mirrored data set no more
+    than fill half of the cache.
     """
 
     def __init__(self, dataset: layout.DatasetFiles) -> None:
@@ -47,7 +50,8 @@ class Arrays:
         self._open: collections.OrderedDict[tuple[str, int], np.ndarray]
         self._open = collections.OrderedDict()
         self._bytes = 0
-        self._closed: set[tuple[str, int]] = set()
+        self._checked: set[tuple[str, int]] = set()
+        self._dropped: set[tuple[str, int]] = set()
         self._is_told = False
         self._lock = threading.Lock()
 
@@ -64,16 +68,20 @@ class Arrays:
             if key in self._open:
                 self._open.move_to_end(key)
                 return self._open[key]
-        array = _load_recorded(self.dataset, *key)
+        array = _load(self.dataset, *key, check=key not in self._checked)
         with self._lock:
+            self._checked.add(key)
             if key not in self._open:
                 self._open[key] = array
                 self._bytes += array.nbytes
-            while len(self._open) > 1 and self._bytes > self._most:
-                closed, last_used = self._open.popitem(last=False)
+            while len(self._open) > 1 and (
+                self._bytes > self._most or len(self._open) > MOST_OPEN
+            ):
+                if self._bytes > self._most:
+                    self._dropped.add(next(iter(self._open)))
+                _, last_used = self._open.popitem(last=False)
                 self._bytes -= last_used.nbytes
-                self._closed.add(closed)
-            if key in self._closed and not self._is_told:
+            if key in self._dropped and not self._is_told:
                 console.warn(
                     f"the cache holds too little: {key[0]} is read once more. Set "
                     f"{storage.SIZE} to more than twice the bytes of the prepared data."
@@ -82,10 +90,13 @@ class Arrays:
             return self._open[key]
 
 
-def _load_recorded(dataset: layout.DatasetFiles, scan: str, place: int) -> np.ndarray:
+def _load(
+    dataset: layout.DatasetFiles, scan: str, place: int, *, check: bool
+) -> np.ndarray:
+    """Map the scan (place 0) or the masks (1); `check` compares the checksum."""
     path = (dataset.scan(scan), dataset.masks(scan))[place]
     array, record = load(path), dataset.record(scan)
-    if files.exists(record):
+    if check and files.exists(record):
         about: _Record = files.read_json(record, _Record, remedy=_REMEDY)
         if checksum(array) != about["arrays"][place]:
             raise ValueError(

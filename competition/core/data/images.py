@@ -254,8 +254,10 @@ def write_scan(
     import cv2
 
     folder.mkdir(parents=True)
-    # Two decimals as in the competition; a microscope's spacing must not become 0.00.
-    spacings = "_".join(f"{mm:.2f}" if mm >= 0.1 else f"{mm:.8f}" for mm in spacing_mm)
+    # Two decimals as in the competition, where they are exact.
+    spacings = "_".join(
+        f"{mm:.2f}" if round(mm, 2) == mm else f"{mm:.8f}" for mm in spacing_mm
+    )
     for number, pixels in enumerate(slices, start=1):
         height, width = pixels.shape
         path = folder / f"slice_{number:04d}_{width}_{height}_{spacings}.png"

@@ -138,11 +138,18 @@ class Config(schema.Table):
                 'best. Set keep = "swa" with a number of swa_epochs, or keep = "last"'
             )
         model = info.data.get("model")
-        if training.encoder_rate != 1 and model and model.encoder == "none":
-            raise ValueError(
-                "`encoder_rate` is the encoder's share of the learning rate, and there "
-                "is no encoder. Name a `model.encoder`, or set encoder_rate = 1.0"
-            )
+        if model and model.encoder == "none":
+            if training.encoder_rate != 1:
+                raise ValueError(
+                    "`encoder_rate` is the encoder's share of the learning rate, and "
+                    "there is no encoder. Name a `model.encoder`, or set encoder_rate "
+                    "= 1.0"
+                )
+            if training.freeze_epochs:
+                raise ValueError(
+                    "in `freeze_epochs` the encoder does not learn, and there is no "
+                    "encoder. Name a `model.encoder`, or set freeze_epochs = 0"
+                )
         return training
 
 

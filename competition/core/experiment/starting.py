@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from competition.core import files, locks
-from competition.core.experiment import configs, layout, runs
+from competition.core.experiment import configs, heartbeat, layout, runs
 
 
 def start(
@@ -112,9 +112,13 @@ def _is_recorded(run_files: layout.RunFiles, record: dict[str, Any]) -> bool:
 
 def _is_begun(run_files: layout.RunFiles) -> bool:
     """Return whether the run has results, after which its config must not change."""
-    # A lock file shows only that a process once opened the folder.
+    beats = run_files.root.glob(".*.heartbeat")
+    if any(heartbeat.age(path) < heartbeat.FRESH_SECONDS for path in beats):
+        return True
+    # A lock, an old heartbeat and a file that is half written begin with a dot, and
+    # show only that a process once opened the folder.
     return any(
-        path.is_file() and path != run_files.config and path.suffix != locks.SUFFIX
+        path.is_file() and path != run_files.config and not path.name.startswith(".")
         for path in run_files.root.rglob("*")
     )
 

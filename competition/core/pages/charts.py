@@ -108,7 +108,7 @@ def ticks(values: Iterable[float], count: int = 5) -> list[float]:
     """Return about `count` round numbers from below the least value to above all."""
     known = list(values)
     low, high = min(known), max(known)
-    if low == high:
+    if math.isclose(low, high, abs_tol=1e-9):
         # A single value lies in the middle.
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     rough = (high - low) / (count - 1)

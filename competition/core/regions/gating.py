@@ -26,7 +26,10 @@ def smooth(present: np.ndarray) -> np.ndarray:
     """Smooth presence (D,) along z: a lone value flips, then a change needs 3 slices.
 
     Before the first slice the class counts as absent. Smoothing twice changes nothing.
+    A scan of fewer slices, such as a single image, stays as it is.
     """
+    if len(present) < _RUN:
+        return present.copy()
     flipped = present.copy()
     flipped[1:-1] ^= (present[:-2] == present[2:]) & (present[1:-1] != present[2:])
     state = False

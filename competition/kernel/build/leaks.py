@@ -39,7 +39,8 @@ def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
     words = {
         f"the path {path}": re.escape(str(path)).encode() + rb"(?![\w-])"
         for path in {pathlib.Path.home(), *(path.resolve() for path in own)}
-        if len(path.parts) > 1
+        # A path of one part, such as /code, stands in anybody's files.
+        if len(path.parts) > 2
     }
     for variable in ("KAGGLE_API_TOKEN", "KAGGLE_KEY"):
         secret = os.environ.get(variable, "")

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 from competition.kernel.rehearse import mounts
+from competition.machine import memory
 
 _UNSHARE = ["unshare", "--map-root-user", "--user", "--net"]
 _FULL = [*_UNSHARE, "--mount", "--pid", "--fork", "--kill-child"]
@@ -116,9 +117,9 @@ def run(
                 start_new_session=True,
             )
             told = _Told(pathlib.Path(log.name), script, until)
-            stopped, seconds, memory = _watch(process, limits, told)
+            stopped, seconds, most = _watch(process, limits, told)
             log.seek(0)
-            return Outcome(process.returncode, stopped, seconds, memory, log.read())
+            return Outcome(process.returncode, stopped, seconds, most, log.read())
 
 
 def _in_folders(kernel: mounts.Kernel, inputs: pathlib.Path) -> list[str]:
@@ -168,7 +169,8 @@ def _watch(
     while process.poll() is None and not stopped:
         time.sleep(0.1)
         seconds = time.monotonic() - start
-        most = max(most, _memory_gb(process.pid))
+        held = sum(memory.resident(each) or 0 for each in _family(process.pid))
+        most = max(most, held / 2**30)
         if told.kill(process.pid):
             process.wait()
             return "told", seconds, most
@@ -181,21 +183,6 @@ def _watch(
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return stopped, seconds, most
-
-
-def _memory_gb(pid: int) -> float:
-    """Return the memory of a process and its children, without mapped files.
-
-    The system can drop mapped files at any time, so they do not count.
-    """
-    total_kb = 0
-    for each in _family(pid):
-        with contextlib.suppress(OSError):
-            status = pathlib.Path(f"/proc/{each}/status").read_bytes()
-            total_kb += sum(
-                map(int, re.findall(rb"Rss(?:Anon|Shmem):\s*(\d+)", status))
-            )
-    return total_kb / 2**20
 
 
 def _family(pid: int) -> list[int]:

@@ -50,6 +50,11 @@ def _stages(
     """Return the two rehearsals; a phantom replaces a hidden test that is missing."""
     if data and (data / "test").is_dir():
         hidden = data
+    elif truth:
+        raise ValueError(
+            f"`truth` is that of a hidden test, and there is none in {data}. Expected "
+            "a folder `test` in `data`; without `truth`, a phantom is taken."
+        )
     else:
         folder = sessions.make_phantom(bundle.work)
         hidden, truth = folder / "competition", folder / "solution.csv"

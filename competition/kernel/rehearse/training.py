@@ -126,10 +126,11 @@ def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:
 
 
 def _fit_folds(sent: pathlib.Path, data: pathlib.Path) -> None:
-    """Give the cases of `data` folds in turn, where the dataset's are of others."""
-    known = {line.partition(",")[0] for line in _lines(sent / "folds.csv")}
+    """Give the cases of `data` folds in turn, where the dataset's do not fit them."""
+    known = dict(line.split(",") for line in _lines(sent / "folds.csv")[1:])
     cases = sorted({image.case for image in images.find(data, "train")})
-    if known.issuperset(map(str, cases)):
+    here = {known.get(str(case)) for case in cases}
+    if here == set(known.values()):
         return
     rows = [f"{case},{index % len(FOLDS)}\n" for index, case in enumerate(cases)]
     files.write_text(sent / "folds.csv", "case,fold\n" + "".join(rows))

@@ -1,6 +1,5 @@
 """Predict the probabilities of a scan with the networks of one or several runs."""
 
-import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import keras
@@ -86,28 +85,17 @@ class ScanPredictor:
         )
 
 
-def predict_scan(
-    networks: Sequence[keras.Model],
-    volume: np.ndarray,
-    windows: np.ndarray,
-    grid: geometry.Grid,
-    config: configs.Config,
-) -> np.ndarray:
-    """Return the mean probabilities float32 (D, H, W, C) of a uint16 scan (D, H, W).
+def alone(
+    networks: Sequence[keras.Model], config: configs.Config
+) -> Callable[[np.ndarray, np.ndarray, geometry.Grid], np.ndarray]:
+    """Return a function that predicts scans with the networks of one run.
 
-    `windows` (D, 2) holds the low and high of each slice. There is no test-time
-    augmentation, and the probability is 0 where `fit` cropped.
+    It maps a uint16 scan (D, H, W), the low and high of each slice (D, 2), and the grid
+    to the mean probabilities float32 (D, H, W, C), without test-time augmentation; they
+    are 0 where `fit` cropped. It compiles once, so keep it for all scans.
     """
     # This serves the score of an epoch. If a lack of memory were raised here, training
     # would make its own batches smaller, which does not help.
-    return _alone(tuple(networks), config)(volume, windows, grid)
-
-
-# Compiling takes longer than a scan, and the networks are the same scan after scan.
-@functools.lru_cache(maxsize=2)
-def _alone(
-    networks: tuple[keras.Model, ...], config: configs.Config
-) -> Callable[[np.ndarray, np.ndarray, geometry.Grid], np.ndarray]:
     member = Member("alone", config, dict(enumerate(networks)))
     runs = {member.name: member.chosen(member.networks, tta=False)}
     group = member_group.MemberGroup(

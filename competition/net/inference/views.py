@@ -26,7 +26,7 @@ PLAIN = View()
 def combinations(config: configs.Config) -> tuple[View, ...]:
     """Return all combinations of flip and scale, the plain view first."""
     flips = (False, True) if "flip" in config.tta else (False,)
-    scales = (1.0, *(scale for scale in config.submit.scales if scale != 1.0))
+    scales = dict.fromkeys((1.0, *config.submit.scales))
     return tuple(View(flipped, scale) for scale in scales for flipped in flips)
 
 

@@ -26,18 +26,11 @@ def order(
 ) -> np.ndarray:
     """Return the rows of an epoch, shuffled; their number is that of every epoch.
 
-    `present` (N,) holds the mask bits of each slice. Without an organ in any slice,
-    "positives" and "balanced" are an error.
+    `present` (N,) holds the mask bits of each slice, some of which have any.
     """
     random = np.random.default_rng((seed, epoch))
     if sampling.slices == "all":
         return random.permutation(len(present))
-    if not present.any():
-        raise ValueError(
-            f'`sampling.slices` = "{sampling.slices}" needs slices with an organ. '
-            f"Received: {len(present)} slices to train on, all empty. "
-            'Use sampling.slices="all", or look at the masks.'
-        )
     balanced = sampling.slices == "balanced"
     rows = _balanced(present, random) if balanced else np.flatnonzero(present)
     empty = random.permutation(np.flatnonzero(present == 0))

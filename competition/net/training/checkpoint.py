@@ -31,9 +31,10 @@ class TrainingState:
     """A fold after its last finished epoch; state.npz has these names.
 
     `owner` names the fold and its training, as `runs.owner` does. `best` is the score
-    of the weights in best.weights.h5 and `best_digest` their digest; `halvings` counts
-    how often the batch was too large for the memory, `slowed` tells whether the
-    learning rate was halved, `resting` whether the encoder is frozen; `mean` is the
+    of the weights in best.weights.h5 and `best_digest` their digest; `steps` are the
+    batches of an epoch, 0 in a state of an older version; `halvings` counts how often
+    the batch was too large for the memory, `slowed` tells whether the learning rate was
+    halved, `resting` whether the encoder is frozen; `mean` is the
     mean of the weights after the last `averaged` epochs.
     """
 
@@ -45,6 +46,7 @@ class TrainingState:
     epochs: list[history.Epoch] = dataclasses.field(default_factory=list)
     best: float | None = None
     best_digest: str | None = None
+    steps: int = 0
     halvings: int = 0
     slowed: bool = False
     resting: bool = False
@@ -152,29 +154,34 @@ def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) ->
     """Assign the stored variables to a model, whose optimizer must be built.
 
     The optimizer begins afresh where the encoder is frozen in only one of the stored
-    state and `now`, the state to go on with. Where `now` has a smaller batch, a step
-    takes more batches: the optimizer's count of batches grows by as much.
+    state and `now`, the state to go on with. Where `now` has other batches, there are
+    more or fewer in an epoch: the optimizer's count of batches changes by as much.
     """
     if not stored.network:
         return
     _assign(model.network.variables, stored.network)
     if stored.state.resting != now.resting:
         return
-    growth = 2 ** (now.halvings - stored.state.halvings)
+    before, after = stored.state.steps, now.steps
+    if not (before and after):
+        before, after = 2**stored.state.halvings, 2**now.halvings
     variables = model.optimizer.variables
+    accumulates = any(_accumulates(each.path) for each in variables)
+    accumulated = any(map(_accumulates, stored.paths))
     is_scaled = any(_scales(each.path) for each in variables)
     was_scaled = any(map(_scales, stored.paths))
 
     def goes_on(path: str) -> bool:
-        # Before the first halving there may be no accumulators of gradients, and only
-        # float16 scales the loss: what one of the two lacks begins afresh.
+        # Before the first halving, and on mirrored GPUs, there may be no accumulators
+        # of gradients, and only float16 scales the loss: what one of the two lacks
+        # begins afresh.
         if _accumulates(path):
-            return growth == 1
+            return before == after and accumulates == accumulated
         return is_scaled == was_scaled or not _scales(path)
 
     values = [
         # An optimizer that scales the loss counts, and the one inside it as well.
-        value * growth if path.endswith("/iteration") else value
+        value * after // before if path.endswith("/iteration") else value
         for path, value in zip(stored.paths, stored.optimizer, strict=True)
         if goes_on(path)
     ]

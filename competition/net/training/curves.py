@@ -19,7 +19,8 @@ class Curves:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time():.3f}.{platform.node()}.{os.getpid()}"
         self.path = folder / name
-        self._write(file_version="brain.Event:2")
+        # Written with the first point: a training that fails before leaves nothing.
+        self._is_begun = False
 
     def add(self, step: int, values: dict[str, Any]) -> None:
         """Add a point at `step` to the curve of each name."""
@@ -27,6 +28,9 @@ class Curves:
             summary_pb2.Summary.Value(tag=name, simple_value=value)
             for name, value in values.items()
         ]
+        if not self._is_begun:
+            self._write(file_version="brain.Event:2")
+            self._is_begun = True
         self._write(step=step, summary=summary_pb2.Summary(value=points))
 
     def _write(self, **event: Any) -> None:

@@ -9,7 +9,7 @@ import math
 import keras
 
 from competition.core import console
-from competition.core.experiment import configs, history
+from competition.core.experiment import configs, history, schema
 from competition.net import devices, hosts
 from competition.net.input import training_data
 from competition.net.training import (
@@ -47,7 +47,7 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
         # The attempt before may have needed a smaller batch or a lower rate.
         state = dataclasses.replace(
             stored.state,
-            halvings=max(stored.state.halvings, state.halvings),
+            halvings=max(_possible(stored.state.halvings, fold.config), state.halvings),
             slowed=stored.state.slowed or state.slowed,
         )
         if history.is_over(state.epochs, fold.config.training):
@@ -103,12 +103,12 @@ def _train(
     begun = len(state.epochs)
     state.resting = begun < training.freeze_epochs
     if training.freeze_epochs:
-        _encoder(fold.network, "freeze_epochs").trainable = not state.resting
+        fold.network.get_layer("encoder").trainable = not state.resting
     # First: the others must not keep or score weights that are not finite.
     guard = callbacks.WatchSteps(fold.lines, limit=fold.limit)
     end = callbacks.StopAtDeadline(fold.limit, state)
     with fold.data.batches(config, first_epoch=begun) as batches:
-        steps = fold.data.steps
+        steps = state.steps = fold.data.steps
         # The optimizer is new where the encoder is unfrozen: it must move more weights.
         first = 0 if state.resting else training.freeze_epochs * steps
         build = functools.partial(compiled, fold.network, config, fold.data, first)
@@ -166,6 +166,20 @@ def _use_less_memory(fold: setup.FoldTraining, state: checkpoint.TrainingState) 
     )
 
 
+def _possible(halvings: int, config: configs.Config) -> int:
+    """Return how many halvings of a batch leave each device here a slice, at most.
+
+    A state may come from fewer devices, which had to halve it more often.
+    """
+    most = config.training.batch // _sharing(config.training)
+    return min(halvings, max(0, most.bit_length() - 1))
+
+
+def _sharing(training: schema.Training) -> int:
+    """Return how many devices, of all hosts, share a batch."""
+    return devices.sharing(training.gpus, devices.find()) * hosts.count()
+
+
 def _adjusted(
     config: configs.Config, state: checkpoint.TrainingState
 ) -> configs.Config:
@@ -178,7 +192,7 @@ def _adjusted(
     device = devices.find()
     accumulates = devices.accumulates(training.gpus, device)
     devices.check_batch(training.batch, training.gpus, device)
-    sharing = devices.sharing(training.gpus, device) * hosts.count()
+    sharing = _sharing(training)
     # Each of the devices that share a batch takes as many of its slices.
     batch = training.batch // divisor // sharing * sharing
     if not batch:
@@ -196,17 +210,6 @@ def _adjusted(
         "learning_rate": training.learning_rate / slower,
     }
     return config.model_copy(update={"training": training.model_copy(update=changes)})
-
-
-def _encoder(network: keras.Model, key: str) -> keras.layers.Layer:
-    """Return the encoder of a network, which a key of `training` is about."""
-    encoder = [layer for layer in network.layers if layer.name == "encoder"]
-    if not encoder:
-        raise ValueError(
-            f"`training.{key}` is about a network's encoder, and this network has "
-            f"none. Set `model.encoder`, or leave `training.{key}` out."
-        )
-    return encoder[0]
 
 
 def compiled(
@@ -229,7 +232,7 @@ def compiled(
         config.training, steps=data.steps, first=first
     )
     if (share := config.training.encoder_rate) != 1:
-        encoder = _encoder(network, "encoder_rate")
+        encoder = network.get_layer("encoder")
         schedules.slow_down(optimizer, encoder.trainable_variables, share)
     if scales_loss:
         # `compile` would, were the step itself not float32.

@@ -36,6 +36,7 @@ class HeldOutScans:
         }
         self.grids = slice_table.grids(table)
         self.store, self.run = store, run
+        self._network: keras.Model | None = None
 
     def score(self, network: keras.Model) -> float | None:
         """Return the score per class; None where truth and prediction are empty."""
@@ -71,14 +72,13 @@ class HeldOutScans:
             files.write_bytes(path, pictures.slice(shown, len(self.run.classes)))
 
     def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
+        # Compiling takes longer than a scan, and it is the same network each epoch.
+        if network is not self._network:
+            self._network = network
+            self._probability = scan_predictor.alone([network], self.run.config)
         windows = slice_table.windows(self.rows[scan], self.run.config.intensity)
-        probability = scan_predictor.predict_scan(
-            [network],
-            self.store.scan(scan),
-            windows,
-            self.grids[scan],
-            self.run.config,
-        )
+        volume, grid = self.store.scan(scan), self.grids[scan]
+        probability = self._probability(volume, windows, grid)
         prediction = probabilities.prediction(probabilities.quantise(probability))
         predictions = blending.MemberPredictions(
             [prediction], exclusive=self.run.config.model.softmax

@@ -17,12 +17,15 @@ MOST = 15_000
 
 
 def write_apart(dataset: layout.DatasetFiles, budget: str | None) -> pathlib.Path:
-    """Write as `write` does, in a process of its own, which takes its memory with it.
+    """Write as `write` does, unless a plan is there, in a process of its own.
 
-    Networks that are timed keep gigabytes, or nearly all memory of a GPU, and folds are
-    trained in other processes.
+    That takes its memory with it: networks that are timed keep gigabytes, or nearly all
+    memory of a GPU, and folds are trained in other processes.
     """
-    if not files.exists(dataset.automatic):
+    if files.exists(dataset.automatic):
+        _check_members(dataset)
+        console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
+    else:
         options = ["--budget", budget] if budget else []
         command = ["-m", "competition", "plan-auto", str(dataset.root), *options]
         process.run_all([command], [{}])
@@ -34,15 +37,11 @@ def write(
     budget: str | None = None,
     clock: deadline.Clock = time.monotonic,
 ) -> pathlib.Path:
-    """Write auto.toml beside prepared data, unless it is there; return its path.
+    """Write auto.toml beside prepared data; return its path.
 
     A blend's members lie beside it, auto_2d.toml and auto_3d.toml. The budget begins
     now: planning takes its share of it.
     """
-    if files.exists(dataset.automatic):
-        _check_members(dataset)
-        console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
-        return dataset.automatic
     backend.check()
     at_once = len(gpus.environments(configs.load("base").training.gpus))
     whole = deadline.parse(budget or BUDGET)

@@ -9,6 +9,10 @@ from competition.study.auto.findings import Findings
 # Where fewer are left, the coarsest features would see padding alone.
 _COARSEST = 5
 _MOST_LEVELS = 5
+# Where neighbouring slices differ more than this if a scan is scaled as one, they were
+# not stored as bright as they were to each other. Of 12 hippocampus volumes it is 0.82
+# to 1.0, of phantoms 1.0, and of three scans whose slices were stretched 1.05 to 1.5.
+_EVEN = 1.02
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,6 +73,14 @@ def of_time(steps: int, in_epoch: int, scores: int) -> list[Choice]:
         text = "few steps have to go far"
         choices.append(Choice("training.learning_rate", 3e-3, text))
     return choices
+
+
+def intensity(found: Findings) -> Choice:
+    """Choose whether slices are scaled each on its own, or all of a scan alike."""
+    if found.jump > _EVEN:
+        text = f"else neighbouring slices differ {found.jump:.2f} times as much"
+        return Choice("intensity", "slice", text)
+    return Choice("intensity", "scan", "neighbouring slices are equally bright")
 
 
 def frame(found: Findings) -> tuple[list[Choice], int, int]:

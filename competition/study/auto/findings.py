@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Masks are read of so many scans, or of more where these have fewer slices than that.
 SCANS, SLICES = 40, 480
+# Neighbouring slices are compared in so many scans, and so many pairs of each.
+JUMP_SCANS, JUMP_PAIRS = 12, 24
 
 
 class _Record(typing_extensions.TypedDict):
@@ -35,7 +37,9 @@ class Findings:
     largest of all slices, and `body_height` and `body_width` of the boxes around
     bodies, in pixels. `saving` is the share of pixels outside of these boxes. Slices
     are `anisotropy` times as far apart as pixels. `thickness` is that of the thinnest
-    class in pixels, or of what lies between its parts; 0 without any mask.
+    class in pixels, or of what lies between its parts; 0 without any mask. Neighbouring
+    slices differ `jump` times as much where a scan is scaled as one, as where each
+    slice is scaled on its own; 1 where scans have one slice.
     """
 
     amount: amounts.Amounts
@@ -48,6 +52,7 @@ class Findings:
     saving: float
     anisotropy: float
     thickness: float
+    jump: float
 
 
 def of(dataset: layout.DatasetFiles) -> Findings:
@@ -83,6 +88,7 @@ def of(dataset: layout.DatasetFiles) -> Findings:
         saving=1 - float((heights * widths / pixels).mean()),
         anisotropy=float((scans["spacing_z_mm"] / sides.mean(axis=1)).median()),
         thickness=thinnest,
+        jump=_jump(dataset, table),
     )
 
 
@@ -109,6 +115,39 @@ def _masks(
     typical = [np.median(by_slice) for by_slice in found if by_slice]
     share = positives / max(1, sum(in_scan[scan] for scan in sample))
     return round(share * slices), float(min(typical, default=0))
+
+
+def _jump(dataset: layout.DatasetFiles, table: "pd.DataFrame") -> float:
+    """Return the median jump of some scans; 1 where none has two slices."""
+    store, jumps = arrays.Arrays(dataset), []
+    for scan in spread(slice_table.scans(table), JUMP_SCANS):
+        rows = table[table["scan"] == scan]
+        if len(rows) > 1:
+            windows = {
+                name: slice_table.windows(rows, name) for name in ("scan", "slice")
+            }
+            jumps.append(jump(store.scan(scan), windows))
+    return float(np.median(jumps)) if jumps else 1.0
+
+
+def jump(volume: np.ndarray, windows: Mapping[str, np.ndarray]) -> float:
+    """Return how many times as much neighbouring slices of a scan (D, H, W) differ.
+
+    `windows` are the (low, high) of each slice, those of the "scan" and its own, those
+    of the "slice": with the first they differ so many times as much as with the second.
+    """
+    pairs = spread(range(len(volume) - 1), JUMP_PAIRS)
+
+    def scaled(index: int, name: str) -> np.ndarray:
+        low, high = windows[name][index]
+        return ((volume[index] - low) / max(high - low, 1)).clip(0, 1)
+
+    def difference(name: str) -> float:
+        apart = (scaled(i + 1, name) - scaled(i, name) for i in pairs)
+        return float(sum(np.abs(each).mean() for each in apart))
+
+    alone = difference("slice")
+    return difference("scan") / alone if alone else 1.0
 
 
 def _is_annotated(dataset: layout.DatasetFiles, scan: str) -> bool:

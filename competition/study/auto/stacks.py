@@ -33,11 +33,7 @@ def _slices(found: findings.Findings) -> list[choices.Choice]:
     reach = min(reach, found.depth // 2)
     around = list(range(-reach, reach + 1))
     text = f"slices are {found.anisotropy:.1f} times as far apart as pixels"
-    lines = [choices.Choice("slices", around, text)]
-    if found.anisotropy <= 2:
-        text = "slices so near are equally bright"
-        lines.append(choices.Choice("intensity", "scan", text))
-    return lines
+    return [choices.Choice("slices", around, text), choices.intensity(found)]
 
 
 def _geometry(

@@ -35,7 +35,7 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
     part = math.prod(patch) / math.prod(volume)
     seen = "the whole volume" if part == 1 else f"{part:.0%} of the volume"
     return [
-        choices.Choice("intensity", "scan", "slices so near are equally bright"),
+        choices.intensity(found),
         *boxes,
         choices.Choice("geometry.fit", "pad", "slices keep their pixels"),
         choices.Choice("geometry.height", volume[1], size),

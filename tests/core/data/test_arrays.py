@@ -1,10 +1,12 @@
 """Arrays on disk."""
 
+import os
+
 import numpy as np
 import pytest
 
 from competition.core import files
-from competition.core.data import arrays
+from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout
 
 
@@ -55,3 +57,22 @@ def test_a_record_of_another_form_is_named(tmp_path, about):
     files.write_json(dataset.record("case1_day0"), about)
     with pytest.raises(ValueError, match=r"scans/case1_day0\.json: .*with `verify`\."):
         arrays.Arrays(dataset).scan("case1_day0")
+
+
+def test_few_files_stay_open_and_each_is_checked_once(finished, monkeypatch):
+    job, _ = finished
+    names = slice_table.scans(slice_table.read(job.dataset))
+    checked, checksum = [], arrays.checksum
+    monkeypatch.setattr(arrays, "MOST_OPEN", 2)
+    monkeypatch.setattr(
+        arrays, "checksum", lambda array: checked.append(1) or checksum(array)
+    )
+    before = len(os.listdir("/proc/self/fd"))
+    store = arrays.Arrays(job.dataset)
+    for _ in range(3):
+        for name in names:
+            np.testing.assert_array_equal(
+                store.scan(name), np.load(job.dataset.scan(name))
+            )
+    assert len(names) > 3 and len(checked) == len(names)
+    assert len(os.listdir("/proc/self/fd")) <= before + 2

@@ -154,3 +154,11 @@ def test_a_slice_has_five_digits_at_most(tmp_path):
     assert "a slice's name must look like" in faults[0].text
     with pytest.raises(ValueError, match="An id must look like"):
         images.parse_id("case1_day0_slice_999999999")
+
+
+@pytest.mark.parametrize("spacing", [(1.5, 1.63), (0.1049, 0.125), (0.005, 2.0)])
+def test_a_written_scan_keeps_its_spacing(tmp_path, spacing):
+    folder = tmp_path / "train" / "case1" / "case1_day0" / "scans"
+    images.write_scan(folder, [np.ones((4, 5), np.uint16)], spacing)
+    (image,) = images.find(tmp_path, "train")
+    assert (image.spacing_x_mm, image.spacing_y_mm) == spacing

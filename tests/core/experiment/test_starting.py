@@ -1,5 +1,7 @@
 """A run keeps the config and the data that it began with."""
 
+import os
+
 import pytest
 
 from competition.core import files, locks
@@ -17,6 +19,19 @@ def test_a_run_that_was_only_locked_may_change_its_config(tmp_path):
     files.write_text(place.history(0), "begun")
     with pytest.raises(ValueError, match="batch"):
         starting.start(dataset, "mine", configs.load("smoke"))
+
+
+def test_an_old_heartbeat_begins_nothing_and_a_fresh_one_does(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    place = starting.start(dataset, "mine", configs.load("smoke")).files
+    beat = place.heartbeat(0)
+    files.write_text(beat, "{}")
+    other = configs.load("smoke", ("training.batch=2", "model.exclusive=false"))
+    with pytest.raises(ValueError, match="batch"):
+        starting.start(dataset, "mine", other)
+    # Of a training that was killed before its first epoch.
+    os.utime(beat, (1, 1))
+    assert starting.start(dataset, "mine", other).config == other
 
 
 @pytest.mark.parametrize("exclusive", [True, False, None])

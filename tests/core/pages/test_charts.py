@@ -25,6 +25,11 @@ def test_a_single_value_lies_within_the_ticks(value):
     assert ticks[0] < value < ticks[-1] and len(ticks) < 10
 
 
+def test_values_that_differ_by_rounding_are_one():
+    ticks = charts.ticks([0.9, 0.9 + 2e-15])
+    assert ticks[0] < 0.9 < ticks[-1] and len(set(ticks)) == len(ticks)
+
+
 def test_points_are_placed_between_the_ends_of_the_axes():
     series = charts.Series("a", [(0, 0), (5, 0.5), (10, 1)], "class0")
     drawing = charts.draw(charts.Chart("t", "x", "y", [series]))

@@ -22,8 +22,10 @@ from competition.core.regions import gating
         ("11100111", "11111111"),
         ("111000111", "111000111"),
         ("0001101100", "0001111111"),  # the gap is filled first, then 5 make a run
-        ("01", "00"),
-        ("1", "0"),
+        ("001", "000"),
+        # So few are no run: single images would all be empty.
+        ("01", "01"),
+        ("1", "1"),
     ],
 )
 def test_lone_values_flip_and_runs_need_three(before, after):

@@ -1,6 +1,7 @@
 """Leaks are found in every file of a bundle."""
 
 import getpass
+import pathlib
 import zipfile
 
 import pytest
@@ -33,6 +34,12 @@ def test_a_leak_inside_a_wheel_is_found(tmp_path):
 def test_kaggles_own_paths_are_no_leak(tmp_path):
     (tmp_path / "a.json").write_text('{"at": "/kaggle/input"}', encoding="utf-8")
     leaks.check(tmp_path, own=(tmp_path,), user="ann")
+
+
+def test_a_path_of_one_part_stands_in_anybodys_files(tmp_path):
+    wheel(tmp_path, "HERE = '/tmp/a', '</code>'")
+    roots = (pathlib.Path("/tmp"), pathlib.Path("/code"))
+    leaks.check(tmp_path, own=roots, user="ann")
 
 
 def wheel(folder, code):

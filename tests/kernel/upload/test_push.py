@@ -71,7 +71,7 @@ def test_the_notebook_twin_can_be_pushed(bundle, kaggle):
 
 def test_all_pages_of_the_output_and_the_log_are_fetched(built, kaggle, tmp_path):
     kaggle.outputs = {"a.txt": b"1", "runs/smoke/b.txt": b"2", "z.txt": b"3"}
-    output = built.work / "kernels" / "smoke-submit-output"
+    output = built.dataset.root / "kernels" / "smoke-submit-output"
     assert push.run(built)["output"] == str(output)
     assert (output / "runs/smoke/b.txt").read_bytes() == b"2"
     assert (output / "z.txt").read_bytes() == b"3"

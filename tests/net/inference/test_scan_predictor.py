@@ -16,6 +16,7 @@ from competition.net.networks import build
 from competition.net.training import setup, step
 from competition.net.volumetric import patches
 from tests.net.conftest import CLASSES, DEPTH, GRID, HEIGHT, TINY, WIDTH
+from tests.net.inference import by_scan
 
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
 
@@ -35,9 +36,7 @@ def new_network(config: configs.Config, seed: int):
 def test_probabilities_have_the_size_of_the_scan(store, fit):
     config = configs.load("smoke", (*TINY, f"geometry.fit={fit}"))
     volume = store.scan("case0_day0")
-    received = scan_predictor.predict_scan(
-        [network(config, 0)], volume, WINDOWS, GRID, config
-    )
+    received = by_scan.predict([network(config, 0)], volume, WINDOWS, GRID, config)
     assert received.shape == (DEPTH, HEIGHT, WIDTH, CLASSES)
     assert received.dtype == np.float32
     assert received.min() >= 0
@@ -47,7 +46,7 @@ def test_probabilities_have_the_size_of_the_scan(store, fit):
 def test_outside_of_the_box_the_probability_is_zero(store, tiny):
     cut = configs.load("smoke", (*TINY, "geometry.box=body"))
     volume, same = store.scan("case0_day0"), network(tiny, 0)
-    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, cut)
+    received = by_scan.predict([same], volume, WINDOWS, GRID, cut)
     assert (received[:, *GRID.body.slices] > 0).all()
     received[:, *GRID.body.slices] = 0
     assert not received.any()
@@ -107,15 +106,13 @@ def test_windows_are_averaged_with_weights_and_cover_the_slice(store):
 
 
 def predict_scan_of(config, net, volume):
-    return scan_predictor.predict_scan([net], volume, WINDOWS, GRID, config)
+    return by_scan.predict([net], volume, WINDOWS, GRID, config)
 
 
 def test_what_the_geometry_crops_is_zero(store, tiny):
     # The scan is 34 wide, the network 32: a column on either side is lost.
     volume = store.scan("case0_day0")
-    received = scan_predictor.predict_scan(
-        [network(tiny, 0)], volume, WINDOWS, GRID, tiny
-    )
+    received = by_scan.predict([network(tiny, 0)], volume, WINDOWS, GRID, tiny)
     assert (received[:, :, [0, -1]] == 0).all()
     assert (received[:, :, 1:-1] > 0).all()
 
@@ -123,11 +120,8 @@ def test_what_the_geometry_crops_is_zero(store, tiny):
 def test_networks_are_averaged(store, tiny):
     volume = store.scan("case0_day0")
     one, other = network(tiny, 0), network(tiny, 1)
-    alone = [
-        scan_predictor.predict_scan([n], volume, WINDOWS, GRID, tiny)
-        for n in (one, other)
-    ]
-    both = scan_predictor.predict_scan([one, other], volume, WINDOWS, GRID, tiny)
+    alone = [by_scan.predict([n], volume, WINDOWS, GRID, tiny) for n in (one, other)]
+    both = by_scan.predict([one, other], volume, WINDOWS, GRID, tiny)
     np.testing.assert_allclose(both, (alone[0] + alone[1]) / 2, atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
 
@@ -135,23 +129,23 @@ def test_networks_are_averaged(store, tiny):
 def test_the_batch_size_does_not_matter(store, tiny):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
     larger = configs.load("smoke", (*TINY, "training.batch=16"))
-    one = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
-    other = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, larger)
+    one = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
+    other = by_scan.predict([same], volume, WINDOWS, GRID, larger)
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_weights_changed_between_scans_are_used(store, tiny):
     volume, same = store.scan("case0_day0"), new_network(tiny, 0)
-    before = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    before = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
     same.set_weights([weight * 2 for weight in same.get_weights()])
-    after = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    after = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
     assert np.abs(before - after).max() > 1e-3
 
 
 def test_windows_of_another_scan_are_refused(store, tiny):
     volume = store.scan("case0_day0")
     with pytest.raises(ValueError, match=r"Expected shape \(6, 2\), received \(5, 2\)"):
-        scan_predictor.predict_scan([network(tiny, 0)], volume, WINDOWS[:5], GRID, tiny)
+        by_scan.predict([network(tiny, 0)], volume, WINDOWS[:5], GRID, tiny)
 
 
 def member(name: str, config: configs.Config, *networks):
@@ -177,7 +171,7 @@ def test_members_are_predicted_apart_in_one_pass(store, tiny, monkeypatch):
     seen = predict(volume, member("a", tiny, *nets[:2]), member("b", tiny, nets[2]))
     assert len(passes) == 1
     for name, alone in (("a", nets[:2]), ("b", nets[2:])):
-        expected = scan_predictor.predict_scan(alone, volume, WINDOWS, GRID, tiny)
+        expected = by_scan.predict(alone, volume, WINDOWS, GRID, tiny)
         np.testing.assert_array_equal(seen[name], probabilities.quantise(expected))
 
 
@@ -203,10 +197,8 @@ def test_members_of_other_inputs_go_together_too(store, tiny):
 def test_the_flipped_view_is_averaged(store, tiny):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
     flip = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
-    plain = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
-    mirrored = scan_predictor.predict_scan(
-        [same], volume[:, :, ::-1], WINDOWS, GRID, tiny
-    )
+    plain = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
+    mirrored = by_scan.predict([same], volume[:, :, ::-1], WINDOWS, GRID, tiny)
     expected = (plain + mirrored[:, :, ::-1]) / 2
     seen = predict(volume, member("a", flip, same))["a"]
     assert np.abs(seen / 255 - expected).max() <= 0.5 / 255 + 1e-6
@@ -223,9 +215,9 @@ def test_slices_across_another_axis_are_those_of_a_turned_scan(store, axis, orde
     turned = volume.transpose(order)
     windows = np.tile(WINDOWS[:1], (len(turned), 1))
     grid = geometry.Grid(turned.shape[1:])
-    expected = scan_predictor.predict_scan([same], turned, windows, grid, plain)
+    expected = by_scan.predict([same], turned, windows, grid, plain)
     expected = expected.transpose(*np.argsort(order), 3)
-    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, across)
+    received = by_scan.predict([same], volume, WINDOWS, GRID, across)
     np.testing.assert_array_equal(received, expected)
     members = [member("a", across, same), member("b", plain, same)]
     predictor = scan_predictor.ScanPredictor(members)
@@ -256,7 +248,7 @@ def test_folds_views_and_less_effort_share_one_compiled_network(
     fewer = predictor.predict(volume, windows, GRID, folds={"a": (1,)}, tta=False)
     assert fewer.keys() == {"a"}
     assert len(traced) == 1
-    alone = scan_predictor.predict_scan(nets[1:2], volume, WINDOWS, GRID, tiny)
+    alone = by_scan.predict(nets[1:2], volume, WINDOWS, GRID, tiny)
     np.testing.assert_array_equal(fewer["a"].probability, probabilities.quantise(alone))
 
 
@@ -282,9 +274,7 @@ def test_what_an_enlarged_view_does_not_see_the_others_decide(store, tiny):
     # From even odds on, so that what is seen makes a difference.
     same.get_layer("logits").bias.assign([0.0] * CLASSES)
     large = configs.load("smoke", (*TINY, "submit.scales=[1.0, 2.0]"))
-    plain = probabilities.quantise(
-        scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
-    )
+    plain = probabilities.quantise(by_scan.predict([same], volume, WINDOWS, GRID, tiny))
     seen = predict(volume, member("a", large, same))["a"]
     np.testing.assert_allclose(seen[:, :4], plain[:, :4], atol=1)
     assert np.abs(seen.astype(int) - plain).max() > 1
@@ -312,10 +302,10 @@ def test_what_overflows_in_half_precision_is_computed_again_in_float32(store, ti
         arrays = same.get_weights()
         same.set_weights([*arrays[:-2], arrays[-2] * factor, arrays[-1]])
         half.set_weights(same.get_weights())
-        expected = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+        expected = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
         seen = predictor.predict(volume, {"slice": WINDOWS}, GRID)["a"].probability
         np.testing.assert_array_equal(seen, probabilities.quantise(expected))
-        scored = scan_predictor.predict_scan([half], volume, WINDOWS, GRID, tiny)
+        scored = by_scan.predict([half], volume, WINDOWS, GRID, tiny)
         np.testing.assert_array_equal(scored, expected)
     ((what, text),) = told
     assert what == "not finite" and text.startswith("a: probabilities in half")
@@ -326,7 +316,7 @@ def test_a_compiler_that_fails_is_done_without(store, tiny, monkeypatch, capsys)
     from competition.net import tensorflow_backend
 
     volume, same = store.scan("case0_day0"), network(tiny, 0)
-    expected = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    expected = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
     compiled = tensorflow_backend.WithWeights
 
     def without_ptxas(function, weights, *, xla):
@@ -339,12 +329,12 @@ def test_a_compiler_that_fails_is_done_without(store, tiny, monkeypatch, capsys)
     t4 = devices.Device("gpu", 1, 7.5)
     monkeypatch.setattr(devices, "find", lambda: t4)
     config = configs.load("smoke", (*TINY, 'submit.tta=["flip"]'))
-    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, config)
+    received = by_scan.predict([same], volume, WINDOWS, GRID, config)
     np.testing.assert_allclose(received, expected, atol=1e-6)
     assert "ptxas" in capsys.readouterr().err
     asked = configs.load("smoke", (*TINY, "training.xla=true"))
     with pytest.raises(RuntimeError, match="ptxas"):
-        scan_predictor.predict_scan([same], volume, WINDOWS, GRID, asked)
+        by_scan.predict([same], volume, WINDOWS, GRID, asked)
 
 
 class ResourceExhaustedError(Exception):
@@ -374,7 +364,7 @@ def test_out_of_memory_halves_the_batch_for_good(store, tiny, monkeypatch):
 
 def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatch):
     volume, same = store.scan("case0_day0"), network(tiny, 0)
-    expected = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    expected = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
     original = ensemble.predict_on_batch
 
     def small(batch, *others, **options):
@@ -383,7 +373,7 @@ def test_a_score_while_training_gets_by_with_less_memory(store, tiny, monkeypatc
         return original(batch, *others, **options)
 
     monkeypatch.setattr(ensemble, "predict_on_batch", small)
-    received = scan_predictor.predict_scan([same], volume, WINDOWS, GRID, tiny)
+    received = by_scan.predict([same], volume, WINDOWS, GRID, tiny)
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 

@@ -13,6 +13,7 @@ from competition.net.inference import views
         ((), (1.0,), [(False, 1.0)]),
         (("flip",), (), [(False, 1.0), (True, 1.0)]),
         ((), (1.2, 1.0), [(False, 1.0), (False, 1.2)]),
+        ((), (1.0, 1.2, 1.2), [(False, 1.0), (False, 1.2)]),
         (("flip",), (0.8,), [(False, 1.0), (True, 1.0), (False, 0.8), (True, 0.8)]),
     ],
 )

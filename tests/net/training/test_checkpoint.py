@@ -205,6 +205,25 @@ def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path, scales
     assert all((keras.ops.convert_to_numpy(each) == 7).all() for each in moments)
 
 
+@pytest.mark.parametrize(("before", "after"), [(20, 60), (60, 20), (3, 10)])
+def test_it_counts_batches_by_those_of_an_epoch(tmp_path, before, after):
+    model = parts(1.0)
+    model.optimizer.iterations.assign(4 * before)
+    state = checkpoint.TrainingState(OWNER, epochs=[ROW], steps=before)
+    checkpoint.save(tmp_path, state, model)
+    _, _, optimizer = restored(tmp_path, steps=after)
+    assert int(optimizer.iterations) == 4 * after
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, None), (None, 2)])
+def test_a_state_goes_on_where_only_one_of_two_accumulates(tmp_path, before, after):
+    state = checkpoint.TrainingState(OWNER, epochs=[ROW], halvings=1)
+    checkpoint.save(tmp_path, state, parts(1.0, accumulate=before))
+    model = parts(accumulate=after)
+    checkpoint.restore(checkpoint.load(tmp_path, OWNER), state, model)
+    assert {float(each) for w in model.network.get_weights() for each in w.flat} == {1}
+
+
 @pytest.mark.parametrize("scales", [False, True])
 def test_a_state_goes_on_where_only_one_of_two_devices_scales_the_loss(
     tmp_path, scales

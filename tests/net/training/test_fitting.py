@@ -12,7 +12,6 @@ from competition.core import console
 from competition.core.experiment import configs, history
 from competition.machine import deadline
 from competition.net import devices, weights_file
-from competition.net.inference import scan_predictor
 from competition.net.input import (
     resident_scans,
     training_data,
@@ -31,6 +30,7 @@ from competition.net.training import (
 from competition.net.training import weights as variable_weights
 from tests.net import training_parts
 from tests.net.conftest import CLASSES, GRID, TINY
+from tests.net.inference import by_scan
 
 WANTED = (*TINY, "model.dropout=0.2", "augment.engine=none")
 
@@ -144,7 +144,7 @@ def test_crops_teach_alike_from_host_and_device_and_whole_slices_are_scored(
 
     def score(network):
         scan = store.scan("case0_day0")
-        seen = scan_predictor.predict_scan([network], scan, windows, GRID, config)
+        seen = by_scan.predict([network], scan, windows, GRID, config)
         shapes.append(seen.shape)
         return float(seen.mean())
 
@@ -636,9 +636,29 @@ def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
         same(whole.get_weights(), resumed.get_weights())
 
 
-def test_a_network_without_an_encoder_cannot_freeze_it(fold):
-    with pytest.raises(ValueError, match=r"freeze_epochs` is about .* has none\. Set"):
-        fold("run", half, "training.freeze_epochs=2")
+def test_a_network_without_an_encoder_cannot_freeze_it():
+    fault = r"freeze_epochs`.* there is no encoder\. .*set freeze_epochs = 0"
+    with pytest.raises(ValueError, match=fault):
+        configs.load("smoke", ("training.freeze_epochs=2",))
+
+
+def test_a_fold_that_one_device_had_to_halve_goes_on_on_four(fold, monkeypatch):
+    normalise = step.normalise
+
+    def scarce(stack, window):
+        if stack.shape[0] > 1:
+            raise RuntimeError("RESOURCE_EXHAUSTED: OOM when allocating tensor")
+        return normalise(stack, window)
+
+    asked = "training.batch=4", "training.xla=false"
+    with monkeypatch.context() as patch:
+        patch.setattr(step, "normalise", scarce)
+        with pytest.raises(Killed):
+            fold("run", scores(0.1, Killed()), *asked)
+    four = devices.Device("cpu", 4, backend="jax")
+    monkeypatch.setattr(devices, "find", lambda: four)
+    _, history = fold("run", half, *asked)
+    assert len(history) == 4
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

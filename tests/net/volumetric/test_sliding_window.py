@@ -11,6 +11,7 @@ from competition.net.networks import build
 from competition.net.training import setup
 from competition.net.volumetric import sliding_window
 from tests.net.conftest import CLASSES, DEPTH, GRID, HEIGHT, TINY, WIDTH
+from tests.net.inference import by_scan
 
 WINDOWS = np.tile(np.float32([100, 1100]), (DEPTH, 1))
 PATCH = "model.architecture=unet_3d", "model.patch=[4, 16, 12]", "training.batch=3"
@@ -34,7 +35,7 @@ def network(config: configs.Config, seed: int = 0) -> keras.Model:
 
 
 def predict(config, net, volume, windows=WINDOWS):
-    return scan_predictor.predict_scan([net], volume, windows, GRID, config)
+    return by_scan.predict([net], volume, windows, GRID, config)
 
 
 @pytest.mark.parametrize("fit", ["pad", "resize"])

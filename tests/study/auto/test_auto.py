@@ -30,6 +30,7 @@ FOUND = findings.Findings(
     saving=0.3,
     anisotropy=2.0,
     thickness=20.0,
+    jump=1.0,
 )
 
 
@@ -104,7 +105,7 @@ def test_each_line_of_the_file_has_its_reason_and_edits_stay(dataset, device):
         assert "=" not in line or "# " in line or above.startswith("# "), text
         above = line
     path.write_text("seed = 7\n", "utf-8")
-    assert auto.write(dataset, "8h").read_text("utf-8") == "seed = 7\n"
+    assert auto.write_apart(dataset, "8h").read_text("utf-8") == "seed = 7\n"
 
 
 def test_later_steps_take_what_was_planned(finished, dataset, device):
@@ -143,6 +144,7 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
         saving=st.floats(0, 0.9),
         anisotropy=st.floats(0.1, 20),
         thickness=st.floats(0, 500),
+        jump=st.floats(0, 10),
     ),
     st.sampled_from(
         [(each, effort) for each in networks.FAMILIES for effort in each.efforts]

@@ -26,6 +26,7 @@ FOUND = findings.Findings(
     saving=0.0,
     anisotropy=1.0,
     thickness=8.0,
+    jump=1.0,
 )
 
 
@@ -116,7 +117,7 @@ def test_a_blend_that_lacks_the_file_of_a_member_is_refused(planned, finished):
     job.dataset.automatic.with_stem("auto_3d").unlink()
     fault = r"auto\.toml: its member auto_3d.*Delete auto\.toml to plan anew"
     with pytest.raises(ValueError, match=fault):
-        auto.write(job.dataset, "8h")
+        auto.write_apart(job.dataset, "8h")
     with pytest.raises(ValueError, match=fault):
         auto.planned("auto", job.dataset)
 

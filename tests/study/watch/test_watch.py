@@ -9,6 +9,7 @@ import time
 import pytest
 from rich import console
 
+from competition.commands import options
 from competition.core.experiment import configs, history, layout, starting
 from competition.study import watch
 from competition.study.watch import display, reading
@@ -276,3 +277,11 @@ def test_without_a_folder_it_takes_the_run_that_was_written_to_last(tmp_path):
     assert watch.newest(tmp_path) == other
     with pytest.raises(ValueError, match=r"expected a run.*Received: none"):
         watch.newest(tmp_path / "empty")
+
+
+def test_the_folder_of_a_run_may_be_the_one_that_one_is_in(root, monkeypatch):
+    monkeypatch.chdir(root)
+    here = options.run_folder(".")
+    assert here == root
+    (member,) = watch.now(here)["members"].values()
+    assert len(member["folds"]) == 2
