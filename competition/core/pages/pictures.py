@@ -11,8 +11,13 @@ from competition.core import blending, masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 
-# Bright enough for outlines on a grey slice, and distinct for the colour-blind too.
-CLASS_COLOURS = ("#ffb000", "#38bdf8", "#f472b6", "#a3e635", "#c4a1ff", "#ff7a59")
+# Bright enough for outlines on a grey slice, and the first six distinct for the
+# colour-blind too. After the sixteenth they repeat.
+CLASS_COLOURS = (
+    "#ffb000", "#38bdf8", "#f472b6", "#a3e635", "#c4a1ff", "#ff7a59", "#2dd4bf",
+    "#fef08a", "#818cf8", "#fb7185", "#4ade80", "#e879f9", "#fdba74", "#67e8f9",
+    "#d6d3a8", "#93c5fd",
+)  # fmt: skip
 CURVE_COLOURS = ("#3987e5", "#d95926", "#199e70", "#9085e9", "#c98500", "#d55181")
 SLICES = 3
 
