@@ -119,10 +119,11 @@ def test_an_unfinished_run_says_what_to_do(finished, tmp_path):
 
 
 def test_a_truth_that_is_not_there_is_found_before_the_training(competition, tmp_path):
-    asked = {"data": competition, "work": tmp_path, "truth": tmp_path / "truth.csv"}
+    work = tmp_path / "work"
+    asked = {"data": competition, "work": work, "truth": tmp_path / "truth.csv"}
     with pytest.raises(ValueError, match=r"truth\.csv: no such file"):
         pipeline.run("smoke", **asked)
-    assert not list(tmp_path.iterdir())
+    assert not work.exists()
 
 
 def test_unprepared_data_says_what_to_do(competition, tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from competition.core.pages import html_page
+from competition.core.pages import html_page, pictures
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 TABLE = """
@@ -40,8 +40,10 @@ def test_data_in_a_page_needs_no_leave():
 
 
 def test_the_classes_have_the_colours_of_the_pictures_over_again():
-    names = html_page.class_names([*"abcdefgh"])
-    assert names["a"] == "class0" and names["f"] == "class5" and names["g"] == "class0"
+    names = html_page.class_names([*"abcdefghijklmnopq"])
+    assert names["a"] == "class0" and names["p"] == "class15"
+    assert names["q"] == "class0"
+    assert len(set(pictures.CLASS_COLOURS)) == 16
 
 
 def shown(tmp_path, click):

@@ -50,12 +50,6 @@ def test_an_epoch_is_repeatable(slices):
     np.testing.assert_array_equal(order(slices, epoch=3), order(slices, epoch=3))
 
 
-@pytest.mark.parametrize("slices", ["positives", "balanced"])
-def test_a_fold_without_organs_is_refused(slices):
-    with pytest.raises(ValueError, match=r"`sampling.slices` = .*5 slices.*all empty"):
-        sampling.order(np.zeros(5, int), kind(slices), seed=0, epoch=0)
-
-
 def test_presence_is_read_from_the_masks_of_the_rows(table, store):
     shuffled = table.sample(frac=1, random_state=0).reset_index(drop=True)
     present = sampling.presence(shuffled, store)
