@@ -123,7 +123,8 @@ def _of_time(
     if steps < in_epoch:
         text = f"are not enough for an epoch of {in_epoch:,} steps."
         console.warn(f"{deadline.show(given.whole)} {text}")
-    return choices.of_time(steps, in_epoch, network.speed.scores(seconds))
+    scores = network.speed.scores(seconds)
+    return choices.of_time(found, steps, in_epoch, scores)
 
 
 def _about(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from competition.core import console
 from competition.core.experiment import configs, layout
+from competition.study import amounts
 from competition.study.auto import choices, findings, pace, stacks, volumes, writing
 
 # Folds are left out where each would have fewer.
@@ -116,17 +117,22 @@ def _largest(
 
     The smallest network is taken where none has.
     """
+    from competition.net import devices
+
     efforts = list(family.efforts)
+    precision = choices.precision(devices.find())
     while True:
         effort = efforts.pop(0)
-        chosen = family.of_data(found, effort)
+        chosen = family.of_data(found, effort) + precision
         config = configs.load("base", tuple(map(writing.override, chosen)))
         about = f"{family.name}, {effort.channels} channels at first"
         console.note(f"auto: timing a network of {about}")
         now = time_it(config)
         steps = given.steps(found.amount.folds, now)
-        if steps >= family.enough or not efforts:
+        in_epoch = amounts.steps(config, found.amount)
+        enough = min(family.enough, choices.most_steps(found, in_epoch))
+        if steps >= enough or not efforts:
             return Network(family, chosen, config, now)
         # By their cost, the others on the way would not be fast enough either.
-        most = effort.cost * steps / family.enough if steps else math.inf
+        most = effort.cost * steps / enough if steps else math.inf
         efforts = [other for other in efforts if other.cost <= most] or efforts[-1:]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from competition import pipeline
 from competition.commands import app
 from competition.core.experiment import configs, runs
-from competition.machine import process
-from competition.net import timing
+from competition.machine import cpu, process
+from competition.net import devices, timing
 from competition.study import amounts, auto
 from competition.study.auto import choices, findings, networks, stacks, writing
 from tests.study.plan import test_plan
@@ -95,6 +95,28 @@ def test_a_network_that_does_not_fit_is_followed_by_smaller_ones(dataset, device
     assert not dataset.automatic.exists()
 
 
+@pytest.mark.parametrize(
+    ("cases", "in_epoch", "epochs"), [(10, 20, 500), (9, 20, 100), (3, 100, 40)]
+)
+def test_few_cases_are_not_learned_by_heart(cases, in_epoch, epochs):
+    found = dataclasses.replace(FOUND, cases=cases)
+    lines = choices.of_time(found, 500 * in_epoch, in_epoch, 4)
+    assert lines[0].key == "training.epochs" and lines[0].value == epochs
+    assert ("by heart" in lines[0].reason) == (epochs < 500)
+
+
+def test_a_cpu_that_multiplies_bfloat16_trains_in_it(monkeypatch):
+    monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: True)
+    for device, values in (
+        (devices.Device("cpu", 1), ["bfloat16"]),
+        (devices.Device("cpu", 1, backend="jax"), []),
+        (devices.Device("gpu", 1), []),
+    ):
+        assert [line.value for line in choices.precision(device)] == values
+    monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: False)
+    assert not choices.precision(devices.Device("cpu", 1))
+
+
 def test_each_line_of_the_file_has_its_reason_and_edits_stay(dataset, device):
     device[0]["full"] = 1
     path = auto.write(dataset, "4h")
@@ -158,7 +180,7 @@ def test_any_data_gets_an_experiment_that_is_valid(found, kind, steps, folds, sc
     lines = [
         choices.of_folds(found, folds),
         *family.of_data(found, effort),
-        *choices.of_time(steps, 10, scores),
+        *choices.of_time(found, steps, 10, scores),
     ]
     config = configs.load("base", tuple(map(writing.override, lines)))
     assert len(config.model.widths) >= 2
