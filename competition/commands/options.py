@@ -99,9 +99,12 @@ Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[
     Path | None, typer.Option(help="The test's solution, where it is known.")
 ]
-Folds = Annotated[int | None, typer.Option(help="How many folds. Default: 5.")]
+Folds = Annotated[
+    int | None, typer.Option(help="How many folds. Default: as before, first 5.")
+]
 FoldSeed = Annotated[
-    int | None, typer.Option(help="Which split of the cases. Default: 0.")
+    int | None,
+    typer.Option(help="Which split. Default: as before, first 0."),
 ]
 FoldFile = Annotated[Path | None, typer.Option(help="A CSV with columns case, fold.")]
 Faulty = Annotated[
@@ -120,15 +123,6 @@ SUBMISSIONS = Path("submissions")
 PHANTOM = "--data work/phantom/competition"
 SOLUTION = "--truth work/phantom/solution.csv"
 SUBMITTED = "--submission work/competition/runs/smoke/submission.csv"
-
-
-def preparing(**given: Any) -> Any:
-    """Return the options of `prepare` of which any is given, or else None."""
-    from competition import prepare
-
-    # A seed of 0 is given, too.
-    said = {k: v for k, v in given.items() if v is not None and v is not False}
-    return prepare.PrepareOptions(**said) if said else None
 
 
 class Command(core.TyperCommand):

@@ -229,15 +229,14 @@ def run(
 ) -> None:
     """Take every step, prepare to report, going on where it stopped.
 
-    Data that is prepared keeps its folds, unless an option of `prepare` is given.
+    Data that is prepared keeps its folds, unless others are asked for.
     """
-    from competition import pipeline
+    from competition import pipeline, prepare
     from competition.cluster import opened
 
-    settings = options.preparing(
-        folds=folds, fold_seed=fold_seed, fold_file=fold_file, faulty=faulty,
-        quarantine=quarantine,
-    )  # fmt: skip
+    settings = prepare.PrepareOptions(
+        folds, fold_seed, fold_file, faulty, quarantine=quarantine or None
+    )
     with opened(cluster) as nodes:
         results = pipeline.run(
             experiment, data=data, work=work, options=settings,

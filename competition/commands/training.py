@@ -30,14 +30,13 @@ def prepare_data(
 ) -> None:
     """Decode annotations and slices into arrays, and split the cases into folds.
 
-    Without any of these options, those of the call before hold.
+    Options that are not given are those of the call before.
     """
-    from competition import pipeline
+    from competition import pipeline, prepare
 
-    settings = options.preparing(
-        folds=folds, fold_seed=fold_seed, fold_file=fold_file, faulty=faulty,
-        quarantine=quarantine,
-    )  # fmt: skip
+    settings = prepare.PrepareOptions(
+        folds, fold_seed, fold_file, faulty, quarantine=quarantine or None
+    )
     manifest = pipeline.prepare(data, work=work, options=settings, verify=verify)
     output.result(manifest, as_json, output.prepared)
 

@@ -14,27 +14,14 @@ import numpy as np
 from competition.core import console, files, locks, problems, storage
 from competition.core.data import faulty, images, slice_spacing, slice_table
 from competition.core.experiment import layout
-from competition.prepare import folder, folds, manifest, scan_record
+from competition.prepare import folder, folds, manifest, scan_record, settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # A manifest of another version is made again.
 VERSION = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class PrepareOptions:
-    """How to split the cases, which scans to leave out, and what to do with bad ones.
-
-    `quarantine` sets scans with problems aside.
-    """
-
-    folds: int = 5
-    fold_seed: int = 0
-    fold_file: pathlib.Path | None = None
-    faulty: str | None = None
-    quarantine: bool = False
+PrepareOptions = settings.PrepareOptions
 
 
 def run(
@@ -47,38 +34,35 @@ def run(
     """Prepare `data` into `dataset`, and return the manifest.
 
     All that has not changed since the last call is kept; `verify` reads every file
-    again to know it. Without `options` those of the
-    last call hold, so that data with folds of its own is not split anew.
+    again to know it. Options that are not given are those of the last call, so that
+    data with folds of its own is not split anew.
     """
     check_source(data, dataset)
-    made_with = {"version": VERSION, "stamp": folder.stamp(data)}
-    if options:
-        made_with["options"] = _settings(options)
+    wanted = settings.of(options or PrepareOptions(), dataset)
+    made_with = {"version": VERSION, "stamp": folder.stamp(data), "options": wanted}
     if not verify and (about := manifest.unchanged(dataset, made_with)):
         return about
-    options = options or PrepareOptions(**manifest.asked(dataset))
-    made_with["options"] = _settings(options)
     with locks.locked(dataset.root, doing="preparing"):
-        return _prepare(data, dataset, made_with, options, verify=verify)
+        return _prepare(data, dataset, made_with, wanted, verify=verify)
 
 
 def _prepare(
     data: pathlib.Path,
     dataset: layout.DatasetFiles,
     made_with: dict[str, Any],
-    options: PrepareOptions,
+    wanted: settings.Settings,
     *,
     verify: bool,
 ) -> dict[str, Any]:
     training = folder.read(data)
     records, faults = _make_all(dataset, training, verify=verify)
     faults += training.problems
-    _check(faults, quarantine=options.quarantine)
+    _check(faults, quarantine=wanted["quarantine"])
     bad_scans = {fault.scan for fault in faults}
     records = {scan: records[scan] for scan in records if scan not in bad_scans}
     if not records:
         raise ValueError(f"{data / 'train'}: no scan is left to train on. Repair one.")
-    table = _table(training, records, options)
+    table = _table(training, records, wanted)
     table_text = slice_table.write(dataset.slices, table)
     if bodiless := [scan for scan in records if not records[scan]["box"]]:
         console.warn(
@@ -87,7 +71,6 @@ def _prepare(
         )
     about = {
         **made_with,
-        "asked": _asked(options),
         "source": _source(data),
         **manifest.summary(table, records, training.classes),
         "sizes": [scan_record.sizes(dataset, s) for s in slice_table.scans(table)],
@@ -123,26 +106,6 @@ def _source(data: pathlib.Path) -> str:
     return storage.uri(data.resolve()) or str(data.resolve())
 
 
-def _settings(options: PrepareOptions) -> dict[str, Any]:
-    """Return the options that decide the result, with the contents of files."""
-    settings = dataclasses.asdict(options)
-    for key in ("fold_file", "faulty"):
-        path = pathlib.Path(settings[key] or "")
-        if path.is_file():
-            settings[key] = files.read_text(path, remedy="Correct it.")
-    return settings | {"fold_file": str(settings["fold_file"])}
-
-
-def _asked(options: PrepareOptions) -> dict[str, Any]:
-    """Return the options as they were given, with absolute paths."""
-    asked = dataclasses.asdict(options)
-    for key in ("fold_file", "faulty"):
-        path = pathlib.Path(asked[key] or "")
-        if path.is_file():
-            asked[key] = str(path.absolute())
-    return asked
-
-
 def _make_all(
     dataset: layout.DatasetFiles, training: folder.TrainingFolder, *, verify: bool
 ) -> tuple[manifest.Records, list[problems.Problem]]:
@@ -175,7 +138,9 @@ def _check(faults: list[problems.Problem], *, quarantine: bool) -> None:
 
 
 def _table(
-    training: folder.TrainingFolder, records: manifest.Records, options: PrepareOptions
+    training: folder.TrainingFolder,
+    records: manifest.Records,
+    wanted: settings.Settings,
 ) -> "pd.DataFrame":
     """Return the slice table of the scans that have records, with folds."""
     import pandas as pd
@@ -198,28 +163,28 @@ def _table(
     table["spacing_z_mm"] = scans.map(
         lambda scan: spacings.get(scan, slice_spacing.SPACING_Z_MM)
     )
-    table["faulty"] = scans.isin(faulty.scans(options.faulty, list(records)))
-    table["fold"] = _folds(table, records, options)
+    table["faulty"] = scans.isin(faulty.scans(wanted["faulty"], list(records)))
+    table["fold"] = _folds(table, records, wanted)
     return table.sort_values(["case", "day", "index"], ignore_index=True)
 
 
 def _folds(
-    table: "pd.DataFrame", records: manifest.Records, options: PrepareOptions
+    table: "pd.DataFrame", records: manifest.Records, wanted: settings.Settings
 ) -> np.ndarray:
     """Return the fold of each slice, read from a file or chosen."""
-    if options.fold_file:
-        return folds.read(options.fold_file, table)
+    if wanted["fold_file"] != settings.NO_FILE:
+        return folds.parse(wanted["fold_file"], table, name="the fold file")
     amounts = manifest.amounts(table, records).groupby("case").sum()
     if len(amounts) < 2:
         raise ValueError(
             "Cross-validation needs at least 2 cases. Received: case "
             f"{amounts.index[0]} alone. Add cases, or repair those set aside."
         )
-    count = min(options.folds, len(amounts))
-    if count < options.folds:
+    count = min(wanted["folds"], len(amounts))
+    if count < wanted["folds"]:
         console.warn(
-            f"{count} cases cannot be split into {options.folds} folds; "
+            f"{count} cases cannot be split into {wanted['folds']} folds; "
             f"going on with {count}."
         )
-    chosen = folds.assign(amounts.to_numpy(), count, options.fold_seed)
+    chosen = folds.assign(amounts.to_numpy(), count, wanted["fold_seed"])
     return table["case"].map(dict(zip(amounts.index, chosen, strict=True))).to_numpy()

@@ -4,10 +4,13 @@ Not by scikit-learn's StratifiedGroupKFold: as pinned it stratifies the wrong gr
 when it shuffles (its pull request 32540) and may leave a fold empty (its issue 34828).
 """
 
+import io
 import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from competition.core import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,24 +46,29 @@ def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
     """Read the folds of a table's slices from a CSV with columns `case` and `fold`."""
+    return parse(files.read_text(path, remedy="Correct it."), table, name=str(path))
+
+
+def parse(text: str, table: "pd.DataFrame", *, name: str) -> np.ndarray:
+    """Return the folds that `read` reads from the text of a file called `name`."""
     import pandas as pd
 
     try:
-        given = pd.read_csv(path)
-    except (ValueError, OSError) as error:
+        given = pd.read_csv(io.StringIO(text))
+    except ValueError as error:
         raise ValueError(
-            f"{path}: expected a CSV with the columns case, fold. {error}. Correct it."
+            f"{name}: expected a CSV with the columns case, fold. {error}. Correct it."
         ) from error
     missing = {"case", "fold"} - set(given.columns)
     if missing:
         raise ValueError(
-            f"{path}: expected the columns case, fold; received "
+            f"{name}: expected the columns case, fold; received "
             f"{', '.join(given.columns)}. Add {', '.join(sorted(missing))}."
         )
     numbers = set(given["fold"].unique())
     if len(numbers) < 2 or numbers != set(range(len(numbers))):
         raise ValueError(
-            f"{path}: folds must be the whole numbers 0, 1, ... with none left out, "
+            f"{name}: folds must be the whole numbers 0, 1, ... with none left out, "
             f"two at least. Received: {', '.join(sorted(map(str, numbers)))}. "
             "Correct the column."
         )
@@ -68,16 +76,16 @@ def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
     counts = by_case.nunique()
     if counts.max() > 1:
         raise ValueError(
-            f"{path}: case {counts.idxmax()} stands in {counts.max()} folds; a case "
+            f"{name}: case {counts.idxmax()} stands in {counts.max()} folds; a case "
             "has one. Correct the file."
         )
     folds = table["case"].map(by_case.first())
     if folds.isna().any():
         case = table["case"][folds.isna()].iloc[0]
-        raise ValueError(f"{path}: no fold for case {case}. Add its row.")
+        raise ValueError(f"{name}: no fold for case {case}. Add its row.")
     if lacking := sorted(numbers - set(folds)):
         raise ValueError(
-            f"{path}: fold {lacking[0]} holds none of the cases of this data, so that "
+            f"{name}: fold {lacking[0]} holds none of the cases of this data, so that "
             "it would hold nothing out. Number the folds of these cases 0, 1, ..."
         )
     return folds.to_numpy(int)

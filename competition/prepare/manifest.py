@@ -1,6 +1,5 @@
 """The manifest of a prepared data set, and whether the data set agrees with it."""
 
-import pathlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +30,6 @@ def unchanged(
         # Missing, damaged, or written by another version.
         return None
     return manifest if same else None
-
-
-def asked(dataset: layout.DatasetFiles) -> dict[str, Any]:
-    """Return the options that `prepare` was last called with, if that is known."""
-    try:
-        options: dict[str, Any] = files.read_json(dataset.manifest)["asked"]
-    except (OSError, ValueError, KeyError, TypeError):
-        # Not prepared yet, damaged, or written by another version.
-        return {}
-    if options["fold_file"]:
-        options["fold_file"] = pathlib.Path(options["fold_file"])
-    return options
 
 
 def amounts(table: "pd.DataFrame", records: Records) -> "pd.DataFrame":

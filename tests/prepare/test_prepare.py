@@ -441,25 +441,36 @@ def test_a_scan_that_does_not_fit_into_memory_is_refused_unread(tmp_path, work):
         prepared(tmp_path / "data", work)
 
 
-def test_without_options_those_of_before_hold(competition, work, tmp_path):
+def test_options_that_are_not_given_are_those_of_before(competition, work, tmp_path):
     cases = sorted({image.case for image in images.find(competition, "train")})
     rows = [f"{case},{index % 2}\n" for index, case in enumerate(cases)]
     path = tmp_path / "folds.csv"
     path.write_text("case,fold\n" + "".join(rows), encoding="utf-8")
-    dataset, before = prepared(competition, work, fold_file=path, faulty="none")
-    text = dataset.slices.read_bytes()
+    options = prepare.PrepareOptions(fold_file=path, faulty="none")
+    before = pipeline.prepare(competition, work=work, options=options)
+    dataset = layout.dataset(competition, work)
+    # What the file said holds, wherever it is now.
+    path.unlink()
     assert pipeline.prepare(competition, work=work) == before
-    # A change of the data is taken up, in the same folds.
+    # A change of the data is taken up, in the same folds; so is another option.
     drop_slice(competition, images.find(competition, "train")[-1])
-    anew = pipeline.prepare(competition, work=work)
-    assert anew["fingerprint"] != before["fingerprint"]
-    assert anew["asked"] == before["asked"]
-    assert dataset.slices.read_bytes() != text
-    folds = slice_table.read(dataset).groupby("case")["fold"].first()
-    assert folds.to_dict() == {case: index % 2 for index, case in enumerate(cases)}
-    # Options that are given are all that hold.
+    for options in (None, prepare.PrepareOptions(quarantine=True)):
+        anew = pipeline.prepare(competition, work=work, options=options)
+        assert anew["fingerprint"] != before["fingerprint"]
+        folds = slice_table.read(dataset).groupby("case")["fold"].first()
+        assert folds.to_dict() == {case: index % 2 for index, case in enumerate(cases)}
     options = prepare.PrepareOptions(folds=2, fold_seed=3)
-    assert pipeline.prepare(competition, work=work, options=options)["asked"] == {
-        "folds": 2, "fold_seed": 3, "fold_file": None, "faulty": None,
-        "quarantine": False,
+    anew = pipeline.prepare(competition, work=work, options=options)
+    assert anew["options"] == {
+        "folds": 2, "fold_seed": 3, "fold_file": "None", "faulty": "none",
+        "quarantine": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", [{}, [], "text", {"folds": "many"}])
+def test_options_of_another_form_are_not_remembered(competition, work, damage):
+    dataset, before = prepared(competition, work)
+    manifest = files.read_json(dataset.manifest)
+    files.write_sealed(dataset.manifest, manifest | {"options": damage})
+    options = prepare.PrepareOptions(folds=2)
+    assert pipeline.prepare(competition, work=work, options=options) == before

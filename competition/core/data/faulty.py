@@ -15,21 +15,29 @@ HOST = UWM | {
 }
 
 
-def scans(choice: str | None, present: list[str]) -> set[str]:
-    """Return the faulty scans among `present`.
+LISTS: dict[str, set[str]] = {"none": set(), "uwm": UWM, "host": HOST}
 
-    `choice` is "none", "uwm", "host", a file with one scan a line, or None: "uwm"
-    where the folder is the UW-Madison set, so that another set's case7 is kept.
-    """
-    if choice is None:
-        choice = "uwm" if set(present) >= HOST else "none"
-    lists = {"none": set(), "uwm": UWM, "host": HOST}
-    if choice in lists:
-        return lists[choice] & set(present)
+
+def read(choice: str) -> str:
+    """Return a choice of `scans`, or the contents of the file that it names."""
     path = pathlib.Path(choice)
+    if choice in LISTS:
+        return choice
     if not path.is_file():
         raise ValueError(
             "`faulty` must be none, uwm, host or a file with one scan a line. "
             f"Received: {path}, which is no file. Check the path."
         )
-    return set(files.read_text(path, remedy="Correct it.").split()) & set(present)
+    return files.read_text(path, remedy="Correct it.")
+
+
+def scans(choice: str | None, present: list[str]) -> set[str]:
+    """Return the faulty scans among `present`.
+
+    `choice` is "none", "uwm", "host", a text with one scan a line, or None: "uwm" where
+    the folder is the UW-Madison set, so that another set's case7 is kept.
+    """
+    if choice is None:
+        choice = "uwm" if set(present) >= HOST else "none"
+    listed = LISTS[choice] if choice in LISTS else set(choice.split())
+    return listed & set(present)

@@ -141,7 +141,8 @@ def find(name: str, work: pathlib.Path, data: pathlib.Path | None) -> DatasetFil
         listed = ", ".join(str(each.root) for each in candidates) or "none"
         raise ValueError(
             f"{work}: expected one data set with a run {name!r}. Received: {listed}. "
-            "Pass `data` to choose one, or prepare and train first."
+            "Pass `data` (`of` to `kernel rehearse`) to choose one, or prepare and "
+            "train first."
         )
     return candidates[0]
 

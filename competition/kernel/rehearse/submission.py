@@ -52,8 +52,8 @@ def _stages(
         hidden = data
     elif truth:
         raise ValueError(
-            f"`truth` is that of a hidden test, and there is none in {data}. Expected "
-            "a folder `test` in `data`; without `truth`, a phantom is taken."
+            "`truth` is that of a hidden test. Expected a folder `test` in `data`. "
+            f"Received: {data or 'no `data`'}. Without `truth` a phantom is taken."
         )
     else:
         folder = sessions.make_phantom(bundle.work)

@@ -181,7 +181,7 @@ def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) ->
 
     values = [
         # An optimizer that scales the loss counts, and the one inside it as well.
-        value * after // before if path.endswith("/iteration") else value
+        _scaled(value, after, before) if path.endswith("/iteration") else value
         for path, value in zip(stored.paths, stored.optimizer, strict=True)
         if goes_on(path)
     ]
@@ -267,6 +267,11 @@ def _assign(variables: Any, values: weights.Arrays) -> None:
             "Train under another name, or delete the folder to begin again."
         )
     weights.assign(variables, values)
+
+
+def _scaled(count: np.ndarray, after: int, before: int) -> np.ndarray:
+    """Return a count that grows as `after` to `before`, in Python's long numbers."""
+    return np.asarray(int(count) * after // before, count.dtype)
 
 
 def _accumulates(path: str) -> bool:

@@ -106,7 +106,7 @@ def precision(device: "devices.Device") -> list[Choice]:
     is_cpu = device.kind == "cpu" and device.backend == "tensorflow"
     if not is_cpu or not cpu.multiplies_bfloat16():
         return []
-    text = "this CPU multiplies it in less time than float32"
+    text = 'faster on this CPU than float32; elsewhere set "auto"'
     return [Choice("training.precision", "bfloat16", text)]
 
 

@@ -205,7 +205,9 @@ def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path, scales
     assert all((keras.ops.convert_to_numpy(each) == 7).all() for each in moments)
 
 
-@pytest.mark.parametrize(("before", "after"), [(20, 60), (60, 20), (3, 10)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(20, 60), (60, 20), (3, 10), (10**5, 10**5)]
+)
 def test_it_counts_batches_by_those_of_an_epoch(tmp_path, before, after):
     model = parts(1.0)
     model.optimizer.iterations.assign(4 * before)
