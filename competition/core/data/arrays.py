@@ -1,6 +1,7 @@
 """The prepared scans and masks as memory-mapped arrays."""
 
 import collections
+import contextlib
 import math
 import os
 import pathlib
@@ -15,6 +16,11 @@ import typing_extensions
 from competition.core import console, files, storage
 from competition.core.experiment import layout
 
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit.
+    resource = None  # type: ignore[assignment]
+
 # NumPy parses headers as Python, which threads may not do at once before Python 3.11.8
 # and 3.12.2: it raises a SystemError about once in a thousand times.
 HEADER = threading.Lock()
@@ -23,8 +29,9 @@ _REMEDY = "Prepare the data again with `verify`."
 TYPES = ("<u2", "|u1", "<u4", "<u8")
 # Python's default buffer takes a third longer to write a scan.
 BUFFER = 2**20
-# A mapped array holds its file open, and a process may hold 256 (macOS) or 1,024 open.
-MOST_OPEN = 200
+# A mapped array holds its file open. A process may hold 256 (macOS) or 1,024 files at
+# first, and so many where it asks for them; macOS gives no more.
+_FILES = 10_000
 
 
 class _Record(typing_extensions.TypedDict):
@@ -38,14 +45,15 @@ class Arrays:
 
     `scan` maps the name of a scan to its slices uint16 (D, H, W), `masks` to its mask
     bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error, when
-    it is first opened. MOST_OPEN of them stay open, and of a mirrored data set no more
-    than fill half of the cache.
+    it is first opened. As many stay open as half of the files that the process may
+    hold, and of a mirrored data set no more than fill half of the cache.
     """
 
     def __init__(self, dataset: layout.DatasetFiles) -> None:
         self.dataset = dataset
         is_mirror = storage.uri(dataset.root)
         self._most = storage.limit() / 2 if is_mirror else math.inf
+        self._most_open = _most_open()
         # By use; they belong to the object, so that the maps close with it.
         self._open: collections.OrderedDict[tuple[str, int], np.ndarray]
         self._open = collections.OrderedDict()
@@ -75,7 +83,7 @@ class Arrays:
                 self._open[key] = array
                 self._bytes += array.nbytes
             while len(self._open) > 1 and (
-                self._bytes > self._most or len(self._open) > MOST_OPEN
+                self._bytes > self._most or len(self._open) > self._most_open
             ):
                 if self._bytes > self._most:
                     self._dropped.add(next(iter(self._open)))
@@ -88,6 +96,23 @@ class Arrays:
                 )
                 self._is_told = True
             return self._open[key]
+
+
+def _most_open() -> int:
+    """Raise the limit of open files, if it is low and may rise; return half of it.
+
+    Samples come from all scans in turn: opening one anew takes longer than a sample.
+    """
+    if resource is None:
+        return _FILES // 2
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if limit == resource.RLIM_INFINITY or limit >= wanted:
+        return wanted // 2
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        return wanted // 2
+    return limit // 2
 
 
 def _load(

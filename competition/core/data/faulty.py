@@ -13,16 +13,14 @@ HOST = UWM | {
     "case124_day19",
     "case144_day15",
 }
-
-
 LISTS: dict[str, set[str]] = {"none": set(), "uwm": UWM, "host": HOST}
 
 
 def read(choice: str) -> str:
     """Return a choice of `scans`, or the contents of the file that it names."""
-    path = pathlib.Path(choice)
     if choice in LISTS:
         return choice
+    path = pathlib.Path(choice)
     if not path.is_file():
         raise ValueError(
             "`faulty` must be none, uwm, host or a file with one scan a line. "

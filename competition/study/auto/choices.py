@@ -102,7 +102,7 @@ def intensity(found: Findings) -> Choice:
 
 def precision(device: "devices.Device") -> list[Choice]:
     """Choose bfloat16 on a CPU that multiplies it; other devices choose by default."""
-    # XLA, by which JAX computes, is slower with it.
+    # It was timed on TensorFlow alone.
     is_cpu = device.kind == "cpu" and device.backend == "tensorflow"
     if not is_cpu or not cpu.multiplies_bfloat16():
         return []

@@ -103,8 +103,7 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> SearchPlan:
     if set(plan.search.folds) - set(base.folds):
         raise ValueError(
             f"{source}: `search.folds` must be of the experiment's folds "
-            f"{list(base.folds)}. "
-            f"Received: {list(plan.search.folds)}."
+            f"{list(base.folds)}. Received: {list(plan.search.folds)}."
         )
     for key, parameter in plan.search.space.items():
         _check_key(plan.base, key, parameter, source=source)

@@ -1,6 +1,7 @@
 """Arrays on disk."""
 
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_few_files_stay_open_and_each_is_checked_once(finished, monkeypatch):
     job, _ = finished
     names = slice_table.scans(slice_table.read(job.dataset))
     checked, checksum = [], arrays.checksum
-    monkeypatch.setattr(arrays, "MOST_OPEN", 2)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (4, 4))
     monkeypatch.setattr(
         arrays, "checksum", lambda array: checked.append(1) or checksum(array)
     )
@@ -76,3 +77,11 @@ def test_few_files_stay_open_and_each_is_checked_once(finished, monkeypatch):
             )
     assert len(names) > 3 and len(checked) == len(names)
     assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_a_low_limit_of_open_files_is_raised(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (256, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, both: asked.append(both))
+    arrays.Arrays(layout.DatasetFiles(tmp_path))
+    assert asked == [(4096, 4096)]
