@@ -166,7 +166,9 @@ def test_another_size_is_predicted_by_the_weights_of_the_same_names(architecture
     logits = np.array(inferred(other, stack))
     expected = 1 / (1 + np.exp(-logits))
     assert expected.std() > 1e-4
-    np.testing.assert_allclose(received["probability"], expected, atol=1e-6)
+    # Another size is summed up in another order, which on some processors shows in the
+    # sixth digit; weights of another layer change the first.
+    np.testing.assert_allclose(received["probability"], expected, atol=2e-5)
 
 
 def test_runs_with_and_without_extras_predict_side_by_side():
