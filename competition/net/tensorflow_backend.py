@@ -124,6 +124,37 @@ def mirrored() -> contextlib.AbstractContextManager:
     return scope
 
 
+def batch_normalise(
+    x: tf.Tensor,
+    scale: tf.Tensor,
+    offset: tf.Tensor,
+    *,
+    epsilon: float,
+    moving: tuple[tf.Tensor, tf.Tensor] | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return `x` with each channel normalised, and the mean and variance that were used.
+
+    They are those of the batch, or `moving`, the ones that training collected.
+    """
+    mean, variance = moving or (tf.zeros([0]), tf.zeros([0]))
+    # The operation takes images; for its statistics a volume is a long image.
+    image = x if len(x.shape) == 4 else tf.reshape(x, (tf.shape(x)[0], 1, -1, x.shape[-1]))
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=image,
+        scale=scale,
+        offset=offset,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=moving is None,
+    )
+    if moving is None:
+        # It divides by the number of values less one, Keras by their number.
+        number = tf.cast(tf.size(image) // image.shape[-1], tf.float32)
+        variance *= tf.maximum(number - 1, 1) / number
+    return tf.reshape(y, tf.shape(x)), mean, variance
+
+
 class WithWeights:
     """Compiles a function that reads `weights`, and runs it with others in their place.
 

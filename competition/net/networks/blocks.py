@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from competition.core.experiment import configs, schema
-from competition.net.networks import doubling, recomputed
+from competition.net.networks import batch_norm, doubling, recomputed
 
 Tensor = Any
 # Returns a skip's replacement from the skip, the coarser features and a `name`.
@@ -83,7 +83,8 @@ def conv(
 def normalise(x: Tensor, model: schema.Model, *, name: str) -> Tensor:
     """Apply the normalisation that the config names."""
     if model.norm == "batch":
-        return layers.BatchNormalization(momentum=model.norm_momentum, name=name)(x)
+        momentum = model.norm_momentum
+        return batch_norm.BatchNormalization(momentum=momentum, name=name)(x)
     width = x.shape[-1]
     # Each channel is a group of its own, or a group holds an eighth of the channels.
     groups = width if model.norm == "instance" else math.gcd(width, 8)

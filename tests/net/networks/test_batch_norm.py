@@ -1,0 +1,101 @@
+"""Batch normalisation equals Keras' layer: outputs, gradients, means of training."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from competition.net.networks import batch_norm
+
+SHAPES = {"images": (3, 8, 6, 5), "volumes": (2, 4, 6, 3, 5), "one pixel": (1, 1, 1, 5)}
+LAYERS = [layers.BatchNormalization, batch_norm.BatchNormalization]
+
+
+def pair(shape, dtype="float32"):
+    """Return Keras' layer and ours, built, with the same weights, and an input."""
+    random = np.random.default_rng(3)
+    made = [each(momentum=0.9, dtype=dtype) for each in LAYERS]
+    for layer in made:
+        layer.build(shape)
+    for first, second in zip(*(layer.weights for layer in made), strict=True):
+        value = random.uniform(0.5, 2, first.shape)
+        first.assign(value)
+        second.assign(value)
+    return made, random.normal(2, 3, shape).astype(np.float32)
+
+
+def close(received, expected, **tolerance):
+    received, expected = (
+        ops.convert_to_numpy(ops.cast(each, "float32")) for each in (received, expected)
+    )
+    np.testing.assert_allclose(received, expected, **tolerance)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_it_equals_keras(shape, training):
+    (keras_layer, layer), x = pair(shape)
+    for _ in range(3):
+        received, expected = (
+            each(x, training=training) for each in (layer, keras_layer)
+        )
+        assert received.shape == shape
+        close(received, expected, atol=1e-4)
+        x = x * 2 + 1
+    for first, second in zip(layer.weights, keras_layer.weights, strict=True):
+        assert first.path.split("/")[-1] == second.path.split("/")[-1]
+        close(first, second, rtol=1e-4, err_msg=first.path)
+
+
+def test_what_is_not_trainable_is_normalised_by_the_means_of_training():
+    (keras_layer, layer), x = pair((2, 4, 4, 5))
+    before = [np.array(each) for each in layer.weights]
+    for each in (layer, keras_layer):
+        each.trainable = False
+    close(layer(x, training=True), keras_layer(x, training=True), atol=1e-4)
+    for weight, value in zip(layer.non_trainable_weights, before, strict=True):
+        close(weight, value)
+
+
+def test_bfloat16_comes_out_as_it_went_in():
+    (keras_layer, layer), x = pair((2, 8, 8, 5), "mixed_bfloat16")
+    received, expected = (each(x, training=True) for each in (layer, keras_layer))
+    assert keras.backend.standardize_dtype(received.dtype) == "bfloat16"
+    close(received, expected, atol=0.1, rtol=0.02)
+    close(layer.moving_variance, keras_layer.moving_variance, rtol=0.02)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its gradients")
+@pytest.mark.parametrize("xla", [False, True])
+def test_its_gradients_equal_those_of_keras(xla):
+    import tensorflow as tf
+
+    layers_of_both, x = pair((3, 8, 6, 5))
+    weight = np.random.default_rng(4).normal(size=x.shape).astype(np.float32)
+    gradients = []
+    for layer in layers_of_both:
+
+        @tf.function(jit_compile=xla)
+        def of_input_and_weights(x, layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(layer(x, training=True) * weight)
+            wanted = [x, layer.gamma.value, layer.beta.value]
+            return tape.gradient(loss, wanted)
+
+        gradients.append(of_input_and_weights(tf.constant(x)))
+    for received, expected in zip(*reversed(gradients), strict=True):
+        close(received, expected, atol=1e-3)
+
+
+def test_either_layer_loads_the_weights_of_the_other(tmp_path):
+    def network(kind):
+        stack = keras.Input((4, 4, 5))
+        return keras.Model(stack, kind(name="norm")(layers.Conv2D(5, 3)(stack)))
+
+    for saving, loading in [LAYERS, LAYERS[::-1]]:
+        saved, loaded = network(saving), network(loading)
+        saved.layers[-1].gamma.assign(np.arange(5))
+        saved.save_weights(tmp_path / "all.weights.h5")
+        loaded.load_weights(tmp_path / "all.weights.h5")
+        close(loaded.layers[-1].gamma, np.arange(5))
