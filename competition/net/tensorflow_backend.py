@@ -138,7 +138,9 @@ def batch_normalise(
     """
     mean, variance = moving or (tf.zeros([0]), tf.zeros([0]))
     # The operation takes images; for its statistics a volume is a long image.
-    image = x if len(x.shape) == 4 else tf.reshape(x, (tf.shape(x)[0], 1, -1, x.shape[-1]))
+    image = (
+        x if len(x.shape) == 4 else tf.reshape(x, (tf.shape(x)[0], 1, -1, x.shape[-1]))
+    )
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=image,
         scale=scale,
