@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
+from competition.net.frameworks import keras
 from competition.net.networks import recomputed
 
 Operation = Any

@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator
 from typing import Literal
 
-import keras
-
 from competition.core import console
 from competition.machine import memory
 from competition.net import hosts
+from competition.net.frameworks import keras
 
 # What TensorFlow, XLA, CUDA, cuDNN and cuBLAS say of it, in lower case.
 _OUT_OF_MEMORY = (

@@ -7,11 +7,10 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-import keras
-
 from competition.core import console
 from competition.core.experiment import configs, schema
 from competition.net import activations, devices, hosts
+from competition.net.frameworks import keras
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def batch_normalise(
     epsilon: float,
     moving: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return `x` with each channel normalised, and the mean and variance that were used.
+    """Return `x` with each channel normalised, and the mean and variance used for it.
 
     They are those of the batch, or `moving`, the ones that training collected.
     """

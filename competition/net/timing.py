@@ -8,7 +8,6 @@ import statistics
 import time
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -16,6 +15,7 @@ from competition.core import axes, geometry
 from competition.core.data import arrays
 from competition.core.experiment import configs
 from competition.net import devices, needs
+from competition.net.frameworks import keras
 from competition.net.inference import scan_predictor
 from competition.net.input import resident_scans, training_data, training_samples
 from competition.net.networks import build
