@@ -20,6 +20,21 @@ ROOT = pathlib.Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"
 
 
+def pytest_collection():
+    """Collect no garbage while test files are loaded, and frameworks with them."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Let garbage collection pass over all that is loaded from now on.
+
+    Frameworks are a million objects; looking through them over and over again took a
+    fifth of the time of tests that build networks.
+    """
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the longest tests: at the end, one worker would wait for them."""
     longest = {
@@ -29,17 +44,6 @@ def pytest_collection_modifyitems(items):
         "test_fuzz.py",
     }
     items.sort(key=lambda item: item.path.name not in longest)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def frozen():
-    """Python looks no more for garbage among what frameworks are made of.
-
-    They hold a million objects, and looking through them over and over again took a
-    fifth of the time of tests that build networks.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
