@@ -62,8 +62,7 @@ OF_MEMBERS = (
     "unet_3d:model.patch=[4, 32, 32]",
 )
 AT_LENGTH = pytest.mark.skipif(
-    not SOAK,
-    reason="SOAK=1: other tests train networks like theirs",
+    not SOAK, reason="SOAK=1: other tests train networks like theirs"
 )
 
 
