@@ -108,7 +108,8 @@ lint: setup-tests ## ruff and mypy
 
 soak: setup-tests ## hours at full size: the tests that kill and disturb, the seeds of smoke and winner
 	SOAK=1 $(BIN)/python -m pytest tests/soak tests/test_smoke.py tests/test_experiments.py \
-	  tests/test_without_tensorflow.py tests/bench/test_reduced.py
+	  tests/test_without_tensorflow.py tests/bench/test_reduced.py \
+	  tests/sources/phantom/test_phantom.py
 
 bench: setup-tests ## the benchmarks; BENCH=name for one; reports show WORK/bench.md
 	$(BIN)/python -m bench $(BENCH) --out "$(WORK)/bench.md"

@@ -295,7 +295,7 @@ def test_one_run_or_the_same_twice_is_no_blend(changes, fault):
         configs.load("smoke", tuple(f"{k}={v}" for k, v in changes.items()))
 
 
-OF_SMALL = "slices=[0]", "geometry.height=24", "training.epochs=1"
+OF_SMALL = "slices=[0]", "geometry.height=24", "training.epochs=1", "model.widths=[4]"
 OVERRIDES = (*conftest.TINY, *(f"small:{each}" for each in OF_SMALL))
 
 

@@ -17,6 +17,7 @@ VOLUMES = (
     "model.widths=[4, 8, 8]",
     "sampling.slices=positives",
     "training.epochs=8",
+    "training.score_every=8",
     "training.learning_rate=2e-2",
     'submit.tta=["flip"]',
 )
@@ -62,7 +63,14 @@ def test_out_of_fold_and_submit_give_the_same_masks(volumes, competition, tmp_pa
                 assert received[id, name] == expected, (id, name)
 
 
-ACROSS = *conftest.TINY, "axis=y", "intensity=scan", "geometry.fit=letterbox"
+ACROSS = (
+    *conftest.TINY,
+    "axis=y",
+    "intensity=scan",
+    "geometry.fit=letterbox",
+    "model.widths=[4]",
+    "training.epochs=1",
+)
 
 
 def test_it_blends_with_2d_networks_of_two_axes(volumes):

@@ -12,7 +12,12 @@ from competition.sources import phantom
 from tests import conftest
 
 HIDING = pathlib.Path(__file__).parent / "without_tensorflow"
-SMALL = "training.fresh_process=true", "training.epochs=1", "model.widths=[4]"
+SMALL = (
+    "training.fresh_process=true",
+    "training.epochs=1",
+    "model.widths=[4]",
+    "folds=[0]",
+)
 SOAK = os.environ.get("SOAK") == "1"
 
 

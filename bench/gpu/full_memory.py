@@ -36,7 +36,7 @@ def train() -> tuple[int, bool]:
     batch = min(512, round(2 * limit / SAMPLE_BYTES)) if limit else 4
     asked = ["geometry.height=256", "geometry.width=256", "model.widths=[32, 64]"]
     if cases.TOY:
-        asked[:2] = ["geometry.height=32", "geometry.width=32"]
+        asked = ["geometry.height=32", "geometry.width=32", "model.widths=[4]"]
     config = cases.experiment(
         "smoke",
         *asked,

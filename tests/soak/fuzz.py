@@ -1,7 +1,8 @@
 """Damage one file of a run, call a command that reads it, and judge what came of it.
 
 `python -m tests.soak.fuzz FOLDER CASES SEED` makes a run in FOLDER, and prints each
-failure with the seed of its case: `FOLDER 1 SEED` repeats that case alone.
+failure with the seed of its case: `FOLDER 1 SEED` repeats that case alone. With "each"
+as CASES every kind of file is damaged once for every command that reads it.
 
 A case passes if the command ends within a minute, either with code 0 and the result of
 an undamaged run, or another result and a warning that names the file, or with code 1
@@ -10,6 +11,7 @@ and a message that names the file. A traceback, another code and a lost file fai
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import pathlib
 import random
@@ -106,6 +108,7 @@ TARGETS = [
     ("data/solution.csv", "csv", ("score",)),
     ("tiny.toml", "toml", ("train", "predict")),
 ]
+PAIRS = {(pattern, name) for pattern, _, names in TARGETS for name in names}
 # What a person may have changed: that another result follows is no fault.
 SOURCES = ("data/", "tiny.toml")
 
@@ -130,8 +133,7 @@ class Fuzz:
     def try_one(self, seed: int) -> tuple[str, str | None]:
         """Return the case of a seed in words, and what is wrong with its end, if so."""
         draw = random.Random(seed)
-        pattern, kind, names = draw.choice(TARGETS)
-        name = draw.choice(names)
+        pattern, kind, name = _chosen(draw)
         job = JOBS[name]
         self._restore(job)
         path = draw.choice(sorted(self.case.glob(pattern)))
@@ -211,6 +213,24 @@ class Fuzz:
         return results
 
 
+def _chosen(draw: random.Random) -> tuple[str, str, str]:
+    """Draw which files are damaged, their kind, and who reads them."""
+    pattern, kind, names = draw.choice(TARGETS)
+    return pattern, kind, draw.choice(names)
+
+
+def _seeds(cases: str, first: int) -> list[int]:
+    """Return the seeds of so many cases, or of one for each of PAIRS."""
+    if cases != "each":
+        return [*range(first, first + int(cases))]
+    seeds: dict[tuple[str, str], int] = {}
+    for seed in itertools.count(first):
+        pattern, _, name = _chosen(random.Random(seed))
+        seeds.setdefault((pattern, name), seed)
+        if len(seeds) == len(PAIRS):
+            return [*seeds.values()]
+
+
 def _content(path: pathlib.Path) -> str:
     """Return a digest of what a file means, not of times or bytes without meaning."""
     if path.suffix == ".h5":
@@ -239,13 +259,14 @@ def main(folder: str, cases: str, seed: str) -> None:
     """Try so many cases, print those that fail, and end with 1 if any did."""
     fuzz = Fuzz(pathlib.Path(folder).absolute())
     failed = 0
-    for number in range(int(seed), int(seed) + int(cases)):
+    seeds = _seeds(cases, int(seed))
+    for number in seeds:
         case, fault = fuzz.try_one(number)
         if fault:
             failed += 1
             sys.stdout.write(f"{case}\n    {fault}\n")
         sys.stdout.flush()
-    sys.stdout.write(f"{cases} cases from seed {seed}: {failed} failed\n")
+    sys.stdout.write(f"{len(seeds)} cases from seed {seed}: {failed} failed\n")
     sys.exit(bool(failed))
 
 

@@ -1,6 +1,7 @@
 """Damaged files: the right result or a message, never another result in silence.
 
-Here 100 cases, always the same; behind `make soak` 2,000 with a new seed each time.
+Here each kind of file once for each command that reads it, always in the same way;
+behind `make soak` 2,000 cases with a new seed each time.
 """
 
 import os
@@ -15,7 +16,7 @@ SOAK = os.environ.get("SOAK") == "1"
 
 def test_damage_is_never_silent(tmp_path):
     seed = random.SystemRandom().randrange(10**6) if SOAK else 0
-    counts = ["2000" if SOAK else "100", str(seed)]
+    counts = ["2000" if SOAK else "each", str(seed)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak.fuzz", tmp_path, *counts],
         cwd=conftest.ROOT,
