@@ -26,7 +26,6 @@ OVERRIDES = (
     *conftest.TINY,
     # Most of the time is compiling the network, so it has a single level.
     "model.widths=[4]",
-    "augment.engine=none",
     "training.tensorboard=false",
     "training.batch=8",
     "folds=[0]",

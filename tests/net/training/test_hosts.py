@@ -24,7 +24,6 @@ SET = (
     # At the rate of other tests AdamW turns rounding into steps.
     "training.learning_rate=0.001",
     "training.tensorboard=false",
-    "augment.engine=none",
     "folds=[0]",
 )
 # Most of the time is compiling: XLA optimises less than by default.
