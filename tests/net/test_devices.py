@@ -9,8 +9,7 @@ import keras
 import pytest
 
 from competition.net import devices
-from competition.sources import phantom
-from tests import conftest
+from tests import conftest, test_without_tensorflow
 
 CPU = devices.Device("cpu", 2)
 T4 = devices.Device("gpu", 1, 7.5)
@@ -97,7 +96,7 @@ def run(module, folder, *overrides, **environment):
 
 def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(tmp_path):
     overrides = (*conftest.TINY, "training.batch=8", "model.norm=group")
-    overrides = (*overrides, "training.tensorboard=false", "model.widths=[8, 16]")
+    overrides = (*overrides, "training.tensorboard=false", "model.widths=[4]")
     # Overlap is that of a device's own part of the batch.
     overrides = (*overrides, "loss.bce=1.0", "loss.dice=0.0")
     ends, said = run(
@@ -113,15 +112,17 @@ def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(tmp_path
     assert halved[-1][1] == pytest.approx(both[-1][1] / 2, rel=0.1)
 
 
-def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(tmp_path):
-    phantom.write(
-        tmp_path, cases=6, days=1, slices=6, small=False, public=False, seed=3
-    )
+def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(
+    tiny_phantom, tmp_path
+):
     eight = "--xla_force_host_platform_device_count=8"
     (alone, shared, difference, places), said = run(
         "tests.net.data_parallel",
-        tmp_path,
+        tiny_phantom / "competition",
+        str(tmp_path / "work"),
         KERAS_BACKEND="jax",
+        # Keras loads TensorFlow as well, where it finds it, which takes seconds.
+        PYTHONPATH=str(test_without_tensorflow.HIDING),
         XLA_FLAGS=f"{eight} --xla_backend_optimization_level=1",
     )
     assert len(alone) == 2

@@ -64,7 +64,8 @@ class Bucket:
             raise ConnectionResetError
         if trouble:
             status, code = trouble
-            body = ERROR.format(code).encode()
+            # No answer to a HEAD has a body: what came after its end would be an error.
+            body = b"" if method == "HEAD" else ERROR.format(code).encode()
             headers = [("Content-Type", "application/xml")]
             start_response(f"{status} no", headers)
             return [body]

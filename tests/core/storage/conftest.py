@@ -43,7 +43,7 @@ def anew():
 @pytest.fixture
 def hasty(monkeypatch):
     """A storage that nobody waits long for."""
-    monkeypatch.setattr(remote, "PATIENCE", 2.0)
+    monkeypatch.setattr(remote, "PATIENCE", 0.5)
 
 
 @pytest.fixture

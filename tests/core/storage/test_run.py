@@ -13,9 +13,24 @@ from competition.core import storage
 from competition.core.experiment import history
 from competition.core.storage import leases
 from competition.net import weights_file
-from tests.conftest import TINY
+from tests import conftest
 
 RUN = "work/competition/runs/smoke"
+# Most of the time is tracing the network, so it has a single level.
+OVERRIDES = (
+    *conftest.TINY,
+    "model.widths=[4]",
+    "augment.engine=none",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_phantom, tmp_path_factory):
+    """A whole run on a disk: (job, results)."""
+    asked = dict(data=tiny_phantom / "competition", overrides=OVERRIDES)
+    asked["work"] = tmp_path_factory.mktemp("work")
+    results = pipeline.run("smoke", **asked, truth=tiny_phantom / "solution.csv")
+    return conftest.open_job("smoke", **asked), results
 
 
 @pytest.fixture
@@ -46,7 +61,7 @@ def test_a_run_on_a_bucket_scores_as_on_a_disk(bucket, data, finished, tiny_phan
         "smoke",
         data=data,
         work="s3://bucket/work",
-        overrides=TINY,
+        overrides=OVERRIDES,
         truth=tiny_phantom / "solution.csv",
     )
     assert results["score"] == local["score"]

@@ -12,12 +12,15 @@ import pytest
 
 from competition import pipeline
 from competition.core.experiment import history, layout
-from tests import conftest
+from tests import conftest, test_without_tensorflow
 
 EPOCHS = 12
 SET = (
     *conftest.TINY,
+    # Most of the time is compiling the network, so it has a single level.
+    "model.widths=[4]",
     f"training.epochs={EPOCHS}",
+    f"training.score_every={EPOCHS}",
     # At the rate of other tests AdamW turns rounding into steps.
     "training.learning_rate=0.001",
     "training.tensorboard=false",
@@ -29,6 +32,8 @@ JAX = {
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_backend_optimization_level=1",
     "PYTHONDONTWRITEBYTECODE": "",
+    # Keras loads TensorFlow as well, where it finds it, which takes seconds.
+    "PYTHONPATH": str(test_without_tensorflow.HIDING),
 }
 SECONDS = 240
 
