@@ -21,7 +21,7 @@ def find():
 
 
 @contextlib.contextmanager
-def opened(path, *, size=WIDE, scheme="light"):
+def opened(path, *, size=WIDE):
     """Open a page; what its scripts or its policy complain of fails the test."""
     found = find()
     from playwright import sync_api
@@ -32,7 +32,7 @@ def opened(path, *, size=WIDE, scheme="light"):
         browser = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport=size, color_scheme=scheme)
+        page = browser.new_page(viewport=size)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: fetched.add(request.url.partition("#")[0]))
