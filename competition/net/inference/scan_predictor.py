@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-import keras
 import numpy as np
 
 from competition.core import axes, console, geometry, probabilities
 from competition.core.experiment import configs, layout
+from competition.net.frameworks import keras
 from competition.net.inference import forward_pass, member_group
 
 Member = member_group.Member

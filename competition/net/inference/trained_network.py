@@ -1,9 +1,8 @@
 """Load a trained network: the network of a run's config with the weights of a fold."""
 
-import keras
-
 from competition.core.experiment import layout, runs
 from competition.net import devices, weights_file
+from competition.net.frameworks import keras
 from competition.net.networks import build
 
 _REMEDY = (
