@@ -57,10 +57,11 @@ def test_what_is_not_trainable_is_normalised_by_the_means_of_training():
         close(weight, value)
 
 
-def test_bfloat16_comes_out_as_it_went_in():
-    (keras_layer, layer), x = pair((2, 8, 8, 5), "mixed_bfloat16")
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_comes_out_as_it_went_in(precision):
+    (keras_layer, layer), x = pair((2, 8, 8, 5), f"mixed_{precision}")
     received, expected = (each(x, training=True) for each in (layer, keras_layer))
-    assert keras.backend.standardize_dtype(received.dtype) == "bfloat16"
+    assert keras.backend.standardize_dtype(received.dtype) == precision
     close(received, expected, atol=0.1, rtol=0.02)
     close(layer.moving_variance, keras_layer.moving_variance, rtol=0.02)
 
