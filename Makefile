@@ -29,7 +29,8 @@ ON_JAX := $(RESUMING) $(addprefix tests/net/, networks/test_networks.py \
   training/test_step.py training/test_schedules.py training/test_checkpoint.py) \
   -k "not odd_sizes and not saved_and_loaded"
 ON_LATEST := tests/core tests/prepare tests/study/search tests/test_pipeline.py \
-  tests/report tests/net/networks/test_networks.py tests/net/input \
+  tests/report tests/net/networks/test_networks.py \
+  tests/net/networks/test_batch_norm.py tests/net/input \
   tests/net/augment tests/net/training/test_checkpoint.py \
   tests/net/training/test_hosts.py $(RESUMING) \
   $(FITTING)_it_trains_in_mixed_precision_and_resumes \

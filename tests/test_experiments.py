@@ -1,7 +1,8 @@
 """The shipped experiments, each at a reduced size from training to a rehearsal.
 
-Reduced are sizes and epochs alone, and nothing is downloaded. But of the members of
-`winner`, all but one leave their encoders to `make soak`.
+Sizes and epochs are reduced, and nothing is downloaded. Of the members of `winner`, all
+but one leave their encoders to `make soak`, and that one AdamW and the average of its
+weights.
 """
 
 import os

@@ -16,7 +16,7 @@ SMALL = (
     "training.fresh_process=true",
     "training.epochs=1",
     "model.widths=[4]",
-    "folds=[0]",
+    "folds=[0, 1]",
 )
 SOAK = os.environ.get("SOAK") == "1"
 

@@ -30,7 +30,8 @@ _FUSED = {
 }
 # The values that JAX keeps for each value that these return.
 _VALUES = {"gelu": 3, "silu": 3, "layernormalization": 3}
-# They compute in float32, whatever the precision is.
+# They compute in float32, whatever the precision is; batch normalisation on a CPU with
+# TensorFlow alone does not, and needs less.
 _SINGLE = {"batchnormalization", "groupnormalization", "layernormalization"}
 
 

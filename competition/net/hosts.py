@@ -88,8 +88,9 @@ def joined(place: host_process.Place | None) -> Iterator[None]:
 
 def _join(place: host_process.Place) -> None:
     import jax
-    import keras
     from jax._src import distributed
+
+    from competition.net.frameworks import keras
 
     found = place.coordinator == host_process.FIND
     try:

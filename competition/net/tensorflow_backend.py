@@ -152,7 +152,8 @@ def batch_normalise(
     )
     if moving is None:
         # It divides by the number of values less one, Keras by their number.
-        number = tf.cast(tf.size(image) // image.shape[-1], tf.float32)
+        sizes = tf.shape(image, out_type=tf.int64)
+        number = tf.cast(tf.reduce_prod(sizes[:-1]), tf.float32)
         variance *= tf.maximum(number - 1, 1) / number
     return tf.reshape(y, tf.shape(x)), mean, variance
 

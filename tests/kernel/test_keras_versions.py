@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,6 +26,7 @@ def predict(root):
         network = build.build(settings, classes=3)
         weights_file.write(place.weights(0), network, owner=runs.owner(run, 0))
     network = trained_network.load(run, 0)
+    print(keras.__version__)
     shape = 2, 32, 32, len(settings.slices)
     stack = np.random.default_rng(0).random(shape, np.float32)
     return np.asarray(network(stack))
@@ -44,6 +46,7 @@ def test_weights_of_one_keras_load_in_the_other_and_the_other_way_round(tmp_path
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
+    assert keras.__version__ not in done.stdout.split()
     received = np.load(ours / "predicted.npy")
     np.testing.assert_allclose(received, expected, atol=1e-5)
     expected = np.load(theirs / "predicted.npy")

@@ -4,11 +4,11 @@ import collections
 from typing import TYPE_CHECKING
 
 import numpy as np
-from keras import ops
 
 from competition.core import axes, geometry
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
+from competition.net.frameworks import keras
 from competition.net.inference import trained_network
 from competition.net.input import scan_batches
 from competition.net.networks import unet
@@ -70,7 +70,8 @@ def compute(
         if config.position:
             stack = step.with_position(stack, batch["position"])
         for name, values in network(stack, training=False).items():
-            plane = ops.convert_to_numpy(ops.cast(values, "float32"))[0, ..., 0]
+            first = keras.ops.cast(values, "float32")[0, ..., 0]
+            plane = keras.ops.convert_to_numpy(first)
             enlarged = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
             native = geometry.restore(enlarged, config.geometry, grid)
             maps[name].append(np.where(inside, native, np.nan))

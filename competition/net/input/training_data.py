@@ -5,11 +5,10 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import keras
-
 from competition.core.data import arrays
 from competition.core.experiment import configs
 from competition.machine import threads
+from competition.net.frameworks import keras
 from competition.net.input import resident_scans, training_samples, waiting
 
 if TYPE_CHECKING:

@@ -3,7 +3,17 @@
 import keras
 
 from competition.core.experiment import configs
-from competition.net.networks import deeplab, encoders, fcn, fpn, segnet, unet, upernet
+from competition.net import devices
+from competition.net.networks import (
+    batch_norm,
+    deeplab,
+    encoders,
+    fcn,
+    fpn,
+    segnet,
+    unet,
+    upernet,
+)
 from competition.net.volumetric import residual_unet_3d, unet_3d
 
 ARCHITECTURES = {
@@ -35,4 +45,7 @@ def build(
     changed = {"height": height, "width": width, "crop": ()}
     geometry = config.geometry.model_copy(update=changed)
     sized = config.model_copy(update={"geometry": geometry})
-    return ARCHITECTURES[config.model.architecture](sized, classes)
+    network = ARCHITECTURES[config.model.architecture](sized, classes)
+    if devices.find().kind == "cpu" and config.training.xla is not True:
+        batch_norm.in_one_operation(network)
+    return network

@@ -67,9 +67,7 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
             if not devices.is_out_of_memory(error):
                 raise
             _use_less_memory(fold, state)
-        else:
-            continue
-        # The failed attempt may still hold memory of the device.
+        # The attempt may still hold memory of the device.
         gc.collect()
 
 

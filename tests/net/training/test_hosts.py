@@ -14,7 +14,7 @@ from competition import pipeline
 from competition.core.experiment import history, layout
 from tests import conftest, test_without_tensorflow
 
-EPOCHS = 12
+EPOCHS = 24
 SET = (
     *conftest.TINY,
     # Most of the time is compiling the network, so it has a single level.
