@@ -46,6 +46,8 @@ SETTINGS = {
 }
 # What workers print is shown by the cluster of this machine, in a test of its own.
 NODE = {"num_cpus": 1, "include_log_monitor": False}
+# Of the folds that are interrupted: neither ends while the test looks.
+EPOCHS = 48
 OVERRIDES = (
     *conftest.TINY,
     # Most of the time is tracing the network, so it has a single level.
@@ -143,6 +145,11 @@ def processes(job):
     return found
 
 
+def epochs(job):
+    """Return how many epochs of each fold of a run are trained."""
+    return [len(history.read(job.run.files.history(fold))) for fold in (0, 1)]
+
+
 def parent(process):
     stat = pathlib.Path(f"/proc/{process}/stat").read_text("utf-8")
     return int(stat.rpartition(")")[2].split()[1])
@@ -157,20 +164,21 @@ def fold_on(node, job):
 
 
 def test_interrupted_and_with_a_lost_node_it_learns_the_same(two_nodes, job):
-    long = "training.epochs=24", "training.score_every=8"
+    long = f"training.epochs={EPOCHS}", f"training.score_every={EPOCHS // 3}"
     broken, whole = job("broken", *long), job("whole", *long)
     driver = start(broken, two_nodes.address)
-    wait(lambda: len(processes(broken)) == 2)
+    wait(lambda: max(epochs(broken)) > 1)
     driver.send_signal(signal.SIGINT)
     said = driver.communicate()[1]
     assert driver.returncode == 130, said
     assert not processes(broken)
+    assert max(epochs(broken)) < EPOCHS
 
     driver = start(broken, two_nodes.address)
     wait(lambda: len(processes(broken)) == 2)
-    path = broken.run.files.history(fold_on(two_nodes.second, broken))
+    lost = fold_on(two_nodes.second, broken)
     # It has trained epochs that it goes on from.
-    wait(lambda: len(history.read(path)) > 1)
+    wait(lambda: epochs(broken)[lost] > 1)
     two_nodes.made.remove_node(two_nodes.second, allow_graceful=False)
     said = driver.communicate()[1]
     assert driver.returncode == 0, said
