@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import os
 import pathlib
 import shutil
 import signal
@@ -23,7 +22,7 @@ from competition.core.experiment import history
 from competition.net import weights_file
 from competition.study import search
 from competition.submit import on_nodes
-from tests import conftest
+from tests import conftest, fold_processes
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed"
@@ -131,20 +130,6 @@ def wait(until, *, seconds=300):
         time.sleep(0.05)
 
 
-def processes(job):
-    """Return the processes that train folds of a run, by the fold."""
-    found, root = {}, os.fsencode(job.run.files.root)
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # It has just ended.
-        if root in command and b"--fold" in command:
-            fold = int(command[command.index(b"--fold") + 1])
-            found[fold] = int(path.parent.name)
-    return found
-
-
 def epochs(job):
     """Return how many epochs of each fold of a run are trained."""
     return [len(history.read(job.run.files.history(fold))) for fold in (0, 1)]
@@ -158,7 +143,7 @@ def parent(process):
 def fold_on(node, job):
     """Return the fold of a run that a node trains: its process is a worker's child."""
     raylet = node.all_processes["raylet"][0].process.pid
-    trained = processes(job).items()
+    trained = fold_processes.of(job.run).items()
     (fold,) = [each for each, child in trained if parent(parent(child)) == raylet]
     return fold
 
@@ -171,11 +156,11 @@ def test_interrupted_and_with_a_lost_node_it_learns_the_same(two_nodes, job):
     driver.send_signal(signal.SIGINT)
     said = driver.communicate()[1]
     assert driver.returncode == 130, said
-    assert not processes(broken)
+    assert not fold_processes.of(broken.run)
     assert max(epochs(broken)) < EPOCHS
 
     driver = start(broken, two_nodes.address)
-    wait(lambda: len(processes(broken)) == 2)
+    wait(lambda: len(fold_processes.of(broken.run)) == 2)
     lost = fold_on(two_nodes.second, broken)
     # It has trained epochs that it goes on from.
     wait(lambda: epochs(broken)[lost] > 1)

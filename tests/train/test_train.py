@@ -1,7 +1,5 @@
 """The training step: folds, their processes, budgets, and what cannot be trained."""
 
-import os
-import pathlib
 import subprocess
 import sys
 import time
@@ -19,7 +17,7 @@ from competition.net import weights_file
 from competition.net.input import training_data
 from competition.net.training import progress
 from competition.train import fold_training
-from tests import conftest
+from tests import conftest, fold_processes
 
 ROW = history.Epoch(epoch=0, loss=0.5, score=0.25, seconds=60.0)
 FEW = (
@@ -282,12 +280,12 @@ def test_the_child_of_a_killed_training_ends_too(prepared):
     )
     path = job.run.files.history(0)
     wait(lambda: len(history.read(path)) > 1, seconds=180)
-    child = process_of_fold(job)
+    child = fold_processes.of(job.run)
     assert child
     parent.kill()
     parent.wait()
-    wait(lambda: process_of_fold(job) != child, seconds=10)
-    assert process_of_fold(job) is None
+    wait(lambda: fold_processes.of(job.run) != child, seconds=10)
+    assert not fold_processes.of(job.run)
     assert len(history.read(path)) < 500
 
 
@@ -299,22 +297,6 @@ def test_a_finished_fold_is_not_watched(prepared):
         raise AssertionError("there is no process to watch")
 
     train.watched(job.run, fold=0, limit=None, go_on=never)
-
-
-def process_of_fold(job):
-    """Return the folder of the process that trains a fold of the run, if there is one.
-
-    One that has ended, and that nobody has asked about yet, has no command.
-    """
-    root = os.fsencode(job.run.files.root)
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # It has just ended.
-        if root in command and b"--fold" in command:
-            return path.parent
-    return None
 
 
 def wait(until, *, seconds):
