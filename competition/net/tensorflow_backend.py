@@ -130,7 +130,7 @@ def batch_normalise(
     offset: tf.Tensor,
     *,
     epsilon: float,
-    moving: tuple[tf.Tensor, tf.Tensor] | None = None,
+    moving: tuple[tf.Tensor, tf.Tensor] | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return `x` with each channel normalised, and the mean and variance used for it.
 
@@ -138,9 +138,8 @@ def batch_normalise(
     """
     mean, variance = moving or (tf.zeros([0]), tf.zeros([0]))
     # The operation takes images; for its statistics a volume is a long image.
-    image = (
-        x if len(x.shape) == 4 else tf.reshape(x, (tf.shape(x)[0], 1, -1, x.shape[-1]))
-    )
+    is_volume = len(x.shape) == 5
+    image = tf.reshape(x, (tf.shape(x)[0], 1, -1, x.shape[-1])) if is_volume else x
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=image,
         scale=scale,
@@ -155,7 +154,8 @@ def batch_normalise(
         sizes = tf.shape(image, out_type=tf.int64)
         number = tf.cast(tf.reduce_prod(sizes[:-1]), tf.float32)
         variance *= tf.maximum(number - 1, 1) / number
-    return tf.reshape(y, tf.shape(x)), mean, variance
+    # TensorFlow joins the ReLU of an image to it where nothing lies between them.
+    return (tf.reshape(y, tf.shape(x)) if is_volume else y), mean, variance
 
 
 class WithWeights:

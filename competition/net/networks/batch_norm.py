@@ -31,17 +31,18 @@ class BatchNormalization(layers.BatchNormalization):
             ops.convert_to_tensor(each)
             for each in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         )
-        if not (training and self.trainable):
-            outputs, _, _ = tensorflow_backend.batch_normalise(
-                inputs, scale, offset, epsilon=self.epsilon, moving=(mean, variance)
-            )
-            return outputs
-        outputs, of_batch, variance_of_batch = tensorflow_backend.batch_normalise(
-            inputs, scale, offset, epsilon=self.epsilon
+        learns = training and self.trainable
+        outputs, used_mean, used_variance = tensorflow_backend.batch_normalise(
+            inputs,
+            scale,
+            offset,
+            epsilon=self.epsilon,
+            moving=None if learns else (mean, variance),
         )
-        old, new = self.momentum, 1 - self.momentum
-        self.moving_mean.assign(mean * old + of_batch * new)
-        self.moving_variance.assign(variance * old + variance_of_batch * new)
+        if learns:
+            old, new = self.momentum, 1 - self.momentum
+            self.moving_mean.assign(mean * old + used_mean * new)
+            self.moving_variance.assign(variance * old + used_variance * new)
         return outputs
 
 

@@ -46,6 +46,7 @@ def build(
     geometry = config.geometry.model_copy(update=changed)
     sized = config.model_copy(update={"geometry": geometry})
     network = ARCHITECTURES[config.model.architecture](sized, classes)
-    if devices.find().kind == "cpu" and config.training.xla is not True:
+    device = devices.find()
+    if device.kind == "cpu" and not devices.xla(config.training.xla, device):
         batch_norm.in_one_operation(network)
     return network

@@ -109,6 +109,8 @@ def test_networks_on_a_cpu_take_it_where_xla_does_not_compile_them(overrides, ex
         for layer in network._flatten_layers()
         if isinstance(layer, batch_norm.BatchNormalization)
     ]
+    # JAX always compiles by XLA.
+    expected = expected and keras.backend.backend() == "tensorflow"
     # Two levels of two convolutions each, and two of the decoder.
     assert [layer.one_operation for layer in norms] == [expected] * 6
 
