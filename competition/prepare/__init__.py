@@ -38,12 +38,14 @@ def run(
     data with folds of its own is not split anew.
     """
     check_source(data, dataset)
-    wanted = settings.of(options or PrepareOptions(), dataset)
+    given = options or PrepareOptions()
+    wanted = settings.of(given, dataset)
     made_with = {"version": VERSION, "stamp": folder.stamp(data), "options": wanted}
     if not verify and (about := manifest.unchanged(dataset, made_with)):
         return about
     with locks.locked(dataset.root, doing="preparing"):
-        return _prepare(data, dataset, made_with, wanted, verify=verify)
+        name = str(given.fold_file or "the fold file of the call before")
+        return _prepare(data, dataset, made_with, wanted, name, verify=verify)
 
 
 def _prepare(
@@ -51,6 +53,7 @@ def _prepare(
     dataset: layout.DatasetFiles,
     made_with: dict[str, Any],
     wanted: settings.Settings,
+    fold_file: str,
     *,
     verify: bool,
 ) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def _prepare(
     records = {scan: records[scan] for scan in records if scan not in bad_scans}
     if not records:
         raise ValueError(f"{data / 'train'}: no scan is left to train on. Repair one.")
-    table = _table(training, records, wanted)
+    table = _table(training, records, wanted, fold_file)
     table_text = slice_table.write(dataset.slices, table)
     if bodiless := [scan for scan in records if not records[scan]["box"]]:
         console.warn(
@@ -141,6 +144,7 @@ def _table(
     training: folder.TrainingFolder,
     records: manifest.Records,
     wanted: settings.Settings,
+    fold_file: str,
 ) -> "pd.DataFrame":
     """Return the slice table of the scans that have records, with folds."""
     import pandas as pd
@@ -164,16 +168,19 @@ def _table(
         lambda scan: spacings.get(scan, slice_spacing.SPACING_Z_MM)
     )
     table["faulty"] = scans.isin(faulty.scans(wanted["faulty"], list(records)))
-    table["fold"] = _folds(table, records, wanted)
+    table["fold"] = _folds(table, records, wanted, fold_file)
     return table.sort_values(["case", "day", "index"], ignore_index=True)
 
 
 def _folds(
-    table: "pd.DataFrame", records: manifest.Records, wanted: settings.Settings
+    table: "pd.DataFrame",
+    records: manifest.Records,
+    wanted: settings.Settings,
+    fold_file: str,
 ) -> np.ndarray:
-    """Return the fold of each slice, read from a file or chosen."""
+    """Return the fold of each slice, read from a file of that name or chosen."""
     if wanted["fold_file"] != settings.NO_FILE:
-        return folds.parse(wanted["fold_file"], table, name="the fold file")
+        return folds.parse(wanted["fold_file"], table, name=fold_file)
     amounts = manifest.amounts(table, records).groupby("case").sum()
     if len(amounts) < 2:
         raise ValueError(

@@ -5,12 +5,9 @@ when it shuffles (its pull request 32540) and may leave a fold empty (its issue 
 """
 
 import io
-import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from competition.core import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,13 +41,11 @@ def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
     return min(splits, key=unevenness)
 
 
-def read(path: pathlib.Path, table: "pd.DataFrame") -> np.ndarray:
-    """Read the folds of a table's slices from a CSV with columns `case` and `fold`."""
-    return parse(files.read_text(path, remedy="Correct it."), table, name=str(path))
-
-
 def parse(text: str, table: "pd.DataFrame", *, name: str) -> np.ndarray:
-    """Return the folds that `read` reads from the text of a file called `name`."""
+    """Return the folds of a table's slices from a CSV with columns `case` and `fold`.
+
+    Errors call it by the `name` of its file.
+    """
     import pandas as pd
 
     try:

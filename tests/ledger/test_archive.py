@@ -69,7 +69,8 @@ def test_the_folds_and_the_scores_of_each_are_kept(scored, add, tmp_path):
     # No spacing was given to measure by.
     assert means["surface_mm"].isna().all()
     table_again = slice_table.read(scored[0])
-    again = folds.read(folder / "folds.csv", table_again)
+    text = (folder / "folds.csv").read_text("utf-8")
+    again = folds.parse(text, table_again, name="folds.csv")
     assert list(again) == list(table_again["fold"])
 
 

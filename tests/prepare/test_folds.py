@@ -50,14 +50,13 @@ def test_one_fold_or_more_folds_than_cases_is_an_error(count):
         ("", r"folds\.csv: expected a CSV with the columns"),
     ],
 )
-def test_a_wrong_fold_file_is_named(tmp_path, text, message):
-    path = tmp_path / "folds.csv"
-    path.write_text(text)
+def test_a_wrong_fold_file_is_named(text, message):
+    table = pd.DataFrame({"case": [1, 2]})
     with pytest.raises(ValueError, match=message):
-        folds.read(path, pd.DataFrame({"case": [1, 2]}))
+        folds.parse(text, table, name="folds.csv")
 
 
-def test_a_fold_file_decides(tmp_path):
-    (tmp_path / "folds.csv").write_text("case,fold\n2,0\n1,1\n")
-    given = folds.read(tmp_path / "folds.csv", pd.DataFrame({"case": [1, 2, 1]}))
+def test_a_fold_file_decides():
+    table = pd.DataFrame({"case": [1, 2, 1]})
+    given = folds.parse("case,fold\n2,0\n1,1\n", table, name="folds.csv")
     assert given.tolist() == [1, 0, 1]

@@ -177,6 +177,13 @@ def test_a_fold_file_decides(competition, work, tmp_path):
     assert set(table["case"][table["fold"] == 1]) == {cases[0]}
 
 
+def test_a_fold_file_that_is_wrong_is_named_by_its_path(competition, work, tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("case,part\n1,0\n")
+    with pytest.raises(ValueError, match=f"{path}: expected the columns case, fold"):
+        prepared(competition, work, fold_file=path)
+
+
 def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path):
     scan = images.find(competition, "train")[0].scan
     (tmp_path / "faulty.txt").write_text(f"{scan}\ncase9999_day0\n")
