@@ -1,5 +1,6 @@
 """Step 4: search the decision rule of each class on out-of-fold probabilities."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def _search(
         ),
         by_scan.loc[scans, ["fold", "case"]].reset_index(),
         run.classes,
-        lambda wanted: _measure(run, store, scans, wanted),
+        functools.partial(_measure, run, store, scans),
     )
     splits = [([scans[index] for index in path.test], path.rules) for path in tested]
     seen = set(scans)
@@ -98,9 +99,13 @@ def _key(run: runs.Run, scans: list[str]) -> str:
 
 
 def _measure(
-    run: runs.Run, store: arrays.Arrays, scans: list[str], wanted: list[set[rules.Rule]]
+    run: runs.Run,
+    store: arrays.Arrays,
+    scans: list[str],
+    step: str,
+    wanted: list[set[rules.Rule]],
 ) -> search.Table:
-    """Measure the rules by class on all scans, one scan at a time in each thread."""
+    """Measure a step's rules by class, one scan at a time in each thread."""
 
     def measure(scan: str) -> list[dict[rules.Rule, np.ndarray]]:
         predictions = blending.out_of_fold(run, scan)
@@ -110,7 +115,7 @@ def _measure(
             for index, organ in enumerate(organs)
         ]
 
-    title = f"decide, {sum(map(len, wanted))} rules"
+    title = f"decide: {step}, {sum(map(len, wanted))} rules"
     by_scan = console.in_threads(measure, scans, title)
     return [
         {rule: np.array([scan[index][rule] for scan in by_scan]) for rule in tried}
@@ -122,7 +127,7 @@ def _print(decision: dict[str, Any]) -> None:
     """Print what each step gained on scans that its values were not chosen on."""
     baseline, nested = decision["baseline"], decision["nested"]
     console.note(f"{'decide':<18}{'held out':>9}  switched on for")
-    console.note(f"{'threshold 0.5':<18}{baseline:>9.4f}")
+    console.note(f"{search.BASELINE:<18}{baseline:>9.4f}")
     for step, gain in nested["gains"].items():
         gains = nested["kept"][step].items()
         names = ", ".join(f"{name} {each:+.4f}" for name, each in gains if each)

@@ -8,6 +8,7 @@ itself, the whole of it is repeated without each split, and scored on that split
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 # By class and rule, for each scan (S, 4): sum and count of Dice, then of distances.
 Table = list[dict[Rule, np.ndarray]]
-Measure = Callable[[list[set[Rule]]], Table]
+Measure = Callable[[str, list[set[Rule]]], Table]
+# The rule that the first step is compared with.
+BASELINE = "threshold 0.5"
 _LEAST_GAIN = 1e-5
 _MOST_SPLITS = 5
 
@@ -45,20 +48,21 @@ def search(
     """Search the rules on all scans, and once without each split to test the search.
 
     `scans` has the `fold` and `case` of each scan, by its index; `measure` returns the
-    table of the rules by class that it is given. Return the rules of the classes, and
+    table of the rules by class that it is given, with the name of the step that they
+    belong to. Return the rules of the classes, and
     the scores as they stand in decision.json: `nested` has the score of the search, the
     gain in it by step, and the gains for which a step was kept, by step and class. The
     paths that are returned last are those that `nested` tests.
     """
     start = [Rule() for _ in classes]
-    table = measure([{rule} for rule in start])
+    table = measure(BASELINE, [{rule} for rule in start])
     searches = [paths_on(scans, start)]
     for train, test in splits(scans):
         searches.append(paths_on(scans.loc[train], start, test=test))
     baseline = total(searches[0][:1], table)
     scores, kept = [baseline], {}
     for name, candidates in steps.items():
-        _fill(table, searches, candidates, measure)
+        _fill(table, searches, candidates, functools.partial(measure, name))
         taken = [take(paths, candidates, table) for paths in searches]
         searches = [paths for paths, _ in taken]
         kept[name] = dict(zip(classes, taken[0][1], strict=True))
@@ -145,7 +149,7 @@ def _fill(
     table: Table,
     searches: list[list[SearchPath]],
     candidates: Candidates,
-    measure: Measure,
+    measure: Callable[[list[set[Rule]]], Table],
 ) -> None:
     """Measure the candidates of a step on all paths, if the table lacks them."""
     by_path = [path.rules for paths in searches for path in paths]

@@ -30,7 +30,7 @@ def rows(*dice):
 def run(by_threshold, *, scans=FOUR):
     """Search one class whose Dice by scan is known for each threshold."""
 
-    def measure(wanted):
+    def measure(_, wanted):
         return [{rule: rows(*by_threshold[rule.threshold]) for rule in wanted[0]}]
 
     return search.search({"threshold": lower}, scans, ["a"], measure)[:2]
