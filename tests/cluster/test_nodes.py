@@ -1,9 +1,13 @@
 """What tasks take of nodes, and folders that nodes may not see: without Ray."""
 
+import sys
+import types
+
 import pytest
 
 from competition import cluster
 from competition.cluster import nodes, on_node, shared_folder
+from competition.core import locks
 from competition.machine import process
 
 
@@ -37,6 +41,43 @@ def test_time_is_divided_by_the_tasks_that_follow_each_other():
     made = cluster_of({"CPU": 8, "GPU": 2})
     needs = made.needs("auto")
     assert [made._rounds([needs] * count) for count in (1, 2, 3, 5)] == [1, 1, 2, 3]
+
+
+class Ray:
+    """Stands in for Ray: the node of the first task is lost, the next one works."""
+
+    class exceptions:
+        NodeDiedError = LocalRayletDiedError = RayError = ConnectionError
+
+    def __init__(self):
+        self.environments = []
+
+    def remote(self, **options):
+        return lambda work: types.SimpleNamespace(options=self.options)
+
+    def options(self, **options):
+        return types.SimpleNamespace(remote=self.send)
+
+    def send(self, work, arguments, environment):
+        self.environments.append(environment)
+        return len(self.environments)
+
+    def wait(self, refs, **options):
+        return refs, []
+
+    def get(self, ref):
+        if ref == 1:
+            raise self.exceptions.NodeDiedError
+        return on_node.Outcome("a node", result="done")
+
+
+def test_what_was_lost_waits_longer_for_the_locks_of_the_dead(monkeypatch):
+    ray = Ray()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    task = nodes.Task("fold 0", print, lambda share: (), "auto")
+    assert [result for _, result in cluster_of({"CPU": 1}).run([task])] == ["done"]
+    first, again = (each.get(locks.ENDING_VARIABLE) for each in ray.environments)
+    assert first is None and float(again) > 60
 
 
 def test_a_folder_that_a_node_does_not_see_is_refused(tmp_path):

@@ -183,3 +183,11 @@ def test_a_damaged_decision_is_an_error_that_names_the_key(tmp_path, text, fault
     path.write_text(text, "utf-8")
     with pytest.raises(ValueError, match=rf"decision\.json.*{fault}.*Delete it and"):
         rules.read(path, ["a"])
+
+
+@pytest.mark.parametrize("volumes", [{"voxels": 6}, {"largest": 1}])
+def test_volumes_are_judged_before_their_slices_lose_small_parts(volumes):
+    # The middle of the first volume is a single pixel wide.
+    probability = np.zeros((3, 5, 5), np.uint8)
+    probability[0, :3, :3] = probability[1, 1, 1] = probability[2, 1:3, 1:3] = 200
+    assert decide(probability, rules.Rule(pixels=2, **volumes)).sum() == 9

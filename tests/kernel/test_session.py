@@ -51,6 +51,14 @@ def test_each_fold_comes_from_where_it_got_furthest(tmp_path):
     assert (tmp_path / "out/fold1/state.npz").read_text("utf-8") == "3 epochs"
 
 
+def test_a_fold_that_got_as_far_here_stays_as_it_is(tmp_path):
+    output(tmp_path / "input", epochs=2)
+    run = output(tmp_path / "home", epochs=2)
+    files.write_text(run / "fold0" / "state.npz", "its own")
+    session.resume(tmp_path / "input", run, name="unet")
+    assert (run / "fold0" / "state.npz").read_text("utf-8") == "its own"
+
+
 def test_a_copy_that_is_killed_leaves_the_fold_as_it_was(tmp_path, monkeypatch):
     output(tmp_path / "input", epochs=5)
     run = output(tmp_path / "home", epochs=2)

@@ -109,7 +109,8 @@ def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(tmp_path
     assert len(halved) == 2
     # Half the batch is no longer accumulated to a whole one: the rate is halved.
     assert "4 slices at a time and 1 batches a step, 4 slices a step at a" in said
-    assert halved[-1][1] == pytest.approx(both[-1][1] / 2, rel=0.1)
+    # At the end both are 0, and warm-up counts whole steps.
+    assert halved[0][1] == pytest.approx(both[0][1] / 2, rel=0.25)
 
 
 def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(

@@ -1,13 +1,16 @@
 """Processes that die, hang or eat all memory while they predict a submission."""
 
 import dataclasses
+import io
 import os
 import pathlib
+import queue
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import cv2
 import pytest
@@ -17,7 +20,7 @@ from competition.core import files, rules
 from competition.core.data import images, mask_csv
 from competition.core.experiment import configs, layout, runs
 from competition.machine import memory
-from competition.submit import event_log, guard
+from competition.submit import event_log, guard, watched_process
 from tests import conftest
 from tests.submit.planted import sitecustomize
 
@@ -259,3 +262,24 @@ def test_processes_side_by_side_share_the_memory(monkeypatch):
     assert guard.per_process(submit.Patience(), 1).memory == 18_000
     assert guard.per_process(submit.Patience(), 2).memory == 9_000
     assert guard.per_process(PATIENCE, 2) == PATIENCE
+
+
+def test_a_process_may_be_silent_five_times_as_long_as_before(monkeypatch):
+    now, lines = [0.0], queue.SimpleQueue()
+    running = types.SimpleNamespace(
+        stdin=io.BytesIO(), stdout=iter(lines.get, b""), poll=lambda: None, pid=0
+    )
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(watched_process, "time", clock)
+    monkeypatch.setattr(watched_process.process, "start", lambda *a, **kw: running)
+    watched = watched_process.WatchedProcess({}, {})
+    now[0] = 10.0
+    lines.put(b'["finish", "case1_day0"]\n')
+    while not list(watched.reports()):
+        pass
+    patience = submit.Patience(silence=1)
+    now[0] = 55.0
+    assert watched.fault(patience) is None
+    now[0] = 65.0
+    assert watched.fault(patience).startswith("gave no sign of life for")
+    lines.put(b"")

@@ -572,12 +572,17 @@ def test_a_run_that_has_changed_is_submitted_anew(
     finished, competition, tmp_path, changed
 ):
     run = only_fold_0(finished[0], tmp_path)
+    weights = run.files.weights(0)
+    with h5py.File(weights, "r+") as file:
+        file.attrs["note"] = np.bytes_("as made")
     out = tmp_path / "out" / "submission.csv"
     first = pipeline.submit(run.files.root, data=competition, out=out)
     assert pipeline.submit(run.files.root, data=competition, out=out) == first
     if changed == "weights":
-        with h5py.File(run.files.weights(0), "r+") as file:
-            file.attrs["note"] = "changed"
+        # They stay as large as they were.
+        made = weights.read_bytes()
+        assert made.count(b"as made") == 1
+        weights.write_bytes(made.replace(b"as made", b"changed"))
     else:
         about = files.read_json(run.files.config)
         about["config"]["submit"]["tta"] = ["flip"]

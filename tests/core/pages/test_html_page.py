@@ -22,6 +22,13 @@ TABLE = """
 """
 
 
+@pytest.mark.parametrize(
+    "path", sorted(html_page.TEMPLATES.rglob("*.html")), ids=lambda path: path.name
+)
+def test_no_template_leaves_its_values_unescaped(path):
+    assert not re.search(r"\|\s*safe|autoescape", path.read_text("utf-8"))
+
+
 def digest(text):
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 

@@ -8,7 +8,7 @@ import pytest
 
 from competition.core import files, storage
 from competition.core.experiment import heartbeat
-from competition.core.storage import place
+from competition.core.storage import place, remote
 
 
 def test_what_is_written_is_in_the_bucket_and_comes_elsewhere_when_it_is_read(
@@ -124,3 +124,15 @@ def test_a_heartbeat_is_shown_and_taken_away(bucket):
             time.sleep(0.02)
         assert b'"doing": "starting"' in bucket.get("work/.fold0.heartbeat")
     assert not bucket.keys()
+
+
+def test_a_listing_that_is_older_than_what_was_written_changes_nothing(
+    bucket, monkeypatch
+):
+    folder = storage.mirrored("s3://bucket/work")
+    files.write_text(folder / "note", "one")
+    note = remote.look("s3://bucket/work/note")
+    older = {"note": note._replace(version=note.version - 2 * 10**9)}
+    monkeypatch.setattr(remote, "listing", lambda uri: older)
+    storage.refresh(folder)
+    assert (folder / "note").stat().st_mtime_ns == note.version

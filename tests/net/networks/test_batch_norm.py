@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from competition.core.experiment import configs
+from competition.net import devices
 from competition.net.networks import batch_norm, build
 
 SHAPES = {"images": (3, 8, 6, 5), "volumes": (2, 4, 6, 3, 5), "one pixel": (1, 1, 1, 5)}
@@ -97,22 +98,29 @@ def test_a_mean_far_from_zero_costs_the_variance_no_digits():
     close(layer.moving_variance, keras_layer.moving_variance, rtol=1e-3)
 
 
+def norms_of(*overrides):
+    """Return the normalising layers of a network of two levels."""
+    sizes = "geometry.height=16", "geometry.width=16", "model.widths=[4, 4]"
+    network = build.build(configs.load("smoke", (*sizes, *overrides)), 2)
+    return [each for each in network._flatten_layers() if isinstance(each, LAYERS[1])]
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [((), True), (("model.remat=true",), True), (("training.xla=true",), False)],
 )
 def test_networks_on_a_cpu_take_it_where_xla_does_not_compile_them(overrides, expected):
-    sizes = "geometry.height=16", "geometry.width=16", "model.widths=[4, 4]"
-    network = build.build(configs.load("smoke", (*sizes, *overrides)), 2)
-    norms = [
-        layer
-        for layer in network._flatten_layers()
-        if isinstance(layer, batch_norm.BatchNormalization)
-    ]
+    norms = norms_of(*overrides)
     # JAX always compiles by XLA.
     expected = expected and keras.backend.backend() == "tensorflow"
     # Two levels of two convolutions each, and two of the decoder.
     assert [layer.one_operation for layer in norms] == [expected] * 6
+
+
+def test_networks_on_a_gpu_do_not_take_it(monkeypatch):
+    monkeypatch.setattr(devices, "find", lambda: devices.Device("gpu", 1, 7.5))
+    norms = norms_of("training.xla=false")
+    assert [layer.one_operation for layer in norms] == [False] * 6
 
 
 def test_either_layer_loads_the_weights_of_the_other(tmp_path):

@@ -90,6 +90,8 @@ def test_a_cut_state_falls_back_to_the_one_before(tmp_path, capsys, cut):
     # The next save must not replace the sound state by the damaged one.
     save(tmp_path, 3.0, epochs=2)
     assert checkpoint.load(tmp_path, OWNER).network[0][0, 0] == 3.0
+    path.unlink()
+    assert checkpoint.load(tmp_path, OWNER).network[0][0, 0] == 1.0
 
 
 def test_any_byte_that_changes_is_noticed_or_does_not_matter(tmp_path):
@@ -183,17 +185,20 @@ def test_the_state_of_another_network_is_refused(tmp_path):
         checkpoint.restore(stored, checkpoint.TrainingState(OWNER), model)
 
 
-def save_sevens(folder, *, scales):
+def save_sevens(folder, *, scales, accumulate=None):
     """Save an optimizer whose variables are all 7, with or without a loss scale."""
-    model = parts(1.0, scales=scales)
+    model = parts(1.0, scales=scales, accumulate=accumulate)
     for variable in model.optimizer.variables:
         variable.assign(np.full(variable.shape, 7, variable.dtype))
     checkpoint.save(folder, checkpoint.TrainingState(OWNER, epochs=[ROW]), model)
 
 
+@pytest.mark.parametrize("accumulate", [None, 2])
 @pytest.mark.parametrize("scales", [False, True])
-def test_with_smaller_batches_the_optimizer_counts_more_of_them(tmp_path, scales):
-    save_sevens(tmp_path, scales=scales)
+def test_with_smaller_batches_the_optimizer_counts_more_of_them(
+    tmp_path, scales, accumulate
+):
+    save_sevens(tmp_path, scales=scales, accumulate=accumulate)
     _, _, halved = restored(tmp_path, halvings=1, scales=scales)
     by_path = {variable.path: variable for variable in halved.variables}
     iteration = keras.ops.convert_to_numpy(by_path["optimizer/iteration"])

@@ -602,7 +602,10 @@ def test_a_budget_that_a_fold_does_not_fit_is_said_after_the_first_steps(
     assert all(re.search(said, line) for line in lines)
 
 
-def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
+@pytest.fixture
+def over_encoder(monkeypatch):
+    """Replace the U-Net by a small network over an encoder; return its overrides."""
+
     def network(config, classes):
         stack = keras.Input((32, 32, 3))
         within = keras.Input((32, 32, 3))
@@ -612,18 +615,18 @@ def test_an_encoder_is_frozen_for_the_first_epochs(fold, monkeypatch, tmp_path):
         return keras.Model(stack, keras.layers.Conv2D(classes, 1)(encoder(stack)))
 
     monkeypatch.setitem(build.ARCHITECTURES, "unet", network)
+    return "model.encoder=ResNet50", "model.widths=[4, 8, 8, 8, 8]"
+
+
+def test_an_encoder_is_frozen_for_the_first_epochs(fold, over_encoder):
     seen = []
 
     def score(model):
         seen.append(model.get_layer("encoder").get_weights()[0])
         return 0.1 * len(seen)
 
-    wanted = (
-        "training.freeze_epochs=2",
-        "model.encoder=ResNet50",
-        "model.widths=[4, 8, 8, 8, 8]",
-        "training.encoder_rate=0.5",
-    )
+    epochs = "training.freeze_epochs=2", "training.encoder_rate=0.5"
+    wanted = (*over_encoder, *epochs)
     whole, _ = fold("whole", score, *wanted)
     moved = [bool((one != other).any()) for one, other in itertools.pairwise(seen)]
     assert moved == [False, True, True]
@@ -742,3 +745,27 @@ def test_variables_get_their_own_values_back():
     with variable_weights.swapped(held.variables, [np.zeros((2, 1)), np.zeros(1)]):
         assert not held.get_weights()[0].any()
     np.testing.assert_array_equal(held.get_weights()[0], [[1.0], [2.0]])
+
+
+def test_an_encoder_learns_at_its_own_rate(fold, over_encoder):
+    def encoder(rate):
+        wanted = *over_encoder, f"training.encoder_rate={rate}"
+        trained, _ = fold(f"at {rate}", half, *wanted)
+        variables = trained.get_layer("encoder").trainable_variables
+        return [keras.ops.convert_to_numpy(each) for each in variables]
+
+    # At hardly any rate it stays as it began, in each of its variables.
+    for still, other, moved in zip(*map(encoder, (1e-6, 1e-7, 1)), strict=True):
+        assert np.abs(still - other).max() < 1e-4 < np.abs(still - moved).max()
+
+
+def test_hosts_keep_the_times_of_the_first_by_which_they_all_stop(fold, monkeypatch):
+    first = callbacks.hosts.first
+
+    def told(value):
+        is_row = isinstance(value, dict) and "seconds" in value
+        return value | {"seconds": 123.0} if is_row else first(value)
+
+    monkeypatch.setattr(callbacks.hosts, "first", told)
+    _, epochs = fold("run", half)
+    assert {row["seconds"] for row in epochs} == {123.0}

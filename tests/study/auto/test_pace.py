@@ -61,6 +61,12 @@ def test_folds_beside_each_other_have_the_whole_time():
     assert given.steps(5, PACE) == given.steps(1, PACE)
 
 
+def test_folds_of_one_network_do_not_run_beside_those_of_another():
+    given = dataclasses.replace(budget(1000.0, at_once=2), networks=2)
+    # Each network takes two rounds of its three folds.
+    assert given.of_fold(3, PACE) == pytest.approx(0.9 * (900 - 4 * 9) / 4)
+
+
 def test_what_is_timed_tells_start_and_score(monkeypatch):
     clock = Clock()
 

@@ -223,8 +223,11 @@ def test_a_training_step_reduces_the_loss_of_all_outputs(encoder):
     bits[:, 8:20, 8:20] = 3
     window = np.tile(np.float32([0, 1000]), (2, 1))
     batch = {"stack": stack.astype(np.uint16), "bits": bits, "window": window}
+    first = network.get_layer("encoder").weights[0]
+    before = keras.ops.convert_to_numpy(first)
     values = [float(model.train_on_batch(batch)) for _ in range(2)]
     assert values[-1] < values[0]
+    assert (keras.ops.convert_to_numpy(first) != before).any()
 
 
 def test_an_encoder_that_is_recomputed_learns_as_one_that_is_kept():
