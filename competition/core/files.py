@@ -109,7 +109,8 @@ def write_sealed(
     path: pathlib.Path, value: dict[str, Any], *, indent: int | None = 2
 ) -> None:
     """Write a JSON document with a digest of itself, by which a change is noticed."""
-    sealed = value | {SEAL: _seal(value)}
+    # First, so that its line can be removed: the last entry has no comma after it.
+    sealed = {SEAL: _seal(value)} | value
     write_text(path, json.dumps(sealed, indent=indent, allow_nan=False) + "\n")
 
 
