@@ -36,6 +36,9 @@ predict_attended = attended.predict
 
 # The part of the budget that is kept for the work after the last scan.
 RESERVE = 0.02
+# Events of what another call may find mended: then it predicts anew.
+PASSING = {"model failed", "unreadable folder", "unreadable scan", "unreadable slice"}
+LOWERED = "effort lowered"
 
 
 def run(
@@ -61,13 +64,14 @@ def run(
     _check_paths(data, out)
     held = runs.held(run, doing="submitting")
     with held, locks.locked(out, doing="submitting"):
-        return _run(run, data, out, limit, patience, nodes)
+        return _run(run, data, out, budget, limit, patience, nodes)
 
 
 def _run(
     run: runs.Run,
     data: pathlib.Path,
     out: pathlib.Path,
+    budget: str | None,
     limit: deadline.Deadline | None,
     patience: Patience | None,
     nodes: cluster.Cluster | None,
@@ -85,6 +89,9 @@ def _run(
     log_path = log_of(out)
     earlier = event_log.read_summary(log_path)
     complete = earlier.get("key") == key and earlier.get("complete")
+    # With other time there may be more networks.
+    if LOWERED in earlier.get("events", {}) and earlier.get("budget") != budget:
+        complete = False
     if complete and out.is_file() and earlier.get("digest") == _digest(out):
         return earlier | {"submission": str(out)}
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
@@ -102,17 +109,19 @@ def _run(
         )  # fmt: skip
     is_same = _is_unchanged(data, test, state, log)
     _write(out, test, part)
+    is_whole = part.scans.keys() >= test.scans.keys()
     summary = {
         "submission": str(out),
         "rows": len(test.rows),
         "scans": len(test.scans),
         "folds": sorted({fold for _, fold in networks}),
         "events": dict(log.counts),
-        "complete": is_same and part.scans.keys() >= test.scans.keys(),
+        "complete": is_same and is_whole and not PASSING & log.counts.keys(),
+        "budget": budget,
         "key": key,
         "digest": _digest(out),
     }
-    if summary["complete"] or not is_same:
+    if is_whole or not is_same:
         part.remove()
     log.finish(summary)
     if failure:

@@ -30,7 +30,12 @@ class EventLog:
         if not (resume and path.is_file()):
             with contextlib.suppress(OSError):
                 files.remove(path)
-        self._lines = {line for line in _lines(path) if line.startswith(_WARNING)}
+        # A scan that had no time before may have it now.
+        self._lines = {
+            line
+            for line in _lines(path)
+            if line.startswith(_WARNING) and not line.startswith(f"{_WARNING}no time:")
+        }
         self.counts = collections.Counter(
             line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
         )

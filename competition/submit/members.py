@@ -193,7 +193,7 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
                 tell.warn("model left out", f"{name}: {error}")
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
-                tell.failed("model left out", f"{name}: {error}", error)
+                tell.failed("model failed", f"{name}: {error}", error)
             else:
                 loaded.setdefault(source.name, {})[fold] = network
     return loaded

@@ -85,7 +85,7 @@ def _digest(run: runs.Run, data: pathlib.Path, scans: Scans) -> str:
     rules, _ = prediction.usable_rules(run)
     made_by = prediction.made_by(run, prediction.networks(run), rules)
     _, states = test_folder.state(data, test_folder.TestFolder([], scans, []))
-    return files.digest(repr((*made_by, [size for size, _ in states])))
+    return files.digest(repr((*made_by, [state[:2] for state in states])))
 
 
 def _predict_here(

@@ -105,10 +105,18 @@ def made_by(
 ) -> tuple[Any, ...]:
     """Return what decides the masks of a scan: weights, configs and rules."""
     return (
-        [(s.name, k, files.file_digest(s.files.weights(k))) for s, k in networks],
+        [(s.name, k, _digest(s.files.weights(k))) for s, k in networks],
         [
             (source.name, source.classes, configs.told(source.config))
             for source in runs.members_and_gates(run)
         ],
         (run.classes, configs.told(run.config), class_rules),
     )
+
+
+def _digest(path: pathlib.Path) -> str:
+    """Return the digest of weights; those that cannot be read do not load either."""
+    try:
+        return files.file_digest(path)
+    except OSError as error:
+        return str(error)

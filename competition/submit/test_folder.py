@@ -15,7 +15,7 @@ from competition.core.data import body, images, mask_csv
 
 RowKey = tuple[str, str]
 Faults = list[problems.Problem]
-State = tuple[str, list[tuple[int, int]]]
+State = tuple[str, list[tuple[str, int, int]]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ def _differences(
 
 
 def state(data: pathlib.Path, test: TestFolder) -> State:
-    """Return the folder, and the size and time of each slice; (0, 0) without a file."""
+    """Return the folder, and each slice's path, size and time; 0 without a file."""
     states = []
     for image in (image for scan in test.scans.values() for image in scan):
         try:
             stat = (data / image.path).stat()
-            states.append((stat.st_size, stat.st_mtime_ns))
+            states.append((image.path, stat.st_size, stat.st_mtime_ns))
         except OSError:
-            states.append((0, 0))
+            states.append((image.path, 0, 0))
     return str(data.resolve()), states
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from competition.machine import deadline, memory, process
 
 POLL_SECONDS = 0.1
+# A process that was killed is left behind where it has not ended by then.
+END_SECONDS = 10.0
 # After the first scan, silence may last this many times the longest one before.
 FACTOR = 5
 
@@ -105,5 +107,9 @@ class WatchedProcess:
     def close(self) -> None:
         """End the process."""
         self.process.kill()
-        self._thread.join()
-        self.process.communicate()
+        # While the kernel waits, as for a dead mount, nothing ends it.
+        self._thread.join(END_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
+        if not self._thread.is_alive() and self.process.poll() is not None:
+            self.process.communicate()

@@ -283,3 +283,26 @@ def test_a_process_may_be_silent_five_times_as_long_as_before(monkeypatch):
     now[0] = 65.0
     assert watched.fault(patience).startswith("gave no sign of life for")
     lines.put(b"")
+
+
+def test_a_process_that_nothing_ends_is_left_behind(monkeypatch):
+    def start(command, environment, *, stdout):
+        code = "import time; time.sleep(60)"
+        started = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=stdout
+        )
+        # As while it waits for a dead mount.
+        processes.append((started, started.kill))
+        started.kill = lambda: None
+        return started
+
+    processes = []
+    monkeypatch.setattr(watched_process, "END_SECONDS", 0.5)
+    monkeypatch.setattr(watched_process.process, "start", start)
+    watched = watched_process.WatchedProcess({}, {})
+    began = time.monotonic()
+    watched.close()
+    assert time.monotonic() - began < 30
+    for started, kill in processes:
+        kill()
+        started.wait()

@@ -1,5 +1,6 @@
 """Submissions for every kind of test folder."""
 
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from competition import submit as step
 from competition.core import blending, files, rle, rules
 from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
-from competition.net.inference import ensemble
+from competition.net.inference import ensemble, trained_network
 from competition.submit import event_log, members, partial, stages
 from tests import copies
 
@@ -668,3 +669,122 @@ def test_a_test_folder_that_goes_while_it_is_read_is_read_again(
     away.rename(test)
     assert step.run(job.run, **asked)["complete"]
     assert out.read_bytes() == job.run.files.submission.read_bytes()
+
+
+@pytest.fixture
+def whole(finished, competition, tmp_path):
+    """The rows of the submission that nothing disturbs; its file is gone."""
+    _, rows, out = submit(finished, competition, tmp_path)
+    out.unlink()
+    return rows
+
+
+def with_masks(rows):
+    """Return the scan with most masks."""
+    scans = [images.scan_of(row.id) for row in rows if row.rle]
+    return max(set(scans), key=scans.count)
+
+
+def test_a_scan_that_could_not_be_read_for_a_while_is_predicted_later(
+    finished, competition, tmp_path, whole, monkeypatch
+):
+    scan, read = with_masks(whole), images.read
+
+    def stale(path, expected):
+        if path.parent.parent.name == scan:
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return read(path, expected)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read", stale)
+        first, rows, _ = submit(finished, competition, tmp_path)
+    assert not first["complete"] and rows != whole
+    assert submit(finished, competition, tmp_path)[1] == whole
+
+
+def test_slices_that_were_renamed_as_the_message_says_are_predicted(
+    finished, competition, tmp_path, whole
+):
+    scan, right = with_masks(whole), {}
+    for image in images.find(competition, "test"):
+        if image.scan == scan:
+            path = competition / image.path
+            height, width = image.shape
+            size = f"_{width}_{height}_", f"_{width}_{height + 2}_"
+            right[path.rename(path.with_name(path.name.replace(*size)))] = path
+    first, rows, _ = submit(finished, competition, tmp_path)
+    assert not first["complete"] and rows != whole
+    for wrong, path in right.items():
+        wrong.rename(path)
+    assert submit(finished, competition, tmp_path)[1] == whole
+
+
+def test_a_fold_that_could_not_be_loaded_for_a_while_predicts_later(
+    finished, competition, tmp_path, whole, monkeypatch
+):
+    load = trained_network.load
+
+    def full(run, fold):
+        if fold == 1:
+            raise MemoryError("no memory now")
+        return load(run, fold)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trained_network, "load", full)
+        first, rows, _ = submit(finished, competition, tmp_path)
+    assert first["events"] == {"model failed": 1} and rows != whole
+    assert submit(finished, competition, tmp_path)[1] == whole
+
+
+def test_with_more_time_all_folds_predict(
+    finished, competition, tmp_path, whole, monkeypatch
+):
+    job, out = finished[0], tmp_path / "submission.csv"
+    slices = len(images.find(competition, "test"))
+    with monkeypatch.context() as patch:
+        # A slice takes a thousand seconds, and there are three quarters of them.
+        patch.setattr(members.LoadedMembers, "measure", lambda *_: 1e3)
+        budget = f"{750 * slices}s"
+        less = {"budget": budget, "clock": lambda: 0.0}
+        first = step.run(job.run, data=competition, out=out, **less)
+        assert "effort lowered" in first["events"]
+        again = step.run(job.run, data=competition, out=out, **less)
+    assert again == first
+    assert submit(finished, competition, tmp_path)[1] == whole
+
+
+def test_a_scan_that_had_no_time_leaves_no_warning_once_it_is_predicted(
+    finished, competition, tmp_path, monkeypatch
+):
+    job, out = finished[0], tmp_path / "submission.csv"
+    now, predict = [0.0], members.LoadedMembers.predict
+
+    def slow(self, *arguments):
+        now[0] += 1e6
+        return predict(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members.LoadedMembers, "measure", lambda *_: 1e-6)
+        patch.setattr(members.LoadedMembers, "predict", slow)
+        first = step.run(
+            job.run, data=competition, out=out, budget="1h", clock=lambda: now[0]
+        )
+    assert first["events"]["no time"]
+    second = step.run(job.run, data=competition, out=out)
+    assert second["complete"] and "no time" not in second["events"]
+
+
+def test_weights_that_cannot_be_read_cost_their_fold_alone(
+    finished, competition, tmp_path, monkeypatch
+):
+    job, out = finished[0], tmp_path / "submission.csv"
+    broken, digest = job.run.files.weights(1), files.file_digest
+
+    def digest_of(path):
+        if path == broken:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return digest(path)
+
+    monkeypatch.setattr(files, "file_digest", digest_of)
+    step.run(job.run, data=competition, out=out)
+    assert mask_csv.read(out, "predicted")
