@@ -162,7 +162,7 @@ def _find(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
 def _is_run(path: pathlib.Path, name: str) -> bool:
     try:
         about = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(about, dict) and about.get("name") == name and "config" in about
 

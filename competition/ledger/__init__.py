@@ -31,7 +31,8 @@ def add(
     if before and before.submission == entry.submission:
         entry = dataclasses.replace(entry, public=before.public, private=before.private)
     folder = archive.keep(dataset, run, submissions)
-    table.write(submissions, entries | {run.name: entry})
+    # Drawing took seconds, in which another process may have entered a score.
+    table.write(submissions, table.read(submissions) | {run.name: entry})
     return {"folder": str(folder), **_shown(entry)}
 
 

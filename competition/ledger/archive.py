@@ -81,9 +81,15 @@ def keep(
         if sheet:
             (new / "contact_sheet.png").write_bytes(sheet)
         # A folder cannot replace one that is not empty: the old one steps aside first.
+        old = pathlib.Path(temporary) / "old"
         if folder.exists():
-            folder.rename(pathlib.Path(temporary) / "old")
-        new.rename(folder)
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
     return folder
 
 

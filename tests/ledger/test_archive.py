@@ -1,5 +1,6 @@
 """The copy that `ledger add` keeps of a run, and the leaderboard's scores in it."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -197,6 +198,39 @@ def test_a_failure_half_way_leaves_the_last_copy(scored, add, tmp_path, monkeypa
     assert sorted(os.listdir(tmp_path / "submissions")) == ["by-hand", "ledger.csv"]
     assert (tmp_path / "submissions" / "by-hand" / "submission.csv").is_file()
     assert (tmp_path / "submissions" / "ledger.csv").read_text("utf-8") == before
+
+
+def test_a_folder_that_cannot_be_replaced_comes_back(
+    scored, add, tmp_path, monkeypatch
+):
+    add()
+    rename = pathlib.Path.rename
+
+    def broken(self, target):
+        if self.name == "new":
+            raise OSError("Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        add()
+    assert (tmp_path / "submissions" / "by-hand" / "submission.csv").is_file()
+
+
+def test_a_score_that_is_entered_meanwhile_stays(scored, add, tmp_path, monkeypatch):
+    submissions, keep = tmp_path / "submissions", archive.keep
+    add()
+    entries = table.read(submissions)
+    other = dataclasses.replace(entries["by-hand"], experiment="other")
+    table.write(submissions, entries | {"other": other})
+
+    def scored_meanwhile(*arguments):
+        ledger.set_scores("other", submissions=submissions, public=0.8)
+        return keep(*arguments)
+
+    monkeypatch.setattr(archive, "keep", scored_meanwhile)
+    add()
+    assert table.read(submissions)["other"].public == 0.8
 
 
 def test_a_run_is_found_by_its_name(scored, add, tmp_path):

@@ -1,6 +1,7 @@
 """Find tokens, paths and user names, which must not leave this machine."""
 
 import getpass
+import json
 import os
 import pathlib
 import re
@@ -37,7 +38,7 @@ def check(folder: pathlib.Path, *, own: Iterable[pathlib.Path], user: str) -> No
 def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
     """Return patterns of private words, by their name in a message."""
     words = {
-        f"the path {path}": re.escape(str(path)).encode() + rb"(?![\w-])"
+        f"the path {path}": _written(str(path)) + rb"(?![\w-])"
         for path in {pathlib.Path.home(), *(path.resolve() for path in own)}
         # A path of one part, such as /code, stands in anybody's files.
         if len(path.parts) > 2
@@ -62,13 +63,20 @@ def _user_name(user: str, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
         return {}
     if name.lower() in {*_COMMON, user.lower()} or len(name) < 3:
         return {}
-    literal = rb"\b" + re.escape(name).encode()
-    pattern = literal + rb"\b"
+    # Not \b, which knows no letter beyond ASCII.
+    literal = rb"(?<![\w\x80-\xff])" + _written(name)
+    pattern = literal + rb"(?![\w\x80-\xff])"
     # Comments are left out: only code can use the name as a word.
     uses = (re.sub(rb"#.*", b"", data) for path, data in code if path.endswith(".py"))
     if any(re.search(pattern, data) for data in uses):
-        pattern = rb"(?:home|Users)[/\\]+" + literal + rb"\b|" + literal + rb"@"
+        pattern = rb"(?:home|Users)[/\\]+" + pattern + rb"|" + literal + rb"@"
     return {f"the user name {name}": pattern}
+
+
+def _written(text: str) -> bytes:
+    """Return the pattern of a text as UTF-8, or as JSON writes it in ASCII."""
+    forms = {text.encode(), json.dumps(text)[1:-1].encode()}
+    return rb"(?:" + rb"|".join(map(re.escape, sorted(forms))) + rb")"
 
 
 def _contents(folder: pathlib.Path, which: str = "*") -> Iterator[tuple[str, bytes]]:

@@ -3,9 +3,9 @@
 import functools
 from typing import Any
 
-from competition.core import console
+from competition.core import console, files
 from competition.kernel import bundles
-from competition.kernel.upload import client
+from competition.kernel.upload import client, push
 
 
 def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
@@ -19,6 +19,16 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
         raise ValueError(
             f"{bundle.record}: no version of the kernel is complete. Run `python -m "
             f"competition kernel push --experiment {bundle.experiment}`."
+        )
+    sent = bundle.folder / "dataset"
+    rules = sent / bundle.run.decision.relative_to(bundle.dataset.root)
+    if push.digest_of(sent) != state["dataset"] or files.file_digest(
+        rules
+    ) != files.file_digest(bundle.run.decision):
+        raise ValueError(
+            f"{bundle.run.root}: the run was decided or built anew since version "
+            f"{state['version']} was pushed, so that its score is not the run's. Run "
+            "`kernel build` and `kernel push` again."
         )
     about = bundle.metadata()
     (competition,) = about["competition_sources"]
@@ -50,7 +60,9 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
         "public": _number(answer.public_score),
         "private": _number(answer.private_score),
     }
-    bundle.keep(state | {"scores": scores})
+    # Another version may have been pushed in these hours.
+    if bundle.state() == state:
+        bundle.keep(state | {"scores": scores})
     return result | {"status": "COMPLETE", **scores}
 
 

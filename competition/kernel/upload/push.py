@@ -37,7 +37,9 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     status, message = client.wait(version, poll, hours=13)
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
-    bundle.keep(state | {"status": status})
+    # Another version may have been pushed in these hours.
+    if bundle.state().get("version") == state["version"]:
+        bundle.keep(state | {"status": status})
     trained: list[str] = []
     if bundle.what == "train":
         manifest = files.read_json(built / "dataset" / "manifest.json")
@@ -67,7 +69,7 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
 def _push_dataset(api: Any, bundle: bundles.Bundle, dataset: str) -> dict[str, Any]:
     """Upload the dataset, unless Kaggle has it as built; wait until it is processed."""
     state, folder = bundle.state(), bundle.folder / "dataset"
-    digest = _digest(folder)
+    digest = digest_of(folder)
     status = client.call("dataset status", _dataset_status, api, dataset)
     if state.get("dataset") != digest or status in (None, *_BROKEN):
         console.note(f"{dataset}: uploading")
@@ -116,7 +118,7 @@ def _push_kernel(
 ) -> dict[str, Any]:
     """Push the kernel, which starts it, unless this version was pushed already."""
     folder = bundle.folder / "kernel"
-    digest = _digest(folder)
+    digest = digest_of(folder)
     if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
         console.note(f"{kernel}: pushed already, as version {state['version']}")
         return state
@@ -189,7 +191,7 @@ def readable(log: str) -> list[str]:
         return log.splitlines()
 
 
-def _digest(folder: pathlib.Path) -> str:
+def digest_of(folder: pathlib.Path) -> str:
     """Return a digest of the names and contents of all files in a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     parts = [

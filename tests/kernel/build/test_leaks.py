@@ -1,6 +1,7 @@
 """Leaks are found in every file of a bundle."""
 
 import getpass
+import json
 import pathlib
 import zipfile
 
@@ -64,6 +65,18 @@ def test_any_other_user_name_is_a_leak(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text('{"by": "jocasta"}', encoding="utf-8")
     with pytest.raises(ValueError, match="holds the user name jocasta"):
         leaks.check(tmp_path, own=(), user="ann")
+
+
+def test_words_beyond_ascii_are_leaks_also_as_json_writes_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "\u00f6zg\u00fcr")
+    wheel(tmp_path, "top = 1")
+    own = tmp_path / "caf\u00e9"
+    for text in ("\u00f6zg\u00fcr", str(own)):
+        for ascii in (False, True):
+            written = json.dumps({"by": text}, ensure_ascii=ascii)
+            (tmp_path / "a.json").write_text(written, encoding="utf-8")
+            with pytest.raises(ValueError, match=r"a\.json holds the"):
+                leaks.check(tmp_path, own=(own,), user="ann")
 
 
 @pytest.mark.parametrize("fault", [KeyError, OSError])

@@ -4,7 +4,8 @@ import pytest
 
 from competition.core import files
 from competition.kernel import build
-from competition.kernel.upload import leaderboard, push
+from competition.kernel.upload import client, leaderboard, push
+from tests.kernel import stand_in
 
 KERNEL = "jane-doe/uwm-smoke-submit"
 
@@ -87,3 +88,35 @@ def test_without_a_complete_version_there_is_nothing_to_submit(built, kaggle):
     with pytest.raises(ValueError, match="no version of the kernel is complete"):
         scored(built)
     assert kaggle.submissions == []
+
+
+def test_the_version_that_is_pushed_meanwhile_stays_on_record(
+    built, kaggle, monkeypatch
+):
+    push.run(built)
+    kaggle.score_after = 2
+    wait, waited = client.wait, []
+
+    def pushed_meanwhile(what, poll, *, hours):
+        if "is being scored" in what and not waited:
+            waited.append(what)
+            decision = built.run.decision
+            decision.write_text(decision.read_text("utf-8") + "\n", "utf-8")
+            build.run(built, user=stand_in.USER)
+            push.run(built)
+        return wait(what, poll, hours=hours)
+
+    monkeypatch.setattr(client, "wait", pushed_meanwhile)
+    leaderboard.run(built)
+    state = built.state()
+    assert waited and state["version"] == 2 and "scores" not in state
+
+
+def test_a_run_that_was_decided_since_is_not_scored_by_its_old_version(built, kaggle):
+    push.run(built)
+    files.write_json(built.run.decision, {"rules": {}, "key": "other"})
+    with pytest.raises(
+        ValueError, match="anew since version 1 was pushed, so that its"
+    ):
+        leaderboard.run(built)
+    assert not kaggle.submissions
