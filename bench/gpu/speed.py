@@ -144,6 +144,7 @@ def _bare(
     place: str = "host",
 ) -> cases.Timing:
     """Time the compiled step alone, and say what it takes."""
+    before = _peak()
     held = jax.device_put(batch)
     # As `fit` begins: the first epoch compiles.
     began = time.perf_counter()
@@ -180,11 +181,16 @@ def _bare(
         spread=timing.spread,
         images_s=count / timing.seconds,
         tflops=work / 1e12,
-        memory_gb=(jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
-        / 1e9,
+        # That of the process never falls: a smaller one cannot be told.
+        memory_gb=_peak() / 1e9 if _peak() > before else 0,
         compile_s=compiling,
     )
     return timing
+
+
+def _peak() -> int:
+    """Return the most bytes of the device that this process has held."""
+    return int((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
 
 
 def _size(config: configs.Config) -> str:

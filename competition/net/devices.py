@@ -181,6 +181,15 @@ def shared(setting: str, device: Device) -> contextlib.AbstractContextManager:
     return scope
 
 
+def dividing() -> int:
+    """Return how many devices Keras divides a loss among; on JAX it divides none."""
+    if keras.backend.backend() == "jax":
+        return 1
+    from competition.net import tensorflow_backend
+
+    return tensorflow_backend.dividing()
+
+
 def to_predict(setting: str) -> str:
     """Return the setting by which a batch is shared that is predicted, not learned.
 

@@ -76,13 +76,19 @@ def check(needed: Needs, config: configs.Config, free: int | None) -> None:
             f"and {show(free)} of memory are free. Set a smaller `model.encoder` or "
             "`model.widths`, training.ema=0, or use a device with more memory."
         )
-    fits = max(1, needed.fitting(batch, free))
+    gpus, device = config.training.gpus, devices.find()
+    sharing = devices.sharing(gpus, device) * hosts.count()
+    fits = max(1, needed.fitting(batch, free) // sharing) * sharing
     times = -(-batch // fits) * config.training.accumulate
+    remedy = (
+        f"A step learns as much with training.batch={fits} and "
+        f"training.accumulate={times}, which may fit."
+        if devices.accumulates(gpus, device)
+        else f"training.batch={fits} may fit."
+    )
     console.warn(
         f"a batch of {batch} may take {show(needed.memory)}, and {show(free)} of "
-        "memory are free. Where a step fails, the batch is halved. A step learns as "
-        f"much with training.batch={fits} and training.accumulate={times}, which may "
-        "fit."
+        f"memory are free. Where a step fails, the batch is halved. {remedy}"
     )
 
 

@@ -124,6 +124,11 @@ def mirrored() -> contextlib.AbstractContextManager:
     return scope
 
 
+def dividing() -> int:
+    """Return how many devices Keras divides a loss among."""
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
 def batch_normalise(
     x: tf.Tensor,
     scale: tf.Tensor,

@@ -14,6 +14,7 @@ import pandas as pd
 from competition.core import axes, geometry
 from competition.core.data import arrays
 from competition.core.experiment import configs
+from competition.machine import gpus
 from competition.net import devices, needs
 from competition.net.frameworks import keras
 from competition.net.inference import scan_predictor
@@ -50,6 +51,10 @@ def measure(config: configs.Config, classes: int, *, slices: int) -> Timing:
 
     `slices` are those that a fold trains on, for whose scans the device may have room.
     """
+    if len(config.folds) > 1 and len(gpus.environments(config.training.gpus)) > 1:
+        # Each GPU trains a fold of its own; here JAX would share a batch among all.
+        alone = config.training.model_copy(update={"gpus": "one"})
+        config = config.model_copy(update={"training": alone})
     device, training = devices.find(), config.training
     setup.seed(config.seed, deterministic=False)
     scans = slices * math.prod(_frame(config)) * (2 + _mask_type(classes).itemsize)
@@ -99,8 +104,13 @@ class RandomScans(arrays.Arrays):
         masks[: DEPTH // 2, 80:160, 80:160] = 2**classes - 1
         self.scan = functools.cache(lambda name: scan)
         self.masks = functools.cache(lambda name: masks)
-        in_a_scan = training_samples.gatherer(config).count(DEPTH // 2)
-        count = 1 + math.ceil(training.batch * training.accumulate / in_a_scan)
+        samples_of = training_samples.gatherer(config).count
+        # A patch may have more voxels than the slices of a scan that hold an organ.
+        count = next(
+            scans
+            for scans in itertools.count(1)
+            if samples_of(scans * DEPTH // 2) >= training.batch * training.accumulate
+        )
         columns = {"low": 0.0, "high": 1000.0, "scan_low": 0.0, "scan_high": 1000.0}
         columns |= dict.fromkeys(("height", "box_bottom"), SHAPE[0])
         columns |= dict.fromkeys(("width", "box_right"), SHAPE[1])

@@ -32,7 +32,12 @@ def main(folder: str, *overrides: str) -> None:
     ends = []
     for setting, most in (("one", 8), ("mirror", 4), ("mirror", 2)):
         setup.seed(0)
-        with devices.shared(setting, devices.find()), memory_for(most):
+        device = devices.find()
+        with (
+            devices.policy(config.training.precision, device),
+            devices.shared(setting, device),
+            memory_for(most),
+        ):
             fold = training_parts.fold_of(
                 build.build(config, 2),
                 configs.load("smoke", (*overrides, f"training.gpus={setting}")),

@@ -94,8 +94,12 @@ def run(module, folder, *overrides, **environment):
     return json.loads(done.stdout.splitlines()[-1]), " ".join(done.stderr.split())
 
 
-def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(
+    tmp_path, precision
+):
     overrides = (*conftest.TINY, "training.batch=8", "model.norm=group")
+    overrides = (*overrides, f"training.precision={precision}")
     overrides = (*overrides, "training.tensorboard=false", "model.widths=[4]")
     # Overlap is that of a device's own part of the batch.
     overrides = (*overrides, "loss.bce=1.0", "loss.dice=0.0")

@@ -107,3 +107,21 @@ def test_memory_that_may_be_too_small_is_said_before_the_first_step(capsys):
     assert "as much with training.batch=4 and training.accumulate=2, which may" in said
     with pytest.raises(ValueError, match=r"take 0\.1 kB, and 0\.1 kB .* Set a smaller"):
         needs.check(needed, wanted, 90)
+
+
+@pytest.mark.parametrize(
+    ("backend", "remedy"),
+    [
+        ("jax", "training.batch=6 and training.accumulate=3"),
+        # Mirrored GPUs refuse to accumulate.
+        ("tensorflow", "halved. training.batch=6 may fit"),
+    ],
+)
+def test_the_batch_that_may_fit_divides_among_the_devices(
+    monkeypatch, capsys, backend, remedy
+):
+    two = devices.Device("gpu", 2, 8.0, backend)
+    monkeypatch.setattr(devices, "find", lambda: two)
+    wanted = configs.load("smoke", ("training.batch=16", "training.gpus=mirror"))
+    needs.check(needs.Needs(1, 1, memory=1000, fixed=100), wanted, 500)
+    assert remedy in " ".join(capsys.readouterr().err.split())

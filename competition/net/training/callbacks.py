@@ -84,15 +84,19 @@ class WatchSteps(keras.callbacks.Callback):
 
     def _print_time(self, batch: int, seconds: float) -> None:
         """Print the time of a step and of all that are left, if they take long."""
-        epochs = self.params["epochs"] - self.epoch
+        # Not those of `fit`, which ends where the encoder is unfrozen.
+        epochs = self.lines.total - self.epoch
         left = seconds * (self.params["steps"] * epochs - batch)
         if left >= LONG:
             self.lines.line(
                 f"a step takes {seconds:.3f} s, those of {epochs} epochs "
                 f"{deadline.show(left)}, without scoring"
             )
-        if self.limit and not self.limit.allows(left):
-            self.lines.line(progress.too_long(left, self.limit.left(), epochs))
+        if self.limit:
+            # Asked once, whatever this host's clock says: all hosts ask together.
+            given = self.limit.left()
+            if given < left:
+                self.lines.line(progress.too_long(left, given, epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop where the loss is not finite, or has not been for RUN steps."""

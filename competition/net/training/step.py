@@ -134,5 +134,6 @@ class TrainingStep(keras.Model):
         """Return the loss of the outputs that `call` returned."""
         loss = self.objective(y_pred["truth"], y_pred)
         if self.last is not None:
-            self.last.update_state(loss)
+            # Keras divides it among the devices, whose gradients it adds.
+            self.last.update_state(loss * devices.dividing())
         return loss

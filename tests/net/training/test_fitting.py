@@ -592,7 +592,8 @@ def test_a_budget_that_a_fold_does_not_fit_is_said_after_the_first_steps(
         limit=deadline.Deadline(60 * minutes + 23, lambda: now[0]),
         clock=lambda: now[0],
     )
-    watch.set_params({"steps": 123, "epochs": 10})
+    # A call of `fit` ends where the encoder is no longer frozen.
+    watch.set_params({"steps": 123, "epochs": 4})
     watch.on_epoch_begin(2)
     for batch in range(30):
         watch.on_train_batch_begin(batch)
@@ -600,6 +601,27 @@ def test_a_budget_that_a_fold_does_not_fit_is_said_after_the_first_steps(
     lines = [line for line in capsys.readouterr().err.splitlines() if "budget" in line]
     assert len(lines) == (said is not None)
     assert all(re.search(said, line) for line in lines)
+
+
+def test_hosts_whose_clocks_differ_ask_for_the_time_equally_often():
+    def asked(seconds):
+        now, asked = [0.0], []
+        limit = deadline.Deadline(1000, lambda: 0.0)
+        limit.left = lambda: asked.append(1) or 1000.0
+        watch = callbacks.WatchSteps(
+            progress.FoldProgress("fold 3", epochs=10),
+            limit=limit,
+            clock=lambda: now[0],
+        )
+        watch.set_params({"steps": 100, "epochs": 10})
+        watch.on_epoch_begin(0)
+        for batch in range(30):
+            watch.on_train_batch_begin(batch)
+            now[0] += seconds
+        return len(asked)
+
+    # 977 steps are left: 999 s by one clock, 1001 s by the other.
+    assert asked(1.0225) == asked(1.0245)
 
 
 @pytest.fixture

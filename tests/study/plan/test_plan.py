@@ -1,5 +1,6 @@
 """What an experiment needs, from the amounts of data and the time of a step."""
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from competition import pipeline
 from competition.core.data import slice_table
 from competition.core.experiment import configs
-from competition.net import needs, timing
+from competition.machine import gpus
+from competition.net import devices, needs, timing
+from competition.net.input import training_samples
 from competition.net.networks import build
 from competition.study import amounts, plan
 from competition.study.plan import estimates, limits
@@ -214,6 +217,32 @@ def test_a_network_is_timed_on_random_slices():
     assert measured.parameters == build.build(tiny, 3).count_params()
     assert 0 < measured.step < 5 and 0 < measured.slice < 5
     assert 0 < measured.needs.fixed < measured.needs.memory
+
+
+def test_where_each_gpu_trains_a_fold_one_is_timed_alone(monkeypatch):
+    """JAX would share a batch among all, which 3 do not even divide."""
+    three = devices.Device("gpu", 3, 8.0, "jax")
+    monkeypatch.setattr(devices, "find", lambda: three)
+    monkeypatch.setattr(gpus, "visible", lambda: ["0", "1", "2"])
+    seen = []
+    monkeypatch.setattr(
+        timing, "_step_seconds", lambda network, config, data: seen.append(config) or 1
+    )
+    monkeypatch.setattr(timing, "_slice_seconds", lambda member, random: 1)
+    monkeypatch.setattr(devices, "shared", lambda gpus, device: seen.append(gpus)
+                        or contextlib.nullcontext())  # fmt: skip
+    config = configs.load("smoke", ("model.widths=[4]", "training.precision=float32"))
+    measured = timing.measure(config, 3, slices=10)
+    assert seen[0] == "one" and seen[1].training.gpus == "one"
+    assert measured.device.startswith("1 of 3 GPU")
+
+
+def test_a_patch_with_more_voxels_than_the_organs_of_a_scan_is_timed():
+    deep = "model.patch=[128, 224, 224]", "training.batch=4"
+    config = configs.load("volume", deep)
+    scans = timing.RandomScans(config, 3)
+    samples = training_samples.TrainingSamples(scans.table, scans, config)
+    assert samples.steps >= config.training.accumulate
 
 
 def test_a_network_without_memory_has_no_time(monkeypatch):
