@@ -37,9 +37,9 @@ def run(
     The members and gates of an experiment are trained with it. It ends after `train`
     where only one `fold` is asked for, or where the `budget` was not enough for all
     folds, or left too little for the other steps: the next call goes on from there.
-    `submit` measures a budget of its own. The experiment "auto" is planned first. With
-    `png` the report's contents are written as pictures too. With `nodes` folds are
-    trained, and scans predicted, on them.
+    `submit` has what is left of it then, at least a tenth. The experiment "auto" is
+    planned first. With `png` the report's contents are written as pictures too. With
+    `nodes` folds are trained, and scans predicted, on them.
     """
     data, work = storage.mirrored(data), storage.mirrored(work)
     limit = deadline.start(budget, clock)
@@ -72,8 +72,9 @@ def run(
         console.note(reason)
         return results
     results |= _finish(
-        dataset, opened, data=data, budget=budget, truth=truth, nodes=nodes
-    )
+        dataset, opened, data=data, truth=truth, nodes=nodes,
+        limit=limit, reserve=reserve,
+    )  # fmt: skip
     if png:
         _draw(dataset, opened)
     return results
@@ -104,18 +105,22 @@ def _finish(
     opened: runs.Run,
     *,
     data: pathlib.Path,
-    budget: str | None,
     truth: pathlib.Path | None,
     nodes: cluster.Cluster | None,
+    limit: deadline.Deadline | None,
+    reserve: float,
 ) -> dict[str, Any]:
     """Take the steps after training; return the result of each by its name."""
+
+    def submitted() -> dict[str, Any]:
+        left = f"{max(limit.left(), reserve):.0f}s" if limit else None
+        return submit_step.run(opened, data=data, budget=left, nodes=nodes)
+
     results = {}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "predict": lambda: predict.run(dataset, opened, nodes),
         "decide": lambda: decide.run(dataset, opened),
-        "submit": lambda: submit_step.run(
-            opened, data=data, budget=budget, nodes=nodes
-        ),
+        "submit": submitted,
         "validate": lambda: _validate(opened.files.submission, data),
         "score": lambda: score.of_run(dataset, opened, data=data, truth=truth),
         "report": lambda: report.run(dataset, opened),

@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
+from competition import decide as decide_step
 from competition import pipeline
 from competition import predict as predict_step
 from competition import prepare as prepare_step
+from competition import submit as submit_step
 from competition import train as train_step
 from competition.core import files, probabilities
 from competition.core.data import mask_csv, slice_table
@@ -172,7 +174,7 @@ def test_a_run_on_data_that_was_prepared_anew_is_not_opened(finished, tmp_path):
 def timed(competition, tmp_path, monkeypatch):
     """A run whose steps take the seconds of `takes`: (call, takes, calls, passed)."""
     passed, calls = [0.0], []
-    takes = {"prepare": 0.0, "train": 0.0}
+    takes = {"prepare": 0.0, "train": 0.0, "predict": 0.0}
     prepare = prepare_step.run
 
     def slow_prepare(*arguments, **options):
@@ -186,11 +188,17 @@ def timed(competition, tmp_path, monkeypatch):
 
     def predict(dataset, run, nodes):
         calls.append(("predict", None))
+        passed[0] += takes["predict"]
+
+    def submit(run, *, data, budget, nodes):
+        calls.append(("submit", budget))
         raise Reached
 
     monkeypatch.setattr(prepare_step, "run", slow_prepare)
     monkeypatch.setattr(train_step, "run", train)
     monkeypatch.setattr(predict_step, "run", predict)
+    monkeypatch.setattr(decide_step, "run", lambda dataset, run: {})
+    monkeypatch.setattr(submit_step, "run", submit)
     asked = dict(data=competition, work=tmp_path / "work", overrides=conftest.TINY)
 
     def call(**more):
@@ -200,7 +208,7 @@ def timed(competition, tmp_path, monkeypatch):
 
 
 class Reached(Exception):
-    """The step after training was begun."""
+    """The submission was begun."""
 
 
 def test_the_time_that_preparing_takes_is_part_of_the_budget(timed):
@@ -221,4 +229,13 @@ def test_where_training_leaves_hardly_any_time_the_next_call_goes_on(timed, caps
     assert "the next call goes on with `predict`" in capsys.readouterr().err
     with pytest.raises(Reached):
         call(budget="2h")
-    assert [step for step, _ in calls] == ["train", "train", "predict"]
+    assert [step for step, _ in calls] == ["train", "train", "predict", "submit"]
+
+
+@pytest.mark.parametrize(("predicting", "left"), [(600, "1200s"), (1750, "360s")])
+def test_a_submission_has_what_is_left_at_least_a_tenth(timed, predicting, left):
+    call, takes, calls, _ = timed
+    takes |= {"train": 1800, "predict": predicting}
+    with pytest.raises(Reached):
+        call(budget="1h")
+    assert calls[-1] == ("submit", left)

@@ -75,7 +75,7 @@ def _wait_for_lock(
             doing = file.read().decode("utf-8", "replace") or "working"
             raise ValueError(
                 f"{folder}: another process is {doing} here. Wait for its end or "
-                "choose another `name`."
+                "choose another `name`, of a submission another `out`."
             )
         time.sleep(0.1)
 

@@ -5,14 +5,16 @@ from typing import Any
 import numpy as np
 
 Bits = np.ndarray[Any, np.dtype[Any]]
+# Each class has a bit.
+MOST_CLASSES = 16
 
 
 def bits_type(classes: int) -> type[np.unsignedinteger[Any]]:
     """Return the smallest unsigned type with a bit for every class."""
-    if not 1 <= classes <= 16:
+    if not 1 <= classes <= MOST_CLASSES:
         raise ValueError(
-            f"Masks hold 1 to 16 classes, one bit each. Received: {classes} classes. "
-            "Merge classes in train.csv."
+            f"Masks hold 1 to {MOST_CLASSES} classes, one bit each. Received: "
+            f"{classes} classes. Merge classes in train.csv."
         )
     return np.uint8 if classes <= 8 else np.uint16
 

@@ -101,7 +101,8 @@ def _load(path: pathlib.Path, *keys: str, kind: str = "u") -> list[np.ndarray]:
             loaded = [np.asarray(stored[key]) for key in keys]
             # Files of older versions hold no name.
             scan = str(stored["scan"]) if "scan" in stored else path.stem
-    except (*damage, NotImplementedError, AttributeError) as error:
+    # RuntimeError: a bit that says that the file is encrypted.
+    except (*damage, RuntimeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from None
     if scan != path.stem:
         raise ValueError(

@@ -31,6 +31,15 @@ def test_a_damaged_file_is_named_and_is_predicted_again(path):
     assert not probabilities.is_made_by(path, "d")
 
 
+def test_a_bit_that_says_that_it_is_encrypted_is_damage(path):
+    data = bytearray(path.read_bytes())
+    # The flags of the first entry of the archive's list of entries.
+    data[data.index(b"PK\x01\x02") + 8] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"day0\.npz is damaged"):
+        probabilities.read(path)
+
+
 @pytest.mark.parametrize(
     ("arrays", "fault"),
     [

@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 import threading
+import tokenize
 import zipfile
 import zlib
 from typing import IO, Literal
@@ -141,7 +142,8 @@ def load(path: pathlib.Path) -> np.ndarray:
                 shape, is_fortran, dtype = _read_header(file)
             order: Literal["F", "C"] = "F" if is_fortran else "C"
             array = np.memmap(file, dtype, "r", file.tell(), shape, order)
-    except (ValueError, EOFError) as error:
+    # NumPy reads the header as Python, by a tokenizer of its own.
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from error
     if array.ndim != 3 or array.dtype.str not in TYPES:
         raise ValueError(

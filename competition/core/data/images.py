@@ -90,7 +90,7 @@ def find_with_problems(
                     f"slice {image.slice} of {image.scan} is there already, as "
                     f"{first.path}. Remove one of them."
                 )
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             text = f"{data / path}: {error}"
             faults.append(problems.Problem("names", text, _name(scan)))
     return [slices[key] for key in sorted(slices)], faults

@@ -74,7 +74,11 @@ def complete(
             "Check the path."
         )
     names = named or {value: _name(value) for value in sorted(values)}
-    masks.bits_type(len(names))
+    if len(names) > masks.MOST_CLASSES:
+        raise ValueError(
+            f"{labels}: expected at most {masks.MOST_CLASSES} labels above 0, received "
+            f"{len(names)}. Merge labels, here and in dataset.json."
+        )
     return names
 
 

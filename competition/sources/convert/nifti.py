@@ -30,6 +30,11 @@ def check(path: pathlib.Path) -> None:
             raise ValueError(
                 f"{path}: the file is cut off or damaged ({error}). Restore it."
             ) from error
+    if not {struct.unpack_from(f"{o}i", content)[0] for o in "<>"} & _PLACES.keys():
+        raise ValueError(
+            f"{path}: expected a NIfTI file, received one of another kind under this "
+            "name. Put a DICOM file into a folder of its series, or remove it."
+        )
     order = "<" if struct.unpack_from("<i", content)[0] in _PLACES else ">"
     places = _PLACES[struct.unpack_from(order + "i", content)[0]]
     size, (type, bits), (start,) = (

@@ -89,7 +89,13 @@ def read_mask(path: pathlib.Path) -> np.ndarray:
             f"{path}: expected grey values or colours of 8 bits, received colours of "
             f"{pixels.dtype}. Is it the image?"
         )
-    return label_names.whole(path, colours.encode(pixels))
+    numbers = label_names.whole(path, colours.encode(pixels))
+    if pixels.ndim == 2 and numbers.max() >= 65536:
+        raise ValueError(
+            f"{path}: expected grey values up to 65535, which masks are restored as, "
+            f"received {numbers.max()}. Number the classes from 1."
+        )
+    return numbers
 
 
 def write_mask(path: pathlib.Path, numbers: np.ndarray) -> None:

@@ -39,7 +39,8 @@ class Findings:
     are `anisotropy` times as far apart as pixels. `thickness` is that of the thinnest
     class in pixels, or of what lies between its parts; 0 without any mask. Neighbouring
     slices differ `jump` times as much where a scan is scaled as one, as where each
-    slice is scaled on its own; 1 where scans have one slice.
+    slice is scaled on its own; 1 where scans have one slice. The fold with the `fewest`
+    slices to train on has so many.
     """
 
     amount: amounts.Amounts
@@ -53,6 +54,7 @@ class Findings:
     anisotropy: float
     thickness: float
     jump: float
+    fewest: int
 
 
 def of(dataset: layout.DatasetFiles) -> Findings:
@@ -89,6 +91,7 @@ def of(dataset: layout.DatasetFiles) -> Findings:
         anisotropy=float((scans["spacing_z_mm"] / sides.mean(axis=1)).median()),
         thickness=thinnest,
         jump=_jump(dataset, table),
+        fewest=len(table) - int(table.groupby("fold").size().max()),
     )
 
 

@@ -87,4 +87,6 @@ def _batch(found: findings.Findings) -> choices.Choice:
     amount = found.amount
     rows = amount.positives * (1 - 1 / max(2, amount.folds))
     batch = 2 ** int(math.log2(max(2, min(_MOST_BATCH, rows / _BATCHES))))
+    # Every fold needs a batch: where cases differ in size, one may have few slices.
+    batch = max(1, min(batch, found.fewest))
     return choices.Choice("training.batch", batch, f"{rows:.0f} slices to train on")

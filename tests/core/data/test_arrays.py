@@ -20,6 +20,15 @@ def test_a_cut_off_array_is_named_and_so_is_the_way_out(tmp_path, size):
         arrays.load(path)
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"(", b"\t"), (b"}", b"("), (b"'", b'"')])
+def test_a_header_that_is_no_python_is_damage(tmp_path, old, new):
+    path = tmp_path / "case1_day0.npy"
+    arrays.write(path, np.ones((2, 10, 10), np.uint16))
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(ValueError, match=r"day0\.npy is damaged"):
+        arrays.load(path)
+
+
 def test_planes_come_back_with_their_checksum_empty_ones_too(tmp_path):
     array = np.zeros((4, 3, 5), np.uint16)
     array[1], array[2, 0, 0] = 7, 1

@@ -1,5 +1,6 @@
 """Slices: names, headers, pixels, and their faults."""
 
+import contextlib
 import os
 import pathlib
 
@@ -24,6 +25,43 @@ def scan(tmp_path):
         name = f"slice_{number:04}_5_3_1.50_1.63.png"
         put(folder / name, random.integers(0, 9999, (3, 5), np.uint16))
     return tmp_path
+
+
+def test_an_entry_whose_kind_cannot_be_told_costs_itself_alone(scan, monkeypatch):
+    is_file = pathlib.Path.is_file
+
+    def broken(entry):
+        if entry.name.startswith("slice_0002"):
+            raise OSError(5, "Input/output error")
+        return is_file(entry)
+
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def entries(path):
+        with scandir(path) as found:
+            yield [Entry(entry, broken) for entry in found]
+
+    monkeypatch.setattr(os, "scandir", entries)
+    slices, faults = images.find_with_problems(scan, "train")
+    assert [image.slice for image in slices] == [10]
+    assert any("Input/output error" in fault.text for fault in faults)
+
+
+class Entry:
+    """An entry of a folder whose kind is asked of a function."""
+
+    def __init__(self, entry, is_file):
+        self.entry, self._is_file = entry, is_file
+
+    def __getattr__(self, name):
+        return getattr(self.entry, name)
+
+    def __fspath__(self):
+        return self.entry.path
+
+    def is_file(self):
+        return self._is_file(pathlib.Path(self.entry.path))
 
 
 def test_slices_are_found_in_order_and_described_by_their_names(scan):

@@ -248,6 +248,12 @@ def test_deep_colours_are_no_mask(tmp_path):
         pictures.read_mask(tmp_path / "a.png")
 
 
+def test_a_mask_of_numbers_that_cannot_be_restored_is_named(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tiff"), np.full((3, 4), 70000, np.int32))
+    with pytest.raises(ValueError, match=r"a\.tiff: .* up to 65535, .* received 70000"):
+        pictures.read_mask(tmp_path / "a.tiff")
+
+
 def test_a_mask_of_another_size_is_named(tmp_path):
     folders = make(tmp_path, mask=MASK[1:])
     with pytest.raises(

@@ -1,5 +1,6 @@
 """Faults of NIfTI files that SimpleITK reads as zeros."""
 
+import gzip
 import struct
 
 import numpy as np
@@ -52,3 +53,12 @@ def test_both_versions_and_byte_orders_are_read(tmp_path, order, version, bad, m
     (tmp_path / "a.nii").write_bytes(bytes(header) + voxels.tobytes())
     with pytest.raises(ValueError, match=message):
         nifti.check(tmp_path / "a.nii")
+
+
+@FILES
+def test_a_file_of_another_kind_is_named(tmp_path, file):
+    content = bytes(128) + b"DICM" + bytes(400)
+    packed = gzip.compress(content) if file.endswith(".gz") else content
+    (tmp_path / file).write_bytes(packed)
+    with pytest.raises(ValueError, match=r"a\.nii.*: expected a NIfTI file, received"):
+        nifti.check(tmp_path / file)

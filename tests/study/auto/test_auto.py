@@ -31,6 +31,7 @@ FOUND = findings.Findings(
     anisotropy=2.0,
     thickness=20.0,
     jump=1.0,
+    fewest=100,
 )
 
 
@@ -38,6 +39,11 @@ def chosen(*, share=1.0, **found):
     changed = dataclasses.replace(FOUND, **found)
     lines = stacks.of_data(changed, choices.Effort(32, share))
     return {line.key: line.value for line in lines}
+
+
+@pytest.mark.parametrize(("fewest", "batch"), [(100, 16), (5, 5), (1, 1)])
+def test_the_fold_with_the_fewest_slices_has_a_batch(fewest, batch):
+    assert chosen(fewest=fewest)["training.batch"] == batch
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ FOUND = findings.Findings(
     anisotropy=1.0,
     thickness=8.0,
     jump=1.0,
+    fewest=100,
 )
 
 
