@@ -38,6 +38,10 @@ class Fork:
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
 
+    def wait(self, timeout: float) -> int | None:
+        """Wait for its end, which comes at once to what was killed."""
+        return self._wait(0)
+
     def communicate(self) -> None:
         """Wait for its end."""
         self.stdin.close()
