@@ -87,13 +87,8 @@ def _run(
     key = files.digest(repr(inputs))
     # Beside the submission, for on Kaggle the folder of the run cannot be written.
     log_path = log_of(out)
-    earlier = event_log.read_summary(log_path)
-    complete = earlier.get("key") == key and earlier.get("complete")
-    # With other time there may be more networks.
-    if LOWERED in earlier.get("events", {}) and earlier.get("budget") != budget:
-        complete = False
-    if complete and out.is_file() and earlier.get("digest") == _digest(out):
-        return earlier | {"submission": str(out)}
+    if as_before := _as_before(out, log_path, key, budget):
+        return as_before
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, resume=bool(part.scans))
     for fault in faults + test.faults:
@@ -130,6 +125,21 @@ def _run(
         )
         raise ValueError(f"{out} is written, but {missing}: {failure}")
     return summary
+
+
+def _as_before(
+    out: pathlib.Path, log_path: pathlib.Path, key: str, budget: str | None
+) -> dict[str, Any] | None:
+    """Return the summary of the submission at `out`, if it need not be made again."""
+    earlier = event_log.read_summary(log_path)
+    if earlier.get("key") != key or not earlier.get("complete"):
+        return None
+    # With other time there may be more networks.
+    if LOWERED in earlier.get("events", {}) and earlier.get("budget") != budget:
+        return None
+    if not out.is_file() or earlier.get("digest") != _digest(out):
+        return None
+    return earlier | {"submission": str(out)}
 
 
 def _is_unchanged(

@@ -20,11 +20,10 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
             f"{bundle.record}: no version of the kernel is complete. Run `python -m "
             f"competition kernel push --experiment {bundle.experiment}`."
         )
-    sent = bundle.folder / "dataset"
-    rules = sent / bundle.run.decision.relative_to(bundle.dataset.root)
-    if push.digest_of(sent) != state["dataset"] or files.file_digest(
-        rules
-    ) != files.file_digest(bundle.run.decision):
+    sent, decision = bundle.folder / "dataset", bundle.run.decision
+    rules = sent / decision.relative_to(bundle.dataset.root)
+    is_built_anew = push.digest_of(sent) != state["dataset"]
+    if is_built_anew or files.read_bytes(rules) != files.read_bytes(decision):
         raise ValueError(
             f"{bundle.run.root}: the run was decided or built anew since version "
             f"{state['version']} was pushed, so that its score is not the run's. Run "

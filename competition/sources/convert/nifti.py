@@ -30,15 +30,16 @@ def check(path: pathlib.Path) -> None:
             raise ValueError(
                 f"{path}: the file is cut off or damaged ({error}). Restore it."
             ) from error
-    if not {struct.unpack_from(f"{o}i", content)[0] for o in "<>"} & _PLACES.keys():
+    sizes = {order: struct.unpack_from(f"{order}i", content)[0] for order in "<>"}
+    order = next((order for order in sizes if sizes[order] in _PLACES), None)
+    if order is None:
         raise ValueError(
             f"{path}: expected a NIfTI file, received one of another kind under this "
             "name. Put a DICOM file into a folder of its series, or remove it."
         )
-    order = "<" if struct.unpack_from("<i", content)[0] in _PLACES else ">"
-    places = _PLACES[struct.unpack_from(order + "i", content)[0]]
     size, (type, bits), (start,) = (
-        struct.unpack_from(order + form, content, place) for place, form in places
+        struct.unpack_from(order + form, content, place)
+        for place, form in _PLACES[sizes[order]]
     )
     voxels = math.prod(size[1 : size[0] + 1])
     expected = int(start) + voxels * bits // 8
