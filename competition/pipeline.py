@@ -53,8 +53,7 @@ def run(
         blends.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     if experiment == auto.NAME:
-        left = deadline.budget(limit)
-        experiment = plan_auto(data, work=work, budget=left)
+        experiment = plan_auto(data, work=work, budget=deadline.budget(limit))
     dataset, opened = open_training(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
