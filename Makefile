@@ -118,7 +118,7 @@ soak: setup-tests ## hours at full size: the tests that kill and disturb, the se
 bench: setup-tests ## the benchmarks; BENCH=name for one; reports show WORK/bench.md
 	$(BIN)/python -m bench $(BENCH) --out "$(WORK)/bench.md"
 
-pictures: setup ## the pictures of README and docs, from the present state; PICTURES=names
+pictures: setup-tests ## the pictures of README and docs, from the present state; PICTURES=names
 	$(BIN)/python -m submissions.pictures.make "$(WORK)" $(PICTURES)
 
 gpu: $(VENV)/ready-card ## prove and time this machine's card; MINUTES=8 OUT=folder, TOY=1 without one

@@ -6,8 +6,7 @@ import sys
 
 from competition.core.experiment import configs
 
-# This one is what others are made of, and the next consists of others.
-# Blends have no network of their own.
+# The first is what others are made of; blends have no network of their own.
 LEFT_OUT = {"base", "winner", "hippocampus"}
 
 

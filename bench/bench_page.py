@@ -1,13 +1,12 @@
 """The page of ten scans of 144 slices: its size, and what opening it takes."""
 
 import pathlib
-import shutil
 import tempfile
 import time
 
 import numpy as np
 
-from bench import clock
+from bench import chromium, clock
 from competition.core import masks
 from competition.core.pages import html_page, viewer
 from competition.core.pages.viewer import scan_view
@@ -21,6 +20,10 @@ def main() -> None:
     """Print the size, the seconds until the first scan is shown, and the memory."""
     from playwright import sync_api
 
+    path_of_chromium = chromium.find()
+    if path_of_chromium is None:
+        print("| the page in a browser | no Chromium is installed | |", flush=True)
+        return
     with tempfile.TemporaryDirectory() as name:
         path = pathlib.Path(name) / "page.html"
         began = time.process_time()
@@ -33,7 +36,7 @@ def main() -> None:
         clock.say("size of the page", path.stat().st_size / 1e6, "<= 25", "MB")
         with sync_api.sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+                executable_path=path_of_chromium, args=["--no-sandbox"]
             )
             opened = browser.new_page()
 

@@ -2,19 +2,19 @@
 
 import contextlib
 import pathlib
-import shutil
 import time
 
 import pytest
 
-NAMES = "chromium", "chromium-browser", "google-chrome"
+from bench import chromium
+
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 
 
 def find():
     """Return the path of Chromium; without it, or without Playwright, skip the test."""
     pytest.importorskip("playwright.sync_api")
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = chromium.find()
     if not found:
         pytest.skip("no Chromium is installed")
     return found

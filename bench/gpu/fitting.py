@@ -61,11 +61,6 @@ class Data:
         """All batches, as a training gets them."""
         return self.data.batches(self.config)
 
-    @staticmethod
-    def first(stream: Any) -> list[Any]:
-        """Take the first batch of a stream."""
-        return [next(stream)]
-
 
 def _side() -> int:
     return 40 if cases.TOY else 266

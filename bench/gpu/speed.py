@@ -100,7 +100,7 @@ def _experiment(
 ) -> None:
     with data.batches() as stream:
         model = _model(config, scans=data.scans)
-        ((batch,),) = data.first(stream)
+        (batch,) = next(stream)
         bare = _bare(name, config, model, batch, engine=engine, place=place)
         seconds = fitting.seconds_of_fit(model, stream, data.steps)
     report.say(

@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def main(arguments: list[str]) -> None:
     """Train the peers that have no result yet, and print the table."""
     options = _parse(arguments)
-    folder = options.out / f"fold{options.fold}"
+    folder = options.out / options.data.resolve().name / f"fold{options.fold}"
     stored = export(options.data, options.out / "work", folder, options.fold)
     for minutes in options.minutes:
         for name in options.peers:
@@ -63,6 +63,12 @@ def export(
     manifest = prepare.run(data, dataset)
     path = folder / "volumes.npz"
     if path.exists():
+        _, about = volumes.read(path)
+        if about.get("fingerprint") != manifest["fingerprint"]:
+            raise ValueError(
+                f"{path}: holds volumes of other data or folds than {data} has, and so "
+                f"do the results beside it. Remove {folder}, or give another --out."
+            )
         return path
     slices = slice_table.read(dataset)
     count = len(manifest["classes"])
@@ -83,7 +89,8 @@ def export(
             for name in slice_table.scans(rows)
         ]
         parts[part] = scans, [_labels(store, scan.name, count) for scan in scans]
-    about = {"classes": manifest["classes"], "fold": fold}
+    about = {key: manifest[key] for key in ("classes", "fingerprint")}
+    about |= {"fold": fold}
     about |= {"data": str(data.resolve()), "work": str(work.resolve())}
     volumes.write(path, parts, about)
     return path

@@ -4,6 +4,9 @@ import numpy as np
 
 from bench.peers import volumes
 
+# Networks that halve their input five times want such heights and widths.
+MULTIPLE = 32
+
 
 def normalised(image: np.ndarray) -> np.ndarray:
     """Return an image with mean 0 and standard deviation 1, float32."""
@@ -16,20 +19,20 @@ def padded(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return np.pad(array, more)
 
 
-def multiple(number: int, of: int) -> int:
-    """Return the smallest multiple of `of` that is not below `number`."""
-    return -(-number // of) * of
+def multiple(number: int) -> int:
+    """Return the smallest multiple of `MULTIPLE` that is not below `number`."""
+    return -(-number // MULTIPLE) * MULTIPLE
 
 
 class Stacks:
     """Slices with a neighbour on either side, as three channels, with their labels.
 
-    All are padded to one height and width, multiples of `of`.
+    All are padded to one height and width, multiples of `MULTIPLE`.
     """
 
-    def __init__(self, task: volumes.Task, *, of: int = 32) -> None:
-        _, height, width = task.largest()
-        self.size = multiple(height, of), multiple(width, of)
+    def __init__(self, task: volumes.Task) -> None:
+        _, height, width = task.largest
+        self.size = multiple(height), multiple(width)
         self.images = [self.stacks(scan.image) for scan in task.scans]
         self.labels = [self._padded(each) for each in task.labels]
         self.places = [(s, d) for s, x in enumerate(self.labels) for d in range(len(x))]
@@ -52,10 +55,7 @@ class Stacks:
         return images, [self.labels[scan][index] for scan, index in drawn]
 
     def _padded(self, array: np.ndarray) -> np.ndarray:
-        depth, height, width = array.shape
-        larger = multiple(height, 32), multiple(width, 32)
-        size = max(self.size[0], larger[0]), max(self.size[1], larger[1])
-        return padded(array, (depth, *size))
+        return padded(array, (len(array), *self.size))
 
 
 def by_class(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -21,6 +21,7 @@ class Scan:
 class Task:
     """What a peer trains on: scans with labels uint8 (D, H, W), 0 where there is none.
 
+    `largest` is the largest depth, height and width of these and the held-out scans.
     `folder` is empty and for the peer's own files. `settings` tells the data folder,
     its work folder, the fold and the experiment, which this project reads.
     """
@@ -28,13 +29,9 @@ class Task:
     scans: Sequence[Scan]
     labels: Sequence[np.ndarray]
     classes: Sequence[str]
+    largest: tuple[int, int, int]
     folder: pathlib.Path
     settings: dict
-
-    def largest(self) -> tuple[int, int, int]:
-        """Return the largest depth, height and width of its scans."""
-        depth, height, width = np.max([scan.image.shape for scan in self.scans], axis=0)
-        return int(depth), int(height), int(width)
 
 
 Predict = Callable[[Scan], np.ndarray]
@@ -51,8 +48,11 @@ def write(path: pathlib.Path, parts: dict[str, Labelled], about: dict) -> None:
             arrays[f"{scan.name}.labels"] = label.astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {**about, "parts": names}
-    with path.open("wb") as file:
+    # Under another name first: a killed call leaves no half of a file.
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+    part.replace(path)
 
 
 def read(path: pathlib.Path) -> tuple[dict[str, Labelled], dict]:
@@ -67,6 +67,13 @@ def read(path: pathlib.Path) -> tuple[dict[str, Labelled], dict]:
             ]
             parts[part] = images, [stored[f"{name}.labels"] for name, _ in names]
     return parts, about
+
+
+def largest(parts: dict[str, Labelled]) -> tuple[int, int, int]:
+    """Return the largest depth, height and width of the scans of all parts."""
+    shapes = [scan.image.shape for scans, _ in parts.values() for scan in scans]
+    depth, height, width = np.max(shapes, axis=0)
+    return int(depth), int(height), int(width)
 
 
 def dice(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[float]:

@@ -45,7 +45,11 @@ def main(name: str, settings: dict) -> None:
     with tempfile.TemporaryDirectory() as folder:
         about["experiment"] = settings["experiment"]
         task = volumes.Task(
-            *parts["training"], about["classes"], pathlib.Path(folder), about
+            *parts["training"],
+            classes=about["classes"],
+            largest=volumes.largest(parts),
+            folder=pathlib.Path(folder),
+            settings=about,
         )
         its = clock.Clock(settings["seconds"], evaluate)
         predict = adapter.train(task, its)

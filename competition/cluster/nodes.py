@@ -1,7 +1,9 @@
 """The nodes of a cluster, and tasks that run on them until each has ended."""
 
+import collections
 import contextlib
 import dataclasses
+import fractions
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -133,7 +135,10 @@ class Cluster:
 
     def _rounds(self, needs: Sequence[Needs]) -> float:
         """Return how many tasks, one after the other, each place works on."""
-        return math.ceil(sum(1 / self._at_once(each) for each in needs))
+        # As fractions, since nine ninths are a little more than 1 as floats.
+        counts = collections.Counter(needs).items()
+        parts = (fractions.Fraction(n, self._at_once(each)) for each, n in counts)
+        return math.ceil(sum(parts))
 
     def _then(self) -> str:
         if any(node.get("CPU") for node in self._nodes()):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from competition.commands import options, output
-from competition.core.experiment import layout
+from competition.core.experiment import layout, runs
 from competition.kernel import bundles
 
 app = typer.Typer(
@@ -149,11 +149,8 @@ def kernel_submit(
     from competition.kernel.upload import leaderboard
 
     bundle = bundles.find(experiment, work=work, data=data, name=name)
-    if wait and not ledger.holds(submissions, bundle.name):
-        raise ValueError(
-            f"{submissions / 'ledger.csv'}: no experiment {bundle.name!r} to enter the "
-            f"score for. Run `ledger add {bundle.name}` first, or give --no-wait."
-        )
+    if wait:
+        ledger.check_added(runs.read(bundle.run), submissions)
     result = leaderboard.run(bundle, wait=wait)
     scores = {board: result[board] for board in ("public", "private")}
     if any(score is not None for score in scores.values()):

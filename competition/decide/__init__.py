@@ -28,13 +28,15 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
         if run.config.folds == layout.ALL:
             return taken.take(run)
         table = slice_table.read(dataset)
-        held_out = slice_table.held_out_scans(table, runs.trained_folds(run))
+        folds = runs.trained_folds(run)
+        held_out = slice_table.held_out_scans(table, folds)
         key = _key(run, held_out)
         if files.exists(run.files.decision):
             decision: dict[str, Any] = files.read_json(run.files.decision, dict)
             if decision.get("key") == key:
                 return decision
-        decision = {**_search(dataset, run, table, held_out), "key": key}
+        found = _search(dataset, run, table, held_out)
+        decision = {**found, "folds": folds, "key": key}
         _print(decision)
         files.write_sealed(run.files.decision, decision)
         return decision

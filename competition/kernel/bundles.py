@@ -63,7 +63,7 @@ class Bundle:
             raise ValueError(
                 f"{self.folder}: no kernel is built. Run `python -m competition kernel "
                 f"build --experiment {self.experiment} --what {self.what} --user USER` "
-                "first. Older versions built it in the folder kernels of `work`."
+                "first."
             )
         return self.folder
 

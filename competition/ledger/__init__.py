@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from competition.core import scores
+from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.ledger import archive, table
 
@@ -24,6 +26,7 @@ def add(
     """
     dataset = layout.find(experiment, work, data)
     run = runs.read(dataset.run(experiment))
+    _check_scored(dataset, run)
     entries = table.read(submissions)
     entry = archive.entry(run)
     before = entries.get(run.name)
@@ -34,6 +37,19 @@ def add(
     # Drawing took seconds, in which another process may have entered a score.
     table.write(submissions, table.read(submissions) | {run.name: entry})
     return {"folder": str(folder), **_shown(entry)}
+
+
+def _check_scored(dataset: layout.DatasetFiles, run: runs.Run) -> None:
+    """Refuse scores of other scans than those that the trained folds hold out."""
+    folds = runs.trained_folds(run)
+    held_out = slice_table.held_out_scans(slice_table.read(dataset), folds)
+    scored = scores.read(run.files.score)["oof"]["by_scan"]
+    if scored.keys() != set(held_out):
+        raise ValueError(
+            f"{run.files.score}: expected scores of the {len(held_out)} scans that the "
+            f"folds {', '.join(map(str, folds))} hold out, received those of "
+            f"{len(scored)}. Run the steps `predict`, `decide` and `score` again."
+        )
 
 
 def set_scores(
@@ -50,14 +66,14 @@ def set_scores(
             f"{submissions / 'ledger.csv'}: no experiment {experiment!r}. Expected one "
             f"of: {', '.join(entries) or 'none yet'}. Run `ledger add` first."
         )
-    given = {"public": public, "private": private}
-    scores: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-    if not scores:
+    both = {"public": public, "private": private}
+    given: dict[str, Any] = {k: v for k, v in both.items() if v is not None}
+    if not given:
         raise ValueError("No score to set. Pass `public` or `private`, or both.")
-    for board, score in scores.items():
+    for board, score in given.items():
         if not 0 <= score <= 1:
             raise ValueError(f"`{board}` must lie between 0 and 1. Received: {score}.")
-    entry = dataclasses.replace(entries[experiment], **scores)
+    entry = dataclasses.replace(entries[experiment], **given)
     table.write(submissions, entries | {experiment: entry})
     return _shown(entry)
 
@@ -90,9 +106,15 @@ def _shown(entry: table.Entry) -> dict[str, Any]:
     return {**dataclasses.asdict(entry), "reaches": reaches(entry.private)}
 
 
-def holds(submissions: pathlib.Path, experiment: str) -> bool:
-    """Return whether the ledger has an entry of the experiment."""
-    return experiment in table.read(submissions)
+def check_added(run: runs.Run, submissions: pathlib.Path) -> None:
+    """Refuse a run whose present rules and submission the ledger does not have."""
+    entry = table.read(submissions).get(run.name)
+    if entry is None or entry.submission != archive.submission(run):
+        raise ValueError(
+            f"{submissions / 'ledger.csv'}: expected an entry of {run.name} as it is "
+            f"decided now, received {'an earlier one' if entry else 'none'}. Run "
+            f"`ledger add {run.name}` first, so that the score has a row."
+        )
 
 
 def relation(entries: list[table.Entry], reading: str, board: str) -> dict[str, Any]:

@@ -16,11 +16,6 @@ from competition.ledger import by_fold, table
 def entry(run: runs.Run) -> table.Entry:
     """Return the entry of a run, without any score of the leaderboard."""
     score = scores.read(run.files.score)["oof"]
-    # On Kaggle a submission may be its header alone, so the decision counts as well.
-    content = [
-        files.read_bytes(path) if path.is_file() else b""
-        for path in (run.files.submission, run.files.decision)
-    ]
     return table.Entry(
         experiment=run.name,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -32,8 +27,20 @@ def entry(run: runs.Run) -> table.Entry:
         nested=_nested(run.files.decision),
         public=None,
         private=None,
-        submission=files.digest(repr(content)),
+        submission=submission(run),
     )
+
+
+def submission(run: runs.Run) -> str:
+    """Return a digest of the submission of a run, and of the rules that made it.
+
+    With the public data a submission is its header alone, so the rules count as well.
+    """
+    content = [
+        files.read_bytes(path) if path.is_file() else b""
+        for path in (run.files.submission, run.files.decision)
+    ]
+    return files.digest(repr(content))
 
 
 class _Nested(typing_extensions.TypedDict):

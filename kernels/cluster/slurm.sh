@@ -6,7 +6,8 @@
 # Every node sees this folder, its .venv, DATA and WORK under the same paths. All arguments
 # go to sbatch. FOLDS are those of the experiment; SET holds further options of the
 # commands, such as "--set training.batch=8". A task whose node is lost or taken away is
-# queued again, and goes on from its last epoch.
+# queued again, and goes on from its last epoch. Where a fold fails, the other steps are
+# taken out of the queue.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 : "${DATA:?Name the competition folder: DATA=/data/uw $0}"
@@ -21,7 +22,7 @@ array=$(sbatch --parsable --requeue --gpus=1 --job-name="$EXPERIMENT" "$@" \
   --chdir="$PWD" --array="$FOLDS" \
   --wrap "$(call train)--experiment $experiment --fold \$SLURM_ARRAY_TASK_ID $SET")
 rest=$(sbatch --parsable --requeue --gpus=1 --job-name="$EXPERIMENT-rest" "$@" \
-  --chdir="$PWD" --dependency="afterok:${array%%;*}" \
+  --chdir="$PWD" --dependency="afterok:${array%%;*}" --kill-on-invalid-dep=yes \
   --wrap "$(call run)--experiment $experiment $SET")
 echo "folds: job $array. The other steps follow as job $rest."
 echo "Look on with: .venv/bin/python -m competition watch --data $DATA --work $WORK --experiment $EXPERIMENT"

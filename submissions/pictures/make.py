@@ -9,7 +9,6 @@ import functools
 import io
 import pathlib
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import SimpleITK
 from rich import console
 from scipy import spatial
 
+from bench import chromium
 from competition import pipeline
 from competition.core import files, masks, rle, scores
 from competition.core.data import images, mask_csv
@@ -106,10 +106,16 @@ def _screenshot(
 ) -> bytes:
     from playwright import sync_api
 
+    path = chromium.find()
+    if path is None:
+        raise ValueError(
+            "The pictures of the report need Chromium, and none is installed. Install "
+            "it, such as by `apt-get install chromium`, or name other PICTURES."
+        )
     _, run = smoke(work)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            executable_path=path, args=["--no-sandbox"]
         )
         page = browser.new_page(viewport=size, color_scheme=scheme)
         page.goto(run.files.report.absolute().as_uri())

@@ -121,10 +121,17 @@ def test_steps_of_an_epoch_follow_from_sampling_and_patches():
 
 
 @pytest.mark.parametrize(
-    ("name", "peak"), [("NVIDIA H100 80GB HBM3", 989), ("Tesla T4", 65), ("cpu", None)]
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", (989, 3350)),
+        ("NVIDIA A100-SXM4-80GB", (312, 2039)),
+        ("NVIDIA L40", (181, 864)),
+        ("Tesla T4", (65, 320)),
+        ("cpu", None),
+    ],
 )
 def test_peaks_are_known_by_the_name_of_the_card(name, peak):
-    assert (flops.card(name) or (None,))[0] == peak
+    assert flops.card(name) == peak
 
 
 def test_wheels_of_what_is_missing_are_unpacked_once(tmp_path, capsys):

@@ -78,9 +78,10 @@ def test_a_stack_holds_the_slices_below_and_above_and_is_padded():
     task = volumes.Task(
         [volumes.Scan("a", image, (1, 1, 1))],
         [np.zeros((3, 40, 5), np.uint8)],
-        ["organ"],
-        ADAPTERS,
-        {},
+        classes=["organ"],
+        largest=volumes.largest({"training": ([_scan(3, 40, 5)], [])}),
+        folder=ADAPTERS,
+        settings={},
     )
     stacks = patches.Stacks(task).stacks(image)
     assert stacks.shape == (3, 64, 32, 3)
@@ -130,7 +131,8 @@ def test_a_peer_is_trained_its_result_kept_and_one_without_package_skipped(
     assert "absent, 0.005 minutes: skipped, no --python has a_package" in shown
     assert "no --python has packages that load (RuntimeError('no nms'))" in shown
     assert "pip install -r" in shown
-    result = json.loads((out / "fold0" / "0.3s" / "trivial.json").read_text())
+    path = out / data.name / "fold0" / "0.3s" / "trivial.json"
+    result = json.loads(path.read_text())
     assert result["spent"] >= 0.3 and len(result["dice"]) == len(result["classes"])
     main([*command, "--peers", "trivial"])
     assert "trivial, 0.005 minutes: kept" in capsys.readouterr().out
@@ -150,6 +152,13 @@ def _exclusive(data, work, folder, fold):
 def test_a_fold_that_is_not_there_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="`fold` must be one of 0 to"):
         export(data, tmp_path / "work", tmp_path, 9)
+
+
+def test_the_results_of_a_data_set_are_not_those_of_another(data, tmp_path, capsys):
+    folder = tmp_path / "out" / data.name / "fold0"
+    _exclusive(data, tmp_path, folder, 0)
+    with pytest.raises(ValueError, match=r"volumes\.npz: .* of other data .* Remove"):
+        main([str(data), "--out", str(tmp_path / "out"), "--peers", "own"])
 
 
 def test_volumes_are_read_as_they_were_written(tmp_path):

@@ -41,6 +41,10 @@ def test_time_is_divided_by_the_tasks_that_follow_each_other():
     made = cluster_of({"CPU": 8, "GPU": 2})
     needs = made.needs("auto")
     assert [made._rounds([needs] * count) for count in (1, 2, 3, 5)] == [1, 1, 2, 3]
+    made = cluster_of({"CPU": 16, "GPU": 9})
+    both = [made.needs("auto")] * 5 + [nodes.Needs(cpus=2, gpus=2)] * 4
+    # Nine ninths are one round, not a little more.
+    assert [made._rounds(needs) for needs in (both[:1] * 9, both)] == [1, 2]
 
 
 class Ray:

@@ -78,7 +78,9 @@ def test_each_scan_has_the_rules_that_were_chosen_without_its_fold(prepared):
 def test_a_decision_has_these_keys_and_is_read_back(prepared):
     dataset, run = prepared
     decision = decided(dataset, run)
-    assert set(decision) == {"rules", "baseline", "nested", "in_sample", "key"}
+    found = {"rules", "baseline", "nested", "in_sample"}
+    assert decision.keys() == found | {"folds", "key"}
+    assert decision["folds"] == [0, 1]
     assert set(decision["nested"]) == {"score", "gains", "kept", "splits"}
     assert set(decision["nested"]["kept"]["gate"]) == set(run.classes)
     assert len(rules.read(run.files.decision, run.classes)) == 2

@@ -98,6 +98,30 @@ def test_config_rules_scores_and_submission_are_copied(scored, add, tmp_path):
     assert sorted(os.listdir(folder.parent)) == ["by-hand", "ledger.csv"]
 
 
+def test_scores_of_other_folds_than_the_trained_ones_are_refused(scored, add):
+    scored[1].files.weights(1).unlink()
+    with pytest.raises(
+        ValueError,
+        match=r"score\.json: expected scores of the 1 scans that the folds 0 hold out, "
+        r"received those of 3\. Run the steps `predict`, `decide` and `score` again",
+    ):
+        add()
+
+
+def test_a_score_of_the_leaderboard_needs_the_entry_of_the_present_rules(
+    scored, add, tmp_path
+):
+    run, submissions = scored[1], tmp_path / "submissions"
+    with pytest.raises(ValueError, match=r"received none\. Run `ledger add by-hand`"):
+        ledger.check_added(run, submissions)
+    add()
+    ledger.check_added(run, submissions)
+    decision = files.read_json(run.files.decision)
+    files.write_sealed(run.files.decision, decision | {"key": "another"})
+    with pytest.raises(ValueError, match=r"received an earlier one\. Run `ledger add"):
+        ledger.check_added(run, submissions)
+
+
 def test_the_entry_holds_the_scores_of_the_run(scored, add, tmp_path):
     add()
     entry = table.read(tmp_path / "submissions")["by-hand"]

@@ -142,11 +142,7 @@ def _describe(
             "width, height, two spacings in mm). Rename or remove the file."
         )
     width, height = int(name[2]), int(name[3])
-    if max(width, height) > _LARGEST:
-        raise ValueError(
-            f"expected at most {_LARGEST} pixels a side, received {width} x {height}. "
-            "Remove the file or make it smaller."
-        )
+    check_sides(width, height)
     if entry.is_symlink():
         # Not `Path.resolve`, which raises where links lead round in a circle.
         target = pathlib.Path(os.path.realpath(entry))
@@ -162,6 +158,15 @@ def _describe(
     id = f"{scan}_slice_{name[1]}"
     spacings = float(name[4]), float(name[5])
     return Image(id, *parse_id(id), scan_of(id), path, width, height, *spacings)
+
+
+def check_sides(width: int, height: int, file: str = "") -> None:
+    """Refuse an image that is too large; an error begins with `file`."""
+    if max(width, height) > _LARGEST:
+        raise ValueError(
+            f"{file}expected at most {_LARGEST} pixels a side, received {width} x "
+            f"{height}. Remove the file or make it smaller."
+        )
 
 
 def check_memory(data: pathlib.Path, slices: Sequence[Image]) -> None:

@@ -55,6 +55,7 @@ def collect(
     run = runs.read(bundle.run)
     members = runs.members_and_gates(run)
     folds = runs.trained_folds(run)
+    _check_decided(run, folds)
     learned = [member.files.weights(fold) for member in members for fold in folds]
     contents: dict[pathlib.Path, bytes | pathlib.Path] = {
         path: path for path in (run.files.decision, *learned)
@@ -64,6 +65,21 @@ def collect(
     root = bundle.dataset.root
     by_name = {path.relative_to(root).as_posix(): contents[path] for path in contents}
     return _split(bundle.dataset) | by_name
+
+
+def _check_decided(run: runs.Run, folds: list[layout.Fold]) -> None:
+    """Refuse rules of other folds than those that are sent."""
+    decided = files.read_json(run.files.decision, dict).get("folds", folds)
+    if decided != folds:
+        raise ValueError(
+            f"{run.files.decision}: expected rules that were decided on all trained "
+            f"folds, {_listed(folds)}, received those of {_listed(decided)}. Run the "
+            "steps `predict`, `decide` and `score` again, then build."
+        )
+
+
+def _listed(folds: list[layout.Fold]) -> str:
+    return ", ".join(map(str, folds))
 
 
 def trained(

@@ -21,8 +21,10 @@ def check(folder: pathlib.Path, *, own: Iterable[pathlib.Path], user: str) -> No
     `own` are folders of this machine. The name of the Kaggle `user` is allowed.
     """
     code = [*_contents(folder, "*.whl"), *_contents(folder, "*.py")]
-    words = _words(own) | _user_name(user, code)
+    private, names = _words(own), _user_name(user, code)
     for name, data in _contents(folder):
+        # Among the random bytes of weights a short name comes up by chance.
+        words = private | names["binary" if b"\0" in data else "text"]
         leaks = [word for word in words if re.search(words[word], data)]
         if _TOKENS.search(data):
             leaks.append("a Kaggle token")
@@ -50,27 +52,29 @@ def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
     return words
 
 
-def _user_name(user: str, code: list[tuple[str, bytes]]) -> dict[str, bytes]:
-    """Return the pattern of this machine's user name, unless it is a common word.
+def _user_name(user: str, code: list[tuple[str, bytes]]) -> dict[str, dict[str, bytes]]:
+    """Return patterns of this machine's user name in "text" and in "binary" files.
 
-    A name that is also a word of the code, such as "max", counts only in paths and
-    addresses.
+    There are none of a common word. In binary files, and where the name is also a word
+    of the code, such as "max", it counts only in paths and addresses.
     """
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
         # A container may run under a number that has no name.
-        return {}
+        name = ""
     if name.lower() in {*_COMMON, user.lower()} or len(name) < 3:
-        return {}
+        return {"text": {}, "binary": {}}
     # Not \b, which knows no letter beyond ASCII.
     literal = rb"(?<![\w\x80-\xff])" + _written(name)
     pattern = literal + rb"(?![\w\x80-\xff])"
     # Comments are left out: only code can use the name as a word.
     uses = (re.sub(rb"#.*", b"", data) for path, data in code if path.endswith(".py"))
+    in_paths = rb"(?:home|Users)[/\\]+" + pattern + rb"|" + literal + rb"@"
     if any(re.search(pattern, data) for data in uses):
-        pattern = rb"(?:home|Users)[/\\]+" + pattern + rb"|" + literal + rb"@"
-    return {f"the user name {name}": pattern}
+        pattern = in_paths
+    label = f"the user name {name}"
+    return {"text": {label: pattern}, "binary": {label: in_paths}}
 
 
 def _written(text: str) -> bytes:

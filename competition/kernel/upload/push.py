@@ -39,7 +39,10 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     log = _fetch(api, kernel, output)
     # Another version may have been pushed in these hours.
     if bundle.state().get("version") == state["version"]:
-        bundle.keep(state | {"status": status})
+        # A kernel may fail because the run of another data set, whose bundle has the
+        # same name on Kaggle, was uploaded since: the next push uploads this one again.
+        failed = {} if status == "COMPLETE" else {"dataset": None}
+        bundle.keep(state | {"status": status} | failed)
     trained: list[str] = []
     if bundle.what == "train":
         manifest = files.read_json(built / "dataset" / "manifest.json")

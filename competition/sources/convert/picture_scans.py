@@ -67,6 +67,7 @@ def convert(
     """Write the slices of a scan; return its record and its masks."""
     stack = _stack(planned.slices, reading.channel)
     name = str(planned.slices[0].image)
+    images.check_sides(*stack.shape[:0:-1], f"{name}: ")
     pixels, scale = levels.convert(stack, name, reading.window)
     path = scans.folder_of(folder, planned.part, planned.scan)
     images.write_scan(path, pixels, (_PIXEL_MM, _PIXEL_MM))

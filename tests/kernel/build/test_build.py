@@ -417,6 +417,15 @@ def test_a_name_too_long_for_a_title_says_how_long_it_may_be(bundle):
         made(dataclasses.replace(bundle, name=name))
 
 
+def test_rules_of_other_folds_than_the_trained_ones_are_not_sent(bundle):
+    files.write_json(bundle.run.decision, {"rules": {}, "key": "0", "folds": [0]})
+    with pytest.raises(
+        ValueError,
+        match=r"decided on all trained folds, 0, 1, received those of 0\. Run the",
+    ):
+        made(bundle)
+
+
 def test_a_missing_file_is_named(bundle, tmp_path):
     bundle.run.decision.unlink()
     with pytest.raises(ValueError, match="Run `python -m competition decide --exp"):

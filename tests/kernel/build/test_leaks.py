@@ -67,6 +67,19 @@ def test_any_other_user_name_is_a_leak(tmp_path, monkeypatch):
         leaks.check(tmp_path, own=(), user="ann")
 
 
+def test_among_the_bytes_of_weights_a_user_name_is_chance_unless_in_a_path(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(getpass, "getuser", lambda: "ben")
+    wheel(tmp_path, "top = 1")
+    weights = tmp_path / "best.weights.h5"
+    weights.write_bytes(b"\0\x93ben!\0")
+    leaks.check(tmp_path, own=(), user="ann")
+    weights.write_bytes(b"\0\x93/home/ben/uwm\0")
+    with pytest.raises(ValueError, match=r"weights\.h5 holds the user name ben"):
+        leaks.check(tmp_path, own=(), user="ann")
+
+
 def test_words_beyond_ascii_are_leaks_also_as_json_writes_them(tmp_path, monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: "\u00f6zg\u00fcr")
     wheel(tmp_path, "top = 1")

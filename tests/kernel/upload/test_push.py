@@ -149,6 +149,8 @@ def test_a_kernel_that_failed_shows_its_log_and_may_be_pushed_again(built, kaggl
         push.run(built)
     kaggle.kernel_statuses = ["COMPLETE"]
     assert push.run(built)["version"] == 2
+    # Another run's bundle may have taken its name on Kaggle: it is sent again.
+    assert len(kaggle.versions) == 2
 
 
 def test_the_weights_of_a_training_go_into_the_run(training, kaggle):

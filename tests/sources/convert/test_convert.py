@@ -80,6 +80,12 @@ def test_a_window_is_cut_out_of_every_volume(tmp_path):
     assert pixels.ravel()[[0, 5, 10]].tolist() == [0, 0, 32768]
 
 
+def test_a_volume_that_prepare_would_refuse_is_named(tmp_path):
+    folders = make(tmp_path, image=np.zeros((1, 4097, 2), np.int16))
+    with pytest.raises(ValueError, match=r"a\.nii\.gz: .* pixels a .* 2 x 4097\."):
+        convert.write(*folders, out=tmp_path / "out")
+
+
 def test_test_volumes_follow_and_have_empty_rows(tmp_path):
     (tmp_path / "ts").mkdir()
     volumes.write(tmp_path / "ts/c_0000.nii", IMAGE, STRAIGHT)

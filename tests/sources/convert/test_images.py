@@ -262,6 +262,12 @@ def test_a_mask_of_another_size_is_named(tmp_path):
         convert.write(*folders, out=tmp_path / "out")
 
 
+def test_an_image_that_prepare_would_refuse_is_named(tmp_path):
+    folders = make(tmp_path, image=np.zeros((2, 4097), np.uint8))
+    with pytest.raises(ValueError, match=r"a\.png: .* 4096 pixels a .* 4097 x 2\."):
+        convert.write(*folders, out=tmp_path / "out")
+
+
 def test_a_channel_and_a_table_must_fit(tmp_path):
     folders = make(tmp_path)
     with pytest.raises(ValueError, match=r"one of red, green, .* Received: 'alpha'"):
