@@ -53,6 +53,9 @@ def run(
         blends.load(experiment, overrides)
     results = {"prepare": prepare(data, work=work, options=options)}
     if experiment == auto.NAME:
+        if limit is not None and not limit.allows(reserve):
+            console.note("preparing took the time there was: the next call plans")
+            return results
         experiment = plan_auto(data, work=work, budget=deadline.budget(limit))
     dataset, opened = open_training(
         experiment, data=data, work=work, overrides=overrides, name=name

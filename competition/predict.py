@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from competition import cluster
-from competition.core import console, files, probabilities, storage
+from competition.core import console, probabilities, storage
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import layout, runs
+from competition.core.experiment import layout, predicted, runs
 from competition.machine import gpus, process
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(
             (source, fold, scans)
             for source in runs.members_and_gates(run)
             for fold in folds
-            if (scans := _missing(source, held_out[fold], _digest(source, fold)))
+            if (scans := _waiting(source, fold, held_out[fold]))
         ]
         if layout.ALL == tuple(folds):
             console.note(
@@ -85,13 +85,13 @@ def predict_fold(
     from competition.net.inference import scan_predictor, trained_network
 
     held_out = slice_table.held_out(slice_table.read(dataset), fold)
-    digest = _digest(run, fold)
+    digest = predicted.digest(run, fold)
     network = trained_network.load(run, fold)
     member = scan_predictor.Member(run.name, run.config, {fold: network})
     predictor = scan_predictor.ScanPredictor([member])
     store = arrays.Arrays(dataset)
     intensity, grids = run.config.intensity, slice_table.grids(held_out)
-    scans = _missing(run, held_out, digest)
+    scans = predicted.missing(run, held_out, digest)
     for scan in _tracked(scans, f"predict {run.name} fold {fold}"):
         rows = held_out[held_out["scan"] == scan]
         windows = slice_table.windows(rows, intensity)
@@ -114,20 +114,8 @@ def _tracked(scans: list[str], title: str) -> Iterable[str]:
     return scans
 
 
-def _missing(run: runs.Run, rows: "pd.DataFrame", digest: str) -> list[str]:
-    """Return the scans of `rows` that the weights of a digest have not predicted."""
-    return [
-        scan
-        for scan in slice_table.scans(rows)
-        if not probabilities.is_made_by(run.files.oof(scan), digest)
-    ]
-
-
-def _digest(run: runs.Run, fold: layout.Fold) -> str:
-    digest = files.file_digest(run.files.weights(fold))
-    # Older versions stored no predictions of presence heads; by this mark such files
-    # count as made by other weights.
-    return f"{digest}-presence" if run.config.model.presence else digest
+def _waiting(run: runs.Run, fold: layout.Fold, rows: "pd.DataFrame") -> list[str]:
+    return predicted.missing(run, rows, predicted.digest(run, fold))
 
 
 def main(dataset: str, run: str, fold: str) -> None:

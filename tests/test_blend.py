@@ -275,9 +275,8 @@ def test_a_blend_of_blends_is_refused(two):
 def test_predictions_of_another_size_are_an_error(two):
     dataset, _, other = two
     blend = start(dataset)
-    path = other.files.oof("case2_day0")
-    cut = probabilities.prediction(probabilities.read(path).probability[:, :9])
-    probabilities.write(path, cut, digest="x")
+    cut = probabilities.read(other.files.oof("case2_day0")).probability[:, :9]
+    write(other, "case2_day0", cut)
     with pytest.raises(ValueError, match=r"case2_day0: by-hand pred.*, other \(5, 9"):
         decide.run(dataset, blend)
 

@@ -201,8 +201,8 @@ def timed(competition, tmp_path, monkeypatch):
     monkeypatch.setattr(submit_step, "run", submit)
     asked = dict(data=competition, work=tmp_path / "work", overrides=conftest.TINY)
 
-    def call(**more):
-        return pipeline.run("smoke", **asked, **more, clock=lambda: passed[0])
+    def call(experiment="smoke", **more):
+        return pipeline.run(experiment, **asked, **more, clock=lambda: passed[0])
 
     return call, takes, calls, passed
 
@@ -219,6 +219,21 @@ def test_the_time_that_preparing_takes_is_part_of_the_budget(timed):
     with pytest.raises(ValueError, match="A budget is hours, minutes and seconds"):
         call(budget="soon")
     assert passed == [600]
+
+
+def test_where_preparing_takes_all_time_nothing_is_planned(timed, monkeypatch, capsys):
+    call, takes, calls, _ = timed
+    takes["prepare"] = 3300
+
+    def plan(*arguments, **options):
+        raise Reached
+
+    monkeypatch.setattr(pipeline, "plan_auto", plan)
+    assert list(call("auto", budget="1h")) == ["prepare"]
+    assert "preparing took the time there was" in capsys.readouterr().err
+    with pytest.raises(Reached):
+        call("auto", budget="2h")
+    assert not calls
 
 
 def test_where_training_leaves_hardly_any_time_the_next_call_goes_on(timed, capsys):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from competition.commands import options, output
-from competition.core.experiment import layout, runs
+from competition.core.experiment import layout
 from competition.kernel import bundles
 
 app = typer.Typer(
@@ -146,6 +146,7 @@ def kernel_submit(
 ) -> None:
     """Submit the pushed version, and enter its score into the ledger."""
     from competition import ledger
+    from competition.core.experiment import runs
     from competition.kernel.upload import leaderboard
 
     bundle = bundles.find(experiment, work=work, data=data, name=name)

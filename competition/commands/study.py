@@ -19,9 +19,12 @@ def audit_data(
     as_json: options.Json = False,
 ) -> None:
     """Describe prepared data, and list the annotations that look wrong."""
+    from competition import prepare
     from competition.study import audit
 
-    output.result(audit.run(layout.dataset(data, work)), as_json)
+    dataset = layout.dataset(data, work)
+    prepare.check_source(data, dataset)
+    output.result(audit.run(dataset), as_json)
 
 
 @app.command(**options.example("baseline", f"kmeans {options.PHANTOM}"))
@@ -35,10 +38,12 @@ def score_baseline(
     as_json: options.Json = False,
 ) -> None:
     """Score a method without a network out of fold, to compare networks with."""
+    from competition import prepare
     from competition.core.experiment import configs
     from competition.study import auto, baseline
 
     dataset = layout.dataset(data, work)
+    prepare.check_source(data, dataset)
     chosen = configs.load(auto.planned(experiment, dataset))
     result = baseline.run(dataset, method, experiment=chosen)
     output.result(result, as_json, lambda result: output.scores({method: result}))
@@ -93,7 +98,7 @@ def write_plan(folder: pathlib.Path, budget: options.Budget = None) -> None:
     """Write auto.toml into the folder of prepared data."""
     from competition.study import auto
 
-    auto.write(layout.DatasetFiles(folder), budget)
+    auto.write_once(layout.DatasetFiles(folder), budget)
 
 
 @app.command(
@@ -170,6 +175,7 @@ def show_scan(
     The page has all slices with outlines of truth and prediction. Without an experiment
     it shows the annotations of the data, or the masks of a submission.
     """
+    from competition import prepare
     from competition.core.experiment import runs
     from competition.study import show
 
@@ -183,6 +189,7 @@ def show_scan(
         result = show.folder(data, scan=scan, submission=submission, out=out)
         output.result(result, as_json)
         return
+    prepare.check_source(data, dataset)
     run = runs.read(dataset.run(layout.run_name(experiment)))
     draw = show.gates if gates else show.run
     output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)

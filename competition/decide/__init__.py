@@ -7,7 +7,7 @@ import numpy as np
 
 from competition.core import blending, console, files, probabilities, rules
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import layout, runs
+from competition.core.experiment import layout, predicted, runs
 from competition.core.regions import cropped_masks
 from competition.decide import candidates, rule_scores, search, taken
 
@@ -29,6 +29,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
             return taken.take(run)
         table = slice_table.read(dataset)
         folds = runs.trained_folds(run)
+        predicted.check(run, table)
         held_out = slice_table.held_out_scans(table, folds)
         key = _key(run, held_out)
         if files.exists(run.files.decision):

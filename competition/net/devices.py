@@ -222,9 +222,13 @@ def check_batch(batch: int, setting: str, device: Device) -> None:
         )
 
 
-def no_memory(what: str) -> ValueError:
+class NoMemoryError(ValueError):
+    """The device has too little memory; what else runs on it may end."""
+
+
+def no_memory(what: str) -> NoMemoryError:
     """Return the error to raise where the device has no memory even for `what`."""
-    return ValueError(
+    return NoMemoryError(
         f"The device has no memory for {what}. End what else runs on it, which "
         "nvidia-smi lists for a GPU, or choose smaller `geometry.height` and `width`, "
         "`model.widths` or encoder."

@@ -4,6 +4,7 @@ import json
 import shlex
 from typing import Any
 
+from competition.core.data import faulty
 from competition.core.experiment import configs, runs
 from competition.report import words
 
@@ -73,7 +74,8 @@ def _own(run: runs.Run, manifest: dict[str, Any]) -> tuple[list[str], str]:
     for key, (option, default) in _OPTIONS.items():
         value = options.get(key, default)
         if value != default:
-            text = _FILES[key] if "\n" in str(value) else str(value)
+            is_file = key in _FILES and value not in faulty.LISTS
+            text = _FILES[key] if is_file else str(value)
             parts.append(f"{option} {shlex.quote(text)}")
     if options.get("quarantine"):
         parts.append("--quarantine")

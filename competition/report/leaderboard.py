@@ -24,8 +24,13 @@ def _is_scored(entry: dict[str, Any]) -> bool:
     return any(entry[board] is not None for board in _BOARDS)
 
 
-def _draw(entries: list[dict[str, Any]], lines: dict[str, float]) -> charts.Drawing:
-    """Draw the score of each leaderboard against ours, nested where it is known."""
+def _draw(
+    entries: list[dict[str, Any]], lines: dict[str, float]
+) -> charts.Drawing | None:
+    """Draw the score of each leaderboard against ours, nested where it is known.
+
+    It is None where no entry has a score of ours: all were trained on every case.
+    """
     series = []
     for board, css in _BOARDS.items():
         points, labels = [], []
@@ -35,6 +40,8 @@ def _draw(entries: list[dict[str, Any]], lines: dict[str, float]) -> charts.Draw
                 points.append((ours, entry[board]))
                 labels.append(f"{entry['experiment']}, {entry[board]:.4f}")
         series.append(charts.Series(board, points, css, joined=False, labels=labels))
+    if not any(each.points for each in series):
+        return None
     title, xlabel = "Leaderboard against validation", "nested score, per class"
     levels = {name: lines[name] for name in _MEDALS}
     chart = charts.Chart(title, xlabel, "leaderboard", series, levels=levels)

@@ -35,7 +35,8 @@ def summary(
         )
     keys = [key for key in rows[0] if key not in _ABOUT]
     trials = [_trial(row, keys) for row in rows]
-    scored = [each for each in trials if each["score"] is not None]
+    # A pruned or failed trial has the score of its best epoch, which says too little.
+    scored = [each for each in trials if each["state"] == "complete"]
     best = max(scored, key=lambda each: each["score"], default=None)
     return {
         "tried": keys,
@@ -65,7 +66,6 @@ def _trial(row: dict[str, str], keys: Sequence[str]) -> Trial:
     return {
         "trial": int(row["trial"]),
         "state": row["state"],
-        # A pruned trial has none; that of a failed one would say nothing.
         "score": float(row["score"]) if row["score"] else None,
         "epochs": int(row["epochs"]),
         "seconds": float(row["seconds"]),

@@ -35,15 +35,18 @@ TEST_SLICES = round(REAL.slices * 50 / 85)
 
 
 def of(data: pathlib.Path) -> Amounts:
-    """Return the amounts of a competition folder, from its names and train.csv."""
-    found = images.find(data, "train")
+    """Return the amounts of a competition folder, from its names and train.csv.
+
+    What has a fault is not counted: `prepare` names it, or leaves its scan out.
+    """
+    found, _ = images.find_with_problems(data, "train")
     path = data / "train.csv"
     if not found or not path.is_file():
         raise ValueError(
             f"{data}: expected a competition folder with train.csv and slices in "
             "train/. Check `data`, or leave it out to plan for the competition's data."
         )
-    rows = mask_csv.read(path, "segmentation")
+    rows, _ = mask_csv.read_with_problems(path, "segmentation")
     return Amounts(
         slices=len(found),
         positives=len({row.id for row in rows if row.rle}),

@@ -36,8 +36,9 @@ predict_attended = attended.predict
 
 # The part of the budget that is kept for the work after the last scan.
 RESERVE = 0.02
-# Events of what another call may find mended: then it predicts anew.
-PASSING = {"model failed", "unreadable folder", "unreadable scan", "unreadable slice"}
+# Events of what another call may find mended: then it predicts anew. A damaged file
+# that is replaced changes the key.
+PASSING = {"model failed", "unreadable folder", "unreadable slice"}
 LOWERED = "effort lowered"
 
 
@@ -91,6 +92,8 @@ def _run(
         return as_before
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, resume=bool(part.scans))
+    # The scans of an earlier call that had too little time for all networks.
+    lowered_before = LOWERED in log.counts
     for fault in faults + test.faults:
         log.warn(fault.kind, fault.text)
     if not test.rows:
@@ -111,7 +114,10 @@ def _run(
         "scans": len(test.scans),
         "folds": sorted({fold for _, fold in networks}),
         "events": dict(log.counts),
-        "complete": is_same and is_whole and not PASSING & log.counts.keys(),
+        "complete": is_same
+        and is_whole
+        and not lowered_before
+        and not PASSING & log.counts.keys(),
         "budget": budget,
         "key": key,
         "digest": _digest(out),

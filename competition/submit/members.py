@@ -1,6 +1,7 @@
 """The loaded networks of all runs that a submission is made with."""
 
 import dataclasses
+import errno
 import itertools
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -190,13 +191,27 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
                     network = trained_network.load(source, fold)
             # Its text says what is wrong with the weights.
             except ValueError as error:
-                tell.warn("model left out", f"{name}: {error}")
+                kind = "model failed" if _may_pass(error) else "model left out"
+                tell.warn(kind, f"{name}: {error}")
             # A fold that does not load must not cost the submission, whatever is wrong.
             except Exception as error:
                 tell.failed("model failed", f"{name}: {error}", error)
             else:
                 loaded.setdefault(source.name, {})[fold] = network
     return loaded
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Say whether an error comes of memory or of reading, and may pass."""
+    from competition.net import devices
+
+    while error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+            return True
+        if isinstance(error, (MemoryError, devices.NoMemoryError)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _windows(volume: np.ndarray) -> Mapping[str, np.ndarray]:

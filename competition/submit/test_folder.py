@@ -136,12 +136,14 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
     for index, image in enumerate(slices):
         try:
             pixels[index] = images.read(data / image.path, image.shape)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
+            faults.append(problems.Problem("damaged slice", str(error)))
+        except OSError as error:
             faults.append(problems.Problem("unreadable slice", str(error)))
     shapes = [plane.shape for plane in pixels.values()]
     if not shapes:
         text = f"{slices[0].scan}: no slice can be read; its masks stay empty."
-        return TestScan(slices), [*faults, problems.Problem("unreadable scan", text)]
+        return TestScan(slices), [*faults, problems.Problem("empty scan", text)]
     common = max(shapes, key=shapes.count)
     volume = np.empty((len(slices), *common), np.uint16)
     readable = list(pixels)

@@ -96,7 +96,7 @@ def _train(
     if waiting and nodes:
         published.get(waiting)
         _train_on_nodes(dataset, run, waiting, limit, nodes)
-    elif len(waiting) > 1 and run.config.training.fresh_process and hosts.count() == 1:
+    elif hosts.count() == 1 and _in_processes(run, waiting):
         published.get(waiting)
         _train_in_processes(waiting, limit)
     else:
@@ -112,13 +112,29 @@ def _train(
     return {"finished": all(finished), "folds": own, "members": by_name}
 
 
+def _in_processes(
+    run: runs.Run, waiting: Sequence[tuple[runs.Run, layout.Fold]]
+) -> bool:
+    """Say whether folds train in processes of their own, which free their memory.
+
+    A single fold does where there are several GPUs: `predict` starts a process on each.
+    """
+    training = run.config.training
+    if not training.fresh_process:
+        return False
+    several = len(gpus.environments(training.gpus)) > 1 and not process.is_child()
+    return len(waiting) > 1 or (bool(waiting) and several)
+
+
 def _train_in_processes(
     waiting: Sequence[tuple[runs.Run, layout.Fold]], limit: deadline.Deadline | None
 ) -> None:
     """Train folds in processes of their own, side by side where GPUs allow it."""
     left = len(waiting)
     for setting, group in itertools.groupby(waiting, key=_gpus):
-        pairs, environments = list(group), gpus.environments(setting)
+        pairs = list(group)
+        # A fold that trains alone may use all GPUs.
+        environments = gpus.environments(setting) if len(waiting) > 1 else [{}]
         share = limit and limit.share(left / len(pairs))
         commands = fold_training.commands(pairs, at_once=len(environments), limit=share)
         process.run_all(commands, environments)

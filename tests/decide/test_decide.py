@@ -6,7 +6,7 @@ import pytest
 from competition import decide
 from competition.core import files, masks, probabilities, rules
 from competition.core.data import arrays
-from competition.core.experiment import runs
+from competition.core.experiment import predicted, runs
 from tests import by_hand
 
 
@@ -31,8 +31,13 @@ def confuse(dataset, run, scan):
     planes = masks.unpack(np.asarray(arrays.Arrays(dataset).masks(scan)), 2)
     probability = np.where(planes, 115, 0).astype(np.uint8)
     probability[0, 0:3, 14:18] = 115
-    prediction = probabilities.prediction(probability)
-    probabilities.write(run.files.oof(scan), prediction, digest="hand")
+    store(run, scan, probabilities.prediction(probability))
+
+
+def store(run, scan, prediction):
+    """Store probabilities as made by the present weights, which all folds have."""
+    made_by = predicted.digest(run, 0)
+    probabilities.write(run.files.oof(scan), prediction, digest=made_by)
 
 
 def test_a_rule_that_helps_is_found_and_printed(prepared, capsys):
@@ -66,8 +71,7 @@ def test_each_scan_has_the_rules_that_were_chosen_without_its_fold(prepared):
         path = run.files.oof(scan)
         volume = probabilities.read(path).probability.copy()
         volume[0, 0:3, 14:18] = 80
-        prediction = probabilities.prediction(volume)
-        probabilities.write(path, prediction, digest="hand")
+        store(run, scan, probabilities.prediction(volume))
     decision = decided(dataset, run)
     scans = [split["scans"] for split in decision["nested"]["splits"]]
     assert sorted(scans) == [["case1_day0"], ["case2_day0", "case3_day0"]]
@@ -102,9 +106,13 @@ def test_only_newer_probabilities_are_decided_on_again(prepared):
     before = run.files.decision.stat().st_mtime_ns
     assert decide.run(dataset, run) == first
     assert run.files.decision.stat().st_mtime_ns == before
-    path = run.files.oof("case1_day0")
-    same = probabilities.read(path)
-    probabilities.write(path, same, digest="newer")
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), b"newer")
+    message = "present weights of fold 0; 1 of its scans have none, the first is case1_"
+    with pytest.raises(ValueError, match=f"{message}.*competition predict` first"):
+        decide.run(dataset, run)
+    for scan in by_hand.OFF:
+        store(run, scan, probabilities.read(run.files.oof(scan)))
     assert decide.run(dataset, run)["key"] != first["key"]
 
 

@@ -56,7 +56,7 @@ def whole(tmp_path_factory):
 def scored_anew(root):
     dataset, run = by_hand.scored_run(root)
     for fold in (0, 1):
-        files.write_bytes(run.files.weights(fold), b"weights")
+        files.write_bytes(run.files.weights(fold), by_hand.WEIGHTS)
     run.files.decision.unlink()
     decide.run(dataset, run)
     score.of_run(dataset, run, data=dataset.root)

@@ -73,6 +73,12 @@ def test_the_data_is_prepared_alike(started):
     text = " ".join(words)
     assert "--folds 3 --fold-seed 7 --fold-file folds.csv --faulty host" in text
     assert "--quarantine" in words
+    # The contents of a file of a single line, of which the end was lost.
+    options["faulty"] = "case3_day0"
+    (command,) = again.commands(
+        started("other", "unet"), {**MANIFEST, "options": options}
+    )
+    assert "--faulty faulty.txt" in " ".join(parsed(command)[2])
 
 
 def test_members_are_set_as_they_were_and_strange_ones_come_first(started):

@@ -210,6 +210,19 @@ def test_the_command_that_makes_it_again(page):
     assert f"<code>{command}" in page.text
 
 
+def test_a_leaderboard_of_runs_on_every_case_has_no_chart(scored, tmp_path):
+    dataset, run = scored
+    entry = ledger_table.Entry(
+        "all", "2026-01-01", "abc", "0123", "all", None, None, None, None, 0.873, "d"
+    )
+    ledger_table.write(tmp_path / "kept", {"all": entry})
+    report.run(dataset, run, submissions=tmp_path / "kept")
+    text = run.files.report.read_text("utf-8")
+    (row,) = Page(text).tables["Experiments in the ledger"][1:]
+    assert row[0] == "all" and row[-2:] == ["0.8730", "silver"]
+    assert "Leaderboard against validation" not in text
+
+
 def test_the_leaderboard_is_there_where_it_has_said_anything(scored, tmp_path):
     dataset, run = scored
     entry = ledger_table.Entry(

@@ -8,7 +8,7 @@ from competition.report import trials
 
 TABLE = """trial,state,score,epochs,seconds,training.learning_rate,decide.x,fault
 0,complete,0.5,6,60.5,0.001,True,
-1,pruned,,2,20.0,0.5,False,
+1,pruned,0.9,2,20.0,0.5,False,
 2,failed,,0,1.0,0.2,True,no memory
 3,complete,0.75,6,70.0,0.00001234567,True,
 """

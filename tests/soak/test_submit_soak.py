@@ -90,4 +90,4 @@ def test_killed_on_damaged_data_it_is_whole_on_the_rest(blend, clean, tmp_path):
     for one, other in zip(expected, received, strict=True):
         assert one == other or images.scan_of(one.id) in hit
     log = broken.with_name("s.csv.log").read_text("utf-8")
-    assert log.count("warning: unreadable slice") >= len(WAYS) // 2
+    assert log.count("warning: damaged slice") >= len(WAYS) // 2

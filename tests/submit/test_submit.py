@@ -16,6 +16,7 @@ from competition import submit as step
 from competition.core import blending, files, rle, rules
 from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
+from competition.net import devices
 from competition.net.inference import ensemble, trained_network
 from competition.submit import event_log, members, partial, stages
 from tests import copies
@@ -125,14 +126,14 @@ def test_a_damaged_slice_costs_no_other_scan(finished, competition, tmp_path):
     image = images.find(competition, "test")[2]
     (competition / image.path).write_bytes(b"GIF89a")
     summary, rows, out = submit(finished, competition, tmp_path)
-    assert summary["events"] == {"unreadable slice": 1}
+    assert summary["events"] == {"damaged slice": 1}
     others = [(a, b) for a, b in zip(whole, rows, strict=True)
               if not a.id.startswith(image.scan)]  # fmt: skip
     assert all(a == b for a, b in others)
     lines = out.with_name("submit.log").read_text("utf-8").splitlines()
-    assert lines[0].startswith("warning: unreadable slice: ")
+    assert lines[0].startswith("warning: damaged slice: ")
     assert image.path in lines[0]
-    assert lines[1] == "1 x unreadable slice"
+    assert lines[1] == "1 x damaged slice"
 
 
 @pytest.mark.parametrize("shape", [(17, 91), (3, 2), (70, 1)])
@@ -288,7 +289,7 @@ def test_a_link_to_a_pipe_costs_its_slice_alone(finished, competition, tmp_path)
     os.mkfifo(competition / "pipe")
     path.symlink_to(competition / "pipe")
     summary, rows, _ = submit(finished, competition, tmp_path)
-    assert summary["events"] == {"unreadable slice": 1}
+    assert summary["events"] == {"damaged slice": 1}
     assert any(row.rle for row in rows)
 
 
@@ -713,27 +714,49 @@ def test_slices_that_were_renamed_as_the_message_says_are_predicted(
             size = f"_{width}_{height}_", f"_{width}_{height + 2}_"
             right[path.rename(path.with_name(path.name.replace(*size)))] = path
     first, rows, _ = submit(finished, competition, tmp_path)
-    assert not first["complete"] and rows != whole
+    # As long as they stay, nothing is predicted again.
+    assert first["complete"] and rows != whole
     for wrong, path in right.items():
         wrong.rename(path)
     assert submit(finished, competition, tmp_path)[1] == whole
 
 
+def damaged_by(cause):
+    """Return the error of weights that could not be read for a cause."""
+    error = ValueError("the weights are damaged")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("fault", "passes"),
+    [
+        (MemoryError("no memory now"), True),
+        (devices.no_memory("the network"), True),
+        (damaged_by(OSError(errno.ESTALE, "Stale file handle")), True),
+        (damaged_by(FileNotFoundError(errno.ENOENT, "No such file")), False),
+        (damaged_by(OSError("file signature not found")), False),
+    ],
+    ids=["memory", "device", "disk", "missing", "damaged"],
+)
 def test_a_fold_that_could_not_be_loaded_for_a_while_predicts_later(
-    finished, competition, tmp_path, whole, monkeypatch
+    finished, competition, tmp_path, whole, monkeypatch, fault, passes
 ):
     load = trained_network.load
 
-    def full(run, fold):
+    def fail(run, fold):
         if fold == 1:
-            raise MemoryError("no memory now")
+            raise fault
         return load(run, fold)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trained_network, "load", full)
+        patch.setattr(trained_network, "load", fail)
         first, rows, _ = submit(finished, competition, tmp_path)
-    assert first["events"] == {"model failed": 1} and rows != whole
-    assert submit(finished, competition, tmp_path)[1] == whole
+    kind = "model failed" if passes else "model left out"
+    assert first["events"] == {kind: 1} and rows != whole
+    assert first["complete"] is not passes
+    # What does not pass is left as it is, until its weights are others.
+    assert (submit(finished, competition, tmp_path)[1] == whole) is passes
 
 
 def test_with_more_time_all_folds_predict(
@@ -750,6 +773,28 @@ def test_with_more_time_all_folds_predict(
         assert "effort lowered" in first["events"]
         again = step.run(job.run, data=competition, out=out, **less)
     assert again == first
+    assert submit(finished, competition, tmp_path)[1] == whole
+
+
+def test_scans_of_a_call_that_had_too_little_time_are_predicted_with_all_folds_later(
+    finished, competition, tmp_path, whole, monkeypatch
+):
+    job, out = finished[0], tmp_path / "submission.csv"
+    slices = len(images.find(competition, "test"))
+    now, predict = [0.0], members.LoadedMembers.predict
+
+    def slow(self, *arguments):
+        now[0] += 700 * slices
+        return predict(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members.LoadedMembers, "measure", lambda *_: 1e3)
+        patch.setattr(members.LoadedMembers, "predict", slow)
+        less = {"budget": f"{750 * slices}s", "clock": lambda: now[0]}
+        first = step.run(job.run, data=competition, out=out, **less)
+    assert {"effort lowered", "no time"} <= first["events"].keys()
+    second, rows, _ = submit(finished, competition, tmp_path)
+    assert not second["complete"] and rows != whole
     assert submit(finished, competition, tmp_path)[1] == whole
 
 
@@ -771,7 +816,7 @@ def test_a_scan_that_had_no_time_leaves_no_warning_once_it_is_predicted(
         )
     assert first["events"]["no time"]
     second = step.run(job.run, data=competition, out=out)
-    assert second["complete"] and "no time" not in second["events"]
+    assert second["scans"] and "no time" not in second["events"]
 
 
 def test_weights_that_cannot_be_read_cost_their_fold_alone(

@@ -78,7 +78,7 @@ def test_an_unreadable_slice_looks_like_its_nearest_neighbour(folder):
     scan, faults = read(folder)
     assert scan.volume[:, 0, 0].tolist() == [10, 20, 20]
     assert scan.sizes == [(4, 5)] * 3
-    assert kinds(faults) == ["unreadable slice"]
+    assert kinds(faults) == ["damaged slice"]
 
 
 def test_a_slice_of_another_size_is_cut_and_keeps_its_own_size(folder):

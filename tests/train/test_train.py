@@ -12,7 +12,7 @@ from competition import pipeline, train
 from competition.core import files
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs, heartbeat, history, layout
-from competition.machine import deadline
+from competition.machine import deadline, gpus, process
 from competition.net import weights_file
 from competition.net.input import training_data
 from competition.net.training import progress
@@ -114,6 +114,26 @@ def test_a_fold_killed_while_it_was_closed_is_not_finished(prepared):
     assert fold_training.is_finished(job.run, 0)
     files.write_bytes(job.run.files.fold(0) / layout.STATE_BEFORE, b"state")
     assert not fold_training.is_finished(job.run, 0)
+
+
+def test_the_last_fold_leaves_several_gpus_to_the_steps_after_it(prepared, monkeypatch):
+    job = prepared("folds=[0, 1]")
+    write_history(job, 0, [ROW])
+    started = []
+
+    def run_all(commands, environments):
+        started.append((len(list(commands)), environments))
+
+    monkeypatch.setattr(process, "run_all", run_all)
+    monkeypatch.setattr(gpus, "visible", lambda: ["0", "1"])
+    train.run(job.dataset, job.run)
+    # In a process, which may use both: on JAX they share its batches.
+    assert started == [(1, [{}])]
+    trained = []
+    monkeypatch.setattr(fold_training, "train", lambda *arguments: trained.append(1))
+    monkeypatch.setattr(gpus, "visible", lambda: ["0"])
+    train.run(job.dataset, job.run)
+    assert len(started) == len(trained) == 1
 
 
 def test_a_budget_is_divided_among_the_folds_that_are_left(prepared, monkeypatch):

@@ -26,8 +26,8 @@ except ImportError:  # Windows, which has no such limit.
 # and 3.12.2: it raises a SystemError about once in a thousand times.
 HEADER = threading.Lock()
 _REMEDY = "Prepare the data again with `verify`."
-# Slices, and the bits of up to 8, 16, 32 or 64 classes.
-TYPES = ("<u2", "|u1", "<u4", "<u8")
+# Slices, and the bits of up to 8 or 16 classes.
+TYPES = ("<u2", "|u1")
 # Python's default buffer takes a third longer to write a scan.
 BUFFER = 2**20
 # A mapped array holds its file open. A process may hold 256 (macOS) or 1,024 files at

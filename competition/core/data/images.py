@@ -142,7 +142,7 @@ def _describe(
             "width, height, two spacings in mm). Rename or remove the file."
         )
     width, height = int(name[2]), int(name[3])
-    check_sides(width, height)
+    check_sides((height, width))
     if entry.is_symlink():
         # Not `Path.resolve`, which raises where links lead round in a circle.
         target = pathlib.Path(os.path.realpath(entry))
@@ -160,9 +160,10 @@ def _describe(
     return Image(id, *parse_id(id), scan_of(id), path, width, height, *spacings)
 
 
-def check_sides(width: int, height: int, file: str = "") -> None:
-    """Refuse an image that is too large; an error begins with `file`."""
-    if max(width, height) > _LARGEST:
+def check_sides(shape: Sequence[int], file: str = "") -> None:
+    """Refuse a slice (H, W) that is too large; an error begins with `file`."""
+    if max(shape) > _LARGEST:
+        height, width = shape
         raise ValueError(
             f"{file}expected at most {_LARGEST} pixels a side, received {width} x "
             f"{height}. Remove the file or make it smaller."

@@ -18,7 +18,7 @@ class Epoch(typing_extensions.TypedDict):
     `mean_score` is the score of the last `training.swa_epochs` epochs' mean weights,
     measured once, at the end. `scoring` is the part of `seconds` that scores took, and
     `waiting` that in which steps waited for their batches, None where nobody measured
-    it; `rate` is the learning rate of the last step. `memory` are the most bytes that
+    it; `rate` is the learning rate at its end. `memory` are the most bytes that
     the training has held so far, of a GPU or TPU on that device.
     """
 

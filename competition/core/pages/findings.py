@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import files
-from competition.core.experiment import layout
+from competition.core import console, files
+from competition.core.experiment import layout, runs
 from competition.core.pages import charts, html_page
 
 COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "weight")
@@ -36,9 +36,18 @@ _GREYS = {
 
 
 def of_data(dataset: layout.DatasetFiles, *, shown: int) -> dict[str, Any] | None:
-    """Return what the template shows of a finished audit; None where there is none."""
+    """Return what the template shows of a finished audit; None where there is none.
+
+    An audit of the data as it was prepared before is left out.
+    """
     folder = dataset.root / "audit"
-    return read(folder, shown=shown) if files.exists(folder / "audit.json") else None
+    if not files.exists(folder / "audit.json"):
+        return None
+    record: dict[str, Any] = files.read_json(folder / "audit.json", dict)
+    if record.get("fingerprint") != runs.prepared(dataset)["fingerprint"]:
+        console.warn(f"{folder}: the data has changed since. Run `audit` again.")
+        return None
+    return read(folder, shown=shown)
 
 
 def read(folder: pathlib.Path, *, shown: int) -> dict[str, Any]:

@@ -72,23 +72,34 @@ class TrainingSamples:
         """Return batch `number` since epoch 0, or the part of it that a host reads."""
         own = hosts.part(self.config.training.batch)
         rows, seeds = self._choose(number)
-        rows, seeds = rows[own], seeds[own]
+        rows = rows[own]
         if self.numbers is None:
-            batch = self._gather(rows, seeds)
+            batch = self._gather(rows, seeds[own])
         else:
-            batch = self._number(rows, seeds)
+            batch = self._number(rows, seeds[own])
         if self.engine != "none":
-            batch = self._change(batch, seeds)
+            batch = self._change(batch, seeds, own)
         if self.config.position:
             batch["position"] = self.positions[rows]
         return batch
 
-    def _change(self, batch: Batch, seeds: list[augment_params.Seed]) -> Batch:
-        """Augment a batch, or add the changes that others are to make."""
+    def _change(
+        self, batch: Batch, seeds: list[augment_params.Seed], own: slice
+    ) -> Batch:
+        """Augment a host's `own` part of a batch, or add the changes to be made.
+
+        The training step sees the whole batch, so it is the whole in which partners of
+        mixup and cutmix are drawn. A host that augments has its own part alone.
+        """
         height, width = self.gatherer.bits_shape[:2]
-        changes = augment_params.draw(self.config.augment, (height, width), seeds)
+        draw = functools.partial(
+            augment_params.draw, self.config.augment, (height, width)
+        )
+        changes = {name: each[own] for name, each in draw(seeds).items()}
         if self.engine == "host":
-            batch["window"] = augment_host.apply(**batch, changes=changes)
+            is_whole = len(seeds) == len(batch["window"])
+            local = changes if is_whole else draw(seeds[own])
+            batch["window"] = augment_host.apply(**batch, changes=local)
         carried = augment_params.CARRIED[self.engine]
         return batch | {name: changes[name] for name in changes if name in carried}
 

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from competition.core import masks
 from competition.core.data import images
 from competition.sources.convert import (
     label_names,
@@ -20,8 +21,6 @@ from competition.sources.convert import (
 _PIXEL_MM = 1.0
 # The number that a class has in a folder of its own, where no mask says another.
 _WHITE = 255
-# As many classes as masks can hold; smoothed edges have more values.
-_MOST = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def convert(
     """Write the slices of a scan; return its record and its masks."""
     stack = _stack(planned.slices, reading.channel)
     name = str(planned.slices[0].image)
-    images.check_sides(*stack.shape[:0:-1], f"{name}: ")
+    images.check_sides(stack.shape[1:], f"{name}: ")
     pixels, scale = levels.convert(stack, name, reading.window)
     path = scans.folder_of(folder, planned.part, planned.scan)
     images.write_scan(path, pixels, (_PIXEL_MM, _PIXEL_MM))
@@ -133,7 +132,8 @@ def _labels(
     values = [int(value) for value in np.unique(numbers) if value]
     if folder is None and reading.named:
         label_names.check(path, values, reading.named)
-    most = _MOST if folder is None else 1
+    # Smoothed edges have more values.
+    most = masks.MOST_CLASSES if folder is None else 1
     if len(values) > most:
         raise ValueError(
             f"{path}: expected 0 and at most {most} other "

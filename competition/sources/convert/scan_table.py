@@ -19,11 +19,12 @@ def read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Place]:
             f"{path}: expected the columns {','.join(COLUMNS)}, received "
             f"{','.join(header)}. Correct the first row."
         )
+    known = set(names)
     places: dict[str, Place] = {}
     rows: dict[str, int] = {}
     for number, fields in table:
         try:
-            place = _place(fields, names)
+            place = _place(fields, known)
             for key in (fields[0], "case {}, day {}, slice {}".format(*place)):
                 if rows.setdefault(key, number) != number:
                     raise ValueError(
@@ -41,15 +42,15 @@ def read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Place]:
     return places
 
 
-def _place(fields: list[str], names: Sequence[str]) -> Place:
+def _place(fields: list[str], known: set[str]) -> Place:
     if len(fields) != len(COLUMNS):
         raise ValueError(
             f"expected {len(COLUMNS)} fields ({', '.join(COLUMNS)}), received "
             f"{len(fields)}. Correct the row."
         )
-    if fields[0] not in names:
+    if fields[0] not in known:
         raise ValueError(
-            f"expected an image of the folders, such as {names[0]}, received "
+            f"expected an image of the folders, such as {min(known)}, received "
             f"{fields[0]!r}. Correct the row."
         )
     return images.parse_id("case{1}_day{2}_slice_{3}".format(*fields))

@@ -53,7 +53,7 @@ def convert(
     frame = frames.find(geometry.direction, axis)
     pixels, scale = levels.convert(stored, str(pair.image), window)
     slices = frames.apply(pixels, frame)
-    images.check_sides(*slices.shape[:0:-1], f"{pair.image}: ")
+    images.check_sides(slices.shape[1:], f"{pair.image}: ")
     z, y, x = frames.spacing_mm(geometry.spacing, frame)
     images.write_scan(folder_of(folder, pair.part, pair.scan), slices, (x, y))
     record = {

@@ -37,7 +37,8 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         if other and other[2] != "0000" and f"{other[1]}_0000" in by_name:
             raise ValueError(
                 f"{folder}: expected one channel a volume, received {other[1]}_0000 "
-                f"and {other[0]}. Keep one channel in the folder."
+                f"and {other[0]}. Keep one channel in the folder, or rename volumes "
+                "that are numbered so, such as to volume_001."
             )
     return by_name
 

@@ -25,6 +25,7 @@ class _Record(typing_extensions.TypedDict):
     """The contents of audit.json: what an audit was made of, and its summary."""
 
     key: str
+    fingerprint: typing_extensions.NotRequired[str]
     summary: dict[str, Any]
 
 
@@ -40,7 +41,10 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
         saved: _Record = files.read_json(record, _Record)
         if saved["key"] == key:
             return saved["summary"]
-    names = runs.prepared(dataset)["classes"]
+    # Killed from here on, it leaves no audit, rather than one whose pictures are gone.
+    files.remove(record)
+    prepared = runs.prepared(dataset)
+    names = prepared["classes"]
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list).to_dict()
     scans, masks = _measure(dataset, table, names, numbers)
     data = fingerprint.summarise(scans, names)
@@ -59,7 +63,8 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
         "suspects": len(suspects),
         "reasons": dict(collections.Counter(each.reason for each in suspects)),
     }
-    files.write_sealed(record, {"key": key, "summary": summary})
+    about = {"key": key, "fingerprint": prepared["fingerprint"]}
+    files.write_sealed(record, about | {"summary": summary})
     return summary
 
 

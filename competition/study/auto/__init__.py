@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import time
 
-from competition.core import console, files
+from competition.core import console, files, locks
 from competition.core.experiment import configs, layout
 from competition.machine import backend, deadline, gpus, process
 from competition.study import amounts
@@ -14,6 +14,8 @@ NAME = "auto"
 # A session on Kaggle.
 BUDGET = "9h"
 MOST = 15_000
+# Planning times up to ten networks, each for two minutes at most.
+_PATIENCE = 1800.0
 
 
 def write_apart(dataset: layout.DatasetFiles, budget: str | None) -> pathlib.Path:
@@ -22,14 +24,29 @@ def write_apart(dataset: layout.DatasetFiles, budget: str | None) -> pathlib.Pat
     That takes its memory with it: networks that are timed keep gigabytes, or nearly all
     memory of a GPU, and folds are trained in other processes.
     """
-    if files.exists(dataset.automatic):
-        _check_members(dataset)
-        console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
-    else:
+    if not _is_planned(dataset):
         options = ["--budget", budget] if budget else []
         command = ["-m", "competition", "plan-auto", str(dataset.root), *options]
         process.run_all([command], [{}])
     return dataset.automatic
+
+
+def write_once(dataset: layout.DatasetFiles, budget: str | None) -> None:
+    """Write as `write` does, while no other process plans; what is there by then stays.
+
+    Folds that begin at once, each by a call of its own, train by one plan.
+    """
+    with locks.locked(dataset.automatic, doing="planning", wait_seconds=_PATIENCE):
+        if not _is_planned(dataset):
+            write(dataset, budget)
+
+
+def _is_planned(dataset: layout.DatasetFiles) -> bool:
+    if not files.exists(dataset.automatic):
+        return False
+    _check_members(dataset)
+    console.note(f"auto: as planned in {dataset.automatic}; delete it to plan anew")
+    return True
 
 
 def write(

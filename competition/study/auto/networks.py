@@ -133,6 +133,8 @@ def _largest(
         enough = min(family.enough, choices.most_steps(found, in_epoch))
         if steps >= enough or not efforts:
             return Network(family, chosen, config, now)
-        # By their cost, the others on the way would not be fast enough either.
-        most = effort.cost * steps / enough if steps else math.inf
-        efforts = [other for other in efforts if other.cost <= most] or efforts[-1:]
+        # Where there was no memory, the next smaller one may have it.
+        if not math.isinf(now.step):
+            # By their cost, the others on the way would not be fast enough either.
+            most = effort.cost * steps / enough
+            efforts = [other for other in efforts if other.cost <= most] or efforts[-1:]

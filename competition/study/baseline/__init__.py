@@ -42,6 +42,12 @@ def run(
             f"Unknown baseline {method!r}.{faults.nearest(method, known)} "
             f"Known: {', '.join(known)}."
         )
+    if experiment.folds == layout.ALL or experiment.axis != "z":
+        raise ValueError(
+            "A baseline needs an experiment whose folds hold scans out, and slices "
+            f"across z. Received: folds = {list(experiment.folds)}, axis = "
+            f"{experiment.axis!r}. Choose another experiment."
+        )
     table = slice_table.read(dataset)
     names = runs.prepared(dataset)["classes"]
     study = BaselineStudy(

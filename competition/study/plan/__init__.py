@@ -31,6 +31,12 @@ def run(
     if budget:
         deadline.parse(budget)
     configured = trained(experiment, overrides)
+    if not configured:
+        raise ValueError(
+            f"{experiment}: expected an experiment that trains something, received a "
+            "blend of runs that are trained already. There is nothing to plan; `run` "
+            "blends them."
+        )
     amount = amounts.of(data) if data else amounts.REAL
     amount = dataclasses.replace(amount, folds=folds or amount.folds)
     from competition.net import timing

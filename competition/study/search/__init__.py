@@ -11,7 +11,7 @@ from typing import Any
 
 from competition.core import console, locks
 from competition.core.experiment import history, layout, runs, starting
-from competition.machine import deadline
+from competition.machine import deadline, process
 from competition.study.search import results, space, trials
 
 # After this many failures in a row, the next trial would fail as well.
@@ -136,6 +136,9 @@ def _train(
     try:
         score = _score(study, trial, train, limit, stop)
     except ValueError as error:
+        # A full disk or a bucket that is down: the trial goes on with the next call.
+        if isinstance(error, process.EndedError) and not error.status:
+            raise
         trial.end(state="failed", fault=str(error))
     else:
         if score is not None:
@@ -152,7 +155,8 @@ def _score(
     """Return the mean score of the folds; None if a trial is pruned or unfinished."""
     plan, begun = study.plan, trial.begun
     config = space.change(plan, begun.values, source=f"trial {begun.number}")
-    config = config.model_copy(update={"folds": plan.search.folds})
+    # A gate trains apart, and opens slices only after `decide`.
+    config = config.model_copy(update={"folds": plan.search.folds, "gate": ()})
     name = f"{study.files.root.name}/{begun.folder}"
     run_files = study.files.trial(begun.folder)
     run = starting.start(study.dataset, name, config, run_files=run_files)

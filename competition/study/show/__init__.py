@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from competition.core import files
-from competition.core.data import arrays as arrays
 from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.core.pages import html_page, pictures, stages, viewer

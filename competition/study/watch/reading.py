@@ -153,12 +153,7 @@ def _rows(path: pathlib.Path) -> tuple[list[history.Epoch], str]:
     return rows, f"{where} ({fault!r})" if fault else ""
 
 
-def _pace(fold: Fold) -> float | None:
-    """Return the seconds that an epoch of a fold takes."""
-    return _seconds(fold.rows, fold.beat)
-
-
-def _seconds(rows: list[history.Epoch], beat: heartbeat.Beat | None) -> float | None:
+def _pace(rows: list[history.Epoch], beat: heartbeat.Beat | None) -> float | None:
     if rows:
         return statistics.fmean(row["seconds"] for row in rows[-5:])
     if beat and beat.get("step"):
@@ -169,7 +164,7 @@ def _seconds(rows: list[history.Epoch], beat: heartbeat.Beat | None) -> float | 
 def _left(
     rows: list[history.Epoch], epochs: int | None, beat: heartbeat.Beat | None
 ) -> float | None:
-    pace = _seconds(rows, beat)
+    pace = _pace(rows, beat)
     if pace is None or epochs is None:
         return None
     begun = beat.get("seconds", 0.0) if beat and beat.get("epoch") == len(rows) else 0.0
@@ -178,7 +173,7 @@ def _left(
 
 def with_pace_of_others(folds: list[Fold]) -> list[Fold]:
     """Say of folds that have not begun how long they take: as long as the others."""
-    paces = [pace for fold in folds if (pace := _pace(fold))]
+    paces = [pace for fold in folds if (pace := _pace(fold.rows, fold.beat))]
     if not paces:
         return folds
     pace = statistics.fmean(paces)

@@ -45,16 +45,29 @@ def write(dataset, *, rows=2, classes=("bowel", "stomach"), reason="gap"):
         png = cv2.imencode(".png", np.full((8, 8, 3), 90, np.uint8))[1].tobytes()
         files.write_bytes(findings.picture(folder, rank, row), png)
     files.write_text(folder / "suspects.csv", text)
-    files.write_json(folder / "audit.json", {})
+    about = {"fingerprint": files.read_json(dataset.manifest)["fingerprint"]}
+    files.write_json(folder / "audit.json", about)
 
 
 @pytest.fixture
 def dataset(tmp_path):
-    return layout.DatasetFiles(tmp_path / "boxes")
+    dataset = layout.DatasetFiles(tmp_path / "boxes")
+    about = {"fingerprint": "f00d", "folds": 2, "classes": ["bowel", "stomach"]}
+    files.write_json(dataset.manifest, about)
+    return dataset
 
 
 def test_without_an_audit_there_is_nothing(dataset):
     assert findings.of_data(dataset, shown=9) is None
+
+
+def test_an_audit_of_the_data_as_it_was_before_is_left_out(dataset, capsys):
+    write(dataset)
+    assert findings.of_data(dataset, shown=9)
+    manifest = files.read_json(dataset.manifest)
+    files.write_json(dataset.manifest, manifest | {"fingerprint": "beef"})
+    assert findings.of_data(dataset, shown=9) is None
+    assert "data has changed since. Run `audit`" in capsys.readouterr().err
 
 
 def test_the_first_suspects_have_their_pictures(dataset):

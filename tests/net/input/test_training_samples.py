@@ -5,7 +5,8 @@ import pytest
 
 from competition.core import axes, geometry, stacks
 from competition.core.experiment import configs
-from competition.net import augment, devices
+from competition.net import augment, devices, hosts
+from competition.net.augment import augment_params
 from competition.net.input import training_data, training_samples
 from tests.net import training_parts
 from tests.net.conftest import BOX, DEPTH, GRID, TINY
@@ -71,6 +72,21 @@ def test_samples_of_a_turned_scan_are_its_slices_across_the_axis(
         fitted = geometry.fit_mask(mask, config.geometry, grid)
         np.testing.assert_array_equal(bits, fitted)
     np.testing.assert_array_equal(batch["window"], [[0, 2000]] * 4)
+
+
+@pytest.mark.parametrize("engine", ["device", "host"])
+def test_several_hosts_draw_the_changes_that_one_draws(
+    table, store, tiny, monkeypatch, engine
+):
+    config = configs.load("smoke", (*TINY, *EVERYTHING, f"augment.engine={engine}"))
+    one = training_samples.TrainingSamples(table, store, config).batch(0)
+    monkeypatch.setattr(hosts, "_now", hosts._Hosts(None, index=1, count=2))
+    own = training_samples.TrainingSamples(table, store, config).batch(0)
+    assert len(own["stack"]) == 2
+    # The step sees the whole batch; what a host pastes itself lies in its own part.
+    for name in augment_params.CARRIED[engine] & own.keys():
+        np.testing.assert_array_equal(own[name], one[name][2:])
+    assert {"mixup"} <= own.keys()
 
 
 def test_no_tuner_holds_up_the_end_of_fit(table, store, tiny):

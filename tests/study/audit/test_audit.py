@@ -106,6 +106,20 @@ def test_a_second_audit_of_the_same_data_writes_nothing(audited):
     assert page.stat().st_mtime_ns == before
 
 
+def test_killed_while_it_draws_it_leaves_no_audit(tmp_path, monkeypatch):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    record = dataset.root / "audit" / "audit.json"
+    files.write_sealed(record, {"key": "of older data", "summary": {}})
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit, "_draw", killed)
+    with pytest.raises(KeyboardInterrupt):
+        audit.run(dataset)
+    assert not record.exists()
+
+
 def test_without_a_slice_table_the_error_says_what_to_run(tmp_path):
     with pytest.raises(ValueError, match=r"no slice table. Run .* prepare"):
         audit.run(layout.DatasetFiles(tmp_path))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import threading
 
 import hypothesis
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from competition import pipeline
 from competition.commands import app
+from competition.core import locks
 from competition.core.experiment import configs, runs
 from competition.machine import cpu, process
 from competition.net import devices, timing
@@ -84,6 +86,29 @@ def test_a_slow_one_a_smaller_network_on_smaller_slices(dataset, device):
     assert config.model.widths[0] < 32 and config.geometry.fit == "letterbox"
     # The networks between were not timed.
     assert len(device[1]) < len(networks.STACKS.efforts)
+
+
+def test_without_any_time_only_the_smallest_network_is_timed_after_the_largest(
+    dataset, device
+):
+    device[0]["full"] = 0.01
+    auto.write(dataset, "1s")
+    assert device[1] == [32, networks.STACKS.efforts[-1].channels]
+
+
+def test_what_another_process_planned_meanwhile_stays(dataset, device):
+    device[0]["full"] = 0.01
+    auto.write_once(dataset, "10h")
+    planned = dataset.automatic.read_bytes()
+    auto.write_once(dataset, "1h")
+    assert dataset.automatic.read_bytes() == planned and device[1] == [32]
+    dataset.automatic.unlink()
+    with locks.locked(dataset.automatic, doing="planning"):
+        waiting = threading.Thread(target=auto.write_once, args=(dataset, "1h"))
+        waiting.start()
+        dataset.automatic.write_bytes(planned)
+    waiting.join()
+    assert dataset.automatic.read_bytes() == planned and device[1] == [32]
 
 
 def test_without_time_for_all_folds_it_leaves_some_out(dataset, device):

@@ -77,6 +77,19 @@ def test_a_baseline_is_scored_like_a_run_and_better_than_empty_masks(
     assert files.read_json(dataset.root / "baselines" / "svm.json") == result
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ('folds=["all"]', "training.keep=last"),
+        ("axis=y", "intensity=scan", "model.presence=false"),
+    ],
+)
+def test_what_holds_nothing_out_or_turns_slices_is_refused(tmp_path, overrides):
+    experiment = configs.load("smoke", overrides)
+    with pytest.raises(ValueError, match="A baseline needs an experiment whose folds"):
+        baseline.run(layout.DatasetFiles(tmp_path), "kmeans", experiment=experiment)
+
+
 def test_an_unknown_method_names_the_nearest(tmp_path):
     dataset = layout.DatasetFiles(tmp_path)
     with pytest.raises(ValueError, match=r"baseline 'kmean'\. Did you mean 'kmeans'"):

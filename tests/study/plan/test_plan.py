@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 
 import pytest
 
@@ -60,6 +61,18 @@ def test_the_amounts_of_a_folder_are_those_of_its_prepared_data(finished):
     assert found.folds == table["fold"].nunique()
     assert 0 < found.positives < found.slices
     assert found.classes == 3
+
+
+def test_what_has_a_fault_is_not_counted(tmp_path, tiny_phantom):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_phantom / "competition", data)
+    before = amounts.of(data)
+    slice = next(data.glob("train/case*/case*/scans/*.png"))
+    slice.rename(slice.with_name("slice_1.png"))
+    with (data / "train.csv").open("a") as table:
+        table.write("case1_day0_slice_0001,stomach\n")
+    found = amounts.of(data)
+    assert found.slices == before.slices - 1 and found.positives == before.positives
 
 
 def test_a_folder_without_training_data_is_an_error(tmp_path):
@@ -198,6 +211,13 @@ def test_the_members_and_gates_of_a_blend_are_planned(tmp_path, monkeypatch):
     plan.run(str(blend), folds=2)
     assert given[-1][-1] == amounts.REAL.slices / 2
     assert result["seconds"] == sum(run["seconds"] for run in result["runs"])
+
+
+def test_a_blend_of_trained_runs_has_nothing_to_plan(tmp_path):
+    blend = tmp_path / "blend.toml"
+    blend.write_text('members = ["first before", "second before"]')
+    with pytest.raises(ValueError, match=r"blend\.toml: .* There is nothing to plan"):
+        plan.run(str(blend))
 
 
 def test_the_first_lines_of_a_run_tell_its_steps():

@@ -17,7 +17,7 @@ import sqlalchemy
 from competition import pipeline
 from competition.core import files, locks
 from competition.core.experiment import configs, history, layout, runs
-from competition.machine import deadline
+from competition.machine import deadline, process
 from competition.study import search
 from competition.study.search import space
 from tests import conftest
@@ -255,6 +255,36 @@ def test_a_trial_that_fails_is_one_of_the_trials(dataset, plan, capsys):
     said = capsys.readouterr().err
     assert "trial 1 failed: training.learning_rate = " in said
     assert "(best 0." in said
+
+
+def test_a_fault_of_the_machine_leaves_the_trial_to_the_next_call(dataset, plan):
+    ended = process.EndedError("No space left on device")
+
+    def fill(count):
+        if count == 2:
+            raise ended
+
+    learner = Learner(after=fill)
+    with pytest.raises(process.EndedError, match="No space left"):
+        search.run(dataset, "mine", plan(), train=learner, count=1)
+    result = search.run(dataset, "mine", plan(), train=learner, count=1)
+    assert result["complete"] == 1 and result["failed"] == 0
+    assert learner.epochs == [("trial-0", 0, epoch) for epoch in (1, 2, 3)]
+    # A signal, such as that of a kernel without memory, may come at every call.
+    ended.status = -9
+    learner = Learner(after=fill)
+    result = search.run(dataset, "killed", plan(), train=learner, count=1)
+    assert result["failed"] == 1
+
+
+def test_an_experiment_behind_a_gate_is_searched_without_it(dataset, tmp_path):
+    path = tmp_path / "gated.toml"
+    path.write_text(f'gate = ["gate"]\n[search.space]\n{RATE}\n')
+    gated = search.load(str(path), ("training.epochs=1", "training.score_every=1"))
+    result = search.run(dataset, "gated", gated, train=Learner(), count=1)
+    assert result["complete"] == 1
+    best = configs.load(str(dataset.search("gated").best))
+    assert best.gate == ("gate",)
 
 
 def test_a_search_stops_after_three_failures_in_a_row(dataset, plan):

@@ -1,0 +1,44 @@
+"""Which scans have out-of-fold probabilities by the present weights of their fold."""
+
+from typing import TYPE_CHECKING
+
+from competition.core import files, probabilities
+from competition.core.data import slice_table
+from competition.core.experiment import layout, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def digest(run: runs.Run, fold: layout.Fold) -> str:
+    """Return the digest of a fold's weights that its probabilities are stored with."""
+    written = files.file_digest(run.files.weights(fold))
+    # Older versions stored no predictions of presence heads; by this mark such files
+    # count as made by other weights.
+    return f"{written}-presence" if run.config.model.presence else written
+
+
+def missing(run: runs.Run, rows: "pd.DataFrame", made_by: str) -> list[str]:
+    """Return the scans of `rows` that the weights of a digest have not predicted."""
+    return [
+        scan
+        for scan in slice_table.scans(rows)
+        if not probabilities.is_made_by(run.files.oof(scan), made_by)
+    ]
+
+
+def check(run: runs.Run, table: "pd.DataFrame") -> None:
+    """Refuse a run with trained folds whose scans are not predicted by their weights.
+
+    The members and gates of a blend are looked at.
+    """
+    for fold in runs.trained_folds(run):
+        held_out = slice_table.held_out(table, fold)
+        for source in runs.members_and_gates(run):
+            if scans := missing(source, held_out, digest(source, fold)):
+                raise ValueError(
+                    f"{source.files.root}: expected out-of-fold probabilities by the "
+                    f"present weights of fold {fold}; {len(scans)} of its scans have "
+                    f"none, the first is {scans[0]}. Run `python -m competition "
+                    "predict` first."
+                )
