@@ -47,12 +47,11 @@ def search(
 ) -> tuple[list[Rule], dict[str, Any], list[SearchPath]]:
     """Search the rules on all scans, and once without each split to test the search.
 
-    `scans` has the `fold` and `case` of each scan, by its index; `measure` returns the
-    table of the rules by class that it is given, with the name of the step that they
-    belong to. Return the rules of the classes, and
-    the scores as they stand in decision.json: `nested` has the score of the search, the
-    gain in it by step, and the gains for which a step was kept, by step and class. The
-    paths that are returned last are those that `nested` tests.
+    `scans` has the `fold` and `case` of each scan, by its index. `measure` takes the
+    name of a step and its rules by class, and returns their table. Return the rules of
+    the classes, and the scores as they stand in decision.json: `nested` has the score
+    of the search, the gain in it by step, and the gains for which a step was kept, by
+    step and class. The paths that are returned last are those that `nested` tests.
     """
     start = [Rule() for _ in classes]
     table = measure(BASELINE, [{rule} for rule in start])

@@ -27,8 +27,7 @@ class LoadedMembers:
     """The networks of a run's members and gates; those that do not load are left out.
 
     `all_models` are the models that loaded. Where no member has any, it is a
-    NoNetworkError.
-    `cuts_to_body` says whether some see only the box around the body.
+    NoNetworkError. `cuts_to_body` says whether some see only the box around the body.
     """
 
     def __init__(

@@ -157,7 +157,7 @@ def _write_kernel(
     return {"dataset_id": dataset_id, "kernel_id": kernel_id}
 
 
-def _check_weights(bundle: bundles.Bundle, options: contents.BundleOptions) -> None:
+def _check_weights(bundle: bundles.Bundle, options: BundleOptions) -> None:
     """Raise an error where a file of weights does not load into its run's encoder."""
     trained = contents.trained(bundle, options)
     by_run = contents.weights(bundle, options)

@@ -1,7 +1,7 @@
 """Engine "host": augmentation on the CPU, albumentations around OpenCV.
 
-The thread pool is that of tf.data, which makes several batches at once. The changes
-come in from outside, so no transform holds a random state.
+Several threads make batches at once. The changes come in from outside, so no transform
+holds a random state.
 """
 
 from typing import Any

@@ -56,7 +56,9 @@ class ResidentScans(keras.layers.Layer):
             for each in (slices, masks)
         )
 
-    def numbers(self, rows: list[tuple[str, int]], offsets: tuple[int, ...]) -> Tensor:
+    def numbers(
+        self, rows: list[tuple[str, int]], offsets: tuple[int, ...]
+    ) -> np.ndarray:
         """Return the numbers (N, 1 + K) of rows: the slice, and those of its stack."""
         stacks = (
             np.array([0, *offsets]) + np.array([index for _, index in rows])[:, None]

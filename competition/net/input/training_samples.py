@@ -16,7 +16,7 @@ crops, it has the corner int32 (B, 2), the first row and column, as well.
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,7 +56,9 @@ class TrainingSamples:
         self.gatherer = gatherer(config)
         self.rows = list(zip(table["scan"], table["index"], strict=True))
         # The numbers of the slices of each row, where these lie on the device.
-        self.numbers: Any = scans and scans.numbers(self.rows, config.slices)
+        self.numbers: np.ndarray | None = None
+        if scans:
+            self.numbers = scans.numbers(self.rows, config.slices)
         self.grids = slice_table.grids(table)
         self.windows = _windows_by_scan(table, config.intensity)
         depths = np.array([len(self.windows[scan]) for scan in table["scan"]])
@@ -76,7 +78,7 @@ class TrainingSamples:
         if self.numbers is None:
             batch = self._gather(rows, seeds[own])
         else:
-            batch = self._number(rows, seeds[own])
+            batch = {"numbers": self.numbers[rows]} | self._cut(rows, seeds[own])
         if self.engine != "none":
             batch = self._change(batch, seeds, own)
         if self.config.position:
@@ -121,11 +123,11 @@ class TrainingSamples:
             self.present, self.config.sampling, seed=self.config.seed, epoch=epoch
         )
 
-    def _number(self, rows: np.ndarray, seeds: list[augment_params.Seed]) -> Batch:
-        """Return a batch of which the device gathers the slices, and cuts the crops."""
+    def _cut(self, rows: np.ndarray, seeds: list[augment_params.Seed]) -> Batch:
+        """Return the windows and corners of slices that the device gathers and cuts."""
         chosen = [self.rows[row] for row in rows]
         windows = [self.windows[scan][index] for scan, index in chosen]
-        batch = {"numbers": self.numbers[rows], "window": np.stack(windows)}
+        batch = {"window": np.stack(windows)}
         gatherer = self.gatherer
         # A patch is never gathered on the device.
         if self.config.geometry.crop and not isinstance(

@@ -34,8 +34,8 @@ class TrainingState:
     of the weights in best.weights.h5 and `best_digest` their digest; `steps` are the
     batches of an epoch, 0 in a state of an older version; `halvings` counts how often
     the batch was too large for the memory, `slowed` tells whether the learning rate was
-    halved, `resting` whether the encoder is frozen; `mean` is the
-    mean of the weights after the last `averaged` epochs.
+    halved, `resting` whether the encoder is frozen; `mean` is the mean of the weights
+    after the last `averaged` epochs.
     """
 
     __pydantic_config__ = pydantic.ConfigDict(

@@ -148,10 +148,10 @@ def _download(name: str, source: str, fetch: Callable[[], Any]) -> Any:
 
 def _downloads() -> pathlib.Path:
     """Return the folder in which Keras keeps the weights that it downloads."""
-    home = backend.keras_home()
-    return (
-        home if os.access(home, os.W_OK) else pathlib.Path("/tmp/.keras")
-    ) / "models"
+    home = pathlib.Path(backend.keras_home())
+    if not os.access(home, os.W_OK):
+        home = pathlib.Path("/tmp/.keras")
+    return home / "models"
 
 
 def _check_preset(folder: pathlib.Path, name: str) -> None:
