@@ -86,8 +86,8 @@ $(VENV)/ready-kaggle: kernels/requirements.txt $(READY)
 phantom: setup
 	$(BIN)/python -m competition phantom $(PHANTOM) --small
 
-run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPERIMENT=unet for the real thing
-	$(BIN)/python -m competition run --data "$(DATA)" --work "$(WORK)" --experiment "$(EXPERIMENT)" $(if $(TRUTH),--truth "$(TRUTH)")
+run: setup $(MAKE_PHANTOM) ## prepare, train, submit and score; DATA=folder EXPERIMENT=unet for the real thing, BUDGET=9h
+	$(BIN)/python -m competition run --data "$(DATA)" --work "$(WORK)" --experiment "$(EXPERIMENT)" $(if $(TRUTH),--truth "$(TRUTH)") $(if $(BUDGET),--budget "$(BUDGET)")
 
 watch: setup    ## how far the folds are while they train; RUN=folder, or the newest in WORK
 	@$(BIN)/python -m competition watch $(if $(RUN),"$(RUN)",--work "$(WORK)")
@@ -148,7 +148,7 @@ $(VENV)/ready-launchers: tests/kernel/cluster/launchers.txt | $(BIN)/python
 	@touch $@
 
 kernel: $(VENV)/ready-kaggle ## a trained run as dataset and kernel for Kaggle; KAGGLE_USER=you EXPERIMENT=unet
-	$(BIN)/python -m competition kernel build --work "$(WORK)" --experiment "$(EXPERIMENT)" --user "$(KAGGLE_USER)"
+	$(BIN)/python -m competition kernel build --work "$(WORK)" --experiment "$(EXPERIMENT)" --user "$(KAGGLE_USER)" $(if $(MAKE_PHANTOM),,--data "$(DATA)")
 
 clean:          ## remove the environments and caches; what is in work/ stays
 	rm -rf $(VENV) .venv-latest .venv-launchers build *.egg-info .pytest_cache .mypy_cache .ruff_cache

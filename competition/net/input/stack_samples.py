@@ -1,5 +1,7 @@
 """The sample of a 2.5D network: a slice among its neighbours."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from competition.core import geometry, stacks
@@ -40,20 +42,24 @@ class StackGatherer:
         """
         if self.geometry.crop:
             gathered = stacks.gather(volume, index, self.offsets)
-            y, x = self.corner(masks[index], grid, seed)
+            fitted = geometry.fit_mask(masks[index], self.geometry, grid)
+            y, x = self.corner(lambda: fitted, seed)
             part = np.s_[y : y + bits.shape[0], x : x + bits.shape[1]]
             stack[...] = geometry.fit(gathered, self.geometry, grid)[part]
-            bits[...] = geometry.fit_mask(masks[index], self.geometry, grid)[part]
+            bits[...] = fitted[part]
         else:
             self._gather_whole(volume, masks, index, grid, stack=stack, bits=bits)
         return index
 
     def corner(
-        self, mask: np.ndarray, grid: geometry.Grid, seed: tuple[int, int, int]
+        self, fitted: Callable[[], np.ndarray], seed: tuple[int, int, int]
     ) -> list[int]:
-        """Return the first row and column of the crop of a slice with a mask (H, W)."""
+        """Return the first row and column of the crop of a slice.
+
+        `fitted` returns its fitted mask, where a pixel of an organ is asked for.
+        """
         return patches.corner(
-            lambda: geometry.fit_mask(mask, self.geometry, grid),
+            fitted,
             self.bits_shape,
             self.frame,
             centred=self.centred,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competition.core import stacks
+from competition.core import geometry, stacks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import configs
 from competition.net import augment, hosts
@@ -134,11 +134,15 @@ class TrainingSamples:
             gatherer, patch_samples.PatchGatherer
         ):
             corners = [
-                gatherer.corner(self.store.masks(scan)[index], self.grids[scan], seed)
+                gatherer.corner(functools.partial(self._mask, scan, index), seed)
                 for (scan, index), seed in zip(chosen, seeds, strict=True)
             ]
             batch["corner"] = np.array(corners, np.int32)
         return batch
+
+    def _mask(self, scan: str, index: int) -> np.ndarray:
+        mask = self.store.masks(scan)[index]
+        return geometry.fit_mask(mask, self.config.geometry, self.grids[scan])
 
     def _gather(self, rows: np.ndarray, seeds: list[augment_params.Seed]) -> Batch:
         first_scan, _ = self.rows[0]
