@@ -18,7 +18,7 @@ from bench import clock
 from competition import decide, pipeline, score, submit
 from competition.core import masks, probabilities
 from competition.core.data import arrays, slice_table
-from competition.core.experiment import configs, layout, runs, starting
+from competition.core.experiment import configs, layout, predicted, runs, starting
 
 SIZE = 96
 SMALL = (
@@ -74,10 +74,13 @@ def _guess(root: pathlib.Path) -> Callable[[], object]:
     store = arrays.Arrays(dataset)
 
     def guess() -> None:
-        run = _run(dataset)
-        for scan in slice_table.scans(slice_table.read(dataset)):
-            planes = masks.unpack(np.asarray(store.masks(scan)), len(run.classes))
-            probabilities.write(run.files.oof(scan), _blurred(planes), digest="bench")
+        run, table = _run(dataset), slice_table.read(dataset)
+        for fold in run.config.folds:
+            made_by = predicted.digest(run, fold)
+            for scan in slice_table.scans(slice_table.held_out(table, fold)):
+                planes = masks.unpack(np.asarray(store.masks(scan)), len(run.classes))
+                seen = _blurred(planes)
+                probabilities.write(run.files.oof(scan), seen, digest=made_by)
 
     return guess
 
