@@ -54,7 +54,7 @@ def run(
     results = {"prepare": prepare(data, work=work, options=options)}
     if experiment == auto.NAME:
         if limit is not None and not limit.allows(reserve):
-            console.note("preparing took the time there was: the next call plans")
+            console.note("preparing took the time there was: the next call goes on")
             return results
         experiment = plan_auto(data, work=work, budget=deadline.budget(limit))
     dataset, opened = open_training(

@@ -27,7 +27,7 @@ from competition.core.data import (
     slice_spacing,
     slice_table,
 )
-from competition.core.experiment import layout, runs
+from competition.core.experiment import layout, predicted, runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +78,9 @@ def of_run(
     """
     with runs.held(scored, doing="scoring", dataset=dataset):
         table = slice_table.read(dataset)
+        predicted.check(scored, table)
+        # First, since it may be an error: what is written below belongs together.
+        submission = run(truth, scored.files.submission, data=data) if truth else None
         measured, nested, calibrated = _measure_held_out(dataset, scored, table)
         # Written first: score.json says by its digest that this is its table.
         digest = _write_slices(scored, table, measured)
@@ -86,9 +89,8 @@ def of_run(
             "oof": {**metric.summarise(measured, classes), "calibration": calibrated},
             "nested": metric.summarise(nested, classes) if nested else None,
             "slices": digest,
-            "submission": run(truth, scored.files.submission, data=data)
-            if truth
-            else None,
+            "decision": files.file_digest(scored.files.decision),
+            "submission": submission,
         }
         files.write_sealed(scored.files.score, scores)
         return scores

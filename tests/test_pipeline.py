@@ -12,6 +12,7 @@ from competition import predict as predict_step
 from competition import prepare as prepare_step
 from competition import submit as submit_step
 from competition import train as train_step
+from competition.commands import output
 from competition.core import files, probabilities
 from competition.core.data import mask_csv, slice_table
 from competition.core.experiment import configs, layout, starting
@@ -229,7 +230,10 @@ def test_where_preparing_takes_all_time_nothing_is_planned(timed, monkeypatch, c
         raise Reached
 
     monkeypatch.setattr(pipeline, "plan_auto", plan)
-    assert list(call("auto", budget="1h")) == ["prepare"]
+    results = call("auto", budget="1h")
+    assert list(results) == ["prepare"]
+    # The command has nothing else to print.
+    output.run(results)
     assert "preparing took the time there was" in capsys.readouterr().err
     with pytest.raises(Reached):
         call("auto", budget="2h")

@@ -183,7 +183,7 @@ def test_probabilities_of_exclusive_classes_are_calibrated_as_they_are(tmp_path)
     volume = np.full((*by_hand.SHAPE, 2), [51, 102], np.uint8)
     for scan in by_hand.OFF:
         seen = probabilities.prediction(volume)
-        probabilities.write(run.files.oof(scan), seen, digest="hand")
+        probabilities.write(run.files.oof(scan), seen, digest=by_hand.MADE_BY)
     scores = score.of_run(dataset, run, data=dataset.root)["oof"]["calibration"]
     for name, expected in (("bowel", 0.2), ("stomach", 0.4)):
         (point,) = scores[name]["curve"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from competition.cluster import on_node
 from competition.core import console, locks
-from competition.machine import deadline
+from competition.machine import deadline, process
 
 POLL_SECONDS = 0.5
 # Ray kills a process at once; that it is gone is seen a little later.
@@ -185,10 +185,12 @@ def _check_tries(task: Task, outcome: on_node.Outcome, tries: int) -> None:
     if not outcome.again:
         raise ValueError(text)
     if tries == TRIES:
-        raise ValueError(
+        error = process.EndedError(
             f"{text}\nIt was tried {TRIES} times, and all others are ended. Mend it, "
             "and run the same again: all go on where they stopped."
         )
+        error.status = outcome.status
+        raise error
     console.warn(f"{text}\nIt is tried again ({tries + 1} of {TRIES}).")
 
 

@@ -11,12 +11,16 @@ from competition.machine import process
 
 
 class Outcome(NamedTuple):
-    """How a task ended, and where; with a `fault`, whether to try it `again`."""
+    """How a task ended, and where; with a `fault`, whether to try it `again`.
+
+    `status` is the exit code or -signal of a process that told nothing itself.
+    """
 
     node: str
     result: Any = None
     fault: str = ""
     again: bool = False
+    status: int = 0
 
 
 def attempt(
@@ -31,7 +35,7 @@ def attempt(
     try:
         return Outcome(node, work(*arguments))
     except process.EndedError as error:
-        return Outcome(node, fault=str(error), again=True)
+        return Outcome(node, fault=str(error), again=True, status=error.status)
     except ValueError as error:
         return Outcome(node, fault=str(error))
     except Exception as error:

@@ -150,11 +150,12 @@ def kernel_submit(
     from competition.kernel.upload import leaderboard
 
     bundle = bundles.find(experiment, work=work, data=data, name=name)
-    if wait:
-        ledger.check_added(runs.read(bundle.run), submissions)
+    added = ledger.check_added(runs.read(bundle.run), submissions) if wait else None
     result = leaderboard.run(bundle, wait=wait)
     scores = {board: result[board] for board in ("public", "private")}
     if any(score is not None for score in scores.values()):
-        ledger.set_scores(bundle.name, submissions=submissions, **scores)
+        ledger.set_scores(
+            bundle.name, submissions=submissions, submission=added, **scores
+        )
     reached = {"reaches": ledger.reaches(scores["private"])}
     output.result(result | reached, as_json)

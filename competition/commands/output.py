@@ -130,6 +130,8 @@ def faults(result: dict[str, Any]) -> None:
 
 def run(results: dict[str, Any]) -> None:
     """Print the scores of a run and its files; of an unfinished run, its folds."""
+    if "train" not in results:
+        return
     if "score" not in results:
         trained(results["train"])
         return

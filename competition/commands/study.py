@@ -12,6 +12,14 @@ from competition.core.experiment import layout
 app = typer.Typer()
 
 
+def _check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
+    """Refuse another folder of the same name; a copy of `work` has none beside it."""
+    from competition import prepare
+
+    if data.is_dir():
+        prepare.check_source(data, dataset)
+
+
 @app.command(**options.example("audit", options.PHANTOM))
 def audit_data(
     data: options.Data,
@@ -19,11 +27,10 @@ def audit_data(
     as_json: options.Json = False,
 ) -> None:
     """Describe prepared data, and list the annotations that look wrong."""
-    from competition import prepare
     from competition.study import audit
 
     dataset = layout.dataset(data, work)
-    prepare.check_source(data, dataset)
+    _check_source(data, dataset)
     output.result(audit.run(dataset), as_json)
 
 
@@ -38,12 +45,11 @@ def score_baseline(
     as_json: options.Json = False,
 ) -> None:
     """Score a method without a network out of fold, to compare networks with."""
-    from competition import prepare
     from competition.core.experiment import configs
     from competition.study import auto, baseline
 
     dataset = layout.dataset(data, work)
-    prepare.check_source(data, dataset)
+    _check_source(data, dataset)
     chosen = configs.load(auto.planned(experiment, dataset))
     result = baseline.run(dataset, method, experiment=chosen)
     output.result(result, as_json, lambda result: output.scores({method: result}))
@@ -175,7 +181,6 @@ def show_scan(
     The page has all slices with outlines of truth and prediction. Without an experiment
     it shows the annotations of the data, or the masks of a submission.
     """
-    from competition import prepare
     from competition.core.experiment import runs
     from competition.study import show
 
@@ -189,7 +194,7 @@ def show_scan(
         result = show.folder(data, scan=scan, submission=submission, out=out)
         output.result(result, as_json)
         return
-    prepare.check_source(data, dataset)
+    _check_source(data, dataset)
     run = runs.read(dataset.run(layout.run_name(experiment)))
     draw = show.gates if gates else show.run
     output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)

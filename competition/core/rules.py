@@ -31,6 +31,8 @@ class Rule:
         presence is at least q; None is off. The runs of a blend's `gate`, where it has
         any, give these pixels and this presence.
     smooth: the presence is smoothed along z; without a gate it is that of the mask.
+    stretch: the class lies in one stretch of slices, the longest one with those that
+        have at most so many slices between, which are present as well; 0 is off.
     largest: the number of components in 3D that are kept; 0 is off.
     holes: the holes of the mask in each slice are filled.
     fallback: a slice that the gate opens takes the gate's own mask where the members'
@@ -47,7 +49,13 @@ class Rule:
     largest: Count = 0
     holes: bool = False
     fallback: bool = False
+    stretch: Count = 0
     weights: tuple[Share, ...] = ()
+
+    @property
+    def chooses_slices(self) -> bool:
+        """Whether a part of the rule says which slices hold the class."""
+        return bool(self.gate or self.smooth or self.stretch)
 
 
 class Evidence(NamedTuple):
@@ -108,10 +116,10 @@ def decide(evidence: Evidence, rule: Rule) -> np.ndarray:
 
 
 def threshold(evidence: Evidence, rule: Rule) -> np.ndarray:
-    """Return the mask of a rule's first parts: threshold, gate, smoothing, fallback."""
+    """Return the mask of a rule's first parts: threshold, slices and fallback."""
     least = rule.threshold * 255
     mask: np.ndarray = evidence.probability >= least
-    if not (rule.gate or rule.smooth):
+    if not rule.chooses_slices:
         return mask
     drawn = mask.any(axis=(1, 2))
     present = drawn
@@ -119,6 +127,8 @@ def threshold(evidence: Evidence, rule: Rule) -> np.ndarray:
         present = gating.present(evidence.gate, evidence.presence, rule.gate)
     if rule.smooth:
         present = gating.smooth(present)
+    if rule.stretch:
+        present = gating.one_stretch(present, rule.stretch)
     mask[~present] = False
     if rule.gate and rule.fallback:
         undrawn = present & ~drawn

@@ -68,6 +68,7 @@ class _Document(typing_extensions.TypedDict):
     oof: Scores
     nested: NotRequired[Scores | None]
     slices: NotRequired[str]
+    decision: NotRequired[str]
     submission: Scores | None
 
 
@@ -89,6 +90,12 @@ def read_nested(path: pathlib.Path) -> Scores | None:
 def read_digest(path: pathlib.Path) -> str | None:
     """Read the digest of the table of slices that was written with a score.json."""
     return _read(path).get("slices")
+
+
+def read_decision(path: pathlib.Path) -> str | None:
+    """Read the digest of the decision.json by which a score.json was made."""
+    decision: str | None = _read(path).get("decision")
+    return decision
 
 
 def _read(path: pathlib.Path) -> _Document:

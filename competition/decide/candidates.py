@@ -33,6 +33,7 @@ def steps(
         "threshold": decide.thresholds,
         "gate": (None, *decide.gates),
         "smooth": (False, decide.smooth),
+        "stretch": (0, *decide.stretch),
         "fallback": (False, decide.fallback and gated),
         "pixels": (0, *decide.pixels),
         "voxels": (0, *decide.voxels),

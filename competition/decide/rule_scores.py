@@ -78,7 +78,8 @@ def _masks(
 
 
 def _first_part(rule: rules.Rule) -> tuple[object, ...]:
-    return rule.threshold, rule.gate or (), rule.smooth, rule.fallback
+    slices = rule.gate or (), rule.smooth, rule.stretch, rule.fallback
+    return rule.threshold, *slices
 
 
 def _cleaned(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import scores
+from competition.core import files, scores
 from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.ledger import archive, table
@@ -40,7 +40,17 @@ def add(
 
 
 def _check_scored(dataset: layout.DatasetFiles, run: runs.Run) -> None:
-    """Refuse scores of other scans than those that the trained folds hold out."""
+    """Refuse scores by other rules, or of other scans than the trained folds hold out.
+
+    Older versions kept no digest of the rules.
+    """
+    runs.check_data(run, dataset)
+    decision = scores.read_decision(run.files.score)
+    if decision not in (None, files.file_digest(run.files.decision)):
+        raise ValueError(
+            f"{run.files.score}: expected scores by the present rules, received those "
+            "by earlier ones. Run the step `score` again."
+        )
     folds = runs.trained_folds(run)
     held_out = slice_table.held_out_scans(slice_table.read(dataset), folds)
     scored = scores.read(run.files.score)["oof"]["by_scan"]
@@ -58,8 +68,13 @@ def set_scores(
     submissions: pathlib.Path,
     public: float | None = None,
     private: float | None = None,
+    submission: str | None = None,
 ) -> dict[str, Any]:
-    """Enter the leaderboard's scores of an experiment; None leaves a score as it is."""
+    """Enter the leaderboard's scores of an experiment; None leaves a score as it is.
+
+    They are those of the `submission` that `check_added` returned, if it is given:
+    another one may have been added since.
+    """
     entries = table.read(submissions)
     if experiment not in entries:
         raise ValueError(
@@ -73,6 +88,11 @@ def set_scores(
     for board, score in given.items():
         if not 0 <= score <= 1:
             raise ValueError(f"`{board}` must lie between 0 and 1. Received: {score}.")
+    if submission not in (None, entries[experiment].submission):
+        raise ValueError(
+            f"{submissions / 'ledger.csv'}: {experiment} is another submission by now "
+            f"than the one that scored {given}, so they are not entered."
+        )
     entry = dataclasses.replace(entries[experiment], **given)
     table.write(submissions, entries | {experiment: entry})
     return _shown(entry)
@@ -106,15 +126,19 @@ def _shown(entry: table.Entry) -> dict[str, Any]:
     return {**dataclasses.asdict(entry), "reaches": reaches(entry.private)}
 
 
-def check_added(run: runs.Run, submissions: pathlib.Path) -> None:
-    """Refuse a run whose present rules and submission the ledger does not have."""
-    entry = table.read(submissions).get(run.name)
-    if entry is None or entry.submission != archive.submission(run):
+def check_added(run: runs.Run, submissions: pathlib.Path) -> str:
+    """Refuse a run whose present rules and submission the ledger does not have.
+
+    Return their digest.
+    """
+    entry, own = table.read(submissions).get(run.name), archive.submission(run)
+    if entry is None or entry.submission != own:
         raise ValueError(
             f"{submissions / 'ledger.csv'}: expected an entry of {run.name} as it is "
             f"decided now, received {'an earlier one' if entry else 'none'}. Run "
             f"`ledger add {run.name}` first, so that the score has a row."
         )
+    return own
 
 
 def relation(entries: list[table.Entry], reading: str, board: str) -> dict[str, Any]:

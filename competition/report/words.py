@@ -8,6 +8,7 @@ from competition.core.experiment import layout, schema
 
 PARTS = {
     "smooth": "presence smoothed along the scan",
+    "stretch": "one stretch of slices",
     "pixels": "small parts of a slice dropped",
     "voxels": "small parts in 3D dropped",
     "largest": "only the largest parts kept",
@@ -33,6 +34,9 @@ def opening(rule: rules.Rule) -> str:
     parts = [gate(*rule.gate)] if rule.gate else []
     if rule.smooth:
         parts.append("smoothed along the scan")
+    if rule.stretch:
+        apart = count(rule.stretch, "slice")
+        parts.append(f"one stretch of slices, with others up to {apart} away")
     return "; ".join(parts) or "every slice"
 
 

@@ -91,9 +91,9 @@ def _run(
     if as_before := _as_before(out, log_path, key, budget):
         return as_before
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
-    log = event_log.EventLog(log_path, resume=bool(part.scans))
-    # The scans of an earlier call that had too little time for all networks.
-    lowered_before = LOWERED in log.counts
+    log = event_log.EventLog(log_path, budget=budget, resume=bool(part.scans))
+    # Scans of an earlier call, which had too little time for all networks.
+    lowered_before = LOWERED in log.counts and log.had_other_budget
     for fault in faults + test.faults:
         log.warn(fault.kind, fault.text)
     if not test.rows:

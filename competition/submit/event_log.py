@@ -13,17 +13,19 @@ from typing import Any
 
 from competition.core import console, files, problems, storage
 
-_WARNING = "warning: "
+_WARNING, _BUDGET = "warning: ", "budget: "
 
 
 class EventLog:
     """Writes events to `path` as they happen, and a summary as the last line.
 
     With `resume` it continues the file of a killed run: the events in it count and are
-    not repeated.
+    not repeated. `had_other_budget` says whether that run had another budget.
     """
 
-    def __init__(self, path: pathlib.Path, *, resume: bool = False) -> None:
+    def __init__(
+        self, path: pathlib.Path, *, budget: str | None = None, resume: bool = False
+    ) -> None:
         self.path = path
         # The stages, which are threads, write to one file.
         self._lock = threading.Lock()
@@ -39,6 +41,11 @@ class EventLog:
         self.counts = collections.Counter(
             line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
         )
+        own = f"{_BUDGET}{budget}"
+        budgets = [line for line in _lines(path) if line.startswith(_BUDGET)]
+        self.had_other_budget = bool(budgets) and budgets[-1] != own
+        if budget or budgets:
+            self._write(own)
 
     def warn(self, kind: str, text: str, trace: str = "") -> None:
         """Count an event; the console shows only the first events of each kind.

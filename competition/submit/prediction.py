@@ -62,8 +62,10 @@ def predict(
     predicted = ahead(stages.predict(read, loaded, budget, tell, try_each=plan.careful))
     with contextlib.closing(predicted):
         for scan, prediction in predicted:
-            # A scan of which nothing can be read is finished, with empty masks.
-            encoded: partial.EncodedMasks | None = {} if scan.volume is None else None
+            encoded: partial.EncodedMasks | None = None
+            if scan.is_read and scan.volume is None:
+                # No slice of it can be read: it is finished, with empty masks.
+                encoded = {}
             if prediction is not None:
                 encoded = stages.decide(scan, prediction, loaded.classes, tell)
             if encoded is not None:

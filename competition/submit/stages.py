@@ -24,7 +24,7 @@ def read(
     """
     process.step_back()
     for data, slices in scans:
-        scan = test_folder.TestScan(slices)
+        scan = test_folder.TestScan(slices, is_read=False)
         with tell.scan(scan.name, scan.name):
             scan, faults = test_folder.read(data, slices)
             for fault in faults:

@@ -4,6 +4,7 @@ Nothing here is an error: a slice that cannot be read costs its own mask at most
 """
 
 import dataclasses
+import errno
 import itertools
 import pathlib
 from collections.abc import Sequence
@@ -32,13 +33,15 @@ class TestScan:
     """One scan as read: uint16 (D, H, W), None where no slice could be read.
 
     `sizes` holds the (height, width) of each mask to write; a mask whose size is None
-    stays empty. `grid` is that of the volume.
+    stays empty. `grid` is that of the volume. `is_read` is False where reading failed
+    by something else than its files, so that the next call may read it.
     """
 
     images: list[images.Image]
     volume: np.ndarray | None = None
     sizes: Sequence[tuple[int, int] | None] = ()
     grid: geometry.Grid | None = None
+    is_read: bool = True
 
     @property
     def name(self) -> str:
@@ -139,7 +142,10 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
         except ValueError as error:
             faults.append(problems.Problem("damaged slice", str(error)))
         except OSError as error:
-            faults.append(problems.Problem("unreadable slice", str(error)))
+            # A link that leads nowhere stays so until somebody mends it.
+            is_lasting = error.errno in (errno.ENOENT, errno.ELOOP)
+            kind = "damaged slice" if is_lasting else "unreadable slice"
+            faults.append(problems.Problem(kind, str(error)))
     shapes = [plane.shape for plane in pixels.values()]
     if not shapes:
         text = f"{slices[0].scan}: no slice can be read; its masks stay empty."

@@ -120,10 +120,11 @@ def _in_processes(
     A single fold does where there are several GPUs: `predict` starts a process on each.
     """
     training = run.config.training
-    if not training.fresh_process:
+    if not (waiting and training.fresh_process):
         return False
-    several = len(gpus.environments(training.gpus)) > 1 and not process.is_child()
-    return len(waiting) > 1 or (bool(waiting) and several)
+    if len(waiting) > 1:
+        return True
+    return not process.is_child() and len(gpus.environments(training.gpus)) > 1
 
 
 def _train_in_processes(

@@ -94,6 +94,19 @@ def test_smoothing_opens_and_closes_slices_before_the_gates_mask_is_taken():
     assert decided.sum(axis=(1, 2)).tolist() == [4, 4, 2, 4, 4, 0, 0]
 
 
+def test_one_stretch_is_taken_of_the_slices_and_filled():
+    drawn = slices(200, 0, 0, 0, 200, 200, 0, 200, 0)
+    gate = slices(255, 0, 0, 0, 255, 255, 140, 255, 0)
+    alone = decide(drawn, rules.Rule(stretch=1), gate)
+    assert alone.sum(axis=(1, 2)).tolist() == [0, 0, 0, 0, 4, 4, 0, 4, 0]
+    rule = rules.Rule(gate=(1, 0.9, 0.0), fallback=True, stretch=1)
+    filled = decide(drawn, rule, gate)
+    assert filled.sum(axis=(1, 2)).tolist() == [0, 0, 0, 0, 4, 4, 4, 4, 0]
+    # A slice that the gate had closed keeps what is drawn in it.
+    drawn[6, 0, 0] = 200
+    assert decide(drawn, rule, gate)[6].sum() == 1
+
+
 def test_without_a_gate_of_its_own_a_rule_falls_back_to_nothing():
     drawn = slices(200, 0, 100, 200)
     for gate in (None, (1, 0.3, 0.0)):
@@ -123,7 +136,7 @@ def test_rules_survive_json_and_are_found_by_class(tmp_path):
 def test_a_decision_from_before_the_fallback_is_read(tmp_path):
     path = tmp_path / "decision.json"
     entries = rules.to_json([rules.Rule(0.3, gate=(12, 0.6, 0.5))], ["a"])
-    del entries["rules"]["a"]["fallback"]
+    del entries["rules"]["a"]["fallback"], entries["rules"]["a"]["stretch"]
     files.write_json(path, entries)
     assert rules.read(path, ["a"]) == [rules.Rule(0.3, gate=(12, 0.6, 0.5))]
 

@@ -8,6 +8,7 @@ NOTHING = (
     "decide.weights=[]", "decide.thresholds=[]", "decide.gates=[]",
     "decide.smooth=false", "decide.pixels=[]", "decide.voxels=[]",
     "decide.largest=[]", "decide.holes=false", "decide.fallback=false",
+    "decide.stretch=[]",
 )  # fmt: skip
 
 
@@ -18,8 +19,8 @@ def steps(*changes, **about):
 
 def test_a_step_without_values_is_left_out():
     assert list(steps()) == [
-        "threshold", "gate", "smooth", "pixels", "voxels", "largest", "holes",
-        "threshold, finer",
+        "threshold", "gate", "smooth", "stretch", "pixels", "voxels", "largest",
+        "holes", "threshold, finer",
     ]  # fmt: skip
     assert not steps(*NOTHING, members=2, gated=True)
     assert "gate" not in steps("decide.gates=[]")
@@ -39,6 +40,8 @@ def test_steps_try_other_values_and_off():
     tried = steps()["pixels"](rules.Rule(pixels=10))
     assert [rule.pixels for rule in tried] == [0, 25, 50]
     assert steps()["smooth"](rules.Rule()) == [rules.Rule(smooth=True)]
+    stretches = [rule.stretch for rule in steps()["stretch"](rules.Rule())]
+    assert stretches == [5, 10]
     near = steps()["threshold, finer"](rules.Rule(0.3))
     assert [rule.threshold for rule in near] == [0.2, 0.25, 0.35, 0.4]
 

@@ -14,14 +14,16 @@ from competition.decide import rule_scores
 
 SHAPE = (6, 7, 8)
 EVERY = [
-    rules.Rule(threshold, voxels, gate, smooth, pixels, largest, holes)
-    for threshold, gate, smooth, (pixels, voxels), largest, holes in itertools.product(
-        (0.3, 0.6),
-        (None, (3, 0.5, 0.8), (0, 0.0, 0.9)),
-        (False, True),
-        ((0, 0), (3, 0), (0, 6)),
-        (0, 1),
-        (False, True),
+    rules.Rule(threshold, voxels, gate, smooth, pixels, largest, holes, stretch=stretch)
+    for threshold, gate, (smooth, stretch), (pixels, voxels), largest, holes in (
+        itertools.product(
+            (0.3, 0.6),
+            (None, (3, 0.5, 0.8), (0, 0.0, 0.9)),
+            ((False, 0), (True, 0), (False, 1)),
+            ((0, 0), (3, 0), (0, 6)),
+            (0, 1),
+            (False, True),
+        )
     )
 ]
 

@@ -122,6 +122,28 @@ def test_a_score_of_the_leaderboard_needs_the_entry_of_the_present_rules(
         ledger.check_added(run, submissions)
 
 
+def test_scores_by_earlier_rules_are_refused(scored, add):
+    run = scored[1]
+    score = files.read_json(run.files.score)
+    digest = files.file_digest(run.files.decision)
+    files.write_sealed(run.files.score, score | {"decision": digest})
+    add()
+    files.write_sealed(run.files.score, score | {"decision": "of earlier rules"})
+    with pytest.raises(
+        ValueError, match=r"by earlier ones\. Run the step `score` again"
+    ):
+        add()
+
+
+def test_a_score_of_another_submission_is_not_entered(scored, add, tmp_path):
+    add()
+    asked = {"submissions": tmp_path / "submissions", "public": 0.5}
+    with pytest.raises(ValueError, match=r"another submission by now than the one"):
+        ledger.set_scores("by-hand", submission="of earlier rules", **asked)
+    own = ledger.check_added(scored[1], tmp_path / "submissions")
+    assert ledger.set_scores("by-hand", submission=own, **asked)["public"] == 0.5
+
+
 def test_the_entry_holds_the_scores_of_the_run(scored, add, tmp_path):
     add()
     entry = table.read(tmp_path / "submissions")["by-hand"]

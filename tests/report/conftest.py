@@ -42,7 +42,7 @@ def two_runs(tmp_path):
         planes = masks.unpack(np.asarray(arrays.Arrays(dataset).masks(scan)), 2)
         planes[missed] = False
         seen = probabilities.prediction(probabilities.quantise(planes.astype(float)))
-        probabilities.write(other.files.oof(scan), seen, digest="other")
+        probabilities.write(other.files.oof(scan), seen, digest=by_hand.MADE_BY)
     score.of_run(dataset, other, data=dataset.root)
     return dataset, run, other
 

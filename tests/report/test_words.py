@@ -18,10 +18,11 @@ def test_a_gate_of_pixels_and_presence():
 def test_a_rule_with_all_parts():
     rule = rules.Rule(
         gate=(12, 0.6, 0.5), smooth=True, pixels=25, voxels=1200, largest=2,
-        holes=True, fallback=True, weights=(0.75, 0.25, 0.0),
+        holes=True, fallback=True, stretch=5, weights=(0.75, 0.25, 0.0),
     )  # fmt: skip
     assert words.opening(rule) == (
-        "at least 12 pixels above 0.6, presence at least 0.5; smoothed along the scan"
+        "at least 12 pixels above 0.6, presence at least 0.5; smoothed along the scan; "
+        "one stretch of slices, with others up to 5 slices away"
     )
     assert words.cleaning(rule) == (
         "the gate's own mask where the members draw nothing; parts under 25 pixels of "

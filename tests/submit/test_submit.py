@@ -316,6 +316,23 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
     assert len(calls) == again["scans"] + 1
 
 
+def test_a_scan_for_which_there_was_no_memory_is_read_again(
+    finished, competition, tmp_path, monkeypatch, whole
+):
+    scan, read = with_masks(whole), images.read
+
+    def full(path, expected):
+        if path.parent.parent.name == scan:
+            raise MemoryError
+        return read(path, expected)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read", full)
+        first, rows, _ = submit(finished, competition, tmp_path)
+    assert not first["complete"] and rows != whole
+    assert submit(finished, competition, tmp_path)[1] == whole
+
+
 def test_an_error_that_is_not_foreseen_is_in_the_log_and_costs_no_finished_scan(
     finished, competition, tmp_path, monkeypatch
 ):
@@ -792,7 +809,15 @@ def test_scans_of_a_call_that_had_too_little_time_are_predicted_with_all_folds_l
         patch.setattr(members.LoadedMembers, "predict", slow)
         less = {"budget": f"{750 * slices}s", "clock": lambda: now[0]}
         first = step.run(job.run, data=competition, out=out, **less)
-    assert {"effort lowered", "no time"} <= first["events"].keys()
+        assert {"effort lowered", "no time"} <= first["events"].keys()
+        part = out.with_name(".submission.csv.part")
+        kept = part.read_bytes(), out.with_name("submit.log").read_bytes()
+        # With the same budget there would not be more networks.
+        now[0] = 0.0
+        same = step.run(job.run, data=competition, out=out, **less)
+        assert step.run(job.run, data=competition, out=out, **less) == same
+    part.write_bytes(kept[0])
+    out.with_name("submit.log").write_bytes(kept[1])
     second, rows, _ = submit(finished, competition, tmp_path)
     assert not second["complete"] and rows != whole
     assert submit(finished, competition, tmp_path)[1] == whole
@@ -816,7 +841,7 @@ def test_a_scan_that_had_no_time_leaves_no_warning_once_it_is_predicted(
         )
     assert first["events"]["no time"]
     second = step.run(job.run, data=competition, out=out)
-    assert second["scans"] and "no time" not in second["events"]
+    assert not second["complete"] and "no time" not in second["events"]
 
 
 def test_weights_that_cannot_be_read_cost_their_fold_alone(

@@ -81,6 +81,14 @@ def test_an_unreadable_slice_looks_like_its_nearest_neighbour(folder):
     assert kinds(faults) == ["damaged slice"]
 
 
+def test_a_link_that_leads_nowhere_is_a_slice_that_stays_damaged(folder):
+    path = write(folder, 3, (4, 5), 30)
+    path.unlink()
+    path.symlink_to(folder / "nowhere.png")
+    _, faults = read(folder)
+    assert kinds(faults) == ["damaged slice"]
+
+
 def test_a_slice_of_another_size_is_cut_and_keeps_its_own_size(folder):
     write(folder, 4, (6, 3), 40)
     scan, faults = read(folder)

@@ -28,6 +28,8 @@ FEW = (
     "training.tensorboard=false",
     "training.epochs=1",
     "training.fresh_process=true",
+    # Also on a machine with several GPUs.
+    "training.gpus=one",
 )
 
 
@@ -117,7 +119,7 @@ def test_a_fold_killed_while_it_was_closed_is_not_finished(prepared):
 
 
 def test_the_last_fold_leaves_several_gpus_to_the_steps_after_it(prepared, monkeypatch):
-    job = prepared("folds=[0, 1]")
+    job = prepared("folds=[0, 1]", "training.gpus=auto")
     write_history(job, 0, [ROW])
     started = []
 

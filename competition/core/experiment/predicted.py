@@ -1,5 +1,6 @@
 """Which scans have out-of-fold probabilities by the present weights of their fold."""
 
+import pathlib
 from typing import TYPE_CHECKING
 
 from competition.core import files, probabilities
@@ -30,15 +31,25 @@ def missing(run: runs.Run, rows: "pd.DataFrame", made_by: str) -> list[str]:
 def check(run: runs.Run, table: "pd.DataFrame") -> None:
     """Refuse a run with trained folds whose scans are not predicted by their weights.
 
-    The members and gates of a blend are looked at.
+    The members and gates of a blend are looked at. Only who made the probabilities is
+    read of them here; who takes them finds out whether they are whole.
     """
     for fold in runs.trained_folds(run):
-        held_out = slice_table.held_out(table, fold)
+        held_out = slice_table.scans(slice_table.held_out(table, fold))
         for source in runs.members_and_gates(run):
-            if scans := missing(source, held_out, digest(source, fold)):
+            made_by = digest(source, fold)
+            oof = source.files.oof
+            if scans := [s for s in held_out if _made_by(oof(s)) != made_by]:
                 raise ValueError(
                     f"{source.files.root}: expected out-of-fold probabilities by the "
                     f"present weights of fold {fold}; {len(scans)} of its scans have "
                     f"none, the first is {scans[0]}. Run `python -m competition "
                     "predict` first."
                 )
+
+
+def _made_by(path: pathlib.Path) -> str | None:
+    try:
+        return probabilities.made_by(path)
+    except (ValueError, OSError):
+        return None

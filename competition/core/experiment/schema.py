@@ -305,6 +305,7 @@ class Decide(Table):
     largest: Annotated[tuple[Count, ...], OPTIONAL]
     holes: bool
     fallback: bool = False
+    stretch: Annotated[tuple[Count, ...], OPTIONAL] = ()
     scans: Annotated[int, pydantic.Field(ge=1)] = 300
 
 

@@ -45,7 +45,8 @@ def of_data(dataset: layout.DatasetFiles, *, shown: int) -> dict[str, Any] | Non
         return None
     record: dict[str, Any] = files.read_json(folder / "audit.json", dict)
     if record.get("fingerprint") != runs.prepared(dataset)["fingerprint"]:
-        console.warn(f"{folder}: the data has changed since. Run `audit` again.")
+        text = "of the data as it was before, or of an older version"
+        console.warn(f"{folder}: an audit {text}. Run `audit` again.")
         return None
     return read(folder, shown=shown)
 

@@ -36,7 +36,7 @@ def trace(
         probability = prediction.probability(index, rule.weights)
         steps = {"probability": probability, "threshold": above}
         mask = rules.threshold(evidence, rule)
-        if rule.gate or rule.smooth:
+        if rule.chooses_slices:
             steps["gate"] = mask
         for part, change in rules.CLEANING.items():
             if value := getattr(rule, part):

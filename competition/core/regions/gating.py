@@ -1,4 +1,4 @@
-"""Which slices hold a class, by a gate on its probabilities and smoothed along z."""
+"""Which slices hold a class: by a gate on its probabilities, and along z."""
 
 import numpy as np
 
@@ -40,3 +40,20 @@ def smooth(present: np.ndarray) -> np.ndarray:
             state = not state
         smoothed[index] = state
     return smoothed
+
+
+def one_stretch(present: np.ndarray, apart: int) -> np.ndarray:
+    """Leave one stretch of slices (D,): the longest one, and those that belong to it.
+
+    These have at most so many slices between them and what belongs to it already; the
+    slices between become present. Of equally long ones the first is taken.
+    """
+    # The first slice of each stretch, and the one after its last.
+    edges = np.flatnonzero(np.diff(present.astype(int), prepend=0, append=0))
+    starts, ends = edges[::2], edges[1::2]
+    chosen = np.zeros_like(present)
+    if len(starts):
+        groups = np.cumsum(np.append(0, starts[1:] - ends[:-1] > apart))
+        own = groups == groups[np.argmax(ends - starts)]
+        chosen[starts[own].min() : ends[own].max()] = True
+    return chosen

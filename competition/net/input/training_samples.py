@@ -97,11 +97,12 @@ class TrainingSamples:
         draw = functools.partial(
             augment_params.draw, self.config.augment, (height, width)
         )
-        changes = {name: each[own] for name, each in draw(seeds).items()}
+        changes = draw(seeds[own])
         if self.engine == "host":
-            is_whole = len(seeds) == len(batch["window"])
-            local = changes if is_whole else draw(seeds[own])
-            batch["window"] = augment_host.apply(**batch, changes=local)
+            batch["window"] = augment_host.apply(**batch, changes=changes)
+        limits = self.config.augment
+        if len(seeds) > len(batch["window"]) and (limits.cutmix or limits.mixup):
+            changes = {name: each[own] for name, each in draw(seeds).items()}
         carried = augment_params.CARRIED[self.engine]
         return batch | {name: changes[name] for name in changes if name in carried}
 

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import time
 
-from competition.core import console, files, locks
+from competition.core import console, files, locks, storage
 from competition.core.experiment import configs, layout
 from competition.machine import backend, deadline, gpus, process
 from competition.study import amounts
@@ -37,6 +37,8 @@ def write_once(dataset: layout.DatasetFiles, budget: str | None) -> None:
     Folds that begin at once, each by a call of its own, train by one plan.
     """
     with locks.locked(dataset.automatic, doing="planning", wait_seconds=_PATIENCE):
+        # What another machine has planned meanwhile.
+        storage.refresh(dataset.root)
         if not _is_planned(dataset):
             write(dataset, budget)
 

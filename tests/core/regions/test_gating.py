@@ -52,6 +52,36 @@ def test_runs_within_a_scan_are_three_slices_or_more(present):
     assert (np.diff([*edges, len(present)]) >= 3).all() or not len(edges)
 
 
+@pytest.mark.parametrize(
+    ("before", "apart", "after"),
+    [
+        ("000000", 2, "000000"),
+        ("011110", 2, "011110"),
+        ("110011110", 1, "000011110"),
+        ("110011110", 2, "111111110"),
+        ("0111000010", 3, "0111000000"),
+        # A stretch joins by the one between.
+        ("10010011100001", 2, "11111111100000"),
+        ("1100011", 2, "1100000"),
+        ("1", 1, "1"),
+    ],
+)
+def test_one_stretch_is_the_longest_with_those_near_it(before, apart, after):
+    present = np.array([value == "1" for value in before])
+    stretch = gating.one_stretch(present, apart)
+    assert "".join("01"[int(value)] for value in stretch) == after
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(slices, hypothesis.strategies.integers(1, 9))
+def test_a_stretch_has_no_gaps_and_stays_one(present, apart):
+    once = gating.one_stretch(present, apart)
+    edges = np.diff(once.astype(int), prepend=0, append=0)
+    assert np.abs(edges).sum() == 2 * present.any()
+    assert (gating.one_stretch(once, apart) == once).all()
+    assert once[present].any() == present.any()
+
+
 def likely(*pixels):
     """Make slices of 20 pixels, each with this number of them at 0.7, the others 0."""
     probability = np.zeros((len(pixels), 4, 5), np.uint8)
