@@ -92,18 +92,19 @@ def _header_faults(path: pathlib.Path, names: list[str]) -> Iterator[RowFault]:
         text = f"spaces stand around the names of the columns. {received}"
         yield RowFault(1, text, "removed the spaces around the names of the columns")
     missing = [name for name in COLUMNS if name not in stripped]
-    extra = [name for name in stripped if name not in COLUMNS]
+    has_index = stripped[0] in ("", "Unnamed: 0", "index")
+    extra = [name for name in stripped[has_index:] if name not in COLUMNS]
     if missing:
         yield RowFault(1, f"column {', '.join(missing)} is missing. {received}")
     if twice := [name for name in COLUMNS if stripped.count(name) > 1]:
         yield RowFault(1, f"column {', '.join(twice)} stands twice. {received}")
-    if stripped[0] in ("", "Unnamed: 0", "index"):
+    if has_index:
         text = f"an index column stands first; write without it. {received}"
         yield RowFault(1, text, "removed the index column")
-    elif extra:
+    if extra:
         text = f"column {', '.join(extra)} is not of the competition. {received}"
         yield RowFault(1, text, f"removed column {', '.join(extra)}")
-    elif not missing and not twice and stripped != COLUMNS:
+    elif not (missing or twice or has_index) and stripped != COLUMNS:
         text = f"the columns stand in another order. {received}"
         yield RowFault(1, text, "put the columns in order")
 

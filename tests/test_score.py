@@ -188,3 +188,13 @@ def test_probabilities_of_exclusive_classes_are_calibrated_as_they_are(tmp_path)
     for name, expected in (("bowel", 0.2), ("stomach", 0.4)):
         (point,) = scores[name]["curve"]
         assert point["probability"] == pytest.approx(expected)
+
+
+def test_a_truth_that_cannot_be_read_leaves_the_scores_as_they_were(tmp_path):
+    dataset, run = by_hand.scored_run(tmp_path)
+    for fold in (0, 1):
+        files.write_bytes(run.files.weights(fold), by_hand.WEIGHTS)
+    kept = run.files.score.read_bytes()
+    with pytest.raises(ValueError, match="no_truth"):
+        score.of_run(dataset, run, data=dataset.root, truth=tmp_path / "no_truth.csv")
+    assert run.files.score.read_bytes() == kept and not run.files.slices.exists()

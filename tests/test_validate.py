@@ -90,6 +90,11 @@ REPAIRED = [
     ([HEADER, *EMPTY, EMPTY[1]], 6, "stands already in row 3", "removed the row"),
     (ORDER, 3, "out of order: row 2 of sample", "moved to row 2 of sample"),
 ]  # fmt: skip
+# An index column does not hide another one that is too many.
+REPAIRED.append(
+    ([f",{HEADER},p", *(f"0,{e},1" for e in EMPTY)], 1,
+     "column p is not of the competition", "removed column p"),
+)  # fmt: skip
 REWRITTEN = [
     ("9 1 1 1", "1 1 9 1", "runs must be sorted"),
     ("1 3 2 1", "1 3", "runs must not overlap"),

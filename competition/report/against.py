@@ -142,12 +142,12 @@ def _slices(run: runs.Run, other: runs.Run) -> list[dict[str, Any]]:
     differing = both[both["difference"] != 0].sort_values(
         "difference", ascending=False, kind="stable"
     )
-    if len(differing) > 2 * _SLICES:
-        keep = [*range(_SLICES), *range(len(differing) - _SLICES, len(differing))]
-        differing = differing.iloc[keep]
+    gains = differing[differing["difference"] > 0].head(_SLICES)
+    losses = differing[differing["difference"] < 0].tail(_SLICES)
     return [
         {str(key): value for key, value in row.items()}
-        for row in differing.reset_index().to_dict("records")
+        for part in (gains, losses)
+        for row in part.reset_index().to_dict("records")
     ]
 
 
@@ -188,9 +188,12 @@ def _draw(compared: dict[str, Any]) -> charts.Drawing | None:
     points = [(row["first"], row["other"]) for row in known]
     labels = [f"{row['scan']}, {row['difference']:+.4f}" for row in known]
     series = [charts.Series("scans", points, "curve0", joined=False, labels=labels)]
-    title = "Scan by scan"
+    # Both axes alike, so that the diagonal is where both runs are.
+    values = [value for point in points for value in point]
+    limits = min(values), max(values)
+    names = "Scan by scan", compared["run"], compared["against"]
     return charts.draw(
-        charts.Chart(title, compared["run"], compared["against"], series, diagonal=True)
+        charts.Chart(*names, series, xlim=limits, ylim=limits, diagonal=True)
     )
 
 

@@ -9,6 +9,7 @@ from competition.report import pooling
 RESAMPLES = 10_000
 SEED = 0
 _ENDS = 0.025, 0.975
+_AT_ONCE = 500
 
 
 class Difference(NamedTuple):
@@ -16,15 +17,16 @@ class Difference(NamedTuple):
 
     `low` and `high` are the ends of the 95 % interval over resampled cases, `mean` is
     the mean over them, and `better` the share of them in which the other one is better.
+    A single case tells nothing of others: there these are None.
     """
 
     first: float
     other: float
     difference: float
-    mean: float
-    low: float
-    high: float
-    better: float
+    mean: float | None
+    low: float | None
+    high: float | None
+    better: float | None
 
 
 def bootstrap(
@@ -35,11 +37,14 @@ def bootstrap(
     The cases are drawn again and again, with replacement, for both runs alike. A score
     that one of them does not have is left out.
     """
-    cases = len(first)
-    drawn = np.random.default_rng(seed).multinomial(
-        cases, np.full(cases, 1 / cases), size=RESAMPLES
-    )
-    resampled = [pooling.scores_of(drawn @ each) for each in (first, other)]
+    cases, random = len(first), np.random.default_rng(seed)
+    sums: list[list[np.ndarray]] = [[], []]
+    # Some hundred draws at a time: of many cases all would fill the memory.
+    for _ in range(RESAMPLES // _AT_ONCE):
+        drawn = random.multinomial(cases, np.full(cases, 1 / cases), size=_AT_ONCE)
+        for each, numbers in zip(sums, (first, other), strict=True):
+            each.append(drawn @ numbers)
+    resampled = [pooling.scores_of(np.concatenate(each)) for each in sums]
     whole = [pooling.scores_of(each.sum(axis=0)) for each in (first, other)]
     found = {}
     for name in whole[0]:
@@ -47,6 +52,9 @@ def bootstrap(
         gains = gains[~np.isnan(gains)]
         one, two = (float(each[name]) for each in whole)
         if np.isnan(one) or np.isnan(two) or not gains.size:
+            continue
+        if cases < 2:
+            found[name] = Difference(one, two, two - one, None, None, None, None)
             continue
         if name.startswith("hausdorff"):
             better = float((gains < 0).mean())

@@ -93,8 +93,7 @@ def write_pages(
         path = folder / f"{row['scan']}.html"
         files.write_text(path, html_page.render("scans.html", page))
     index = folder / "index.html"
-    dots = html_page.class_names(run.classes)
-    content = {"run": run, "dataset": dataset.root.name, "rows": ranked, "dots": dots}
+    content = {"run": run, "dataset": dataset.root.name, "rows": ranked}
     files.write_text(index, html_page.render("scans_index.html", content))
     return index
 

@@ -43,6 +43,13 @@ def test_slices_that_differ_are_listed_from_gain_to_loss(two_runs):
     assert len(slices) == 2 * (3 + 3)
 
 
+def test_of_many_slices_the_largest_gains_and_losses_are_listed(two_runs, monkeypatch):
+    monkeypatch.setattr(against, "_SLICES", 3)
+    gains = [each["difference"] for each in against.compare(*two_runs)["slices"]]
+    # Ten gains and two losses: no small gain stands in for a third loss.
+    assert [gain > 0 for gain in gains] == [True] * 3 + [False] * 2
+
+
 def test_the_page_and_where_it_is(two_runs):
     dataset, run, _ = two_runs
     result = report.compare(dataset, run, "other")

@@ -37,10 +37,17 @@ def test_the_same_seed_draws_the_same_cases():
 
 
 def test_of_distances_the_smaller_is_better():
-    found = paired.bootstrap(numbers(0.5, distance=0.3), numbers(0.5, distance=0.1))
+    cases = numbers(0.5, 0.5, distance=0.3), numbers(0.5, 0.5, distance=0.1)
+    found = paired.bootstrap(*cases)
     assert found["hausdorff_per_class"].difference == pytest.approx(-0.2)
     assert found["hausdorff_per_class"].better == 1
     assert found["score_per_class"].difference == pytest.approx(0.12)
+
+
+def test_a_single_case_tells_nothing_of_others():
+    found = paired.bootstrap(numbers(0.5), numbers(0.7))["dice"]
+    assert found.difference == pytest.approx(0.2)
+    assert found[3:] == (None, None, None, None)
 
 
 def test_what_one_of_them_has_not_is_left_out():

@@ -18,8 +18,8 @@ class Epoch(typing_extensions.TypedDict):
     `mean_score` is the score of the last `training.swa_epochs` epochs' mean weights,
     measured once, at the end. `scoring` is the part of `seconds` that scores took, and
     `waiting` that in which steps waited for their batches, None where nobody measured
-    it; `rate` is the learning rate at its end. `memory` are the most bytes that
-    the training has held so far, of a GPU or TPU on that device.
+    it; `rate` is the learning rate at the end of the epoch. `memory` are the most bytes
+    that the training has held so far, of a GPU or TPU on that device.
     """
 
     epoch: int

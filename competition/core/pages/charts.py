@@ -95,7 +95,9 @@ def draw(chart: Chart) -> Drawing:
         lines,
         marks,
         [(down(y), name) for name, y in chart.levels.items()],
-        [(across(end), down(end)) for end in ends] if chart.diagonal else [],
+        [(across(end), down(end)) for end in ends]
+        if chart.diagonal and ends[0] < ends[1]
+        else [],
     )
 
 
@@ -104,14 +106,14 @@ def _place(value: float, ends: Point, pixels: Point) -> float:
     return round(pixels[0] + share * (pixels[1] - pixels[0]), 1)
 
 
-def ticks(values: Iterable[float], count: int = 5) -> list[float]:
-    """Return about `count` round numbers from below the least value to above all."""
+def ticks(values: Iterable[float]) -> list[float]:
+    """Return about five round numbers from below the least value to above all."""
     known = list(values)
     low, high = min(known), max(known)
     if math.isclose(low, high, abs_tol=1e-9):
         # A single value lies in the middle.
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
-    rough = (high - low) / (count - 1)
+    rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
     step = min(
         (power * k for k in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / rough))

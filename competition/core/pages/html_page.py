@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from competition.core import console
 from competition.core.pages import pictures, scripts
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -37,6 +38,8 @@ def render(template: str, values: dict[str, Any]) -> str:
         "policy": _POLICY,
     }
     page = environment.get_template(template).render(shared | values)
+    # The name of a folder may hold bytes that are no UTF-8.
+    page = console.readable(page)
     return page.replace(_POLICY, policy(page), 1)
 
 

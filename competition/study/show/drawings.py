@@ -1,5 +1,6 @@
 """The pictures of a scan: the stages of its masks, and its gate maps."""
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,13 +35,14 @@ def draw_stages(
     for axes, ((one, index), c) in zip(grid, lines, strict=True):
         for panel in axes:
             panel.axis("off")
-        _panel(axes[0], one.grey, f"slice {one.number}: {classes[c]}")
+        show = functools.partial(_panel, aspect=one.aspect)
+        show(axes[0], one.grey, f"slice {one.number}: {classes[c]}")
         before = None
         for panel, (part, values) in zip(axes[1:], traced[c].items(), strict=False):
-            _panel(panel, _coloured(one.grey, values[index], before), part)
+            show(panel, _coloured(one.grey, values[index], before), part)
             before = values[index] if values.dtype == bool else None
         mask = masks.plane(one.truth, c)
-        _panel(axes[-1], _coloured(one.grey, mask, None), "truth")
+        show(axes[-1], _coloured(one.grey, mask, None), "truth")
     return pictures.png(picture, dpi=80)
 
 
@@ -80,8 +82,9 @@ def draw_gates(
     return pictures.png(picture, dpi=110)
 
 
-def _panel(axes: Any, image: np.ndarray, title: str) -> None:
-    axes.imshow(image, "gray" if image.ndim == 2 else None, vmin=0, vmax=1)
+def _panel(axes: Any, image: np.ndarray, title: str, *, aspect: float) -> None:
+    colours = "gray" if image.ndim == 2 else None
+    axes.imshow(image, colours, vmin=0, vmax=1, aspect=aspect)
     axes.set_title("").set(text=title, parse_math=False, fontsize=8)
 
 

@@ -23,7 +23,7 @@ STYLES = {
 COLUMNS = {
     "fold": (4, 0),
     "state": (12, 0),
-    "epoch": (7, 0),
+    "epoch": (9, 0),
     "loss": (6, 0),
     "score": (6, 0),
     "best": (6, 110),

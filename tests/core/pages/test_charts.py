@@ -57,3 +57,7 @@ def test_levels_and_the_diagonal_are_where_the_axes_say():
     assert drawing.levels == [(drawing.y_ticks[-1][0], "gold")]
     ends = drawing.lines[0][1].split()
     assert [f"{x:g},{y:g}" for x, y in drawing.diagonal] == ends
+    # Where both axes have no value in common there is none.
+    apart = charts.Series("a", [(0.31, 0.86), (0.42, 0.91)], "class0")
+    chart = charts.Chart("t", "x", "y", [apart], diagonal=True)
+    assert not charts.draw(chart).diagonal

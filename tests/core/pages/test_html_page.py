@@ -53,11 +53,11 @@ def test_the_classes_have_the_colours_of_the_pictures_over_again():
     assert len(set(pictures.CLASS_COLOURS)) == 16
 
 
-def shown(tmp_path, click):
+def shown(tmp_path, click, table=TABLE):
     """The first column of the table, as a browser shows it after some clicks."""
     script = f"{html_page.source('sort.js')}\n{click}"
     page = tmp_path / "page.html"
-    page.write_text(f"{TABLE}<script type='module'>{script}</script>", "utf-8")
+    page.write_text(f"{table}<script type='module'>{script}</script>", "utf-8")
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
          f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
@@ -87,3 +87,14 @@ def test_a_click_on_a_heading_sorts_and_another_turns_the_order(
     first_column, page = shown(tmp_path, click)
     assert first_column == ["all", *order]
     assert page.count("aria-sort=") == len(clicks[:1])
+
+
+@pytest.mark.skipif(not BROWSER, reason="no browser on this machine")
+def test_a_row_of_all_below_the_others_stays_there(tmp_path):
+    head, all, rows = TABLE.partition(
+        "<tbody><tr><td>all</td><td>0.5</td></tr></tbody>"
+    )
+    table = head + rows.replace("</table>", all.replace("<tbody", '<tbody class="all"'))
+    click = "document.querySelectorAll('th button')[0].click();"
+    first_column, _ = shown(tmp_path, click, f"{table}</table>")
+    assert first_column == ["case2", "case9", "case10", "all"]

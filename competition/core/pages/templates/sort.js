@@ -1,5 +1,5 @@
 // The columns of each table of the class "sorts" sort by the button in their heading.
-// Rows of other bodies than the last, such as those of all classes together, stay.
+// Rows of the other bodies, such as those of all classes together, stay.
 
 const NONE = "\u2013";
 
@@ -27,7 +27,8 @@ export function sorted(rows, column, sign) {
 }
 
 function sort(table, heading) {
-  const body = table.tBodies[table.tBodies.length - 1];
+  const bodies = [...table.tBodies].filter((each) => !each.classList.contains("all"));
+  const body = bodies[bodies.length - 1];
   // The second click on a heading turns the order round.
   const isAscending = heading.getAttribute("aria-sort") !== "ascending";
   for (const each of heading.parentElement.cells) each.removeAttribute("aria-sort");

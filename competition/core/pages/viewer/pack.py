@@ -39,16 +39,16 @@ def image(scan: np.ndarray, *, most: float) -> dict[str, Any]:
     """Return a scan (D, H, W) as text with the most levels that fit into `most` bytes.
 
     `low` and `high` are the values of the first and the last level. Values beyond the
-    highest thousandth share the last level. `window` are the levels that begin black
-    and white: one voxel in 200 lies below and above.
+    highest thousandth share the last level; `beyond` says whether there are any.
+    `window` are the levels that begin black and white: one voxel in 200 lies below and
+    above.
     """
     low = int(scan.min())
     dark, bright, highest = np.percentile(scan, [0.5, 99.5, 99.9])
     high = max(int(np.ceil(highest)), low + 1)
     shares = np.clip((scan.astype(np.float32) - low) / (high - low), 0, 1)
-    for levels in LEVELS:
-        # Fewer values than levels: each has a level of its own.
-        levels = min(levels, high - low + 1)
+    # Fewer values than levels: each has a level of its own.
+    for levels in sorted({min(each, high - low + 1) for each in LEVELS}, reverse=True):
         reduced = np.rint(shares * (levels - 1)).astype(np.uint8)
         if _text_bytes(reduced) <= most:
             break
@@ -58,6 +58,7 @@ def image(scan: np.ndarray, *, most: float) -> dict[str, Any]:
         "levels": levels,
         "low": low,
         "high": high,
+        "beyond": bool(scan.max() > high),
         "window": np.round(ends * (levels - 1), 2).tolist(),
     }
 

@@ -56,6 +56,14 @@ def test_a_scan_of_one_value_is_dark():
     assert not undo(read(packed["data"], np.uint8, (2, 3, 4))).any()
 
 
+def test_values_above_the_last_level_are_told():
+    scan = np.arange(6000, dtype=np.uint16).reshape(3, 40, 50) // 30
+    assert not pack.image(scan, most=1e6)["beyond"]
+    scan[0, 0, 0] = 255
+    packed = pack.image(scan, most=1e6)
+    assert packed["high"] == 199 and packed["beyond"]
+
+
 def test_the_window_leaves_out_one_voxel_in_200_at_each_end():
     scan = np.arange(2000, dtype=np.uint16).reshape(2, 20, 50)
     packed = pack.image(scan, most=1e6)

@@ -23,7 +23,9 @@ export function listen(viewer) {
   }
   on(root, "keydown", (event) => press(viewer, event));
   on(document, "keydown", (event) => {
-    if (event.target === document.body && !SCROLLING.includes(event.key)) press(viewer, event);
+    // In another tab of the page the viewer is not seen.
+    const isSeen = root.offsetParent !== null;
+    if (isSeen && event.target === document.body && !SCROLLING.includes(event.key)) press(viewer, event);
   });
   for (const view of viewer.views) followPointers(viewer, view);
   followStrip(viewer);

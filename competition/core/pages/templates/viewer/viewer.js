@@ -171,7 +171,7 @@ export class Viewer {
     this.part("number").textContent = `slice ${number}${dice}`;
     this.part("verdicts").textContent = words.join(" · ");
     this.part("readout").textContent =
-      `row ${y}, column ${x}: value ${this.isExact() ? "" : "about "}${this.value()}` + this.#labels("truth") + this.#labels("prediction") + this.#heatHere();
+      `row ${y}, column ${x}: value ${this.isBeyond() ? "at least " : this.isExact() ? "" : "about "}${this.value()}` + this.#labels("truth") + this.#labels("prediction") + this.#heatHere();
   }
 
   /** Return the image's value at the cross-hair, as exactly as its levels tell. */
@@ -184,6 +184,12 @@ export class Viewer {
   isExact() {
     const { low, high, levels } = this.scan.image;
     return levels > high - low;
+  }
+
+  /** Say whether the cross-hair is on the last level, which higher values share. */
+  isBeyond() {
+    const { levels, volume, beyond } = this.scan.image;
+    return Boolean(beyond) && voxel(volume, this.at) === levels - 1;
   }
 
   /** Return the names of the classes that truth or prediction have at the cross-hair. */

@@ -43,7 +43,7 @@ export async function masks(text, shape) {
   return { values: wide ? new Uint16Array(bytes.buffer) : bytes, shape };
 }
 
-/** Return the axes of a plane's rows and columns: axis 0 is axial, 1 coronal, 2 sagittal. */
+/** Return the axes of a plane's rows and columns: axis 0 is across slices, 1 across rows, 2 across columns. */
 export function axesOf(axis) {
   return [[1, 2], [0, 2], [0, 1]][axis];
 }
