@@ -116,8 +116,8 @@ def test_other_cards_are_between_the_ratios_of_products_and_of_memory():
 
 def test_steps_of_an_epoch_follow_from_sampling_and_patches():
     assert expected.steps_of_epoch(configs.load("unet")) == 1924
-    # Slices with organs and a fifth of empty ones, as patches of 16 x 160 x 192.
-    assert expected.steps_of_epoch(configs.load("unet_3d")) == 2073
+    # Slices with organs, as patches of 16 x 160 x 192.
+    assert expected.steps_of_epoch(configs.load("unet_3d")) == 1659
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,7 @@ def _is_faster(compiled: Compiled, batch: Any) -> bool:
     try:
         with_xla = _seconds(compiled(True), batch)
     except Exception as error:
-        # More memory than there is: a smaller batch may fit.
-        if devices.is_out_of_memory(error):
-            raise
+        # It may need more memory than the step without it, which fitted.
         console.warn(
             f"XLA cannot compile the training step, so training does without: {error} "
             "Set training.xla=false to leave out this trial."

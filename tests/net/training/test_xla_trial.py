@@ -61,8 +61,10 @@ def test_a_compiler_that_fails_is_a_warning(choose, capsys):
     assert not choose(0.2, RuntimeError("Couldn't find ptxas"))
     said = " ".join(capsys.readouterr().err.split())
     assert "XLA cannot compile the training step" in said and "ptxas" in said
+    # What fits without XLA keeps its batch.
+    assert not choose(0.2, RuntimeError("out of memory"))
     with pytest.raises(RuntimeError, match="out of memory"):
-        choose(0.2, RuntimeError("out of memory"))
+        choose(RuntimeError("out of memory"), 0.1)
 
 
 def test_nothing_is_tried_where_there_is_no_choice(choose):
