@@ -1,5 +1,6 @@
 """The command line: the only place that reads arguments."""
 
+import errno
 import sys
 
 
@@ -17,7 +18,7 @@ def main() -> None:
         try:
             app()
         except (ValueError, OSError, storage.StorageError) as error:
-            console.note(f"error: {storage.shown(str(error))}")
+            console.note(f"error: {storage.shown(_told(error))}")
             sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:
         # An interrupted import may end in an error of the library that was imported.
@@ -25,6 +26,23 @@ def main() -> None:
             raise
         sys.stderr.write("stopped\n")
         sys.exit(130)
+
+
+def _told(error: Exception) -> str:
+    """Return the message of an error, in words also where the system raised it."""
+    text = str(error)
+    if not isinstance(error, OSError) or not text.startswith("[Errno"):
+        return text
+    remedies = {
+        errno.ENOENT: "Check the path.",
+        errno.EACCES: "Change its rights, or name another path.",
+        errno.EROFS: "Name another path.",
+        errno.ENOSPC: "Make room on the disk.",
+        errno.ENAMETOOLONG: "Choose a shorter name.",
+    }
+    remedy = remedies.get(error.errno or 0, "")
+    path = f"{error.filename}: " if error.filename else ""
+    return f"{path}{(error.strerror or text).lower()}. {remedy}".strip()
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

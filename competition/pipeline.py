@@ -54,7 +54,7 @@ def run(
     results = {"prepare": prepare(data, work=work, options=options)}
     if experiment == auto.NAME:
         if limit is not None and not limit.allows(reserve):
-            console.note("preparing took the time there was: the next call goes on")
+            console.note("preparing used the budget up: the next call goes on")
             return results
         experiment = plan_auto(data, work=work, budget=deadline.budget(limit))
     dataset, opened = open_training(
@@ -69,8 +69,8 @@ def run(
         dataset, opened, fold=fold, budget=left, nodes=nodes
     )
     is_over = limit is not None and not limit.allows(reserve)
-    is_trained = fold is None and trained["finished"]
-    if reason := _ends_here(opened, is_trained=is_trained, is_over=is_over):
+    reason = _ends_here(opened, fold, is_trained=trained["finished"], is_over=is_over)
+    if reason:
         console.note(reason)
         return results
     results |= _finish(
@@ -82,15 +82,19 @@ def run(
     return results
 
 
-def _ends_here(opened: runs.Run, *, is_trained: bool, is_over: bool) -> str:
+def _ends_here(
+    opened: runs.Run, fold: layout.Fold | None, *, is_trained: bool, is_over: bool
+) -> str:
     """Return why a run ends after `train`, or "" where it goes on."""
     if not is_trained:
         return "training goes on with the next call"
+    if fold is not None:
+        return f"fold {fold} is trained; a call without `fold` goes on with the others"
     if is_over:
         return "the time is nearly over: the next call goes on with `predict`"
     if runs.lacks_rules(opened):
         rules = opened.config.rules
-        return f"it takes the rules of {rules}: run it again where {rules} has any"
+        return f"it takes the rules of {rules}, which has none yet: run {rules} first"
     return ""
 
 

@@ -80,7 +80,10 @@ def of_run(
         table = slice_table.read(dataset)
         predicted.check(scored, table)
         # First, since it may be an error: what is written below belongs together.
-        submission = run(truth, scored.files.submission, data=data) if truth else None
+        submission = None
+        if truth:
+            files.require(scored.files.submission, "submit")
+            submission = run(truth, scored.files.submission, data=data)
         measured, nested, calibrated = _measure_held_out(dataset, scored, table)
         # Written first: score.json says by its digest that this is its table.
         digest = _write_slices(scored, table, measured)

@@ -9,12 +9,21 @@ from typing import NamedTuple
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
+import hypothesis
 import pytest
 
 # `net` sets variables that TensorFlow reads once: here before any test imports Keras.
 from competition import net, pipeline  # noqa: F401
 from competition.core.experiment import layout, runs
 from competition.sources import phantom
+
+# A shared machine stalls for longer than any deadline of an example.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 
 ROOT = pathlib.Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"

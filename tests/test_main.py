@@ -86,6 +86,19 @@ __main__.main()
 
 
 @pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FileNotFoundError(2, "No such file", "a.csv"), "a.csv: no such file. Check"),
+        (OSError(28, "No space left on device"), "no space left on device. Make room"),
+        (OSError(5, "Input/output error", "x"), "x: input/output error."),
+        (ValueError("[Errno 2] as it is"), "[Errno 2] as it is"),
+    ],
+)
+def test_errors_of_the_system_are_told_in_words(error, text):
+    assert command._told(error).startswith(text)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--name", ""], "one part of a path"),

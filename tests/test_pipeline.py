@@ -222,6 +222,12 @@ def test_the_time_that_preparing_takes_is_part_of_the_budget(timed):
     assert passed == [600]
 
 
+def test_a_run_of_one_fold_says_how_it_goes_on(timed, capsys):
+    call, *_ = timed
+    assert list(call(fold=0)) == ["prepare", "train"]
+    assert "fold 0 is trained; a call without `fold`" in capsys.readouterr().err
+
+
 def test_where_preparing_takes_all_time_nothing_is_planned(timed, monkeypatch, capsys):
     call, takes, calls, _ = timed
     takes["prepare"] = 3300
@@ -234,7 +240,7 @@ def test_where_preparing_takes_all_time_nothing_is_planned(timed, monkeypatch, c
     assert list(results) == ["prepare"]
     # The command has nothing else to print.
     output.run(results)
-    assert "preparing took the time there was" in capsys.readouterr().err
+    assert "preparing used the budget up" in capsys.readouterr().err
     with pytest.raises(Reached):
         call("auto", budget="2h")
     assert not calls

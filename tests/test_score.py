@@ -194,6 +194,7 @@ def test_a_truth_that_cannot_be_read_leaves_the_scores_as_they_were(tmp_path):
     dataset, run = by_hand.scored_run(tmp_path)
     for fold in (0, 1):
         files.write_bytes(run.files.weights(fold), by_hand.WEIGHTS)
+    files.write_text(run.files.submission, "id,class,predicted\n")
     kept = run.files.score.read_bytes()
     with pytest.raises(ValueError, match="no_truth"):
         score.of_run(dataset, run, data=dataset.root, truth=tmp_path / "no_truth.csv")

@@ -1,5 +1,6 @@
 """Options that several commands share, and the examples that end their help."""
 
+import os
 import pathlib
 from typing import Annotated, Any
 
@@ -15,7 +16,8 @@ Path = pathlib.Path
 def folder(text: str | Path) -> Path:
     """Read a path or a URI; a URI becomes the folder that mirrors it."""
     try:
-        return storage.path(text)
+        # A shell leaves the ~ of --data=~/uw as it is.
+        return storage.path(os.path.expanduser(text))
     except ValueError as error:
         # The message of a ValueError would be the text, with the secrets in it.
         raise typer.BadParameter(str(error)) from None
@@ -70,7 +72,12 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
 Fold = Annotated[
-    Any, typer.Option(help="Only this fold.", metavar="FOLD", parser=layout.parse_fold)
+    Any,
+    typer.Option(
+        help="Only this fold: a number, or all.",
+        metavar="FOLD",
+        parser=layout.parse_fold,
+    ),
 ]
 Budget = Annotated[str | None, typer.Option(help="When to stop, such as 8h30m.")]
 Cluster = Annotated[

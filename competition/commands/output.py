@@ -8,11 +8,14 @@ from rich import table
 from rich.console import Console
 from rich.markup import escape
 
+from competition.core import console
+
 
 def lines(result: dict[str, Any]) -> None:
     """Print a line for each key."""
     for key, value in result.items():
-        print(f"{key}: {value}")
+        # The name of a folder may hold bytes that are no UTF-8.
+        print(console.readable(f"{key}: {value}"))
 
 
 def result(

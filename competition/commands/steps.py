@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from competition.commands import options, output
+from competition.core import console
 from competition.core.experiment import layout
 
 app = typer.Typer()
@@ -126,6 +127,8 @@ def validate_submission(
 
     result = validate.run(submission, data=data, fix=fix)
     output.result(result, as_json, output.faults)
+    if fix and not result["ok"]:
+        console.note(f"{fix} is not written: these faults have no safe repair")
     if not result["ok"]:
         raise typer.Exit(1)
 

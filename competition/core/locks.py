@@ -74,8 +74,8 @@ def _wait_for_lock(
             file.seek(0)
             doing = file.read().decode("utf-8", "replace") or "working"
             raise ValueError(
-                f"{folder}: another process is {doing} here. Wait for its end or "
-                "choose another `name`, of a submission another `out`."
+                f"{folder}: another process is {doing} here. Wait for its end, or "
+                "choose another `name` or `work`; for `submit`, another `out`."
             )
         time.sleep(0.1)
 

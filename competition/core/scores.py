@@ -99,6 +99,6 @@ def read_decision(path: pathlib.Path) -> str | None:
 
 
 def _read(path: pathlib.Path) -> _Document:
-    files.require(path, "run", fault="not found, the run is not scored yet")
+    files.require(path, "score", fault="not found, the run is not scored yet")
     document: _Document = files.read_json(path, _Document, remedy=_REMEDY)
     return document

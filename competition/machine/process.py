@@ -26,7 +26,10 @@ def step_back() -> None:
     """Give way to all other threads where processors are short."""
     # Elsewhere than on Linux a priority is that of the whole process.
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
+        thread = threading.get_native_id()
+        # Under `nice` it may be later already, and nobody may go back.
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, LATER))
 
 
 def run_all(
@@ -173,10 +176,15 @@ def _error(output: str, status: int) -> ValueError:
         f"A process ended with exit code {status}; its last lines on "
         f"standard error stand above. {again}"
     )
-    if status < 0:
+    if status == -signal.SIGKILL:
         text = (
-            f"A process was ended by {reason(status)}. If nobody did that, "
-            f"memory was too small: set a smaller `training.batch`. {again}"
+            "A process was ended by SIGKILL. If nobody did that, memory was too small: "
+            f"set a smaller `training.batch`. {again}"
+        )
+    elif status < 0:
+        text = (
+            f"A process was ended by {reason(status)}; its last lines on standard "
+            f"error stand above. {again}"
         )
     error = EndedError(text)
     error.status = status

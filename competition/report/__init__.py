@@ -24,7 +24,7 @@ def run(
     `pages` every held-out scan gets a page of its own in scans/ beside it.
     """
     files.require(run.files.decision, "decide")
-    files.require(run.files.score, "run")
+    files.require(run.files.score, "score")
     with runs.held(run, doing="reporting", dataset=dataset):
         path = run.files.report
         key = _key(dataset, run, submissions)

@@ -71,7 +71,7 @@ def test_a_part_that_hangs_or_fails_costs_only_itself(tmp_path, monkeypatch, cap
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     kept = report.Report(tmp_path / "results.json")
     chosen = [
-        parts.Part("first", ("hangs",), 1),
+        parts.Part("first", ("hangs",), 4),
         parts.Part("second", ("fails",), 20),
     ]
     until = time.monotonic() + 60

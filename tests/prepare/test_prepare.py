@@ -184,12 +184,15 @@ def test_a_fold_file_that_is_wrong_is_named_by_its_path(competition, work, tmp_p
         prepared(competition, work, fold_file=path)
 
 
-def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path):
+def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path, capsys):
     scan = images.find(competition, "train")[0].scan
     (tmp_path / "faulty.txt").write_text(f"{scan}\ncase9999_day0\n")
     dataset, manifest = prepared(competition, work, faulty=str(tmp_path / "faulty.txt"))
     table = slice_table.read(dataset)
     assert manifest["faulty"] == [scan]
+    assert "no scan is called case9999_day0" in " ".join(
+        capsys.readouterr().err.split()
+    )
     assert dataset.scan(scan).is_file()
     for fold in (0, 1):
         assert scan not in set(slice_table.training(table, fold)["scan"])

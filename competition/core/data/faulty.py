@@ -2,7 +2,7 @@
 
 import pathlib
 
-from competition.core import files
+from competition.core import console, files
 
 # Every published solution drops these two; the host scores no scan of HOST.
 UWM = {"case7_day0", "case81_day30"}
@@ -37,5 +37,12 @@ def scans(choice: str | None, present: list[str]) -> set[str]:
     """
     if choice is None:
         choice = "uwm" if set(present) >= HOST else "none"
-    listed = LISTS[choice] if choice in LISTS else set(choice.split())
+    if choice in LISTS:
+        return LISTS[choice] & set(present)
+    listed = set(choice.split())
+    if unknown := sorted(listed - set(present)):
+        console.warn(
+            f"faulty: no scan is called {', '.join(unknown[:5])}, of which the list "
+            f"has {len(unknown)}. Correct the names, such as case7_day0."
+        )
     return listed & set(present)

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import shlex
 import tomllib
 import typing
 from typing import Annotated, Any, Literal
@@ -158,7 +159,9 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
     values = read(experiment, overrides)
     # The search for better values is no part of a run.
     values.pop("search", None)
-    config = check(values, Config, source=str(find(experiment)))
+    own = [each for each in overrides if not override.member(each)]
+    source = " --set ".join([str(find(experiment)), *map(shlex.quote, own)])
+    config = check(values, Config, source=source)
     named = list(dict.fromkeys(config.members + config.gate))
     for given in overrides:
         member = override.member(given)

@@ -9,6 +9,9 @@ from typing import Any
 
 from competition.core.experiment import schema
 
+# So many characters of a value are shown.
+_MOST = 200
+
 
 def nearest(name: str, names: list[str]) -> str:
     """Return " Did you mean 'x'?" for the closest of `names`, or nothing."""
@@ -62,7 +65,31 @@ def _explain(key: str, fault: Any, table: type[schema.Table]) -> str:
     if fault["type"] == "missing":
         return f"`{key}` is missing. Add it."
     if fault["type"] != "extra_forbidden":
-        return f"`{key}`: {fault['msg']}. Received: {fault['input']!r}."
+        return _of_value(key, fault)
     *above, unknown = fault["loc"]
     names = list(functools.reduce(_inside, above, table).model_fields)
-    return f"unknown key `{key}`.{nearest(unknown, names)} Keys: {', '.join(names)}."
+    within = [] if above else _within(table, unknown)
+    meant = f" Did you mean {within[0]!r}?" if within else nearest(unknown, names)
+    return f"unknown key `{key}`.{meant} Keys: {', '.join(names)}."
+
+
+def _of_value(key: str, fault: Any) -> str:
+    """Say what is wrong with the value of a key."""
+    received, hint = fault["input"], ""
+    words = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+    if fault["type"] == "tuple_type" and isinstance(received, str):
+        hint = " Quote a list for the shell, such as --set 'folds=[0, 1]'."
+    if isinstance(received, dict):
+        return f"`{key}`: {words}."
+    text = repr(received)
+    shown = text if len(text) <= _MOST else f"{text[:_MOST]}..."
+    return f"`{key}`: {words}. Received: {shown}.{hint}"
+
+
+def _within(table: type[schema.Table], name: str) -> list[str]:
+    """Return the dotted keys of the tables within a table that have this name."""
+    return [
+        f"{above}.{name}"
+        for above, field in table.model_fields.items()
+        if name in getattr(field.annotation, "model_fields", {})
+    ]

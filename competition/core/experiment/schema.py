@@ -73,7 +73,7 @@ Folds = Annotated[
 
 def _each_run_once(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("each run has one say. Name it once")
+        raise ValueError("a run is named twice. Name each run once")
     return names
 
 

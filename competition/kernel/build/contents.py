@@ -42,7 +42,7 @@ def collect(
     of_training = options.overrides or options.sources or options.weights
     if options.fold is not None or of_training:
         raise ValueError(
-            "`fold`, `overrides`, `sources` and `weights` are for a training: a "
+            "`fold`, `set`, `from` and `weights` are for a training: a "
             "submission is of the run as it was trained and decided. Leave them out, "
             'or build with `what` = "train".'
         )

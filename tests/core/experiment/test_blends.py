@@ -75,8 +75,8 @@ def test_an_override_of_all_that_a_member_refuses_names_the_way_to_set_its_own(
     given = "geometry.height=64", "geometry.width=64"
     with pytest.raises(
         ValueError,
-        match=r"fine\.toml: [\s\S]*apply: geometry\.height=64, geometry\.width=64\. "
-        r"[\s\S]*`--set fine:KEY=VALUE`",
+        match=r"fine\.toml --set [\s\S]*apply: geometry\.height=64, "
+        r"geometry\.width=64\. [\s\S]*`--set fine:KEY=VALUE`",
     ):
         blends.load(blend, given)
     fitting = blends.load(blend, (*given, "fine:geometry.crop=[32, 32]"))

@@ -63,7 +63,9 @@ def test_a_config_cannot_be_changed():
     ("override", "message"),
     [
         ("training.epoch=3", "unknown key `training.epoch`. Did you mean 'epochs'"),
-        ("sead=3", "unknown key `sead`. Did you mean 'seed'"),
+        ("sead=3", "toml --set sead=3: unknown key `sead`. Did you mean 'seed'"),
+        ("epochs=3", "unknown key `epochs`. Did you mean 'training.epochs'"),
+        ("folds=0,1", "`folds`: .*list. .*Quote a list for the shell"),
         ("training.epochs=0", "`training.epochs`: .*greater than or equal to 1.*0"),
         ("training.epochs=1.5", "`training.epochs`: .*valid integer.*1.5"),
         ("training.epochs='3'", "`training.epochs`: .*valid integer.*'3'"),
@@ -84,7 +86,7 @@ def test_a_config_cannot_be_changed():
         ("submit.windows=true", "`submit`: .*as large as `geometry.crop`, and there i"),
         (
             "submit.tta=often",
-            "^.*`submit.tta`: .*'auto', or a valid tuple.*'often'.$",
+            "^.*`submit.tta`: .*'auto', or a list.*'often'.$",
         ),
         ('submit.tta=["up"]', "^[^\n]*`submit.tta.0`: .*'flip'.*'up'.$"),
         ("model.exclusive=3", "`model.exclusive`: .*valid boolean, or 'auto'.*3"),

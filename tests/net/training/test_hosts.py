@@ -117,7 +117,8 @@ def test_two_hosts_and_one_in_turn_each_killed_learn_what_one_does(prepared):
     first, second = start_two(data, turns, turns)
     killed = kill_after(1, second, data, turns)
     code, told = ended(first)
-    assert code == 1 and time.monotonic() - killed < 20, told
+    # Well before the patience of the tests' own processes.
+    assert code == 1 and time.monotonic() - killed < 90, told
     assert "host" in told and "run the same on every host again" in told
     by_two = len(losses(turns, data))
     # One host goes on, and two hosts after it.
