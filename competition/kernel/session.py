@@ -106,9 +106,8 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
             )
         for path in _files(source):
             part = path.relative_to(source)
-            # Folds follow below. Hidden names are locks, and half-made copies that a
-            # killed session left.
-            is_left_out = part.parts[0].startswith(("fold", "."))
+            # Folds follow below.
+            is_left_out = part.parts[0].startswith("fold")
             if not is_left_out and not (target / part).exists():
                 _copy(path, target / part)
         for fold in sorted(source.glob("fold*")):
@@ -184,7 +183,13 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files of a folder, without locks and what killed sessions left."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:

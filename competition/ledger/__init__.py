@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import files, scores
+from competition.core import files, locks, scores
 from competition.core.data import slice_table
 from competition.core.experiment import layout, runs
 from competition.ledger import archive, table
@@ -27,16 +27,21 @@ def add(
     dataset = layout.find(experiment, work, data)
     run = runs.read(dataset.run(experiment))
     _check_scored(dataset, run)
-    entries = table.read(submissions)
     entry = archive.entry(run)
-    before = entries.get(run.name)
-    # The leaderboard's scores belong to the submission: another one has none yet.
-    if before and before.submission == entry.submission:
-        entry = dataclasses.replace(entry, public=before.public, private=before.private)
     folder = archive.keep(dataset, run, submissions)
     # Drawing took seconds, in which another process may have entered a score.
-    table.write(submissions, table.read(submissions) | {run.name: entry})
+    with locks.locked(submissions / "ledger.csv", doing="entering"):
+        now = table.read(submissions)
+        entry = _scored(entry, now.get(run.name))
+        table.write(submissions, now | {run.name: entry})
     return {"folder": str(folder), **_shown(entry)}
+
+
+def _scored(entry: table.Entry, before: table.Entry | None) -> table.Entry:
+    """Return an entry with the leaderboard's scores, which belong to the submission."""
+    if before is None or before.submission != entry.submission:
+        return entry
+    return dataclasses.replace(entry, public=before.public, private=before.private)
 
 
 def _check_scored(dataset: layout.DatasetFiles, run: runs.Run) -> None:
@@ -93,8 +98,10 @@ def set_scores(
             f"{submissions / 'ledger.csv'}: {experiment} is another submission by now "
             f"than the one that scored {given}, so they are not entered."
         )
-    entry = dataclasses.replace(entries[experiment], **given)
-    table.write(submissions, entries | {experiment: entry})
+    with locks.locked(submissions / "ledger.csv", doing="entering"):
+        entries = table.read(submissions)
+        entry = dataclasses.replace(entries[experiment], **given)
+        table.write(submissions, entries | {experiment: entry})
     return _shown(entry)
 
 

@@ -5,6 +5,7 @@ the next scan. The slice table and the manifest are written when all scans are t
 """
 
 import dataclasses
+import functools
 import pathlib
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -114,19 +115,26 @@ def _make_all(
 ) -> tuple[manifest.Records, list[problems.Problem]]:
     """Make the arrays of all scans in parallel; return their records, and problems."""
 
-    def make(scan: str) -> tuple[scan_record.Record | None, list[problems.Problem]]:
+    def look(scan: str) -> scan_record.Record | None:
         record = scan_record.current(dataset, training, scan)
         if record and verify and not scan_record.verify(dataset, training, scan):
             console.warn(f"{scan}: checksums differ from the record; made again.")
-            record = None
-        return (record, []) if record else scan_record.make(dataset, training, scan)
+            return None
+        return record
 
-    scans = training.slices
-    made = console.in_threads(make, scans, "prepare")
-    records = {
-        scan: record for scan, (record, _) in zip(scans, made, strict=True) if record
-    }
-    return records, [fault for _, faults in made for fault in faults]
+    scans = list(training.slices)
+    found = console.in_threads(look, scans, "verify" if verify else "look")
+    records = {scan: one for scan, one in zip(scans, found, strict=True) if one}
+    waiting = [scan for scan in scans if scan not in records]
+    if waiting:
+        manifest.begin(dataset)
+    make = functools.partial(scan_record.make, dataset, training)
+    made = console.in_threads(make, waiting, "prepare")
+    for scan, (record, _) in zip(waiting, made, strict=True):
+        if record:
+            records[scan] = record
+    in_order = {scan: records[scan] for scan in scans if scan in records}
+    return in_order, [fault for _, faults in made for fault in faults]
 
 
 def _check(faults: list[problems.Problem], *, quarantine: bool) -> None:

@@ -23,6 +23,7 @@ def unchanged(
         sizes = [scan_record.sizes(dataset, scan) for scan in manifest["names"]]
         same = (
             all(manifest[key] == value for key, value in made_with.items())
+            and not manifest.get("unfinished")
             and manifest["slices_crc"] == zlib.crc32(files.read_bytes(dataset.slices))
             and manifest["sizes"] == sizes
         )
@@ -30,6 +31,16 @@ def unchanged(
         # Missing, damaged, or written by another version.
         return None
     return manifest if same else None
+
+
+def begin(dataset: layout.DatasetFiles) -> None:
+    """Let no step take the data set until its arrays and manifest agree again."""
+    try:
+        before: dict[str, Any] = files.read_json(dataset.manifest, dict)
+    except (OSError, ValueError):
+        # There is none, or none that a step would take.
+        return
+    files.write_sealed(dataset.manifest, before | {"unfinished": True})
 
 
 def amounts(table: "pd.DataFrame", records: Records) -> "pd.DataFrame":

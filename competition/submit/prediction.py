@@ -80,7 +80,7 @@ def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem
     try:
         members = run.config.members
         return rules.read(run.files.decision, run.classes, members), []
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         if not run.files.decision.exists():
             raise
         text = f"{error} Every class is decided at 0.5."

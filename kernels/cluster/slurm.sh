@@ -13,6 +13,8 @@ cd "$(dirname "$0")/../.."
 : "${DATA:?Name the competition folder: DATA=/data/uw $0}"
 : "${EXPERIMENT:=unet}" "${WORK:=work}" "${FOLDS:=0-4}" "${SET:=}"
 
+# A task that is queued again waits until the locks of its lost node have ended.
+export COMPETITION_ENDING_SECONDS=240
 python="$PWD/.venv/bin/python"
 "$python" -m competition prepare --data "$DATA" --work "$WORK" >/dev/null
 call() { printf '%q ' "$python" -m competition "$1" --data "$DATA" --work "$WORK"; }

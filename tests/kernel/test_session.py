@@ -33,12 +33,15 @@ def test_without_an_earlier_output_there_is_nothing_to_go_on_from(tmp_path):
 
 def test_an_earlier_output_is_copied_and_can_be_written(tmp_path):
     run = output(tmp_path / "input" / "train")
+    # What a killed session left would travel from session to session.
+    (run / "fold0" / ".other-7-state.npz").write_bytes(b"half")
     for path in run.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     target = tmp_path / "working" / "runs" / "unet"
     assert session.resume(tmp_path / "input", target, name="unet") == [str(run)]
     assert os.access(target / "fold0" / "state.npz", os.W_OK)
     assert (target / "fold0" / "state.npz").read_text("utf-8") == "1 epochs"
+    assert sorted(os.listdir(target / "fold0")) == ["history.csv", "state.npz"]
 
 
 def test_each_fold_comes_from_where_it_got_furthest(tmp_path):

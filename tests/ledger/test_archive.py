@@ -54,6 +54,11 @@ def add(scored, tmp_path):
     )
 
 
+def listed(folder):
+    """The names in a folder, without locks."""
+    return sorted(n for n in os.listdir(folder) if not n.endswith(".lock"))
+
+
 def test_the_folds_and_the_scores_of_each_are_kept(scored, add, tmp_path):
     folder = pathlib.Path(add()["folder"])
     assert (folder / "folds.csv").read_text() == "case,fold\n1,0\n2,1\n3,1\n"
@@ -95,7 +100,7 @@ def test_config_rules_scores_and_submission_are_copied(scored, add, tmp_path):
         "folds.csv",
         *names[2:],
     ]
-    assert sorted(os.listdir(folder.parent)) == ["by-hand", "ledger.csv"]
+    assert listed(folder.parent) == ["by-hand", "ledger.csv"]
 
 
 def test_scores_of_other_folds_than_the_trained_ones_are_refused(scored, add):
@@ -241,7 +246,7 @@ def test_a_failure_half_way_leaves_the_last_copy(scored, add, tmp_path, monkeypa
     monkeypatch.setattr(pathlib.Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space left"):
         add()
-    assert sorted(os.listdir(tmp_path / "submissions")) == ["by-hand", "ledger.csv"]
+    assert listed(tmp_path / "submissions") == ["by-hand", "ledger.csv"]
     assert (tmp_path / "submissions" / "by-hand" / "submission.csv").is_file()
     assert (tmp_path / "submissions" / "ledger.csv").read_text("utf-8") == before
 

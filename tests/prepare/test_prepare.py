@@ -13,7 +13,7 @@ import pytest
 from competition import pipeline, prepare
 from competition.core import files, masks, rle
 from competition.core.data import arrays, body, images, mask_csv, slice_table
-from competition.core.experiment import layout
+from competition.core.experiment import layout, runs
 from tests.damage import drop_slice
 
 
@@ -182,6 +182,27 @@ def test_a_fold_file_that_is_wrong_is_named_by_its_path(competition, work, tmp_p
     path.write_text("case,part\n1,0\n")
     with pytest.raises(ValueError, match=f"{path}: expected the columns case, fold"):
         prepared(competition, work, fold_file=path)
+
+
+def test_scans_made_anew_are_not_taken_until_prepare_has_ended(
+    competition, work, tmp_path
+):
+    dataset, before = prepared(competition, work)
+    one, other = (image.path for image in images.find(competition, "train")[:12:11])
+    kept = (competition / other).read_bytes()
+    changed = cv2.imread(str(competition / one), cv2.IMREAD_UNCHANGED) + np.uint16(1)
+    cv2.imwrite(str(competition / one), changed)
+    (competition / other).write_bytes(b"GIF89a")
+    with pytest.raises(ValueError, match="expected a PNG"):
+        prepared(competition, work)
+    # The arrays of the first scan are new by now.
+    with pytest.raises(ValueError, match=r"did not come to its end\. Run it again"):
+        runs.prepared(dataset)
+    (competition / other).write_bytes(kept)
+    _, after = prepared(competition, work)
+    assert runs.prepared(dataset)["fingerprint"] == after["fingerprint"]
+    assert after["fingerprint"] != before["fingerprint"]
+    assert after["options"] == before["options"]
 
 
 def test_faulty_scans_are_listed_and_kept_out(competition, work, tmp_path, capsys):

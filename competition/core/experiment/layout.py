@@ -65,7 +65,7 @@ class SearchFiles:
 
     def trial(self, name: str) -> RunFiles:
         """Return the files of the run that a trial trains."""
-        return RunFiles(self.root / name)
+        return RunFiles(self.root / plain(name))
 
 
 @dataclasses.dataclass

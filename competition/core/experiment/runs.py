@@ -29,6 +29,7 @@ class Manifest(typing_extensions.TypedDict):
     slices: typing_extensions.NotRequired[int]
     sizes: typing_extensions.NotRequired[list[tuple[int, int]]]
     exclusive: typing_extensions.NotRequired[bool]
+    unfinished: typing_extensions.NotRequired[bool]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,6 +102,11 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
     manifest: Manifest = files.read_json(
         dataset.manifest, Manifest, remedy="Prepare the data again."
     )
+    if manifest.get("unfinished"):
+        raise ValueError(
+            f"{dataset.root}: some scans were made again since the data was prepared, "
+            "and `prepare` did not come to its end. Run it again; mend what it says."
+        )
     return manifest
 
 

@@ -6,6 +6,7 @@ another fold or training, is passed over.
 """
 
 import dataclasses
+import errno
 import io
 import json
 import pathlib
@@ -24,6 +25,8 @@ from competition.net.training import step, weights
 
 LATEST, PREVIOUS = "state.npz", layout.STATE_BEFORE
 BEST = "best.weights.h5"
+# Faults of reading that say nothing of the file.
+PASSING = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclasses.dataclass
@@ -120,6 +123,10 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
             stored = _read(path, owner)
         # A damaged file raises errors of many kinds.
         except Exception as error:
+            if isinstance(error, MemoryError) or (
+                isinstance(error, OSError) and error.errno in PASSING
+            ):
+                raise
             faults.append(f"{path}: the state is damaged ({error})")
             continue
         if faults:

@@ -1,5 +1,6 @@
 """The state of a fold: two generations, checksums, and damaged files."""
 
+import errno
 import json
 import types
 
@@ -92,6 +93,22 @@ def test_a_cut_state_falls_back_to_the_one_before(tmp_path, capsys, cut):
     assert checkpoint.load(tmp_path, OWNER).network[0][0, 0] == 3.0
     path.unlink()
     assert checkpoint.load(tmp_path, OWNER).network[0][0, 0] == 1.0
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "I/O error")])
+def test_a_state_that_cannot_be_read_just_now_is_not_damaged(
+    tmp_path, monkeypatch, fault
+):
+    save(tmp_path, 1.0, epochs=1)
+    save(tmp_path, 2.0, epochs=2)
+
+    def fail(*arguments):
+        raise fault
+
+    with monkeypatch.context() as patch, pytest.raises(type(fault)):
+        patch.setattr(checkpoint, "_read", fail)
+        checkpoint.load(tmp_path, OWNER)
+    assert len(checkpoint.load(tmp_path, OWNER).state.epochs) == 2
 
 
 def test_any_byte_that_changes_is_noticed_or_does_not_matter(tmp_path):
