@@ -185,10 +185,10 @@ def test_a_page_that_was_damaged_is_written_again(scored):
     assert run.files.report.read_bytes() == whole
 
 
-@pytest.mark.parametrize("step", ["decide", "run"])
+@pytest.mark.parametrize("step", ["decide", "score"])
 def test_a_step_that_is_missing_is_named(scored, step):
     dataset, run = scored
-    {"decide": run.files.decision, "run": run.files.score}[step].unlink()
+    {"decide": run.files.decision, "score": run.files.score}[step].unlink()
     with pytest.raises(ValueError, match=rf"not found. Run `.* {step}` first"):
         report.run(dataset, run)
     assert not run.files.report.exists()
