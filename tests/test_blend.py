@@ -285,8 +285,8 @@ def test_predictions_of_another_size_are_an_error(two):
     ("changes", "fault"),
     [
         ({"members": ["a"]}, r"`members`: .*two or more runs, or one and the runs of"),
-        ({"members": ["a", "a"]}, r"`members`: .*one say\. Name it once"),
-        ({"gate": ["a", "a"]}, r"`gate`: .*one say\. Name it once"),
+        ({"members": ["a", "a"]}, r"`members`: .*named twice\. Name each run once"),
+        ({"gate": ["a", "a"]}, r"`gate`: .*named twice\. Name each run once"),
     ],
 )
 def test_one_run_or_the_same_twice_is_no_blend(changes, fault):
