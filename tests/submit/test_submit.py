@@ -316,23 +316,6 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
     assert len(calls) == again["scans"] + 1
 
 
-def test_a_scan_for_which_there_was_no_memory_is_read_again(
-    finished, competition, tmp_path, monkeypatch, whole
-):
-    scan, read = with_masks(whole), images.read
-
-    def full(path, expected):
-        if path.parent.parent.name == scan:
-            raise MemoryError
-        return read(path, expected)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(images, "read", full)
-        first, rows, _ = submit(finished, competition, tmp_path)
-    assert not first["complete"] and rows != whole
-    assert submit(finished, competition, tmp_path)[1] == whole
-
-
 def test_an_error_that_is_not_foreseen_is_in_the_log_and_costs_no_finished_scan(
     finished, competition, tmp_path, monkeypatch
 ):
@@ -705,18 +688,23 @@ def with_masks(rows):
     return max(set(scans), key=scans.count)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [OSError(errno.ESTALE, "Stale file handle"), MemoryError()],
+    ids=["disk", "memory"],
+)
 def test_a_scan_that_could_not_be_read_for_a_while_is_predicted_later(
-    finished, competition, tmp_path, whole, monkeypatch
+    finished, competition, tmp_path, whole, monkeypatch, fault
 ):
     scan, read = with_masks(whole), images.read
 
-    def stale(path, expected):
+    def fail(path, expected):
         if path.parent.parent.name == scan:
-            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+            raise fault
         return read(path, expected)
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read", stale)
+        patch.setattr(images, "read", fail)
         first, rows, _ = submit(finished, competition, tmp_path)
     assert not first["complete"] and rows != whole
     assert submit(finished, competition, tmp_path)[1] == whole

@@ -3,14 +3,14 @@
 import base64
 import hashlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from bench import chromium
 from competition.core.pages import html_page, pictures
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+BROWSER = chromium.find()
 TABLE = """
 <table class="sorts"><thead><tr><th>Scan</th><th>Dice</th></tr></thead>
 <tbody><tr><td>all</td><td>0.5</td></tr></tbody>
