@@ -1,6 +1,7 @@
 """The command line: the only place that reads arguments."""
 
 import errno
+import os
 import sys
 
 
@@ -42,7 +43,11 @@ def _told(error: Exception) -> str:
     }
     remedy = remedies.get(error.errno or 0, "")
     path = f"{error.filename}: " if error.filename else ""
-    return f"{path}{(error.strerror or text).lower()}. {remedy}".strip()
+    said = error.strerror or text
+    # Libraries write paths into it, whose case counts.
+    if error.errno and said == os.strerror(error.errno):
+        said = said.lower()
+    return f"{path}{said}. {remedy}".strip()
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -1,6 +1,7 @@
 """The command line: exit codes, messages, JSON."""
 
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -88,9 +89,13 @@ __main__.main()
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (FileNotFoundError(2, "No such file", "a.csv"), "a.csv: no such file. Check"),
+        (
+            FileNotFoundError(2, os.strerror(2), "a"),
+            "a: no such file or directory. Check",
+        ),
         (OSError(28, "No space left on device"), "no space left on device. Make room"),
         (OSError(5, "Input/output error", "x"), "x: input/output error."),
+        (OSError(2, "Unable to open '/Data/A.h5'"), "Unable to open '/Data/A.h5'."),
         (ValueError("[Errno 2] as it is"), "[Errno 2] as it is"),
     ],
 )

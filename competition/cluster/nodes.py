@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import fractions
 import math
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -175,7 +176,9 @@ def _outcome(ref: Any) -> on_node.Outcome | None:
     except (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError):
         return None
     except ray.exceptions.RayError as error:
-        return on_node.Outcome("a node", fault=str(error), again=True)
+        # Its worker was killed, as by SIGKILL.
+        status = -signal.SIGKILL
+        return on_node.Outcome("a node", fault=str(error), again=True, status=status)
     return outcome
 
 

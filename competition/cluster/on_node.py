@@ -13,7 +13,8 @@ from competition.machine import process
 class Outcome(NamedTuple):
     """How a task ended, and where; with a `fault`, whether to try it `again`.
 
-    `status` is the exit code or -signal of a process that told nothing itself.
+    `status` is the exit code or -signal of a process that did not foresee its error;
+    0 where its machine is at fault, such as a full disk.
     """
 
     node: str
@@ -41,4 +42,4 @@ def attempt(
     except Exception as error:
         # The driver shows what is written here.
         traceback.print_exc(file=sys.stderr)
-        return Outcome(node, fault=repr(error), again=True)
+        return Outcome(node, fault=repr(error), again=True, status=1)

@@ -117,12 +117,16 @@ FoldFile = Annotated[Path | None, typer.Option(help="A CSV with columns case, fo
 Faulty = Annotated[
     str | None,
     typer.Option(
-        help="Scans to leave out: none, uwm, host or a file with one scan a line. "
-        "Default: uwm for the UW-Madison set, else none.",
+        help="Scans to leave out: none, uwm, host, a file with one scan a line, or "
+        "auto: uwm for the UW-Madison set, else none. Default: as before, first auto.",
     ),
 ]
 Quarantine = Annotated[
-    bool, typer.Option("--quarantine", help="Set scans with problems aside, go on.")
+    bool | None,
+    typer.Option(
+        "--quarantine/--no-quarantine",
+        help="Set scans with problems aside, and go on. Default: as before, first no.",
+    ),
 ]
 Submissions = Annotated[Path, typer.Option(help="Where the ledger is kept.")]
 SUBMISSIONS = Path("submissions")

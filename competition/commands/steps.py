@@ -113,6 +113,8 @@ def submit(
             run, data=data, out=out, budget=budget, guarded=True, nodes=nodes
         )
     output.result(summary, as_json)
+    if summary.get("failure"):
+        raise typer.Exit(1)
 
 
 @app.command(**options.example("validate", options.PHANTOM, options.SUBMITTED))
@@ -222,7 +224,7 @@ def run(
     fold_seed: options.FoldSeed = None,
     fold_file: options.FoldFile = None,
     faulty: options.Faulty = None,
-    quarantine: options.Quarantine = False,
+    quarantine: options.Quarantine = None,
     fold: options.Fold = None,
     budget: options.Budget = None,
     override: options.Set = None,
@@ -238,7 +240,7 @@ def run(
     from competition.cluster import opened
 
     settings = prepare.PrepareOptions(
-        folds, fold_seed, fold_file, faulty, quarantine=quarantine or None
+        folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )
     with opened(cluster) as nodes:
         results = pipeline.run(

@@ -25,7 +25,7 @@ def prepare_data(
     verify: Annotated[
         bool, typer.Option("--verify", help="Re-check the checksum of every file.")
     ] = False,
-    quarantine: options.Quarantine = False,
+    quarantine: options.Quarantine = None,
     as_json: options.Json = False,
 ) -> None:
     """Decode annotations and slices into arrays, and split the cases into folds.
@@ -35,7 +35,7 @@ def prepare_data(
     from competition import pipeline, prepare
 
     settings = prepare.PrepareOptions(
-        folds, fold_seed, fold_file, faulty, quarantine=quarantine or None
+        folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )
     manifest = pipeline.prepare(data, work=work, options=settings, verify=verify)
     output.result(manifest, as_json, output.prepared)

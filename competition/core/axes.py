@@ -61,8 +61,15 @@ class TurnedArrays(arrays.Arrays):
     """The scans and masks of other arrays, turned so that slices lie across `axis`."""
 
     def __init__(self, store: arrays.Arrays, axis: str) -> None:
-        self.scan = lambda name: turn(store.scan(name), axis)
-        self.masks = lambda name: turn(store.masks(name), axis)
+        self._store, self._axis = store, axis
+
+    def scan(self, name: str) -> np.ndarray:
+        """Return the turned slices of a scan."""
+        return turn(self._store.scan(name), self._axis)
+
+    def masks(self, name: str) -> np.ndarray:
+        """Return the turned mask bits of a scan."""
+        return turn(self._store.masks(name), self._axis)
 
 
 def _table(table: "pd.DataFrame", store: arrays.Arrays, axis: str) -> "pd.DataFrame":

@@ -23,6 +23,10 @@ def steps(
     back to the gate's mask is tried where the run is `gated` by others.
     """
     by_name: dict[str, Candidates] = {}
+    gates = functools.partial(_replace, "gate", (None, *decide.gates))
+    if decide.gates:
+        # First of all, or weights and thresholds are chosen for masks in empty slices.
+        by_name["gate, first"] = gates
     if members > 1 and decide.weights:
         # Else a strong member could not leave several weak ones behind.
         by_name["one member"] = functools.partial(_alone, members)

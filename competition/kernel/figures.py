@@ -63,7 +63,9 @@ def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> 
     axes = picture.add_axes((0, 0, 1, 1))
     axes.axis("off")
     axes.imshow(grey, "gray", vmin=0, vmax=np.percentile(grey, 99.5) or 1)
-    for index, row in enumerate(rows):
+    # In the order that gives a class its colour in the report.
+    in_order = sorted(rows, key=lambda row: row.class_name)
+    for index, row in enumerate(in_order):
         mask = rle.decode(row.rle, image.shape).astype(float)
         if mask.any():
             axes.contour(mask, levels=[0.5], colors=[pictures.class_colour(index)])

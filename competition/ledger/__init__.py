@@ -80,12 +80,6 @@ def set_scores(
     They are those of the `submission` that `check_added` returned, if it is given:
     another one may have been added since.
     """
-    entries = table.read(submissions)
-    if experiment not in entries:
-        raise ValueError(
-            f"{submissions / 'ledger.csv'}: no experiment {experiment!r}. Expected one "
-            f"of: {', '.join(entries) or 'none yet'}. Run `ledger add` first."
-        )
     both = {"public": public, "private": private}
     given: dict[str, Any] = {k: v for k, v in both.items() if v is not None}
     if not given:
@@ -93,13 +87,19 @@ def set_scores(
     for board, score in given.items():
         if not 0 <= score <= 1:
             raise ValueError(f"`{board}` must lie between 0 and 1. Received: {score}.")
-    if submission not in (None, entries[experiment].submission):
-        raise ValueError(
-            f"{submissions / 'ledger.csv'}: {experiment} is another submission by now "
-            f"than the one that scored {given}, so they are not entered."
-        )
-    with locks.locked(submissions / "ledger.csv", doing="entering"):
+    path = submissions / "ledger.csv"
+    with locks.locked(path, doing="entering"):
         entries = table.read(submissions)
+        if experiment not in entries:
+            raise ValueError(
+                f"{path}: no experiment {experiment!r}. Expected one of: "
+                f"{', '.join(entries) or 'none yet'}. Run `ledger add` first."
+            )
+        if submission not in (None, entries[experiment].submission):
+            raise ValueError(
+                f"{path}: {experiment} is another submission by now than the one that "
+                f"scored {given}, so they are not entered."
+            )
         entry = dataclasses.replace(entries[experiment], **given)
         table.write(submissions, entries | {experiment: entry})
     return _shown(entry)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
-from competition.core import storage
+from competition.core import console, storage
 
 PACKAGE = pathlib.Path(__file__).parents[2]
 # Set in the environment of a process that `start` started.
@@ -41,20 +41,29 @@ def run_all(
     """Run commands in processes of their own, one at a time in each environment.
 
     A command holds the arguments of Python, such as ("-m", "competition", "train"); it
-    is taken from `commands` when its turn comes. Its standard error passes through; an
-    error in it is raised here with its message. An interrupt ends all processes, and so
-    does `go_on`, which is called again and again, once it returns False.
+    is taken from `commands` when its turn comes. Its standard error passes through. An
+    error in it is told at once, all others are run, and then it is raised here with its
+    message. An interrupt ends all processes, and so does `go_on`, which is called again
+    and again, once it returns False.
     """
     waiting, free = iter(commands), list(environments)
     running: list[_Child] = []
+    errors: list[ValueError] = []
+    told = 0
     try:
         while go_on():
             while free and (command := next(waiting, None)):
                 running.append(_Child(command, free.pop(0)))
             if not running:
                 break
+            for error in errors[told:]:
+                console.warn(f"{error} The others go on.")
+            told = len(errors)
             for child in [c for c in running if c.process.poll() is not None]:
-                child.check()
+                try:
+                    child.check()
+                except ValueError as error:
+                    errors.append(error)
                 child.end()
                 running.remove(child)
                 free.append(child.environment)
@@ -62,6 +71,8 @@ def run_all(
     finally:
         for child in running:
             child.end()
+    if errors:
+        raise errors[0]
 
 
 def run(command: Sequence[str]) -> str:

@@ -124,6 +124,15 @@ def mirrored() -> contextlib.AbstractContextManager:
     return scope
 
 
+def on_every_replica(true: tf.Tensor) -> tf.Tensor:
+    """Return whether a value is true on each of the devices that share a batch."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return true
+    false = tf.cast(tf.logical_not(true), tf.int32)
+    return tf.equal(context.all_reduce(tf.distribute.ReduceOp.SUM, false), 0)
+
+
 def dividing() -> int:
     """Return how many devices Keras divides a loss among."""
     return int(tf.distribute.get_strategy().num_replicas_in_sync)

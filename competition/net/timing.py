@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from competition.core import axes, geometry
+from competition.core import axes, geometry, masks
 from competition.core.data import arrays
 from competition.core.experiment import configs
 from competition.machine import gpus
@@ -57,7 +57,8 @@ def measure(config: configs.Config, classes: int, *, slices: int) -> Timing:
         config = config.model_copy(update={"training": alone})
     device, training = devices.find(), config.training
     setup.seed(config.seed, deterministic=False)
-    scans = slices * math.prod(_frame(config)) * (2 + _mask_type(classes).itemsize)
+    pixel = 2 + np.dtype(masks.bits_type(classes)).itemsize
+    scans = slices * math.prod(_frame(config)) * pixel
     free = devices.free_memory() if config.input.place == "auto" else None
     if free is not None and scans > resident_scans.SHARE * free:
         config = config.model_copy(
@@ -98,12 +99,10 @@ class RandomScans(arrays.Arrays):
 
     def __init__(self, config: configs.Config, classes: int) -> None:
         random, training = np.random.default_rng(0), config.training
-        scan = random.integers(0, 1000, (DEPTH, *SHAPE), np.uint16)
-        masks = np.zeros((DEPTH, *SHAPE), _mask_type(classes))
+        self._scan = random.integers(0, 1000, (DEPTH, *SHAPE), np.uint16)
+        self._masks = np.zeros((DEPTH, *SHAPE), masks.bits_type(classes))
         # Every class in each of these slices.
-        masks[: DEPTH // 2, 80:160, 80:160] = 2**classes - 1
-        self.scan = functools.cache(lambda name: scan)
-        self.masks = functools.cache(lambda name: masks)
+        self._masks[: DEPTH // 2, 80:160, 80:160] = 2**classes - 1
         samples_of = training_samples.gatherer(config).count
         # A patch may have more voxels than the slices of a scan that hold an organ.
         count = next(
@@ -123,6 +122,14 @@ class RandomScans(arrays.Arrays):
             for index in range(DEPTH)
         ]
         self.table = pd.DataFrame(rows)
+
+    def scan(self, name: str) -> np.ndarray:
+        """Return the same noise for every scan."""
+        return self._scan
+
+    def masks(self, name: str) -> np.ndarray:
+        """Return the same masks for every scan."""
+        return self._masks
 
 
 class _StepClock(keras.callbacks.Callback):
@@ -179,7 +186,3 @@ def _slice_seconds(member: scan_predictor.Member, random: RandomScans) -> float:
 
 def _frame(config: configs.Config) -> tuple[int, int]:
     return config.geometry.height, config.geometry.width
-
-
-def _mask_type(classes: int) -> np.dtype:
-    return np.dtype(np.uint8 if classes <= 8 else np.uint16)

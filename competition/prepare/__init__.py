@@ -73,6 +73,12 @@ def _prepare(
             f"{', '.join(bodiless)}: no body is seen, for nothing is brighter than the "
             "rest; their box is the whole slice. Look at their images."
         )
+    if cut := [scan for scan in records if records[scan].get("outside")]:
+        console.warn(
+            f"{len(cut)} scans have masks outside of the box around the body: "
+            f'{", ".join(cut[:5])}. With geometry.box = "body" no network can predict '
+            "them there. Look at their images and masks."
+        )
     about = {
         **made_with,
         "source": _source(data),
@@ -127,7 +133,7 @@ def _make_all(
     records = {scan: one for scan, one in zip(scans, found, strict=True) if one}
     waiting = [scan for scan in scans if scan not in records]
     if waiting:
-        manifest.begin(dataset)
+        manifest.begin(dataset, waiting)
     make = functools.partial(scan_record.make, dataset, training)
     made = console.in_threads(make, waiting, "prepare")
     for scan, (record, _) in zip(waiting, made, strict=True):
@@ -143,7 +149,8 @@ def _check(faults: list[problems.Problem], *, quarantine: bool) -> None:
     if fatal:
         scans = len({fault.scan for fault in faults if fault.scan})
         hint = f"\n{scans} scans have problems; `quarantine` sets them aside."
-        raise ValueError(problems.report(fatal) + (hint if scans else ""))
+        can_go_on = scans and not quarantine
+        raise ValueError(problems.report(fatal) + (hint if can_go_on else ""))
     if faults:
         console.warn(problems.report(faults))
 
@@ -175,7 +182,7 @@ def _table(
     table["spacing_z_mm"] = scans.map(
         lambda scan: spacings.get(scan, slice_spacing.SPACING_Z_MM)
     )
-    table["faulty"] = scans.isin(faulty.scans(wanted["faulty"], list(records)))
+    table["faulty"] = scans.isin(faulty.scans(wanted["faulty"], list(training.slices)))
     table["fold"] = _folds(table, records, wanted, fold_file)
     return table.sort_values(["case", "day", "index"], ignore_index=True)
 

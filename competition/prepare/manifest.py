@@ -1,6 +1,7 @@
 """The manifest of a prepared data set, and whether the data set agrees with it."""
 
 import zlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from competition.core import files
@@ -33,14 +34,18 @@ def unchanged(
     return manifest if same else None
 
 
-def begin(dataset: layout.DatasetFiles) -> None:
-    """Let no step take the data set until its arrays and manifest agree again."""
+def begin(dataset: layout.DatasetFiles, scans: Iterable[str]) -> None:
+    """Let no step take the data set until its arrays and manifest agree again.
+
+    Making `scans` that the manifest does not name changes nothing that a step takes.
+    """
     try:
         before: dict[str, Any] = files.read_json(dataset.manifest, dict)
     except (OSError, ValueError):
         # There is none, or none that a step would take.
         return
-    files.write_sealed(dataset.manifest, before | {"unfinished": True})
+    if not {*before.get("names", [])}.isdisjoint(scans):
+        files.write_sealed(dataset.manifest, before | {"unfinished": True})
 
 
 def amounts(table: "pd.DataFrame", records: Records) -> "pd.DataFrame":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import typing_extensions
 
-from competition.core import files, masks, problems
+from competition.core import files, geometry, masks, problems
 from competition.core.data import annotations, arrays, body, images, intensities
 from competition.core.experiment import layout
 from competition.prepare import folder
@@ -23,7 +23,8 @@ class Record(typing_extensions.TypedDict):
 
     `rows` is a checksum of its rows, `stats` has path, size and time of each slice,
     `checksums` are those of the slices' files, `arrays` those of both arrays, `sizes`
-    their bytes. `box` is that of the body, None where none is seen. `overlaps` says
+    their bytes. `box` is that of the body, None where none is seen, and `outside`,
+    which older records lack, counts the pixels of masks beyond it. `overlaps` says
     whether any pixel has several classes.
     """
 
@@ -37,6 +38,7 @@ class Record(typing_extensions.TypedDict):
     box: list[int] | None
     voxels: list[int]
     overlaps: bool
+    outside: typing_extensions.NotRequired[int]
 
 
 def current(
@@ -112,11 +114,21 @@ def make(
             for index in range(len(training.classes))
         ],
         # A power of 2 has a single bit; with the number below it shares none.
+        "outside": sum(_outside(plane, box) for plane in filled),
         "overlaps": any(bool((plane & (plane - 1)).any()) for plane in filled),
     }
     # Not indented: Python's slow encoder would hold up the other threads.
     files.write_sealed(dataset.record(scan), dict(record), indent=None)
     return record, []
+
+
+def _outside(plane: np.ndarray, box: geometry.Box | None) -> int:
+    """Count the pixels of a mask that lie outside of the body's box."""
+    if not box:
+        return 0
+    top, bottom, left, right = box
+    inside = plane[top:bottom, left:right]
+    return int(np.count_nonzero(plane) - np.count_nonzero(inside))
 
 
 def sizes(dataset: layout.DatasetFiles, scan: str) -> list[int]:

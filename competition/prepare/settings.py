@@ -37,6 +37,8 @@ class Settings(typing_extensions.TypedDict):
 
 
 NO_FILE = "None"
+# The scans that `faulty.scans` leaves out by itself.
+AUTO = "auto"
 _FIRST = Settings(
     folds=5, fold_seed=0, fold_file=NO_FILE, faulty=None, quarantine=False
 )
@@ -61,7 +63,8 @@ def of(given: PrepareOptions, dataset: layout.DatasetFiles) -> Settings:
     if given.fold_file is not None:
         settings["fold_file"] = files.read_text(given.fold_file, remedy="Correct it.")
     if given.faulty is not None:
-        settings["faulty"] = faulty.read(str(given.faulty))
+        chosen = str(given.faulty)
+        settings["faulty"] = None if chosen == AUTO else faulty.read(chosen)
     if given.quarantine is not None:
         settings["quarantine"] = given.quarantine
     return settings

@@ -58,7 +58,8 @@ def _key(dataset: layout.DatasetFiles, run: runs.Run, submissions: pathlib.Path)
     parts += [dataset.slices, dataset.manifest, dataset.root / "audit" / "audit.json"]
     parts += [dataset.search(run.name).table]
     parts += [dataset.root.parent / name for name in benchmarks.FILES]
-    parts += [run.files.history(fold) for fold in run.config.folds]
+    for each in runs.members_and_gates(run):
+        parts += [each.files.history(fold) for fold in each.config.folds]
     parts += [submissions / "ledger.csv", *html_page.templates()]
     parts += sorted(pathlib.Path(__file__).parent.glob("*.py"))
     contents = [files.read_bytes(path) if path.is_file() else b"" for path in parts]

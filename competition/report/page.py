@@ -175,11 +175,20 @@ def _gains(decision: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _training(run: runs.Run) -> dict[str, Any]:
-    histories = {k: history.read(run.files.history(k)) for k in run.config.folds}
-    return {
-        "curves": training.curves(histories),
-        "times": training.times(histories),
-    }
+    """Return how a run was trained, or each member and gate of a blend."""
+    found = []
+    for each in runs.members_and_gates(run):
+        folds = each.config.folds
+        histories = {fold: history.read(each.files.history(fold)) for fold in folds}
+        if any(histories.values()):
+            about = {
+                "name": each.name,
+                "kept": words.kept(each.config.training),
+                "curves": training.curves(histories),
+                "times": training.times(histories),
+            }
+            found.append(about)
+    return {"trainings": found}
 
 
 def _source(

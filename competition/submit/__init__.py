@@ -5,8 +5,6 @@ masks of a slice or a scan and is an event in submit.log, as is any other error,
 its traceback. A valid file is always written in time.
 """
 
-import errno
-import os
 import pathlib
 import time
 from typing import Any
@@ -15,7 +13,7 @@ from rich import progress
 
 from competition import cluster
 from competition.core import console, files, locks
-from competition.core.data import images, mask_csv
+from competition.core.data import images
 from competition.core.experiment import runs
 from competition.machine import deadline
 from competition.submit import (
@@ -27,7 +25,9 @@ from competition.submit import (
     partial,
     prediction,
     reports,
+    submission_file,
     test_folder,
+    trial,
 )
 
 Patience = guard.Patience
@@ -40,6 +40,8 @@ RESERVE = 0.02
 # that is replaced changes the key.
 PASSING = {"model failed", "unreadable folder", "unreadable slice"}
 LOWERED = "effort lowered"
+# A budget so many times as long as before may have time for more networks.
+MORE = 1.1
 
 
 def run(
@@ -58,11 +60,12 @@ def run(
     can be predicted, the file is written with empty masks before the error is raised.
     After an error that is not foreseen it has the masks that were made until then.
     With `patience` a process of its own predicts, which may die or hang: that costs the
-    scan or the network in work. With `nodes` such processes predict there.
+    scan or the network in work, and a file with some masks is no error, since Kaggle
+    scores it. With `nodes` such processes predict there.
     """
     limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission
-    _check_paths(data, out)
+    submission_file.check(data, out)
     held = runs.held(run, doing="submitting")
     with held, locks.locked(out, doing="submitting"):
         return _run(run, data, out, budget, limit, patience, nodes)
@@ -87,13 +90,14 @@ def _run(
     )
     key = files.digest(repr(inputs))
     # Beside the submission, for on Kaggle the folder of the run cannot be written.
-    log_path = log_of(out)
+    log_path = submission_file.log_of(out)
     if as_before := _as_before(out, log_path, key, budget):
         return as_before
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, budget=budget, resume=bool(part.scans))
     # Scans of an earlier call, which had too little time for all networks.
-    lowered_before = LOWERED in log.counts and log.had_other_budget
+    had_less_time = gives_more(budget, log.budget_before)
+    lowered_before = LOWERED in log.counts and had_less_time
     for fault in faults + test.faults:
         log.warn(fault.kind, fault.text)
     if not test.rows:
@@ -106,7 +110,9 @@ def _run(
             nodes=nodes,
         )  # fmt: skip
     is_same = _is_unchanged(data, test, state, log)
-    _write(out, test, part)
+    submission_file.write(out, test, part)
+    if patience and not test.rows:
+        failure = trial.run(run, data, log=log, limit=limit, patience=patience)
     is_whole = part.scans.keys() >= test.scans.keys()
     summary = {
         "submission": str(out),
@@ -114,22 +120,26 @@ def _run(
         "scans": len(test.scans),
         "folds": sorted({fold for _, fold in networks}),
         "events": dict(log.counts),
+        "failure": failure,
         "complete": is_same
         and is_whole
+        and not failure
         and not lowered_before
         and not PASSING & log.counts.keys(),
         "budget": budget,
         "key": key,
-        "digest": _digest(out),
+        "digest": submission_file.digest(out),
     }
     if is_whole or not is_same:
         part.remove()
     log.finish(summary)
     if failure:
-        missing = (
-            "some of its masks are missing" if part.scans else "its masks are empty"
-        )
-        raise ValueError(f"{out} is written, but {missing}: {failure}")
+        missing = "some of its masks are missing" if part.scans else "it has no masks"
+        text = f"{out} is written, but {missing}: {failure}"
+        if not (patience and part.scans):
+            raise ValueError(text)
+        # Kaggle scores no notebook that ends with an error, whatever it wrote.
+        console.warn(text)
     return summary
 
 
@@ -140,12 +150,22 @@ def _as_before(
     earlier = event_log.read_summary(log_path)
     if earlier.get("key") != key or not earlier.get("complete"):
         return None
-    # With other time there may be more networks.
-    if LOWERED in earlier.get("events", {}) and earlier.get("budget") != budget:
+    is_lowered = LOWERED in earlier.get("events", {})
+    if is_lowered and gives_more(budget, earlier.get("budget")):
         return None
-    if not out.is_file() or earlier.get("digest") != _digest(out):
+    if not out.is_file() or earlier.get("digest") != submission_file.digest(out):
         return None
     return earlier | {"submission": str(out)}
+
+
+def gives_more(budget: str | None, before: str | None) -> bool:
+    """Say whether a budget has time for more networks than an earlier one had.
+
+    None is no limit. The seconds that are left to `submit` differ in every call.
+    """
+    if before is None or budget is None:
+        return before is not None
+    return deadline.parse(budget) > MORE * deadline.parse(before)
 
 
 def _is_unchanged(
@@ -204,54 +224,3 @@ def _predict_scans(
             tell.failed("unexpected", f"the prediction failed: {error!r}", error)
             return f"{error!r}. {log.path} has its traceback."
     return None if part.scans else "no scan could be predicted; see its log."
-
-
-def log_of(out: pathlib.Path) -> pathlib.Path:
-    """Return the log of a submission: submit.log beside submission.csv."""
-    known = out.name == "submission.csv"
-    return out.with_name("submit.log" if known else f"{out.name}.log")
-
-
-def _check_paths(data: pathlib.Path, out: pathlib.Path) -> None:
-    """Refuse paths that cannot be read or written before hours of work, not after."""
-    if not data.is_dir():
-        raise ValueError(f"{data}: no such folder. Check `data`.")
-    if out.is_dir():
-        raise ValueError(
-            f"{out}: expected the path of a file, received a folder. Give one in it "
-            f"as `out`, such as {out / 'submission.csv'}."
-        )
-    if os.path.lexists(out):
-        # Not a pipe, a device or a broken link, which the file would replace.
-        files.check_regular(out)
-    if out.suffix == ".log":
-        raise ValueError(
-            f"{out}: `out` names a log; the submission is a CSV. Give another name as "
-            f"`out`, such as {out.with_name('submission.csv')}."
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"{out.parent} cannot be written to. Give another `out`.")
-
-
-def _digest(out: pathlib.Path) -> str:
-    return files.file_digest(out)[:16]
-
-
-def _write(
-    out: pathlib.Path, test: test_folder.TestFolder, part: partial.PartialSubmission
-) -> None:
-    """Write the rows in the order of the sample, empty where nothing was predicted."""
-    masks = {row: rle for scan in part.scans.values() for row, rle in scan.items()}
-    rows = [
-        mask_csv.Row(line, id, name, masks.get((id, name), ""))
-        for line, (id, name) in enumerate(test.rows, start=2)
-    ]
-    try:
-        mask_csv.write(out, rows)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        # A full disk has room for one of the two files, and all masks are in memory.
-        part.remove()
-        mask_csv.write(out, rows)

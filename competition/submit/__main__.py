@@ -17,7 +17,14 @@ if sys.platform == "linux":
 
 from competition.core.experiment import layout, runs
 from competition.machine import deadline, memory, process
-from competition.submit import members, partial, prediction, reports, test_folder
+from competition.submit import (
+    members,
+    partial,
+    prediction,
+    reports,
+    test_folder,
+    trial,
+)
 
 
 def main() -> None:
@@ -74,7 +81,8 @@ def _reports(send: Callable[..., None]) -> reports.Reports:
 def _predict(request: dict[str, Any], tell: reports.Reports) -> None:
     run = runs.read(layout.RunFiles(pathlib.Path(request["run"])))
     data, end = pathlib.Path(request["data"]), request["end"]
-    found = test_folder.find(data, run.classes).scans
+    # Without a test it is a trial.
+    found = test_folder.find(data, run.classes).scans or trial.scans(data)
     prediction.predict(
         run,
         data,

@@ -20,7 +20,7 @@ class EventLog:
     """Writes events to `path` as they happen, and a summary as the last line.
 
     With `resume` it continues the file of a killed run: the events in it count and are
-    not repeated. `had_other_budget` says whether that run had another budget.
+    not repeated. `budget_before` is the budget of that run, or else the present one.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class EventLog:
         self.counts = collections.Counter(
             line.removeprefix(_WARNING).partition(": ")[0] for line in self._lines
         )
-        own = f"{_BUDGET}{budget}"
-        budgets = [line for line in _lines(path) if line.startswith(_BUDGET)]
-        self.had_other_budget = bool(budgets) and budgets[-1] != own
-        if budget or budgets:
-            self._write(own)
+        told = [line for line in _lines(path) if line.startswith(_BUDGET)]
+        before = told[-1].removeprefix(_BUDGET) if told else str(budget)
+        self.budget_before = None if before == str(None) else before
+        if budget or told:
+            self._write(f"{_BUDGET}{budget}")
 
     def warn(self, kind: str, text: str, trace: str = "") -> None:
         """Count an event; the console shows only the first events of each kind.

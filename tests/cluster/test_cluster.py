@@ -21,7 +21,7 @@ from competition.core import storage
 from competition.core.experiment import history
 from competition.net import weights_file
 from competition.study import search
-from competition.submit import on_nodes
+from competition.submit import on_nodes, submission_file
 from tests import conftest, fold_processes
 
 pytestmark = pytest.mark.skipif(
@@ -215,7 +215,7 @@ def test_nodes_predict_what_one_machine_predicts(two_nodes, finished, tmp_path):
     run, there = opened[1].files, job.run.files
     scans = [path.stem for path in (run.root / "oof").iterdir()]
     shutil.rmtree(run.root / "oof")
-    for path in (run.submission, submit.log_of(run.submission)):
+    for path in (run.submission, submission_file.log_of(run.submission)):
         path.unlink()
     with cluster.opened(two_nodes.address) as nodes:
         assert predict.run(*opened, nodes)["predicted"] == len(scans) > 1

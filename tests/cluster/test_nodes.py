@@ -113,6 +113,8 @@ def test_faults_of_data_are_not_tried_again(error, again):
     outcome = on_node.attempt(raising, [error], {})
     assert str(error) in outcome.fault
     assert outcome.again is again
+    # A study ends a trial that was killed or fails by a fault of the program.
+    assert bool(outcome.status) is isinstance(error, KeyError | OSError)
 
 
 def test_a_file_that_is_not_seen_here_is_named(tmp_path, monkeypatch):

@@ -19,8 +19,8 @@ def steps(*changes, **about):
 
 def test_a_step_without_values_is_left_out():
     assert list(steps()) == [
-        "threshold", "gate", "smooth", "stretch", "pixels", "voxels", "largest",
-        "holes", "threshold, finer",
+        "gate, first", "threshold", "gate", "smooth", "stretch", "pixels", "voxels",
+        "largest", "holes", "threshold, finer",
     ]  # fmt: skip
     assert not steps(*NOTHING, members=2, gated=True)
     assert "gate" not in steps("decide.gates=[]")
@@ -48,7 +48,7 @@ def test_steps_try_other_values_and_off():
 
 def test_each_member_is_tried_alone_before_others_join_it():
     by_name = steps(members=3)
-    assert [*by_name][:4] == ["one member", "weight 1", "weight 2", "weight 3"]
+    assert [*by_name][1:5] == ["one member", "weight 1", "weight 2", "weight 3"]
     alone = by_name["one member"](rules.Rule())
     assert [rule.weights for rule in alone] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
     joined = by_name["weight 2"](alone[0])

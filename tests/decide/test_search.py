@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from competition.core import metric
+from competition.core.experiment import configs
 from competition.core.rules import Rule
-from competition.decide import search
+from competition.decide import candidates, search
 
 
 def scans(folds, cases):
@@ -118,3 +119,22 @@ def test_the_score_is_the_metrics_own():
 
 def test_the_score_without_any_value_is_one():
     assert search.score(np.zeros((3, 4))) == 1.0
+
+
+def test_weights_are_chosen_behind_the_gate():
+    """Without a gate the first member draws in empty slices, and seems the worse."""
+    without = {(1.0, 0.0): 0.2, (0.0, 1.0): 0.5, (): 0.4}
+    behind = {(1.0, 0.0): 0.9, (0.0, 1.0): 0.5, (): 0.7}
+
+    def measure(_, wanted):
+        return [
+            {
+                rule: rows(*[(behind if rule.gate else without)[rule.weights]] * 4)
+                for rule in wanted[0]
+            }
+        ]
+
+    every = candidates.steps(configs.load("base").decide, members=2)
+    steps = {k: every[k] for k in ("gate, first", "one member", "gate")}
+    (rule,), _, _ = search.search(steps, FOUR, ["a"], measure)
+    assert rule.weights == (1.0, 0.0) and rule.gate

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from competition import pipeline, prepare
-from competition.core import files, masks, rle
-from competition.core.data import arrays, body, images, mask_csv, slice_table
+from competition.core import files, geometry, masks, rle
+from competition.core.data import arrays, body, faulty, images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 from tests.damage import drop_slice
 
@@ -196,7 +197,7 @@ def test_scans_made_anew_are_not_taken_until_prepare_has_ended(
     with pytest.raises(ValueError, match="expected a PNG"):
         prepared(competition, work)
     # The arrays of the first scan are new by now.
-    with pytest.raises(ValueError, match=r"did not come to its end\. Run it again"):
+    with pytest.raises(ValueError, match=r"did not come to its end, and some"):
         runs.prepared(dataset)
     (competition / other).write_bytes(kept)
     _, after = prepared(competition, work)
@@ -505,3 +506,49 @@ def test_options_of_another_form_are_not_remembered(competition, work, damage):
     files.write_sealed(dataset.manifest, manifest | {"options": damage})
     options = prepare.PrepareOptions(folds=2)
     assert pipeline.prepare(competition, work=work, options=options) == before
+
+
+def test_options_can_be_taken_back(competition, work):
+    first = prepare.PrepareOptions(faulty="host", quarantine=True)
+    pipeline.prepare(competition, work=work, options=first)
+    back = prepare.PrepareOptions(faulty="auto", quarantine=False)
+    options = pipeline.prepare(competition, work=work, options=back)["options"]
+    assert (options["faulty"], options["quarantine"]) == (None, False)
+
+
+def test_a_damaged_new_scan_leaves_the_data_set_in_use(competition, work):
+    dataset, _ = prepared(competition, work)
+    folder = competition / "train/case1/case1_day9/scans"
+    folder.mkdir(parents=True)
+    old = images.find(competition, "train")[0]
+    (folder / pathlib.Path(old.path).name).write_bytes(b"half copied")
+    with pytest.raises(ValueError, match="case1_day9"):
+        pipeline.prepare(competition, work=work)
+    assert runs.prepared(dataset)["fingerprint"]
+
+
+def test_a_scan_that_is_made_again_leaves_no_data_set_until_the_end(competition, work):
+    dataset, _ = prepared(competition, work)
+    damaged = competition / images.find(competition, "train")[0].path
+    damaged.write_bytes(b"")
+    with pytest.raises(ValueError, match="0 bytes"):
+        pipeline.prepare(competition, work=work)
+    with pytest.raises(ValueError, match="`prepare` did not come to its end"):
+        runs.prepared(dataset)
+
+
+def test_masks_outside_of_the_body_are_told(competition, work, capsys, monkeypatch):
+    monkeypatch.setattr(body, "box", lambda volume: geometry.Box(0, 2, 0, 2))
+    prepared(competition, work)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "have masks outside of the box around the body: case" in said
+
+
+def test_a_part_of_the_competition_still_leaves_its_faulty_scans_out(capsys):
+    whole = [*faulty.HOST, "case2_day1"]
+    assert faulty.scans(None, whole) == faulty.UWM
+    part = [scan for scan in whole if scan != "case138_day0"]
+    assert faulty.scans(None, part) == faulty.UWM
+    assert faulty.scans(None, ["case7_day0", "case2_day1"]) == set()
+    assert faulty.scans("none\n", whole) == set()
+    assert "no scan is called" not in capsys.readouterr().err

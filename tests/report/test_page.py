@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+import shutil
 
 from competition import report
 from competition.core import files
-from competition.core.experiment import history
+from competition.core.experiment import history, layout, runs
 from competition.ledger import table as ledger_table
+from competition.report import page as page_values
 from tests.core.pages import test_findings
 from tests.report import test_trials
 from tests.report.pages import NONE, Page, page_of
@@ -271,3 +273,17 @@ def test_a_screen_reader_and_the_keyboard_find_their_way(whole):
             assert attrs["tabindex"] == "0" and attrs["aria-label"]
     assert all(attrs.get("scope") for attrs in whole.all("th"))
     assert all(attrs["aria-label"] for attrs in whole.all("svg"))
+
+
+def test_the_training_of_each_member_of_a_blend_is_there(scored):
+    _, run = scored
+    root = run.files.root.with_name("blend")
+    shutil.copytree(run.files.root, root)
+    about = files.read_json(root / "config.json")
+    about["config"]["members"] = [run.name]
+    about["config"]["gate"] = [run.name]
+    files.write_json(root / "config.json", about)
+    shutil.rmtree(root / "fold0", ignore_errors=True)
+    shutil.rmtree(root / "fold1", ignore_errors=True)
+    (found,) = page_values._training(runs.read(layout.RunFiles(root)))["trainings"]
+    assert found["name"] == run.name and found["curves"] and found["times"]

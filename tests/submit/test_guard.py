@@ -20,7 +20,7 @@ from competition.core import files, rules
 from competition.core.data import images, mask_csv
 from competition.core.experiment import configs, layout, runs
 from competition.machine import memory
-from competition.submit import event_log, guard, watched_process
+from competition.submit import event_log, guard, members, watched_process
 from tests import conftest
 from tests.submit.planted import sitecustomize
 
@@ -157,7 +157,7 @@ def test_where_every_process_dies_the_file_is_empty_and_valid(
     run, data, tmp_path, plant, fault, place, why
 ):
     plant(fault, place)
-    with pytest.raises(ValueError, match=r"is written, but its masks are empty: "):
+    with pytest.raises(ValueError, match=r"is written, but it has no masks: "):
         guarded(run, data, tmp_path)
     assert filled(tmp_path / "out" / "submission.csv", data) == []
     assert f"was ended by {why}" in log(tmp_path)
@@ -168,7 +168,7 @@ def test_an_error_that_is_not_foreseen_is_in_the_log_with_its_traceback(
 ):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     plant("error", "card 0")
-    with pytest.raises(ValueError, match=r"its masks are empty: no scan could"):
+    with pytest.raises(ValueError, match=r"it has no masks: no scan could"):
         guarded(run, data, tmp_path)
     assert filled(tmp_path / "out" / "submission.csv", data) == []
     assert "in misbehave_at\n" in log(tmp_path)
@@ -306,3 +306,38 @@ def test_a_process_that_nothing_ends_is_left_behind(monkeypatch):
     for started, kill in processes:
         kill()
         started.wait()
+
+
+def test_a_file_with_some_masks_is_no_error_so_that_it_is_scored(
+    run, data, tmp_path, plant, monkeypatch
+):
+    def fail(*arguments, tell, **options):
+        tell.finish(names()[0], {})
+        raise members.NoNetworkError("no network loads")
+
+    monkeypatch.setattr(guard, "predict", fail)
+    summary = submit.run(
+        run, data=data, out=tmp_path / "submission.csv", patience=PATIENCE
+    )
+    assert summary["failure"] == "no network loads" and not summary["complete"]
+
+
+@pytest.mark.parametrize("fault", ["none", "error"])
+def test_without_a_test_the_networks_are_tried_on_training_scans(
+    run, data, tmp_path, plant, fault, capsys
+):
+    (data / "test").rename(data / "hidden")
+    plant(fault, "network")
+    out = tmp_path / "submission.csv"
+    asked = {"data": data, "out": out, "patience": PATIENCE}
+    if fault == "none":
+        summary = submit.run(run, **asked)
+        assert summary["complete"] and summary["events"] == {}
+        assert "trial: all networks predicted them" in capsys.readouterr().err
+    else:
+        for _ in range(2):
+            with pytest.raises(
+                ValueError, match=r"the trial of its networks (failed|predicted 0)"
+            ):
+                submit.run(run, **asked)
+    assert len(mask_csv.read(out, "predicted")) == 0

@@ -18,7 +18,13 @@ from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout, runs
 from competition.net import devices
 from competition.net.inference import ensemble, trained_network
-from competition.submit import event_log, members, partial, stages
+from competition.submit import (
+    event_log,
+    members,
+    partial,
+    stages,
+    submission_file,
+)
 from tests import copies
 
 
@@ -568,7 +574,7 @@ def test_a_damaged_decision_costs_the_rules_and_not_the_file(
     summary = pipeline.submit(run.files.root, data=competition, out=out)
     assert summary["valid"] and summary["complete"]
     assert summary["events"]["decision unusable"] == 1
-    assert "decision.json" in step.log_of(out).read_text("utf-8")
+    assert "decision.json" in submission_file.log_of(out).read_text("utf-8")
 
 
 @pytest.mark.parametrize("changed", ["weights", "config"])
@@ -623,7 +629,9 @@ def test_weights_are_left_out_where_the_config_is_not_that_of_their_training(
     out = tmp_path / "out" / "submission.csv"
     with pytest.raises(ValueError, match=r"is written, but .* no weights of any fold"):
         pipeline.submit(run.files.root, data=competition, out=out)
-    assert "expected weights of fold 0" in step.log_of(out).read_text("utf-8")
+    assert "expected weights of fold 0" in submission_file.log_of(out).read_text(
+        "utf-8"
+    )
 
 
 def test_two_submissions_in_a_folder_keep_their_own_logs(
@@ -633,7 +641,7 @@ def test_two_submissions_in_a_folder_keep_their_own_logs(
     outs = [tmp_path / "out" / name for name in ("submission.csv", "other.csv")]
     for out in outs:
         pipeline.submit(run.files.root, data=competition, out=out)
-    logs = [step.log_of(out) for out in outs]
+    logs = [submission_file.log_of(out) for out in outs]
     assert [log.name for log in logs] == ["submit.log", "other.csv.log"]
     for out, log in zip(outs, logs, strict=True):
         assert str(out) in log.read_text("utf-8")
@@ -848,3 +856,14 @@ def test_weights_that_cannot_be_read_cost_their_fold_alone(
     monkeypatch.setattr(files, "file_digest", digest_of)
     step.run(job.run, data=competition, out=out)
     assert mask_csv.read(out, "predicted")
+
+
+@pytest.mark.parametrize(
+    ("budget", "before", "more"),
+    [
+        ("9h", "8h", True), ("31680s", "8h30m", False), ("8h", "9h", False),
+        (None, "9h", True), ("9h", None, False), (None, None, False),
+    ],
+)  # fmt: skip
+def test_only_clearly_more_time_is_worth_another_submission(budget, before, more):
+    assert step.gives_more(budget, before) is more

@@ -44,10 +44,9 @@ class _Record(typing_extensions.TypedDict):
 class Arrays:
     """Opens the arrays of a data set, and leaves their pages to the system.
 
-    `scan` maps the name of a scan to its slices uint16 (D, H, W), `masks` to its mask
-    bits (D, H, W). Each has the checksum that `prepare` recorded, or is an error, when
-    it is first opened. As many stay open as half of the files that the process may
-    hold, and of a mirrored data set no more than fill half of the cache.
+    An array is compared with the checksum that `prepare` recorded when it is first
+    opened; a difference is an error. As many stay open as half of the files that the
+    process may hold, and of a mirrored data set no more than fill half of the cache.
     """
 
     def __init__(self, dataset: layout.DatasetFiles) -> None:
@@ -64,13 +63,13 @@ class Arrays:
         self._is_told = False
         self._lock = threading.Lock()
 
-        def scan(name: str) -> np.ndarray:
-            return self._get((name, 0))
+    def scan(self, name: str) -> np.ndarray:
+        """Return the slices of a scan, uint16 (D, H, W)."""
+        return self._get((name, 0))
 
-        def masks(name: str) -> np.ndarray:
-            return self._get((name, 1))
-
-        self.scan, self.masks = scan, masks
+    def masks(self, name: str) -> np.ndarray:
+        """Return the mask bits of a scan (D, H, W)."""
+        return self._get((name, 1))
 
     def _get(self, key: tuple[str, int]) -> np.ndarray:
         with self._lock:

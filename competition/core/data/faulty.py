@@ -4,7 +4,8 @@ import pathlib
 
 from competition.core import console, files
 
-# Every published solution drops these two; the host scores no scan of HOST.
+# Every published solution drops these two; the competition's host scores no scan of
+# HOST.
 UWM = {"case7_day0", "case81_day30"}
 HOST = UWM | {
     "case43_day18",
@@ -23,7 +24,7 @@ def read(choice: str) -> str:
     path = pathlib.Path(choice)
     if not path.is_file():
         raise ValueError(
-            "`faulty` must be none, uwm, host or a file with one scan a line. "
+            "`faulty` must be auto, none, uwm, host or a file with one scan a line. "
             f"Received: {path}, which is no file. Check the path."
         )
     return files.read_text(path, remedy="Correct it.")
@@ -33,13 +34,15 @@ def scans(choice: str | None, present: list[str]) -> set[str]:
     """Return the faulty scans among `present`.
 
     `choice` is "none", "uwm", "host", a text with one scan a line, or None: "uwm" where
-    the folder is the UW-Madison set, so that another set's case7 is kept.
+    the folder is the UW-Madison set, so that another set's case7 is kept. It has most
+    of HOST; a part of it, or one with a missing scan, is still the same set.
     """
     if choice is None:
-        choice = "uwm" if set(present) >= HOST else "none"
+        is_uwm = len(HOST & set(present)) > len(HOST) / 2
+        choice = "uwm" if is_uwm else "none"
     if choice in LISTS:
         return LISTS[choice] & set(present)
-    listed = set(choice.split())
+    listed = set(choice.split()) - {"none"}
     if unknown := sorted(listed - set(present)):
         console.warn(
             f"faulty: no scan is called {', '.join(unknown[:5])}, of which the list "

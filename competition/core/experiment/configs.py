@@ -139,7 +139,9 @@ class Config(schema.Table):
                 'best. Set keep = "swa" with a number of swa_epochs, or keep = "last"'
             )
         model = info.data.get("model")
-        if model and model.encoder == "none":
+        # A blend trains nothing itself: what it is given is for its members.
+        is_blend = bool(info.data.get("members"))
+        if model and model.encoder == "none" and not is_blend:
             if training.encoder_rate != 1:
                 raise ValueError(
                     "`encoder_rate` is the encoder's share of the learning rate, and "

@@ -104,8 +104,8 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
     )
     if manifest.get("unfinished"):
         raise ValueError(
-            f"{dataset.root}: some scans were made again since the data was prepared, "
-            "and `prepare` did not come to its end. Run it again; mend what it says."
+            f"{dataset.root}: `prepare` did not come to its end, and some scans may be "
+            "made again by now. Run it again; mend what it says."
         )
     return manifest
 

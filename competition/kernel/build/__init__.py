@@ -33,7 +33,9 @@ def run(
     """Write dataset/ and kernel/ into the bundle's folder; return ids and size."""
     options = options or BundleOptions()
     names.check_user(user)
-    budget, most = options.budget, kaggle_limits.SESSION[bundle.what]
+    is_tpu = bundles.is_tpu(options.machine)
+    session = kaggle_limits.SESSION[bundle.what]
+    budget, most = options.budget, kaggle_limits.TPU_SESSION if is_tpu else session
     if budget and deadline.parse(budget) >= deadline.parse(most):
         raise ValueError(
             f"`budget` is {budget}, but Kaggle ends a {bundle.what} kernel after "
@@ -117,7 +119,9 @@ def _write_kernel(
         "BACKEND": "jax" if bundles.is_tpu(options.machine) else None,
     }
     # The kernel keeps its own budget, and trains all folds, unless told otherwise.
-    for name, value in ("BUDGET", options.budget), ("FOLD", options.fold):
+    tpu_budget = kaggle_limits.TPU_BUDGET if bundles.is_tpu(options.machine) else None
+    budget = options.budget or tpu_budget
+    for name, value in ("BUDGET", budget), ("FOLD", options.fold):
         if value is not None:
             constants[name] = value
     code = set_constants((template / "main.py").read_text("utf-8"), constants)

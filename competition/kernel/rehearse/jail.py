@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from competition.kernel.rehearse import mounts
-from competition.machine import memory
+from competition.machine import kaggle_limits, memory
 
 _UNSHARE = ["unshare", "--map-root-user", "--user", "--net"]
 _FULL = [*_UNSHARE, "--mount", "--pid", "--fork", "--kill-child"]
@@ -34,8 +34,8 @@ class Limits:
     """Kaggle's limits for a submission: hours, memory, and space for its output."""
 
     hours: float = 9.0
-    memory_gb: float = 30.0
-    disk_gb: float = 20.0
+    memory_gb: float = kaggle_limits.HOST / 1e9
+    disk_gb: float = kaggle_limits.DISK / 1e9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _watch(
         time.sleep(0.1)
         seconds = time.monotonic() - start
         held = sum(memory.resident(each) or 0 for each in _family(process.pid))
-        most = max(most, held / 2**30)
+        most = max(most, held / 1e9)
         if told.kill(process.pid):
             process.wait()
             return "told", seconds, most

@@ -52,7 +52,7 @@ def command(kernel: Kernel, *, disk_gb: float, scratch: pathlib.Path) -> list[st
         f"mkdir -p {root}/proc {root}/kaggle/input {root}/kaggle/working",
         f"mount -t proc proc {root}/proc || mount --rbind /proc {root}/proc",
         f"mount -o remount,bind,ro {root}",
-        f"mount -t tmpfs -o size={int(disk_gb * 2**20)}k working {root}/kaggle/working",
+        f"mount -t tmpfs -o size={int(disk_gb * 1e9)} working {root}/kaggle/working",
         "set +e",
         f'chroot {root} sh -c \'cd /kaggle/working && exec "$0" "$@"\' '
         f"{shlex.quote(str(kernel.python.python))} {SCRIPT}",

@@ -117,7 +117,7 @@ class MemberGroup:
             windows,
             grid,
             config=self.config,
-            batch=self.batch,
+            batch=self._batch_for(len(volume)),
         ):
             for outputs in members:
                 outputs["probability"] = geometry.restore(
@@ -125,6 +125,17 @@ class MemberGroup:
                 )
             self._alive()
             yield members
+
+    def _batch_for(self, depth: int) -> int:
+        """Return the size of the batches of a scan: smaller where it has few slices.
+
+        Batches are always full, and an image alone would be predicted many times. The
+        next power of 2 is taken, because each size is compiled anew.
+        """
+        if self.config.model.volumetric:
+            return self.batch
+        enough = 2 ** (depth - 1).bit_length()
+        return min(self.batch, math.ceil(enough / self._least) * self._least)
 
     def _predict(
         self, runs: Mapping[str, ensemble.Networks], batch: Outputs

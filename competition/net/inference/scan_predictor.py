@@ -147,4 +147,4 @@ def _input_of(config: configs.Config) -> tuple:
     depth = model.patch if model.volumetric else config.slices
     seen = config.axis, config.position, config.geometry, config.submit.windows
     kind = model.volumetric, depth, config.intensity, *seen
-    return *kind, training.batch, training.xla
+    return *kind, training.batch, training.xla, training.gpus

@@ -123,9 +123,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
             stored = _read(path, owner)
         # A damaged file raises errors of many kinds.
         except Exception as error:
-            if isinstance(error, MemoryError) or (
-                isinstance(error, OSError) and error.errno in PASSING
-            ):
+            if _is_passing(error):
                 raise
             faults.append(f"{path}: the state is damaged ({error})")
             continue
@@ -153,8 +151,16 @@ def _digest_of_best(best: pathlib.Path, owner: str) -> str | None:
     try:
         return weights_file.check(best, owner=owner)
     except ValueError as error:
+        if error.__cause__ and _is_passing(error.__cause__):
+            raise error.__cause__ from None
         console.warn(f"{error} The best of the epochs to come are kept instead.")
         return None
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Say whether reading may succeed in the next call, so that no file is damaged."""
+    is_system = isinstance(error, OSError) and error.errno in PASSING
+    return is_system or isinstance(error, MemoryError)
 
 
 def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) -> None:

@@ -15,6 +15,7 @@ from competition.net.input import training_data
 from competition.net.training import (
     callbacks,
     checkpoint,
+    loss_scale,
     losses,
     schedules,
     setup,
@@ -236,7 +237,7 @@ def compiled(
         schedules.slow_down(optimizer, encoder.trainable_variables, share)
     if scales_loss:
         # `compile` would, were the step itself not float32.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = loss_scale.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=xla)
     return model

@@ -41,9 +41,9 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
         saved: _Record = files.read_json(record, _Record)
         if saved["key"] == key:
             return saved["summary"]
+    prepared = runs.prepared(dataset)
     # Killed from here on, it leaves no audit, rather than one whose pictures are gone.
     files.remove(record)
-    prepared = runs.prepared(dataset)
     names = prepared["classes"]
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list).to_dict()
     scans, masks = _measure(dataset, table, names, numbers)

@@ -1,7 +1,9 @@
 """Arrays on disk."""
 
+import gc
 import os
 import resource
+import weakref
 
 import numpy as np
 import pytest
@@ -94,3 +96,12 @@ def test_a_low_limit_of_open_files_is_raised(tmp_path, monkeypatch):
     monkeypatch.setattr(resource, "setrlimit", lambda kind, both: asked.append(both))
     arrays.Arrays(layout.DatasetFiles(tmp_path))
     assert asked == [(4096, 4096)]
+
+
+def test_what_is_open_closes_with_the_object(tmp_path):
+    store = arrays.Arrays(layout.DatasetFiles(tmp_path))
+    gone = weakref.ref(store)
+    gc.disable()
+    del store
+    gc.enable()
+    assert gone() is None

@@ -169,3 +169,12 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     (tmp_path / "bad.toml").write_text("a = ")
     with pytest.raises(ValueError, match=r"bad\.toml: not valid TOML"):
         configs.load(str(tmp_path / "bad.toml"))
+
+
+@pytest.mark.parametrize(
+    "given", ["training.freeze_epochs=2", "training.encoder_rate=0.3"]
+)
+def test_a_blend_takes_what_is_for_the_encoders_of_its_members(given):
+    configs.load("base", ('members=["seg_effnet", "seg_mit"]', given))
+    with pytest.raises(ValueError, match="there is no encoder"):
+        configs.load("base", (given,))

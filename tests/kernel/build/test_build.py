@@ -458,6 +458,10 @@ def test_a_budget_that_cannot_be_read_is_refused(bundle):
         made(bundle, budget="soon")
     with pytest.raises(ValueError, match=r"9h, but Kaggle ends a submit kernel afte"):
         made(bundle, budget="9h")
+    with pytest.raises(
+        ValueError, match=r"11h, but Kaggle ends a train kernel after 9"
+    ):
+        made(bundle, "train", budget="11h", machine="TpuV5E8")
 
 
 def test_a_manifest_lists_all_files_of_the_dataset(bundle):

@@ -36,3 +36,30 @@ def test_batches_divide_among_the_devices_however_short_memory_is(
         group.predict({}, VOLUME, WINDOWS, geometry.Grid((32, 32)), collect)
     assert tried == sizes
     assert told == ["out of memory"] * (len(sizes) - 1)
+
+
+@pytest.mark.parametrize(
+    ("depth", "count", "size"), [(1, 1, 1), (3, 1, 4), (4, 1, 4), (9, 1, 4), (1, 3, 3)]
+)
+def test_a_scan_of_few_slices_is_not_predicted_many_times(
+    monkeypatch, depth, count, size
+):
+    device = devices.Device("cpu", count, backend="jax")
+    monkeypatch.setattr(devices, "find", lambda: device)
+    monkeypatch.setattr(devices, "shared", lambda *_: devices.policy("float32", device))
+    group = member_group.MemberGroup(
+        configs.load("smoke", TINY),
+        forward_pass.ForwardPasses(),
+        warn=lambda what, text: None,
+    )
+    seen = []
+
+    def predict(runs, batch):
+        seen.append(len(batch["stack"]))
+        return [{"probability": np.zeros((seen[-1], 32, 32, 3))}]
+
+    monkeypatch.setattr(group, "_predict", predict)
+    volume, windows = np.zeros((depth, 32, 32), np.uint16), np.zeros((depth, 2))
+    grid = geometry.Grid((32, 32))
+    found = group.predict({}, volume, windows, grid, list)
+    assert len(found) == depth and set(seen) == {size}

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from competition.net import weights_file
 from competition.net.training import checkpoint
 
 OWNER = "fold 0 of the training 0123"
@@ -321,3 +322,16 @@ def test_damaged_best_weights_are_told(tmp_path, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert "best.weights.h5: the weights are damaged" in said
     assert "The best of the epochs to come are kept instead" in said
+
+
+def test_best_weights_that_cannot_be_read_just_now_are_kept(tmp_path, monkeypatch):
+    digest = checkpoint.save_best_weights(tmp_path, parts(1.0).network, OWNER)
+    save(tmp_path, 1.0, epochs=1, best=0.25, best_digest=digest)
+
+    def fail(*arguments):
+        raise OSError(errno.EIO, "I/O error")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="I/O error"):
+        patch.setattr(weights_file, "_arrays", fail)
+        checkpoint.load(tmp_path, OWNER)
+    assert checkpoint.load(tmp_path, OWNER).state.best == 0.25

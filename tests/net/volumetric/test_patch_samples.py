@@ -110,9 +110,9 @@ def test_centred_patches_have_an_organ_in_the_middle(store):
     assert sum(missed) < sum(middles)
 
 
-def test_where_there_is_no_organ_a_centred_patch_lies_anywhere(store):
+def test_where_there_is_no_organ_a_centred_patch_lies_anywhere(store, monkeypatch):
     masks = np.zeros_like(store.masks("case0_day0"))
-    store.masks = lambda scan: masks
+    monkeypatch.setattr(store, "masks", lambda scan: masks)
     always = wanted("sampling.centred=1.0")
     pairs = [gather(store, always, index=3, position=p) for p in range(4)]
     assert len({image.tobytes() for image, _ in pairs}) == 4

@@ -268,3 +268,14 @@ def test_a_record_of_another_form_is_named(tmp_path, about):
     files.write_json(dataset.root / "audit" / "audit.json", about)
     with pytest.raises(ValueError, match=r"audit\.json: .*Delete it"):
         audit.run(dataset)
+
+
+def test_an_audit_stays_where_no_new_one_can_be_made(tmp_path):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    record = dataset.root / "audit" / "audit.json"
+    files.write_sealed(record, {"key": "of older data", "summary": {}})
+    manifest = files.read_json(dataset.manifest)
+    files.write_sealed(dataset.manifest, manifest | {"unfinished": True})
+    with pytest.raises(ValueError, match="did not come to its end"):
+        audit.run(dataset)
+    assert record.exists()
