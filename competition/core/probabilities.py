@@ -37,8 +37,8 @@ def prediction(
     """
     if presence is None:
         depth, height, width, classes = probability.shape
-        # The maximum over rows comes first: NumPy compares whole rows at a time, 70 times
-        # as fast as one maximum over both axes.
+        # The maximum over rows comes first: NumPy compares whole rows at a time, which
+        # is 70 times as fast as one maximum over both axes.
         rows = probability.reshape(depth, height, width * classes).max(axis=1)
         presence = rows.reshape(depth, width, classes).max(axis=1)
     return Prediction(probability, presence)

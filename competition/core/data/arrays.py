@@ -166,8 +166,8 @@ def write(path: pathlib.Path, array: np.ndarray) -> int:
     header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
     with files.replacing(path) as temporary, temporary.open("wb", BUFFER) as file:
         np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
-        # Not np.save: it hides that the disk is full. Writing a whole scan takes several
-        # times as long as writing its planes.
+        # Not np.save: it hides that the disk is full. Writing a whole scan also takes
+        # several times as long as writing its planes.
         for plane in array:
             data = np.ascontiguousarray(plane).data
             crc = zlib.crc32(data, crc)
