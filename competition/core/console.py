@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def readable(text: str) -> str:
-    """Return a text with those bytes of file names escaped that are not UTF-8."""
+    """Return a text in which the bytes of file names that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

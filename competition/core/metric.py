@@ -39,7 +39,7 @@ class ClassComparison:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ScanMeasurement:
-    """One scan: the comparison of each class, and the distance of the merged ones."""
+    """One scan: the comparison of each class, and the distance of all together."""
 
     by_class: tuple[ClassComparison, ...]
     hausdorff_merged: float

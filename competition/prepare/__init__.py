@@ -1,7 +1,7 @@
 """Step 1: turn a competition folder into a slice table and one array for each scan.
 
-Scans are written one by one, the record of a scan last, so that a killed run continues
-at the next scan. The slice table and the manifest are written after all scans.
+Each scan is written separately and its record last, so that a killed run continues with
+the other scans. The slice table and the manifest are written after all scans.
 """
 
 import dataclasses

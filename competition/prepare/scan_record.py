@@ -129,7 +129,7 @@ def _array_files(dataset: layout.DatasetFiles, scan: str) -> list[pathlib.Path]:
 
 
 def _stats(training: folder.TrainingFolder, scan: str) -> list[list[Any]]:
-    """Return path, size and time of every file; -1 where a file is gone."""
+    """Return path, size and time of every file; size and time are -1 if it is gone."""
     stats: list[list[Any]] = []
     for image in training.slices[scan]:
         try:

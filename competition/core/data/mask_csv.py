@@ -37,7 +37,7 @@ def read_with_problems(
 ) -> tuple[list[Row], list[problems.Problem]]:
     """Read the rows that can be read, and return the problems of the others.
 
-    A fault that makes the whole table unreadable, a missing column, is an error.
+    A fault of the whole table, such as a missing column, is an error.
     """
     table = lines(path)
     _, names = next(table)

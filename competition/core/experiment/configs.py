@@ -94,7 +94,7 @@ class Config(schema.Table):
     def _axis_fits(
         cls, model: schema.Model, info: pydantic.ValidationInfo
     ) -> schema.Model:
-        """Refuse, for slices across y or x, settings that are known only across z."""
+        """Refuse settings that need slices across z, if slices lie across y or x."""
         axis, geometry = info.data.get("axis"), info.data.get("geometry")
         if axis in ("y", "x") and model.volumetric:
             raise ValueError(

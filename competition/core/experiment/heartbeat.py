@@ -155,7 +155,7 @@ class Heartbeat:
 
 
 def read(path: pathlib.Path) -> Beat | None:
-    """Read the file; None where it is missing or damaged."""
+    """Return the contents of the file, or None if it is missing or damaged."""
     try:
         beat: Beat = files.read_json(path, Beat)
     except (OSError, ValueError, storage.StorageError):
@@ -164,7 +164,7 @@ def read(path: pathlib.Path) -> Beat | None:
 
 
 def age(path: pathlib.Path) -> float:
-    """Return the seconds since the file was written; infinite where it is missing."""
+    """Return the seconds since the file was written; infinite if it is missing."""
     try:
         return abs(time.time() - path.stat().st_mtime)
     except OSError:

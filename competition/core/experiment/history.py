@@ -13,7 +13,7 @@ from competition.core.experiment import schema
 
 
 class Epoch(typing_extensions.TypedDict):
-    """One epoch, counted from 0; `score` is None where the epoch was not scored.
+    """One epoch, counted from 0; `score` is None if the epoch was not scored.
 
     `mean_score` is the score of the mean weights of the last `training.swa_epochs`
     epochs, measured once, at the end. `scoring` is the part of `seconds` that scores
@@ -131,6 +131,6 @@ def is_over(history: list[Epoch], training: schema.Training) -> bool:
 def points(
     history: list[Epoch], column: Literal["loss", "score", "rate"]
 ) -> list[tuple[float, float]]:
-    """Return (epoch, value) of the epochs with a value in a column; the first is 1."""
+    """Return (epoch, value) of each epoch with a value in a column, counted from 1."""
     values = [(row["epoch"] + 1.0, row.get(column)) for row in history]
     return [(epoch, value) for epoch, value in values if value is not None]

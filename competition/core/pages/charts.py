@@ -18,7 +18,7 @@ _MARKED = 25
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one name, joined by a line or not; the class `css` has their colour.
+    """Points of one name, joined by a line or not; the CSS class `css` colours them.
 
     `labels`, one for each point, are shown when the mouse rests on it.
     """
@@ -107,7 +107,7 @@ def _place(value: float, ends: Point, pixels: Point) -> float:
 
 
 def ticks(values: Iterable[float]) -> list[float]:
-    """Return about five round numbers, from below the least value to above the last."""
+    """Return about five round numbers that enclose all values."""
     known = list(values)
     low, high = min(known), max(known)
     if math.isclose(low, high, abs_tol=1e-9):

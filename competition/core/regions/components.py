@@ -18,7 +18,7 @@ def drop_small(mask: np.ndarray, size: int, *, flat: bool = False) -> np.ndarray
 
 
 def keep_largest(mask: np.ndarray, count: int) -> np.ndarray:
-    """Keep the `count` largest 3D components; of equal ones the first counts."""
+    """Keep the `count` largest 3D components; of equal ones the first are kept."""
 
     def keep(sizes: np.ndarray) -> np.ndarray:
         largest = np.argsort(-sizes, kind="stable")[:count]

@@ -70,7 +70,7 @@ def test_what_does_not_pass_is_said_at_once(bucket, trouble, message):
 def test_no_credentials_are_told_from_wrong_ones(bucket, anew, monkeypatch):
     for name in servers.KEYS:
         monkeypatch.delenv(name)
-    with pytest.raises(storage.StorageError, match="received none, or others"):
+    with pytest.raises(storage.StorageError, match="received none or others"):
         storage.mirrored("s3://bucket/work")
 
 
