@@ -105,7 +105,7 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
     if manifest.get("unfinished"):
         raise ValueError(
             f"{dataset.root}: some scans were made again since the data was prepared, "
-            "and `prepare` did not come to its end. Run it again; mend what it says."
+            "and `prepare` did not come to its end. Run it again; repair what it names."
         )
     return manifest
 

@@ -58,8 +58,8 @@ class _Lease:
         """Return the name of a living lease that excludes this one.
 
         This lease must be written already. Dead leases are removed: those that were not
-        renewed, and those of this machine that exclude this one, since their processes
-        would hold the lock of the mirror.
+        renewed, and those of this machine that exclude this one. Their process is dead,
+        since it does not hold the mirror's lock.
         """
         found = remote.listing(self.beside)
         if self.name not in found:
