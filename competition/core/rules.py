@@ -33,7 +33,7 @@ class Rule:
     smooth: the presence is smoothed along z; without a gate, slices with a mask count
         as present.
     stretch: the class lies in one stretch of slices: the longest one and all that are
-        linked to it by gaps of at most this many slices; these become present; 0 is off.
+        linked by gaps of at most this many slices; these become present. 0 is off.
     largest: the number of components in 3D that are kept; 0 is off.
     holes: the holes of the mask in each slice are filled.
     fallback: if the members' mask is empty in a slice that passes the gate, the slice
