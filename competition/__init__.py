@@ -1,13 +1,13 @@
 """From a competition folder to a scored submission, in eight steps.
 
-1. `prepare`   annotations are decoded, slices become one array a scan, cases folds
-2. `train`     one network a fold
-3. `predict`   every training scan by the fold that held it out
-4. `decide`    from those probabilities, the rule that turns them into masks
-5. `submit`    the test folder, all folds averaged, into submission.csv
-6. `validate`  would Kaggle accept it?
-7. `score`     the competition's own score
-8. `report`    one page about the run
+1. `prepare`   decode annotations, store each scan as one array, split cases into folds
+2. `train`     train one network for each fold
+3. `predict`   predict every training scan with the fold that held it out
+4. `decide`    search the rule that turns these probabilities into masks
+5. `submit`    predict the test folder with the mean of all folds: submission.csv
+6. `validate`  check whether Kaggle would accept the file
+7. `score`     compute the competition's own score
+8. `report`    write one page about the run
 
-`pipeline.run` takes them all; `python -m competition --help` takes them one by one.
+`pipeline.run` runs all steps; `python -m competition --help` lists the single steps.
 """

@@ -1,7 +1,7 @@
-"""Volumes or images without labels become label volumes or mask images, one by one.
+"""Predict label volumes or mask images for volumes or images without labels.
 
-Each goes the way of a competition folder: it is converted as the training data was,
-predicted as a test is, and its masks are restored. So the masks are the same.
+Each volume is converted like the training data and predicted like a test scan; then its
+masks are written in its own geometry.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from competition.core.data import images as slice_files
 from competition.core.experiment import runs
 from competition.sources import convert
 
-# In the folder of the labels: what they were made of.
+# This file, in the folder of the labels, says what they were made from.
 RECORD = "predicted.json"
-# There as well, until the end: a volume as a competition folder.
+# This folder beside it holds the volume in work as a competition folder.
 _SCRATCH = ".converted"
 
 
@@ -40,9 +40,9 @@ def run(
 ) -> dict[str, Any]:
     """Write the labels of all volumes or images under `images` into `out`.
 
-    `data` is the folder that the run was trained on. Labels that lie there already are
-    kept, unless their source has changed. What cannot be read or predicted costs its
-    own labels, and its path is among the `failed` ones of the result.
+    `data` is the folder that the run was trained on. Labels in `out` are kept, unless
+    their source has changed. A source that cannot be read or predicted gets no labels;
+    the result lists its path under `failed`.
     """
     settings = convert.settings(data, images, run.classes)
     sources = convert.find_unlabelled(images, settings)
@@ -63,7 +63,7 @@ def run(
 
 
 class _LabelFolder:
-    """What lies in `out`, and what is written there."""
+    """The folder `out`: the labels that it holds, and those that are written to it."""
 
     def __init__(
         self, out: pathlib.Path, settings: convert.Settings, made_by: str
@@ -72,11 +72,11 @@ class _LabelFolder:
         self.settings = settings
         self.record = _read(out, made_by)
         self.failed: list[str] = []
-        # Of the scans in work, as geometry.json has them.
+        # The entries of geometry.json for the scans in work.
         self._scans: dict[str, dict[str, Any]] = {}
 
     def is_done(self, source: convert.Unlabelled) -> bool:
-        """Return whether the labels of a source lie there, made of it as it is now."""
+        """Return whether a source has labels and has not changed since then."""
         label = self.record["labels"].get(source.name)
         return (
             label is not None
@@ -86,11 +86,11 @@ class _LabelFolder:
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[None]:
-        """Provide the folder of what is in work, without what a killed call left."""
+        """Provide an empty folder for the scans in work, and remove it at the end."""
         folder = self.out / _SCRATCH
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        # Before the first label: whose they are must be known when this is killed.
+        # Before the first label: after a kill it must be known which run made them.
         self._write_record()
         try:
             yield
@@ -98,7 +98,7 @@ class _LabelFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def write(self, run: runs.Run, sources: list[convert.Unlabelled]) -> None:
-        """Predict sources, and write the labels of each when it is predicted."""
+        """Predict sources, and write the labels of each as soon as it is predicted."""
         by_scan = {source.scan: source for source in sources}
         stamps = {source.scan: _stamp(source.path) for source in sources}
         predicted = submit.predict_attended(run, self._convert(sources))
@@ -110,7 +110,7 @@ class _LabelFolder:
                     self._fail(
                         source,
                         f"{source.path} could not be predicted: see the warning about "
-                        f"{scan}. Mend what it names; call again.",
+                        f"{scan}. Repair what it names, and call again.",
                     )
                     continue
                 label = _Label(source=stamps[scan], files=self._save(source, masks))
@@ -123,7 +123,7 @@ class _LabelFolder:
     def _convert(
         self, sources: list[convert.Unlabelled]
     ) -> Iterator[tuple[pathlib.Path, list[slice_files.Image]]]:
-        """Yield each source as a competition folder, which is removed thereafter."""
+        """Yield each source as a competition folder, then remove that folder."""
         for source in sources:
             folder = self.out / _SCRATCH / source.scan
             try:
@@ -148,7 +148,7 @@ class _LabelFolder:
         record = self._scans.pop(source.scan)
         overlaps = convert.save_labels(folder, record, masks, self.settings)
         if overlaps:
-            text = "voxels lie in several classes; the first by name has them."
+            text = "voxels lie in several classes; the first class by name gets them."
             console.warn(f"{source.path}: {overlaps} {text}")
         names = []
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -161,7 +161,7 @@ class _LabelFolder:
 
 
 def _read(out: pathlib.Path, made_by: str) -> _Record:
-    """Return what was written into `out`; labels of something else are an error."""
+    """Return the record in `out`; labels that another run made are an error."""
     path = out / RECORD
     if not files.exists(path):
         inside = out.iterdir() if out.is_dir() else [out] if out.exists() else []
@@ -175,16 +175,17 @@ def _read(out: pathlib.Path, made_by: str) -> _Record:
     if record["made_by"] != made_by:
         raise ValueError(
             f"{out} holds labels of another run, of this one with other weights or "
-            "rules, or of data converted otherwise. Name a new folder as `out`, or "
-            "remove this one."
+            "rules, or of data that was converted in another way. Name a new folder "
+            "as `out`, or remove this one."
         )
     return record
 
 
 def _stamp(path: pathlib.Path) -> str:
-    """Return a digest of names, sizes and times of a file, or of those in a folder.
+    """Return a digest of names, sizes and times of a file, or of a folder's files.
 
-    It is empty where one cannot be read: to convert it is an error that names it.
+    The digest is empty if a file cannot be read; converting that file then raises an
+    error with its name.
     """
     try:
         stats = [

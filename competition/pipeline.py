@@ -1,4 +1,4 @@
-"""The steps of a run in their order, and the calls that kernels and notebooks make."""
+"""Run the steps in their order; kernels and notebooks call these functions."""
 
 import os
 import pathlib
@@ -32,14 +32,14 @@ def run(
     nodes: cluster.Cluster | None = None,
     clock: deadline.Clock = time.monotonic,
 ) -> dict[str, Any]:
-    """Take every step from `prepare` to `report`; what is done is not done again.
+    """Take every step from `prepare` to `report`; finished work is not repeated.
 
-    The members and gates of an experiment are trained with it. It ends after `train`
-    where only one `fold` is asked for, or where the `budget` was not enough for all
-    folds, or left too little for the other steps: the next call goes on from there.
-    `submit` has what is left of it then, at least a tenth. The experiment "auto" is
-    planned first. With `png` the report's contents are written as pictures too. With
-    `nodes` folds are trained, and scans predicted, on them.
+    The members and gates of an experiment are trained with it. The call ends after
+    `train` if only one `fold` is asked for, if the `budget` was not enough for all
+    folds, or if it left too little for the other steps: the next call continues there.
+    `submit` gets the time that is left, but at least a tenth of the budget. The
+    experiment "auto" is planned first. With `png` the report's contents are written as
+    pictures too. With `nodes` these train the folds and predict the scans.
     """
     data, work = storage.mirrored(data), storage.mirrored(work)
     limit = deadline.start(budget, clock)
@@ -85,7 +85,7 @@ def run(
 def _ends_here(
     opened: runs.Run, fold: layout.Fold | None, *, is_trained: bool, is_over: bool
 ) -> str:
-    """Return why a run ends after `train`, or "" where it goes on."""
+    """Return why a run ends after `train`, or "" if it goes on."""
     if not is_trained:
         return "training goes on with the next call"
     if fold is not None:
@@ -94,12 +94,15 @@ def _ends_here(
         return "the time is nearly over: the next call goes on with `predict`"
     if runs.lacks_rules(opened):
         rules = opened.config.rules
-        return f"it takes the rules of {rules}, which has none yet: run {rules} first"
+        return (
+            f"this run takes the rules of {rules}, which has none yet: "
+            f"run {rules} first"
+        )
     return ""
 
 
 def _draw(dataset: layout.DatasetFiles, opened: runs.Run) -> None:
-    """Draw a run whose steps are all done: pictures must not cost what is there."""
+    """Draw a finished run; an error is only a warning, since all results are there."""
     try:
         stills.write(dataset, opened)
     except Exception as error:
@@ -157,7 +160,7 @@ def plan_auto(
 ) -> str:
     """Plan the experiment "auto" for data, and return its TOML's path.
 
-    Data that is not prepared yet is; the folds of prepared data stay.
+    Data is prepared first, unless it is already; the folds of prepared data stay.
     """
     dataset = layout.dataset(data, work)
     if not files.exists(dataset.manifest):
@@ -174,7 +177,7 @@ def open_experiment(
     overrides: tuple[str, ...] = (),
     name: str | None = None,
 ) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open the run of an experiment on prepared data; a new run is made."""
+    """Open the run of an experiment on prepared data; create it if it is new."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     _keep_compiled(dataset)
@@ -192,7 +195,7 @@ def open_training(
     overrides: tuple[str, ...] = (),
     name: str | None = None,
 ) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open the run of an experiment, whose members and gates get runs of their own."""
+    """Open the run of an experiment, and a run for each of its members and gates."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     experiment = auto.planned(experiment, dataset)
@@ -204,7 +207,7 @@ def open_training(
 
 
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open a run by its folder, which lies in that of its prepared data set."""
+    """Open a run by its folder, which lies in the folder of its prepared data set."""
     run = runs.read(layout.RunFiles(folder))
     # Not resolved: on Kaggle the folder of a data set's runs is a link elsewhere.
     above = map(layout.DatasetFiles, folder.absolute().parents)
@@ -221,7 +224,7 @@ def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
 def open_trained(
     experiment: str, *, data: pathlib.Path, work: pathlib.Path, name: str | None
 ) -> runs.Run:
-    """Open the run of an experiment as it was trained on `data`, and make none."""
+    """Open the run of an experiment that was trained on `data`; never create one."""
     dataset = layout.dataset(data, work)
     prepare_step.check_source(data, dataset)
     _keep_compiled(dataset)
@@ -230,7 +233,10 @@ def open_trained(
 
 
 def _keep_compiled(dataset: layout.DatasetFiles) -> None:
-    """Let JAX, which is imported later, keep what folds and restarts compile alike."""
+    """Give JAX, which is imported later, a folder for the programs that it compiles.
+
+    So folds and restarts do not compile the same programs again.
+    """
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dataset.compiled.absolute()))
 
 
@@ -245,9 +251,9 @@ def submit(
 ) -> dict[str, Any]:
     """Write and validate the submission of the run in folder `run` for `data`.
 
-    It ends within the `budget`, such as "8h30m"; see `submit.run`. Where it is
+    The call ends within the `budget`, such as "8h30m"; see `submit.run`. If it is
     `guarded`, a process that dies or hangs costs no more than a scan or a network. With
-    `nodes` they predict the scans.
+    `nodes` these predict the scans.
     """
     opened = runs.read(layout.RunFiles(storage.mirrored(run)))
     data = storage.mirrored(data)
@@ -264,9 +270,9 @@ def submit(
 
 
 def _validate(path: pathlib.Path, data: pathlib.Path) -> dict[str, Any]:
-    """Validate a submission where the sample has rows; warn of its faults.
+    """Validate a submission if the sample has rows; warn of its faults.
 
-    They are not raised: in a blind run a file with a faulty row is better than none.
+    Faults are not raised: in a blind run a file with a faulty row is better than none.
     """
     sample = data / "sample_submission.csv"
     try:

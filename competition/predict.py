@@ -1,4 +1,4 @@
-"""Step 3: out-of-fold probabilities, each scan by the fold that held it out."""
+"""Step 3: predict each training scan with the fold that held it out."""
 
 import sys
 from collections.abc import Iterable
@@ -19,9 +19,8 @@ def run(
 ) -> dict[str, Any]:
     """Predict the held-out scans of all trained folds that lack predictions.
 
-    With several GPUs each takes a fold, in a process of its own, and so does each of
-    the `nodes`. A blend has no probabilities of its own: its members and gates predict
-    theirs.
+    With several GPUs, or with `nodes`, each of them predicts a fold in its own process.
+    A blend has no probabilities of its own: its members and gates predict theirs.
     """
     with runs.held(run, doing="predicting", dataset=dataset):
         folds = runs.trained_folds(run)
@@ -107,7 +106,7 @@ def predict_fold(
 
 
 def _tracked(scans: list[str], title: str) -> Iterable[str]:
-    """Yield scans and show how many are done; side by side, processes show no bars."""
+    """Yield scans and show how many are done; parallel processes show no bars."""
     if not process.is_child():
         return console.track(scans, title)
     console.note(f"{title}: {len(scans)} scans")

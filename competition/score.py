@@ -1,4 +1,4 @@
-"""Step 7: the competition's score of a submission, or of a run out of fold."""
+"""Step 7: compute the competition's score of a submission, or of a run out of fold."""
 
 import functools
 import itertools
@@ -38,7 +38,7 @@ Measured = dict[str, metric.ScanMeasurement]
 def run(
     truth: pathlib.Path, submission: pathlib.Path, *, data: pathlib.Path
 ) -> dict[str, Any]:
-    """Score the masks of `submission` by those of `truth`.
+    """Score the masks of `submission` against those of `truth`.
 
     The truth defines ids and classes; a missing prediction counts as an empty mask. The
     shapes come from the PNGs in `data`.
@@ -73,19 +73,19 @@ def of_run(
 ) -> dict[str, Any]:
     """Score a run out of fold and, if `truth` is given, its submission.
 
-    The scores out of fold have the `calibration` of each class's probabilities. Those
-    under `nested` are by rules that were chosen without the fold of each scan.
+    The scores out of fold have the `calibration` of each class's probabilities. The
+    scores under `nested` use rules that were chosen without the fold of each scan.
     """
     with runs.held(scored, doing="scoring", dataset=dataset):
         table = slice_table.read(dataset)
         predicted.check(scored, table)
-        # First, since it may be an error: what is written below belongs together.
+        # First, since this may fail: the files that are written below belong together.
         submission = None
         if truth:
             files.require(scored.files.submission, "submit")
             submission = run(truth, scored.files.submission, data=data)
         measured, nested, calibrated = _measure_held_out(dataset, scored, table)
-        # Written first: score.json says by its digest that this is its table.
+        # Written first: score.json holds the digest of this table.
         digest = _write_slices(scored, table, measured)
         classes = scored.classes
         scores = {
@@ -102,10 +102,10 @@ def of_run(
 def _measure_held_out(
     dataset: layout.DatasetFiles, scored: runs.Run, table: "pd.DataFrame"
 ) -> tuple[Measured, Measured, dict[str, Any]]:
-    """Measure the scans that were held out, by the rules and by the nested ones.
+    """Measure the held-out scans by the rules, then by the nested ones.
 
-    Nested rules were chosen without the fold of the scan; where there are none, nothing
-    is measured by them. The calibration of each class comes last.
+    Nested rules were chosen without the fold of the scan; a scan without such rules is
+    left out there. The calibration of each class is returned last.
     """
     path, classes = scored.files.decision, scored.classes
     class_rules = rules.read(path, classes, scored.config.members)
@@ -137,7 +137,7 @@ def _measure_held_out(
 
 
 def _write_slices(scored: runs.Run, table: "pd.DataFrame", measured: Measured) -> str:
-    """Write what was predicted in each slice, and return the digest of the table."""
+    """Write the table of the predictions by slice, and return its digest."""
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list)
     listed: list[tuple[object, ...]] = []
     for scan, one in measured.items():
@@ -171,7 +171,7 @@ def _read(
 def _find_scans(
     data: pathlib.Path, truth: pathlib.Path, rows: list[mask_csv.Row]
 ) -> dict[str, list[images.Image]]:
-    """Return the images of all rows by scan, slices ascending."""
+    """Return the images of all rows by scan, in the order of the slices."""
     by_id = {i.id: i for part in ("train", "test") for i in images.find(data, part)}
     for row in rows:
         if row.id not in by_id:

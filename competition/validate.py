@@ -1,4 +1,4 @@
-"""Step 6: would Kaggle accept this file? Every fault with its row, and a repair."""
+"""Step 6: check whether Kaggle would accept a file; list and repair its faults."""
 
 import dataclasses
 import functools
@@ -28,9 +28,9 @@ def run(
 ) -> dict[str, Any]:
     """List the faults of `submission` as {"ok", "faults": [{"row", "fault"}], "rows"}.
 
-    Row 1 is the header; it also carries the faults of the file as a whole. With `fix` a
-    repaired copy is written there, and "repairs" says what was changed. If a fault
-    cannot be repaired safely, no copy is written, and only such faults are listed.
+    Row 1 is the header; faults of the file as a whole are listed there too. With `fix`
+    a repaired copy is written to that path, and "repairs" says what was changed. If a
+    fault cannot be repaired safely, no copy is written; only such faults are listed.
     """
     sample_path = data / "sample_submission.csv"
     if not sample_path.is_file():
@@ -41,7 +41,7 @@ def run(
     sample = mask_csv.read(sample_path, "predicted")
     rows, count, faults = _check(submission, sample, data)
     if fix and all(fault.repair for fault in faults):
-        # Found before the copy is written, which may replace the submission.
+        # Before the copy is written, which may replace the submission.
         repairs = _repairs(submission, rows, faults)
         masks = {_key(row): _mended(row) for row in rows}
         filled = (
@@ -110,7 +110,7 @@ def _header_faults(path: pathlib.Path, names: list[str]) -> Iterator[RowFault]:
 
 
 def _mask_faults(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFault]:
-    """Yield the faults of the RLEs; without an image a run may end anywhere."""
+    """Yield the faults of the RLEs; without its image, an RLE may end anywhere."""
     # Problems of the test folder are no faults of the submission.
     slices, _ = images.find_with_problems(data, "test")
     by_id = {image.id: image for image in slices}
@@ -177,7 +177,7 @@ def _key_faults(
 def _repairs(
     path: pathlib.Path, rows: list[mask_csv.Row], faults: list[RowFault]
 ) -> list[dict[str, Any]]:
-    """Return what the repair changes, by row, also in legal rows."""
+    """Return the changes of the repair by row, also those of legal rows."""
     repairs = [(fault.row, fault.repair) for fault in faults]
     if b"\r" in files.read_bytes(path):
         repairs.append((1, "wrote Unix line ends"))
@@ -194,7 +194,7 @@ def _key(row: mask_csv.Row) -> tuple[str, str]:
 
 
 def _mended(row: mask_csv.Row) -> str:
-    """Return the mask as simple, legal text; one that cannot be read stays as it is."""
+    """Return the mask as simple, legal text; an unreadable mask stays as it is."""
     mended = "" if _is_empty_name(row.rle) else rle.mend(row.rle)
     return row.rle if mended is None else mended
 

@@ -148,6 +148,6 @@ def test_rules_of_another_kind_of_run_are_refused(tmp_path):
     record["config"]["gate"] = ["x"]
     files.write_json(other.files.config, record)
     with pytest.raises(
-        ValueError, match=r"rules of by-hand: it has 0 `gate`, and .* 1"
+        ValueError, match=r"rules of by-hand: it has 0 `gate`, but .* the 1 of"
     ):
         decide.run(dataset, open_all(dataset, "rules=by-hand"))

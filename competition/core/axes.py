@@ -1,6 +1,6 @@
-"""The axis that slices are cut across: scans, tables and predictions turned to it.
+"""Turn scans, tables and predictions so that slices lie across another axis.
 
-Prepared scans are (D, H, W), whose axes are z, y and x: slices lie across z. A network
+Prepared scans are (D, H, W), with the axes z, y and x: slices lie across z. A network
 with another `axis` sees slices of turned scans, and its predictions are turned back.
 """
 
@@ -14,7 +14,7 @@ from competition.core.data import arrays
 if TYPE_CHECKING:
     import pandas as pd
 
-# The axes of a turned scan: that of its slices first.
+# The order of axes in a turned scan: the axis of its slices comes first.
 _ORDERS = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
 
 
@@ -24,7 +24,7 @@ def turn(array: np.ndarray, axis: str) -> np.ndarray:
 
 
 def turn_back(array: np.ndarray, axis: str) -> np.ndarray:
-    """Undo `turn`, for what is predicted of a turned scan: (N, h, w, ...)."""
+    """Undo `turn` for the prediction (N, h, w, ...) of a turned scan."""
     order = [*np.argsort(_ORDERS[axis]), *range(3, array.ndim)]
     return np.ascontiguousarray(array.transpose(order))
 
@@ -34,8 +34,8 @@ def scan(
 ) -> tuple[np.ndarray, np.ndarray, geometry.Grid]:
     """Return a scan (D, H, W), its windows (D, 2) and its grid, turned to `axis`.
 
-    All turned slices have the window of the first, which is that of the scan. The size
-    of their pixels is not known: no geometry that goes with another axis asks for it.
+    All turned slices get the window of the first slice, which is the scan's window. The
+    size of their pixels is left out: no geometry allowed with this axis needs it.
     """
     if axis == "z":
         return volume, windows, grid
@@ -47,9 +47,9 @@ def scan(
 def turned(
     table: "pd.DataFrame", store: arrays.Arrays, axis: str
 ) -> tuple["pd.DataFrame", arrays.Arrays]:
-    """Return the slice table of the scans of `table` across `axis`, and their arrays.
+    """Return the slice table of the turned scans of `table`, and their turned arrays.
 
-    A turned scan has the window of the scan for all slices, and no box around the body.
+    All slices of a turned scan get the scan's window, and no box around the body.
     """
     if axis == "z":
         return table, store

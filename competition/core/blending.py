@@ -1,7 +1,7 @@
 """Blend the predictions of a run's members, class by class, and decide on the blend.
 
-A run on its own has one member, itself. A blend is never stored: its probabilities are
-the weighted mean of its members', computed where they are needed.
+A run that is no blend has one member, itself. A blend's probabilities are never stored:
+they are the weighted mean of its members', computed when they are needed.
 """
 
 import dataclasses
@@ -15,10 +15,10 @@ from competition.core.experiment import runs
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class MemberPredictions:
-    """The prediction of each member for a scan, and the mean of its gates', if any.
+    """The prediction of each member for a scan, and the mean of the gates, if any.
 
-    The members draw the masks. The gate decides which slices hold a class; without one
-    the members decide that as well. With `exclusive` a pixel has one class or none.
+    The members draw the masks. The gate decides which slices hold a class; without a
+    gate the members decide that too. With `exclusive` a pixel has one class or none.
     """
 
     members: Sequence[probabilities.Prediction]
@@ -31,7 +31,7 @@ class MemberPredictions:
         return mean(arrays, weights)
 
     def of_class(self, index: int, weights: tuple[float, ...]) -> rules.Evidence:
-        """Return what one class is decided on, with the weights of the members."""
+        """Return the evidence for one class, with the members weighted by `weights`."""
         if self.exclusive:
             arrays = [member.probability for member in self.members]
             probability = against_background(mean(arrays, weights), index)
@@ -45,10 +45,10 @@ class MemberPredictions:
 
 
 def against_background(probability: np.ndarray, index: int) -> np.ndarray:
-    """Return a class's share of its probability and that of no class: uint8 (D, H, W).
+    """Return p(class) / (p(class) + p(no class)) as uint8 (D, H, W).
 
-    It is 0 where another class of (D, H, W, C) is more probable. So at a threshold of
-    0.5 a pixel gets what is most probable, be it a class or none.
+    It is 0 where another class of (D, H, W, C) is more probable. So with a threshold of
+    0.5 a pixel gets whatever is most probable: a class or none.
     """
     own = probability[..., index].astype(np.uint16)
     none = 255 - np.minimum(probability.sum(axis=-1, dtype=np.uint16), 255)
@@ -72,7 +72,7 @@ def mean(arrays: list[np.ndarray], weights: tuple[float, ...] = ()) -> np.ndarra
 def mean_of_gates(
     predictions: Iterator[probabilities.Prediction], count: int
 ) -> probabilities.Prediction | None:
-    """Return the mean of `count` predictions, of which one at a time is held."""
+    """Return the mean of `count` predictions, holding one at a time in memory."""
     if count < 2:
         return next(predictions, None)
     totals = [array.astype(np.float32) for array in _arrays(next(predictions))]
@@ -91,7 +91,7 @@ def _arrays(prediction: probabilities.Prediction) -> tuple[np.ndarray, np.ndarra
 
 
 def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
-    """Read what the members and gates of a run predicted for a held-out scan."""
+    """Read the predictions of a run's members and gates for a held-out scan."""
     members, gates = runs.members(run), runs.gates(run)
     first = probabilities.read(members[0].files.oof(scan))
 
@@ -113,15 +113,15 @@ def out_of_fold(run: runs.Run, scan: str) -> MemberPredictions:
 def decide(
     predictions: MemberPredictions, class_rules: Sequence[rules.Rule]
 ) -> masks.Bits:
-    """Turn the predictions of a scan into mask bits (D, H, W), with a rule a class."""
+    """Turn the predictions of a scan into mask bits (D, H, W), by one rule a class."""
     by_class = [
         predictions.of_class(index, rule.weights)
         for index, rule in enumerate(class_rules)
     ]
     planes = np.stack([*map(rules.decide, by_class, class_rules)], axis=-1)
     if predictions.exclusive and (planes.sum(axis=-1) > 1).any():
-        # Filled holes may hold another class, and the classes' weights may differ. 1 is
-        # added so that where all are 0, as in a hole, one of the claimants gets it.
+        # Filled holes may hold another class, and the classes' weights may differ. With
+        # 1 added, a pixel whose shares are all 0, as in a hole, still gets a class.
         shares = np.stack([each.probability for each in by_class], axis=-1)
         claims = planes * (shares + np.uint16(1))
         planes &= claims.argmax(axis=-1)[..., None] == np.arange(len(by_class))

@@ -1,7 +1,7 @@
-"""How often pixels of a probability are of the class: reliability curves.
+"""Reliability curves: how often pixels with a probability belong to the class.
 
-A stored probability is one of 256 values, so that counts of each value say all, and the
-counts of scans add up.
+A stored probability is one of 256 values, so counts of each value are enough, and the
+counts of scans can be added.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ BINS = 10
 
 
 def count(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Count the pixels of each uint8 probability, and those of the class: (2, 256).
+    """Count all pixels of each uint8 probability, then those of the class: (2, 256).
 
     `probability` and the boolean `truth` are (D, H, W).
     """
-    # Most pixels are 0 for certain, and need no place in the histogram.
+    # Most pixels are 0: it is faster to leave them out of the histogram.
     likely = np.bincount(probability[probability > 0], minlength=VALUES)
     likely[0] = probability.size - likely.sum()
     return np.stack([likely, np.bincount(probability[truth], minlength=VALUES)])
@@ -27,9 +27,9 @@ def summarise(counts: np.ndarray) -> dict[str, Any]:
     """Return the curve and the expected errors of counts (2, 256).
 
     A point of the curve has the mean `probability` of the pixels in one of ten bins,
-    and the `share` of them that is of the class. An expected error is the mean distance
-    of the two over pixels: over all of them, and over the likely ones, of at least 0.1.
-    Nearly all others are background, which hides the errors of the likely ones.
+    and the `share` of them that belongs to the class. An expected error is the mean
+    distance between these two over pixels: over all pixels, and over the likely ones,
+    of at least 0.1. Nearly all other pixels are background and would hide these errors.
     """
     values = np.arange(VALUES) / (VALUES - 1)
     bins = np.minimum((values * BINS).astype(int), BINS - 1)

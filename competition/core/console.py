@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 
 
 def readable(text: str) -> str:
-    """Return a text with the bytes of file names that are not UTF-8 as escapes."""
+    """Return a text in which the bytes of file names that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def note(text: str) -> None:
-    """Print a message about the work in hand."""
+    """Print a message about the current work."""
     ERR.print(readable(text), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -39,7 +39,7 @@ def in_threads(
 ) -> list[Result]:
     """Return the function's result for each item, and show how many are done.
 
-    Each processor has a thread, which holds one item at a time.
+    There is one thread for each processor, and it works on one item at a time.
     """
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(track(pool.map(function, items), title, total=len(items)))

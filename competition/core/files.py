@@ -1,7 +1,7 @@
-"""Write files so that none is ever half-written, and read back what was written.
+"""Write files so that none is ever half-written, and check them when they are read.
 
-What the project reads back passes `check_regular` and, for JSON, `read_json`: a file
-that is damaged or was changed is an error that names it, never another result.
+The project reads its files with `check_regular` and, for JSON, `read_json`: a damaged
+or changed file is an error that names the file, and never gives another result.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any
 
 from competition.core import processes, storage
 
-# The key of a JSON document that holds the digest of all others.
+# This key of a JSON document holds the digest of all other keys.
 SEAL = "seal"
 REMEDY = "Delete it and run the step that writes it again."
 
@@ -27,9 +27,9 @@ REMEDY = "Delete it and run the step that writes it again."
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` that takes its name on success.
 
-    If the block raises, the temporary file or folder is removed; so is one that an
-    earlier, killed process left. A device or a pipe is refused, not replaced. Where the
-    path mirrors a storage, the file is there before it takes its name.
+    If the block raises an error, the temporary file or folder is removed. Those that a
+    killed process left are removed too. A device or a pipe is refused, not replaced. If
+    the path mirrors a storage, the file is uploaded before it takes its name.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError(f"{path}: {_kind(path)}, not a file. Choose another path.")
@@ -46,7 +46,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         storage.upload(temporary, path)
         os.replace(temporary, path)
     except OSError as error:
-        # A full disk is reported without the file that it has no room for.
+        # The error of a full disk does not name the file, so it is added.
         error.filename = error.filename or str(path)
         raise
     finally:
@@ -60,7 +60,7 @@ def _remove(path: pathlib.Path) -> None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove a file or a folder, if it is there; also from the storage it mirrors."""
+    """Remove a file or a folder, if it exists, also from the mirrored storage."""
     storage.remove(path)
     _remove(path)
 
@@ -68,7 +68,7 @@ def remove(path: pathlib.Path) -> None:
 def digest(content: bytes | str, digits: int = 16) -> str:
     """Return the first `digits` of the SHA-256 of bytes, or of a text as UTF-8.
 
-    A text may hold file names that are not UTF-8: they count as their bytes.
+    A text may hold file names that are not UTF-8: their bytes are hashed.
     """
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogateescape")
@@ -99,7 +99,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def require(path: pathlib.Path, step: str, *, fault: str = "not found") -> None:
-    """Raise an error that names the step which writes `path`, where it is missing."""
+    """Raise an error if `path` is missing; it names the step that writes the file."""
     if not path.exists():
         raise ValueError(f"{path}: {fault}. Run `python -m competition {step}` first.")
     check_regular(path)
@@ -108,8 +108,8 @@ def require(path: pathlib.Path, step: str, *, fault: str = "not found") -> None:
 def write_sealed(
     path: pathlib.Path, value: dict[str, Any], *, indent: int | None = 2
 ) -> None:
-    """Write a JSON document with a digest of itself, by which a change is noticed."""
-    # First, so that its line can be removed: the last entry has no comma after it.
+    """Write a JSON document with a digest of its content, which reveals changes."""
+    # The seal comes first, so that a user can remove its line with its comma.
     sealed = {SEAL: _seal(value)} | value
     write_text(path, json.dumps(sealed, indent=indent, allow_nan=False) + "\n")
 
@@ -119,11 +119,11 @@ def _seal(value: dict[str, Any]) -> str:
 
 
 def read_json(path: pathlib.Path, form: Any = Any, *, remedy: str = REMEDY) -> Any:
-    """Read a JSON file whose document has a form, such as a `TypedDict`.
+    """Read a JSON file and check its `form`, such as a `TypedDict`.
 
-    A file that is no JSON, does not have the form, or was changed after it was sealed
-    is an error that names it and the key at fault. A document without a seal passes:
-    older versions wrote none, and who edits a document by hand removes the seal.
+    A file that is not JSON, does not have the form, or was changed after it was sealed
+    is an error that names the file and the wrong key. A document without a seal passes:
+    older versions wrote none, and users who edit a document remove the seal.
     """
     text = read_text(path, remedy=remedy)
     try:
@@ -148,7 +148,7 @@ def _checked(document: Any, form: Any, path: pathlib.Path, remedy: str) -> Any:
     import pydantic
 
     try:
-        # As JSON: a list is a tuple there.
+        # Checked as JSON, where a list may stand for a tuple.
         return pydantic.TypeAdapter(form).validate_json(
             json.dumps(document), strict=True
         )
@@ -162,7 +162,7 @@ def _checked(document: Any, form: Any, path: pathlib.Path, remedy: str) -> Any:
 
 
 def read_text(path: pathlib.Path, *, remedy: str = REMEDY) -> str:
-    """Read a file as UTF-8; the error about other bytes names it."""
+    """Read a file as UTF-8; the error about other bytes names the file."""
     check_regular(path)
     try:
         return path.read_text("utf-8")
@@ -171,14 +171,14 @@ def read_text(path: pathlib.Path, *, remedy: str = REMEDY) -> str:
 
 
 def read_bytes(path: pathlib.Path) -> bytes:
-    """Read a file; a folder, a pipe or a device in its place is an error."""
+    """Read a file; a folder, a pipe or a device instead is an error."""
     check_regular(path)
     with storage.opened(path) as file:
         return file.read()
 
 
 def exists(path: pathlib.Path) -> bool:
-    """Return whether a file is there; anything else in its place is an error."""
+    """Return whether a file exists; a folder or a device instead is an error."""
     if not os.path.lexists(path):
         return False
     _check_kind(path)
@@ -186,10 +186,10 @@ def exists(path: pathlib.Path) -> bool:
 
 
 def check_regular(path: pathlib.Path) -> None:
-    """Refuse a folder, a pipe or a device in the place of a file to be read.
+    """Refuse a folder, a pipe or a device instead of a file.
 
-    To read a pipe that nobody writes to, or a device without an end, would never end.
-    The content of a mirror comes now, if it has not yet.
+    Reading a pipe that nobody writes to, or a device without an end, would never end.
+    The content of a mirror is downloaded now, if it is not there yet.
     """
     _check_kind(path)
     storage.fetch(path)

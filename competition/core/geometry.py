@@ -11,7 +11,7 @@ Shape = tuple[int, int]
 
 
 class Box(NamedTuple):
-    """The rows from `top` to before `bottom`, and columns from `left` to `right`."""
+    """The rows `top` to `bottom` and columns `left` to `right`, without the last."""
 
     top: int
     bottom: int
@@ -20,12 +20,12 @@ class Box(NamedTuple):
 
     @property
     def shape(self) -> Shape:
-        """The (height, width) of the box."""
+        """Return the (height, width) of the box."""
         return self.bottom - self.top, self.right - self.left
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """The box as an index of images (H, W, ...)."""
+        """Return the box as an index of images (H, W, ...)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
@@ -33,8 +33,8 @@ class Box(NamedTuple):
 class Grid:
     """The pixels of a scan's slices: how many, how large, and which hold the body.
 
-    `shape` is (height, width), `spacing_mm` (y, x). Without a `body` the whole slice is
-    taken for it.
+    `shape` is (height, width), `spacing_mm` (y, x). If `body` is None, the whole slice
+    counts as the body.
     """
 
     shape: Shape
@@ -73,7 +73,7 @@ def fit(image: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
 def restore(array: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
     """Bring an array (h, w) or (h, w, C) back to the native shape, undoing `fit`.
 
-    Where `fit` cropped, and outside of the box, it is 0.
+    Pixels that `fit` cropped and pixels outside of the box are 0.
     """
     box = grid.box(geometry)
     part = _resize(_pad(array, grid.scaled(geometry)), box.shape)
@@ -85,7 +85,7 @@ def restore(array: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndar
 
 
 def fit_mask(bits: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
-    """Bring mask bits (H, W) to the geometry's size; no bits are mixed."""
+    """Bring mask bits (H, W) to the geometry's size without mixing bits."""
     bits, scaled = bits[grid.box(geometry).slices], grid.scaled(geometry)
     if bits.shape != scaled:
         import cv2
@@ -102,11 +102,11 @@ def inside(shape: Shape, frame: Shape) -> Shape:
 
 
 def place(image: np.ndarray, out: np.ndarray) -> None:
-    """Copy the centre of an image into `out` (h, w) or (h, w, K), and 0 elsewhere."""
+    """Copy the centre of an image into `out` (h, w) or (h, w, K); fill with 0."""
     source, target = [], []
     for size, wanted in zip(image.shape[:2], out.shape[:2], strict=True):
         common = slice(min(size, wanted))
-        # Padding and cropping must cut at the same place, wherever the odd pixel goes.
+        # An odd pixel must go to the same side in padding and in cropping.
         margin = abs(wanted - size) // 2
         centre = slice(margin, margin + common.stop)
         source.append(common if size < wanted else centre)
@@ -130,7 +130,7 @@ def _resize(image: np.ndarray, shape: Shape) -> np.ndarray:
     import cv2
 
     shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
-    # Linear interpolation alone would skip pixels and alias when it shrinks.
+    # To shrink an image, linear interpolation would skip pixels and alias.
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     planes = image.reshape(*image.shape[:2], -1)
     # OpenCV shrinks at most 4 channels at once.

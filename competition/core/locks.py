@@ -1,4 +1,4 @@
-"""Locks of folders, by which steps in several processes keep out of the way."""
+"""Lock folders, so that steps in several processes do not disturb each other."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from competition.core import storage
 
 try:
     import fcntl
-except ImportError:  # Windows has no locks: no process is kept out.
+except ImportError:  # On Windows there is no lock: no process is kept out.
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".lock"
-# A process that was killed may take this long to end. After a machine was lost, a file
-# system keeps its locks for minutes.
+# A killed process may take this long to end. After a machine is lost, a file system
+# keeps the machine's locks for minutes.
 ENDING_VARIABLE = "COMPETITION_ENDING_SECONDS"
 ENDING_SECONDS = float(os.environ.get(ENDING_VARIABLE, "5"))
 
@@ -29,15 +29,15 @@ def locked(
     shared: bool = False,
     wait_seconds: float | None = None,
 ) -> Iterator[None]:
-    """Hold a folder against other processes; if one holds it already, raise an error.
+    """Lock a folder against other processes; raise an error if one has the lock.
 
-    Several processes may hold it `shared`. The error comes after `wait_seconds`, and by
+    Several processes may hold a `shared` lock. The error comes after `wait_seconds`, by
     default as soon as a killed process would have ended. The lock file lies beside the
-    folder, which may be replaced meanwhile; what lies above it may not, or the results
-    are elsewhere. The mirror of a storage is held against other machines as well, and
-    shows what they have written.
+    folder, which may be replaced meanwhile. The folder above must not be replaced: the
+    results would lie elsewhere. A mirrored folder is also locked against other
+    machines, and then updated with their files.
     """
-    # Resolved, so that two paths of a folder have one lock.
+    # Resolved, so that two paths of the same folder use the same lock.
     path = folder.resolve().with_name(f".{folder.resolve().name}{SUFFIX}")
     path.parent.mkdir(parents=True, exist_ok=True)
     above = path.parent.stat()
@@ -46,10 +46,10 @@ def locked(
         try:
             file = stack.enter_context(path.open("a+b", buffering=0))
         except OSError:
-            pass  # In a folder that cannot be written nothing can be mixed up.
+            pass  # In a read-only folder no process can write.
         else:
             _wait_for_lock(file, folder, shared=shared, seconds=patience)
-            # For the message of another process; a full disk costs that message alone.
+            # For the error message of another process; on a full disk it is left out.
             with contextlib.suppress(OSError):
                 file.truncate(0)
                 file.write(doing.encode())
@@ -89,5 +89,5 @@ def _lock(file: IO[bytes], *, shared: bool) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        pass  # The file system has no locks: no process is kept out.
+        pass  # This file system has no locks: no process is kept out.
     return True

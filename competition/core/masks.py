@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 Bits = np.ndarray[Any, np.dtype[Any]]
-# Each class has a bit.
+# Each class needs one bit.
 MOST_CLASSES = 16
 
 

@@ -1,8 +1,9 @@
-"""The competition's score: Dice by slice, Hausdorff by scan in both readings, exact.
+"""The competition's score: Dice by slice, and the exact Hausdorff distance by scan.
 
-Two readings of the competition's Hausdorff distance are in use: per class in voxels,
-and of all classes merged in parts of the volume. IoU is reported beside Dice, and Dice
-as papers count it, where a slice that is empty in truth and prediction is a Dice of 1.
+Two readings of the Hausdorff distance are in use: `per_class` measures each class in
+voxels, `merged` all classes together, in a volume scaled to a unit cube. IoU is also
+reported, and Dice as in papers: there a slice that is empty in truth and prediction
+counts as 1.
 """
 
 import dataclasses
@@ -21,9 +22,9 @@ Value = TypeVar("Value", float, np.ndarray)
 class ClassComparison:
     """One class of one scan: overlaps by slice (D,) and in 3D, normalised distances.
 
-    A value is NaN where truth and prediction are both empty; means leave it out.
-    `surface_mm` is NaN where either is, since there is no surface to measure to.
-    `pixels` (2, D) are those of truth and of prediction in each slice.
+    A value is NaN if truth and prediction are both empty; means leave it out.
+    `surface_mm` is NaN if one of them is empty, since there is no surface to measure.
+    `pixels` (2, D) counts the pixels of truth and of prediction in each slice.
     """
 
     dice: np.ndarray
@@ -38,13 +39,13 @@ class ClassComparison:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ScanMeasurement:
-    """One scan: the comparison of each class, and the distance of all merged."""
+    """One scan: the comparison of each class, and the distance of all together."""
 
     by_class: tuple[ClassComparison, ...]
     hausdorff_merged: float
 
     def told(self) -> dict[str, Any]:
-        """Return the measurement in values that JSON has, for `heard`."""
+        """Return the measurement as JSON values; `heard` reads them back."""
         by_class = [
             {name: np.asarray(value).tolist() for name, value in each.items()}
             for each in map(dataclasses.asdict, self.by_class)
@@ -53,7 +54,7 @@ class ScanMeasurement:
 
     @classmethod
     def heard(cls, told: dict[str, Any]) -> "ScanMeasurement":
-        """Return the measurement that `told` was made of."""
+        """Return the measurement from the values that `told` returned."""
         by_class: list[dict[str, Any]] = [
             {name: np.array(value)[()] for name, value in each.items()}
             for each in told["by_class"]
@@ -71,7 +72,7 @@ def measure(
 ) -> ScanMeasurement:
     """Compare the true and the predicted mask bits (D, H, W) of a scan.
 
-    Surfaces are compared where voxels are known to be `spacing_mm` apart by axis.
+    Surfaces are compared only if `spacing_mm`, the voxel spacing by axis, is known.
     """
     if truth.shape != predicted.shape:
         raise ValueError(
@@ -84,7 +85,7 @@ def measure(
     by_class = tuple(
         _compare(*pair, spacing_mm) for pair in zip(true_organs, organs, strict=True)
     )
-    # One class merged is the class itself, whose distance is known already.
+    # A single class is its own union: its merged distance is known already.
     merged = (
         by_class[0].hausdorff_merged if classes == 1 else _merged(true_union, union)
     )
@@ -96,7 +97,7 @@ def _compare(
 ) -> ClassComparison:
     both = cropped_masks.common(truth, predicted)
     total = truth.counts + predicted.counts
-    # Where both are empty, 0 / 0 gives the NaN.
+    # If both are empty, 0 / 0 gives NaN.
     with np.errstate(invalid="ignore"):
         return ClassComparison(
             dice=2 * both / total,
@@ -121,7 +122,7 @@ def _surface(
 def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
     """Return the Hausdorff distance in voxels as a share of the volume's diagonal.
 
-    It is NaN if both masks are empty, and 1 if one of them is.
+    It is NaN if both masks are empty, and 1 if only one is.
     """
     if truth.empty or predicted.empty:
         return float("nan") if truth.empty and predicted.empty else 1.0
@@ -132,7 +133,7 @@ def per_class(truth: CroppedMask, predicted: CroppedMask) -> float:
 def _merged(truth: CroppedMask, predicted: CroppedMask) -> float:
     """Return the Hausdorff distance in a unit cube as a share of the cube's diagonal.
 
-    It is NaN if both masks are empty, and 1 if one of them is or if the prediction has
+    It is NaN if both masks are empty. It is 1 if only one is, or if the prediction has
     more than ten times the voxels of the truth.
     """
     if truth.empty or predicted.empty:
@@ -152,8 +153,8 @@ def summarise(
     """Return the scores of all scans: pooled, by class, and by scan and class.
 
     NaN values are left out, but count as 1 in `dice_with_empty`; the mean of no values
-    is None. `slices` are those that Dice counts. `merged_by_scan` are the distances of
-    all classes of a scan together.
+    is None. `slices` is the number of slices that Dice counts. `merged_by_scan` has the
+    distance of all classes of a scan together.
     """
     by_scan = {
         scan: dict(zip(class_names, measurement.by_class, strict=True))
@@ -177,7 +178,7 @@ def summarise(
 
 
 def _alone(comparisons: list[ClassComparison]) -> dict[str, Any]:
-    """Return the scores of one class, whose merged distance is its own."""
+    """Return the scores of one class; its merged distance is that of the class."""
     return _scores(comparisons, [one.hausdorff_merged for one in comparisons])
 
 
@@ -185,7 +186,7 @@ def _scores(
     comparisons: list[ClassComparison], merged_distances: list[float]
 ) -> dict[str, Any]:
     means = {
-        # Slices count alike, whichever scan or class they belong to.
+        # All slices have the same weight, whatever their scan and class.
         name: _mean(getattr(one, name) for one in comparisons)
         for name in _MEANS
     }

@@ -10,7 +10,7 @@ import numpy as np
 from competition.core import files
 from competition.core.data import arrays
 
-# Bytes of a stored prediction for each pixel and class, compressed, on phantoms.
+# The compressed bytes of a stored prediction per voxel and class, on phantoms.
 STORED = 0.04
 _REMEDY = "Delete it and run `python -m competition predict` again."
 
@@ -32,20 +32,20 @@ def prediction(
 ) -> Prediction:
     """Return the prediction with probabilities uint8 (D, H, W, C).
 
-    `presence` is uint8 (D, C), from presence heads; without such heads a class is as
-    probable in a slice as in the slice's most probable pixel.
+    `presence` is uint8 (D, C), from presence heads. Without such heads the presence of
+    a class in a slice is the probability of its most probable pixel there.
     """
     if presence is None:
         depth, height, width, classes = probability.shape
-        # The maximum over rows first: NumPy compares whole rows at a time, which is 70
-        # times as fast as one maximum over both axes.
+        # The maximum over rows comes first: NumPy compares whole rows at a time, which
+        # is 70 times as fast as one maximum over both axes.
         rows = probability.reshape(depth, height, width * classes).max(axis=1)
         presence = rows.reshape(depth, width, classes).max(axis=1)
     return Prediction(probability, presence)
 
 
 def quantise(probability: np.ndarray) -> np.ndarray:
-    """Turn probabilities 0..1 into uint8, on which `decide` and `submit` both work."""
+    """Turn probabilities 0..1 into uint8, which `decide` and `submit` both use."""
     return np.rint(probability * 255).astype(np.uint8)
 
 
@@ -82,9 +82,9 @@ def made_by(path: pathlib.Path) -> str:
 
 
 def is_made_by(path: pathlib.Path, digest: str) -> bool:
-    """Say whether a whole file lies there that the weights of a digest made.
+    """Return whether an undamaged file exists that the weights of a digest made.
 
-    All of it is read: only then its checksums show that no byte has changed.
+    The whole file is read: only then its checksums show that no byte has changed.
     """
     try:
         read(path)
@@ -99,9 +99,9 @@ def _load(path: pathlib.Path, *keys: str, kind: str = "u") -> list[np.ndarray]:
     try:
         with arrays.HEADER, np.load(path) as stored:
             loaded = [np.asarray(stored[key]) for key in keys]
-            # Files of older versions hold no name.
+            # Files of older versions have no name in them.
             scan = str(stored["scan"]) if "scan" in stored else path.stem
-    # RuntimeError: a bit that says that the file is encrypted.
+    # A damaged bit may say that the file is encrypted: that is a RuntimeError.
     except (*damage, RuntimeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from None
     if scan != path.stem:

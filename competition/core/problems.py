@@ -1,4 +1,4 @@
-"""What is wrong with the data: collected first, so that all of it is reported."""
+"""Problems of the data; they are collected first, so that all are reported at once."""
 
 import collections
 import dataclasses
@@ -8,7 +8,7 @@ SHOWN = 20
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault; `scan` is None where it cannot be set aside with a scan."""
+    """One fault of the data; `scan` is None if no scan can be left out to avoid it."""
 
     kind: str
     text: str

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def encode(mask: np.ndarray) -> str:
-    """Encode a mask (H, W) as "start length start length"; "" where it is empty."""
+    """Encode a mask (H, W) as "start length start length"; "" if it is empty."""
     if mask.ndim != 2:
         raise ValueError(
             f"A mask to encode has two dimensions, (height, width). "
@@ -53,7 +53,8 @@ def decode(text: str, shape: tuple[int, int]) -> np.ndarray:
 def _parse(text: str, size: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the end of each run, exclusive and 1-based, and its length.
 
-    None stands for a fault, which `fault` then describes: it is too slow for each row.
+    Return None for a faulty text. `fault` describes the fault; it is too slow to call
+    for each row.
     """
     raw = text.encode()
     spaces = raw.translate(None, b"0123456789")
@@ -80,7 +81,7 @@ def _ramp(size: int) -> np.ndarray:
 
 
 def fault(text: str, size: int | None = None) -> str | None:
-    """Return the fault of a text, or None; without `size` a run may end anywhere."""
+    """Return the fault of a text, or None; without `size` an RLE may end anywhere."""
     words = text.split()
     for place, word in enumerate(words):
         if not (word.isascii() and word.isdigit()):
@@ -122,7 +123,7 @@ def fault(text: str, size: int | None = None) -> str | None:
 def mend(text: str, size: int | None = None) -> str | None:
     """Write the same mask as legal text: runs sorted and merged, single spaces.
 
-    A text that does not say for certain which mask is meant gives None.
+    Return None if it is not certain which mask the text means.
     """
     words = text.split()
     # No pixel has a number of 18 digits, and longer numbers are slow to read.

@@ -1,6 +1,6 @@
 """The decision rule: from the probabilities of a scan to its masks.
 
-The same code serves the scores at epoch ends, out of fold, and the submission.
+The scores at epoch ends, the scores out of fold and the submission use the same code.
 """
 
 import dataclasses
@@ -23,21 +23,22 @@ Count = Annotated[int, annotated_types.Interval(ge=0, le=2**40)]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """How one class is decided; each part beside the threshold may be off.
+    """How one class is decided; each part except the threshold may be off.
 
     threshold: the least probability of a pixel of the class.
     voxels, pixels: the least size of a component in 3D and in a slice; 0 is off.
     gate: (n, p, q): a slice holds the class if at least n pixels exceed p and its
-        presence is at least q; None is off. The runs of a blend's `gate`, where it has
-        any, give these pixels and this presence.
-    smooth: the presence is smoothed along z; without a gate it is that of the mask.
-    stretch: the class lies in one stretch of slices, the longest one with those that
-        have at most so many slices between, which are present as well; 0 is off.
+        presence is at least q; None is off. If a blend has `gate` runs, these give the
+        pixels and the presence.
+    smooth: the presence is smoothed along z; without a gate, slices with a mask count
+        as present.
+    stretch: the class lies in one stretch of slices: the longest one and all that are
+        linked by gaps of at most this many slices; these become present. 0 is off.
     largest: the number of components in 3D that are kept; 0 is off.
     holes: the holes of the mask in each slice are filled.
-    fallback: a slice that the gate opens takes the gate's own mask where the members'
-        is empty; both are above the threshold.
-    weights: those of a blend's members; () weighs all members the same.
+    fallback: if the members' mask is empty in a slice that passes the gate, the slice
+        takes the gate's own mask, by the same threshold.
+    weights: the weights of a blend's members; () gives all members the same weight.
     """
 
     __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
@@ -54,15 +55,15 @@ class Rule:
 
     @property
     def chooses_slices(self) -> bool:
-        """Whether a part of the rule says which slices hold the class."""
+        """Return whether a part of the rule says which slices hold the class."""
         return bool(self.gate or self.smooth or self.stretch)
 
 
 class Evidence(NamedTuple):
-    """What a class is decided on, of one scan.
+    """The values of one scan from which a class is decided.
 
-    The uint8 probabilities (D, H, W) that the mask is drawn from, those that the gate
-    counts, and the uint8 presence (D,) in each slice.
+    `probability` gives the mask and `gate` is counted by the gate, both uint8
+    (D, H, W). `presence` is the uint8 presence (D,) in each slice.
     """
 
     probability: np.ndarray
@@ -78,7 +79,7 @@ class _Entries(typing_extensions.TypedDict):
 
 
 class _Split(_Entries):
-    """The rules that were chosen without some scans, to be tested on these."""
+    """The rules that were chosen without some `scans`, on which they are tested."""
 
     scans: list[str]
 
@@ -94,10 +95,10 @@ class _Decision(_Entries):
 
 
 _REMEDY = "Delete it and run `python -m competition decide` again."
-# Epochs are scored by this rule: it is fixed, and fast.
+# This rule scores epochs: it is fixed, and fast.
 CHEAP = Rule(voxels=20)
-# The parts after the threshold in their order: each changes a mask by the value that
-# the field of this name has, if it is on.
+# The parts after the threshold, in their order. Each function changes a mask by the
+# value of the rule's field of this name, if the part is on.
 CLEANING: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "pixels": functools.partial(components.drop_small, flat=True),
     "voxels": components.drop_small,
@@ -149,9 +150,9 @@ def read(
 def read_nested(
     path: pathlib.Path, classes: Sequence[str], members: Sequence[str] = ()
 ) -> dict[str, list[Rule]]:
-    """Read by scan the rules that were chosen without the scan's fold.
+    """Read, by scan, the rules that were chosen without the scan's fold.
 
-    A decision on a single scan has none, nor have those of older versions.
+    A decision on a single scan has no such rules, nor has one of an older version.
     """
     splits = _read(path).get("nested", {}).get("splits", [])
     return {
@@ -201,7 +202,7 @@ def to_json(
 ) -> dict[str, Any]:
     """Return the entries of decision.json for `rules`, and for the weights of a blend.
 
-    The weights of the blend's `members` stand by class, and their sum is 1.
+    For each class the weights of the blend's `members` have the sum 1.
     """
     by_class = {
         name: dataclasses.asdict(rule)

@@ -12,13 +12,12 @@ Number = float | None
 
 
 class ClassScores(typing_extensions.TypedDict):
-    """The scores of a class, in all scans or in one; None where there is no mask.
+    """The scores of a class, in all scans or in one; None if there is no mask.
 
-    `dice` is the competition's: it skips slices that are empty in truth and prediction,
-    which `dice_with_empty` counts as 1; `slices` are those that `dice` counts.
-    `surface_mm` is the mean distance of the surfaces, None where one of them is not
-    there. Older versions wrote no IoU, no such Dice, no distance of surfaces and no
-    number of slices.
+    `dice` is the competition's: it skips slices that are empty in truth and prediction;
+    `dice_with_empty` counts them as 1. `slices` is the number of slices that `dice`
+    counts. `surface_mm` is the mean distance of the surfaces, or None if one is
+    missing. The keys that are not required are missing in files of older versions.
     """
 
     dice: Number
@@ -43,7 +42,7 @@ class CurvePoint(typing_extensions.TypedDict):
 
 
 class Calibration(typing_extensions.TypedDict):
-    """The calibration of a class; None where no pixel has such a probability."""
+    """The calibration of a class; None if no pixel has such a probability."""
 
     expected_error: Number
     expected_error_likely: Number
@@ -54,8 +53,8 @@ class Scores(ClassScores):
     """The scores of all scans and classes, by class, and by scan and class.
 
     `merged_by_scan` is the distance of all classes of a scan together. The scores out
-    of fold have the calibration of each class as well; older versions wrote neither,
-    and a submission has no probabilities.
+    of fold also have the calibration of each class; a submission has no probabilities
+    for it. Older versions wrote neither of the two.
     """
 
     by_class: dict[str, ClassScores]
@@ -80,9 +79,10 @@ def read(path: pathlib.Path) -> dict[str, Scores]:
 
 
 def read_nested(path: pathlib.Path) -> Scores | None:
-    """Read what each scan scored by rules that were chosen without its fold.
+    """Read the scores of the scans by rules that were chosen without their fold.
 
-    It is None where a single scan has no such rules; older versions wrote none.
+    Return None for a run of a single scan, which has no such rules, and for a file of
+    an older version.
     """
     return _read(path).get("nested")
 
@@ -93,7 +93,7 @@ def read_digest(path: pathlib.Path) -> str | None:
 
 
 def read_decision(path: pathlib.Path) -> str | None:
-    """Read the digest of the decision.json by which a score.json was made."""
+    """Read the digest of the decision.json that a score.json was made with."""
     decision: str | None = _read(path).get("decision")
     return decision
 

@@ -1,7 +1,7 @@
-"""What a run predicted in each slice: pixels of truth and prediction, and their Dice.
+"""The table of slices: pixels of truth and prediction in each slice, and their Dice.
 
-The table has a row for each slice and class in which either has a pixel; what is not in
-it is rightly empty.
+The table has a row for each slice and class in which truth or prediction has a pixel;
+all other slices are rightly empty.
 """
 
 import csv
@@ -29,7 +29,7 @@ def rows(
     classes: Sequence[str],
     numbers: Sequence[int],
 ) -> Iterator[tuple[str, int, str, int, int, str]]:
-    """Yield the rows of a scan; `numbers` (D,) are those of its slices."""
+    """Yield the rows of a scan; `numbers` (D,) are the numbers of its slices."""
     for name, one in zip(classes, measured.by_class, strict=True):
         for number, truth, predicted, dice in zip(
             numbers, *one.pixels.tolist(), one.dice.tolist(), strict=True
@@ -39,7 +39,7 @@ def rows(
 
 
 def write(run_files: layout.RunFiles, listed: Sequence[tuple[object, ...]]) -> str:
-    """Write the table, if it is new, and return its digest, which score.json holds."""
+    """Write the table, if it is new, and return its digest for score.json."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -51,9 +51,10 @@ def write(run_files: layout.RunFiles, listed: Sequence[tuple[object, ...]]) -> s
 
 
 def read(run_files: layout.RunFiles) -> "pd.DataFrame | None":
-    """Read the table that was written with score.json; None where there was none.
+    """Read the table that was written with score.json.
 
-    Older versions wrote none. One that is missing, or of another scoring, is an error.
+    Return None if an older version wrote no table. A table that is missing, or that
+    belongs to another scoring, is an error.
     """
     digest = scores.read_digest(run_files.score)
     if digest is None:
@@ -76,7 +77,7 @@ def count(
 ) -> Mapping[str, dict[str, int]]:
     """Count the slices of each class by presence: found, missed, false alarm, empty.
 
-    `slices` are all that were predicted.
+    `slices` is the number of all predicted slices.
     """
     counts = {}
     for name in classes:

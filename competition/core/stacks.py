@@ -6,7 +6,7 @@ import numpy as np
 
 
 def position(index: np.ndarray, depth: np.ndarray | int) -> np.ndarray:
-    """Return the places of slices (N,) in scans of `depth` slices: float32, 0 to 1."""
+    """Return the positions (N,) of slices in scans of `depth` slices: float32, 0..1."""
     return (index / np.maximum(1, np.subtract(depth, 1))).astype(np.float32)
 
 
@@ -19,8 +19,8 @@ def gather(
 ) -> np.ndarray:
     """Stack the slices of `volume` (D, H, W) around `index` into (H, W, K).
 
-    Beyond its ends, the volume repeats its first or last slice. `out` (H, W, K), if
-    given, takes the stack; it must be contiguous and of the volume's type.
+    Beyond the ends, the first or last slice is repeated. If `out` (H, W, K) is given,
+    the stack is written to it; it must be contiguous and of the volume's type.
     """
     import cv2
 

@@ -14,15 +14,15 @@ from competition.decide import candidates, rule_scores, search, taken
 if TYPE_CHECKING:
     import pandas as pd
 
-# A decision of another version is made again.
+# A decision of another version is replaced.
 VERSION = 5
 
 
 def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """Search the rule of each class, and test the search on scans that it did not see.
 
-    A run that holds nothing out takes the rules of another. A decision on the same
-    probabilities and values to try is left as it is.
+    A run that holds nothing out takes the rules of another run. A decision from the
+    same probabilities and the same `decide` settings is kept.
     """
     with runs.held(run, doing="deciding", dataset=dataset):
         if run.config.folds == layout.ALL:
@@ -66,7 +66,7 @@ def _search(
     splits = [([scans[index] for index in path.test], path.rules) for path in tested]
     seen = set(scans)
     if others := [scan for scan in held_out if scan not in seen]:
-        # The search has not seen these, so what it chose may be scored on them.
+        # The search has not seen these scans, so its rules may be scored on them.
         splits.append((others, chosen))
     names = run.classes, run.config.members
     scores["nested"]["splits"] = [
@@ -76,10 +76,10 @@ def _search(
 
 
 def _sample(folds: "pd.Series", most: int) -> list[str]:
-    """Return at most `most` of the scans, which index `folds`, from all folds alike.
+    """Return at most `most` scans, evenly from all folds; `folds` is indexed by scan.
 
-    The time of a search grows with its scans, and what it finds changes little after
-    some hundred of them.
+    A search takes longer with more scans, but its result changes little after some
+    hundred of them.
     """
     by_fold = folds.sort_values(kind="stable").index.tolist()
     if len(by_fold) <= most:
@@ -127,7 +127,7 @@ def _measure(
 
 
 def _print(decision: dict[str, Any]) -> None:
-    """Print what each step gained on scans that its values were not chosen on."""
+    """Print the gain of each step on scans that were not used to choose its values."""
     baseline, nested = decision["baseline"], decision["nested"]
     console.note(f"{'decide':<18}{'held out':>9}  switched on for")
     console.note(f"{search.BASELINE:<18}{baseline:>9.4f}")

@@ -1,4 +1,4 @@
-"""The steps of the search, and the rules that each of them tries."""
+"""The steps of the search, and the rules that each step tries."""
 
 import dataclasses
 import functools
@@ -8,9 +8,9 @@ from typing import Any
 from competition.core import rules
 from competition.core.experiment import schema
 
-# Returns the rules that a step tries in the place of a rule.
+# Returns the rules that a step tries in place of a rule.
 Candidates = Callable[[rules.Rule], list[rules.Rule]]
-# The last step adds these to the best threshold of the config.
+# The last step adds these offsets to the best threshold of the config.
 _OFFSETS = (-0.1, -0.05, 0.05, 0.1)
 
 
@@ -19,8 +19,8 @@ def steps(
 ) -> dict[str, Candidates]:
     """Return the steps of the search by name, coarse to fine.
 
-    A part of the rule for which the config has no values to try has no step. Falling
-    back to the gate's mask is tried where the run is `gated` by others.
+    A part of the rule has no step if the config has no values for it. Falling back to
+    the gate's mask is tried only if the run is `gated` by other runs.
     """
     by_name: dict[str, Candidates] = {}
     gates = functools.partial(_replace, "gate", (None, *decide.gates))
@@ -28,7 +28,8 @@ def steps(
         # First of all, or weights and thresholds are chosen for masks in empty slices.
         by_name["gate, first"] = gates
     if members > 1 and decide.weights:
-        # Else a strong member could not leave several weak ones behind.
+        # The steps below change one weight at a time and could not drop several weak
+        # members at once.
         by_name["one member"] = functools.partial(_alone, members)
         for index in range(members):
             reweigh = functools.partial(_reweigh, index, members, decide.weights)

@@ -1,4 +1,4 @@
-"""The scores of many rules on one class of one scan, with shared work done once."""
+"""Score many rules on one class of one scan; work that rules share is done once."""
 
 import functools
 import itertools
@@ -18,17 +18,17 @@ def measure(
     index: int,
     tried: Iterable[rules.Rule],
 ) -> dict[rules.Rule, np.ndarray]:
-    """Return for each rule the numbers (4,) of the class at `index`.
+    """Return four numbers (4,) for each rule, of the class at `index`.
 
-    These are sum and count of Dice, then of distances, as `metric` computes them. A
-    value that the metric skips adds 0 to both.
+    The numbers are sum and count of Dice, then of distances, as `metric` computes them.
+    A value that the metric skips adds 0 to sum and count.
     """
     measured: dict[rules.Rule, np.ndarray] = {}
     by_mask: dict[tuple[bytes, int], np.ndarray] = {}
     by_weights = operator.attrgetter("weights")
     for weights, same in itertools.groupby(sorted(tried, key=by_weights), by_weights):
         for rule, mask in _masks(predictions.of_class(index, weights), list(same)):
-            # Many rules give the same mask: a hash recognises it and takes no memory.
+            # Many rules give the same mask; its hash takes less memory than the mask.
             corners = np.concatenate([mask.low, mask.high]).tobytes()
             key = corners, hash(np.packbits(mask.mask).tobytes())
             if key not in by_mask:
@@ -50,10 +50,10 @@ def _numbers(truth: CroppedMask, predicted: CroppedMask) -> np.ndarray:
 def _masks(
     evidence: rules.Evidence, tried: list[rules.Rule]
 ) -> Iterator[tuple[rules.Rule, CroppedMask]]:
-    """Yield each rule with the mask that `rules.decide` would make by it.
+    """Yield each rule with the mask that `rules.decide` would make with it.
 
-    The rules are applied only to the box of the pixels that are likely for any of them,
-    whether the members or the gate say so.
+    The rules are applied only to the box of the pixels that reach the lowest threshold
+    or gate value, in the members' probabilities or the gate's.
     """
     gates = [rule.gate[1] for rule in tried if rule.gate and rule.gate[0]]
     least = min([*gates, *(rule.threshold for rule in tried)])
@@ -62,7 +62,7 @@ def _masks(
     if gate is not probability:
         likely |= gate >= least * 255
     _, *box = cropped_masks.bounding_box(likely)
-    # The presence is along z, so all slices stay.
+    # The presence has a value for each slice, so all slices stay.
     part = np.ascontiguousarray(probability[:, *box])
     counted = part
     if gate is not probability:
@@ -85,7 +85,7 @@ def _first_part(rule: rules.Rule) -> tuple[object, ...]:
 def _cleaned(
     mask: np.ndarray, tried: list[rules.Rule], parts: list[str]
 ) -> Iterator[tuple[rules.Rule, np.ndarray]]:
-    """Yield each rule with its mask; rules that share first parts share their masks."""
+    """Yield each rule with its mask; rules with equal first parts share the work."""
     if not parts:
         yield from ((rule, mask) for rule in tried)
         return

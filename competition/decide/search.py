@@ -1,10 +1,11 @@
-"""The search for the rules of all classes, nested so that its score is honest.
+"""Search the rules of all classes, nested so that the score is honest.
 
-A search walks along steps; each step tries values of one part of the rule. The search
-follows several paths at once: one is chosen on all scans, the others each leave out a
-split (a fold where there are several). A step is kept for a class only if the paths,
-each scored on the scans that it left out, gain by it together. To test the search
-itself, the whole of it is repeated without each split, and scored on that split.
+A search takes steps; each step tries values of one part of the rule. The search follows
+several paths at once: one path is chosen on all scans, each other path without a split
+(a fold, if there are several). Each of the other paths is scored on the scans that it
+left out. A step is kept for a class only if it raises the score of all these scans
+together. To test the search itself, the whole search is repeated without each split,
+and scored on that split.
 """
 
 import dataclasses
@@ -21,7 +22,8 @@ from competition.decide.candidates import Candidates
 if TYPE_CHECKING:
     import pandas as pd
 
-# By class and rule, for each scan (S, 4): sum and count of Dice, then of distances.
+# For each class and rule an array (S, 4): by scan, sum and count of Dice, then of
+# distances.
 Table = list[dict[Rule, np.ndarray]]
 Measure = Callable[[str, list[set[Rule]]], Table]
 # The rule that the first step is compared with.
@@ -49,9 +51,9 @@ def search(
 
     `scans` has the `fold` and `case` of each scan, by its index. `measure` takes the
     name of a step and its rules by class, and returns their table. Return the rules of
-    the classes, and the scores as they stand in decision.json: `nested` has the score
-    of the search, the gain in it by step, and the gains for which a step was kept, by
-    step and class. The paths that are returned last are those that `nested` tests.
+    the classes, the scores as in decision.json, and the paths that `nested` tests.
+    `nested` has the score of the search, its gain by step, and the gains of the steps
+    that were kept, by step and class.
     """
     start = [Rule() for _ in classes]
     table = measure(BASELINE, [{rule} for rule in start])
@@ -101,7 +103,7 @@ def paths_on(
     The first path is scored on `test`, by default on the same scans.
     """
     every = scans.index.tolist()
-    # A step for a single scan can only be judged by that scan.
+    # A single scan has no split, so its steps are scored on the scan itself.
     inner = splits(scans) or [(every, every)]
     return [SearchPath(*pair, start) for pair in [(every, test or every), *inner]]
 
@@ -111,7 +113,8 @@ def take(
 ) -> tuple[list[SearchPath], list[float]]:
     """Take a step for each class in turn; return the paths and the gain by class.
 
-    Where the splits do not gain, the paths keep the rule of the class.
+    If a step does not raise the score on the splits, the class keeps its rule on every
+    path.
     """
     gains = []
     for index in range(len(table)):
@@ -126,7 +129,7 @@ def take(
 def score(numbers: np.ndarray) -> float:
     """Return the score of numbers (..., 4), pooled as `metric.summarise` pools.
 
-    Without any value, Dice counts as 1 and the distance as 0.
+    If there is no value at all, Dice counts as 1 and the distance as 0.
     """
     dice, rows, distance, pairs = numbers.reshape(-1, 4).sum(axis=0)
     dice = dice / rows if rows else 1.0
@@ -135,7 +138,7 @@ def score(numbers: np.ndarray) -> float:
 
 
 def total(paths: list[SearchPath], table: Table) -> float:
-    """Return the score of all paths and classes, each path on its test scans."""
+    """Return one score of all paths and classes, each path on its test scans."""
     numbers = [
         by_rule[rule][path.test]
         for path in paths

@@ -1,4 +1,4 @@
-"""The rules of another run, for one that holds out no scans to search them on."""
+"""Take the rules of another run, for a run that holds out no scans for a search."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from competition.core.experiment import runs
 
 
 def take(run: runs.Run) -> dict[str, Any]:
-    """Write the decision of a run with the rules of the one that it names, if new."""
+    """Write a run's decision with the rules of the run that it names, if new."""
     source = runs.source_of_rules(run)
     files.require(source.files.decision, "decide")
     for key in ("members", "gate"):
@@ -16,12 +16,12 @@ def take(run: runs.Run) -> dict[str, Any]:
         if own != others:
             raise ValueError(
                 f"{run.name} cannot take the rules of {source.name}: it has {own} "
-                f"`{key}`, and {source.name} {others}, on which they were searched. "
-                f"Name as many, in the order of {source.name}."
+                f"`{key}`, but the rules were searched with the {others} of "
+                f"{source.name}. Name as many, in the order of {source.name}."
             )
     chosen = rules.read(source.files.decision, source.classes, source.config.members)
     entries = rules.to_json(chosen, run.classes, run.config.members)
-    # As it is read back, where a tuple is a list.
+    # Compared in the form in which JSON is read back: there a tuple is a list.
     written = json.dumps({**entries, "taken_from": source.name})
     decision: dict[str, Any] = json.loads(written)
     console.note(f"{run.name} holds nothing out: it takes the rules of {source.name}")

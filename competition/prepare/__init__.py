@@ -1,7 +1,7 @@
-"""Step 1: a competition folder becomes a slice table and one array a scan.
+"""Step 1: turn a competition folder into a slice table and one array for each scan.
 
-Every scan is written on its own and its record last, so that a killed run continues at
-the next scan. The slice table and the manifest are written when all scans are there.
+Each scan is written separately and its record last, so that a killed run continues with
+the other scans. The slice table and the manifest are written after all scans.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from competition.prepare import folder, folds, manifest, scan_record, settings
 if TYPE_CHECKING:
     import pandas as pd
 
-# A manifest of another version is made again.
+# Data with a manifest of another version is prepared again.
 VERSION = 4
 PrepareOptions = settings.PrepareOptions
 
@@ -34,9 +34,9 @@ def run(
 ) -> dict[str, Any]:
     """Prepare `data` into `dataset`, and return the manifest.
 
-    All that has not changed since the last call is kept; `verify` reads every file
-    again to know it. Options that are not given are those of the last call, so that
-    data with folds of its own is not split anew.
+    Files that have not changed since the last call are kept; `verify` reads every file
+    again to make sure. An option that is not given keeps the value of the last call, so
+    that data with folds of its own is not split again.
     """
     check_source(data, dataset)
     given = options or PrepareOptions()
@@ -45,7 +45,7 @@ def run(
     if not verify and (about := manifest.unchanged(dataset, made_with)):
         return about
     with locks.locked(dataset.root, doing="preparing"):
-        name = str(given.fold_file or "the fold file of the call before")
+        name = str(given.fold_file or "the fold file of the previous call")
         return _prepare(data, dataset, made_with, wanted, name, verify=verify)
 
 
@@ -70,8 +70,8 @@ def _prepare(
     table_text = slice_table.write(dataset.slices, table)
     if bodiless := [scan for scan in records if not records[scan]["box"]]:
         console.warn(
-            f"{', '.join(bodiless)}: no body is seen, for nothing is brighter than the "
-            "rest; their box is the whole slice. Look at their images."
+            f"{', '.join(bodiless)}: no body is seen, since nothing is brighter than "
+            "the rest; the box is the whole slice. Look at the images."
         )
     if cut := [scan for scan in records if records[scan].get("outside")]:
         console.warn(
@@ -94,7 +94,7 @@ def _prepare(
 
 
 def check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
-    """Refuse a missing folder, and another folder of the same name."""
+    """Refuse a missing folder, and data prepared from another folder of this name."""
     if not data.is_dir():
         raise ValueError(
             f"{data}: no such folder. `data` must be the unpacked competition: "
@@ -124,7 +124,7 @@ def _make_all(
     def look(scan: str) -> scan_record.Record | None:
         record = scan_record.current(dataset, training, scan)
         if record and verify and not scan_record.verify(dataset, training, scan):
-            console.warn(f"{scan}: checksums differ from the record; made again.")
+            console.warn(f"{scan}: checksums differ from the record; prepared again.")
             return None
         return record
 
@@ -144,7 +144,7 @@ def _make_all(
 
 
 def _check(faults: list[problems.Problem], *, quarantine: bool) -> None:
-    """Stop at problems, or warn of those whose scans are set aside."""
+    """Raise an error about problems; only warn of scans that are left out."""
     fatal = [fault for fault in faults if fault.scan is None or not quarantine]
     if fatal:
         scans = len({fault.scan for fault in faults if fault.scan})
@@ -166,7 +166,7 @@ def _table(
 
     slices = [image for scan in records for image in training.slices[scan]]
     fields = [field.name for field in dataclasses.fields(images.Image)]
-    # Column by column: 38,000 rows one by one take several times as long.
+    # Built by column: 38,000 rows one by one take several times as long.
     table = pd.DataFrame({f: [getattr(i, f) for i in slices] for f in fields})
     scans = table["scan"]
     table["index"] = table.groupby("scan").cumcount()
@@ -193,7 +193,7 @@ def _folds(
     wanted: settings.Settings,
     fold_file: str,
 ) -> np.ndarray:
-    """Return the fold of each slice, read from a file of that name or chosen."""
+    """Return the fold of each slice: from the fold file, or chosen evenly."""
     if wanted["fold_file"] != settings.NO_FILE:
         return folds.parse(wanted["fold_file"], table, name=fold_file)
     amounts = manifest.amounts(table, records).groupby("case").sum()

@@ -1,4 +1,4 @@
-"""The training part of a competition folder, and the problems of its names and rows."""
+"""Read the training part of a competition folder; list bad names and rows in it."""
 
 import dataclasses
 import os
@@ -14,8 +14,8 @@ from competition.core.experiment import layout
 class TrainingFolder:
     """The training part of a folder: slices and rows by scan, classes, problems.
 
-    `gaps` lists the slice numbers that a scan leaves out between its first and last,
-    `spacing_z_mm` the distance of the slices of scans that `convert` made.
+    `gaps` lists the slice numbers that a scan leaves out between its first and last.
+    `spacing_z_mm` has the distance of slices for the scans that `convert` made.
     """
 
     data: pathlib.Path
@@ -28,7 +28,7 @@ class TrainingFolder:
 
 
 def read(data: pathlib.Path) -> TrainingFolder:
-    """Read the names of all slices and all rows of train.csv; no image is opened."""
+    """Read all names of slices and all rows of train.csv; open no image."""
     path = data / "train.csv"
     if not path.is_file():
         raise ValueError(
@@ -73,7 +73,7 @@ def stamp(data: pathlib.Path) -> str:
 
 def _walk(train: str) -> Iterator[str]:
     """Yield every file down to train/case/day/scans, with its size and time."""
-    # Not by pathlib, which takes four times as long for 38,000 files on each start.
+    # Not with pathlib, which takes four times as long for 38,000 files on each start.
     for folder, folders, names in os.walk(train, followlinks=True):
         if folder.count(os.sep) == train.count(os.sep) + 3:
             folders.clear()

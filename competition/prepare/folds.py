@@ -1,7 +1,8 @@
-"""Folds: whole cases apart, organs spread evenly.
+"""Split cases into folds: a case is in one fold, and organs are spread evenly.
 
-Not by scikit-learn's StratifiedGroupKFold: as pinned it stratifies the wrong groups
-when it shuffles (its pull request 32540) and may leave a fold empty (its issue 34828).
+scikit-learn's StratifiedGroupKFold is not used: the pinned version stratifies the wrong
+groups when it shuffles (its pull request 32540) and may leave a fold empty (its issue
+34828).
 """
 
 import io
@@ -16,10 +17,10 @@ _TRIES = 1000
 
 
 def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return the fold of every case; `amounts` (cases, kinds) is what a case has.
+    """Return the fold of every case; `amounts` (cases, kinds) says what each case has.
 
-    Of many random splits this takes the one that spreads every kind most evenly. No
-    fold is empty: `count` must lie between 2 and the number of cases.
+    Many random splits are tried; the one that spreads every kind most evenly is taken.
+    No fold is empty: `count` must lie between 2 and the number of cases.
     """
     cases = len(amounts)
     if not 2 <= count <= cases:
@@ -44,7 +45,7 @@ def assign(amounts: np.ndarray, count: int, seed: int) -> np.ndarray:
 def parse(text: str, table: "pd.DataFrame", *, name: str) -> np.ndarray:
     """Return the folds of a table's slices from a CSV with columns `case` and `fold`.
 
-    Errors call it by the `name` of its file.
+    `name` is the file's name in error messages.
     """
     import pandas as pd
 

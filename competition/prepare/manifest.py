@@ -35,14 +35,14 @@ def unchanged(
 
 
 def begin(dataset: layout.DatasetFiles, scans: Iterable[str]) -> None:
-    """Let no step take the data set until its arrays and manifest agree again.
+    """Mark a data set as unfinished, so that no step uses it until `prepare` ends.
 
-    Making `scans` that the manifest does not name changes nothing that a step takes.
+    A manifest that names none of `scans`, which are to be made, stays as it is.
     """
     try:
         before: dict[str, Any] = files.read_json(dataset.manifest, dict)
     except (OSError, ValueError):
-        # There is none, or none that a step would take.
+        # There is no manifest, or none that a step would accept.
         return
     if not {*before.get("names", [])}.isdisjoint(scans):
         files.write_sealed(dataset.manifest, before | {"unfinished": True})
@@ -61,7 +61,7 @@ def amounts(table: "pd.DataFrame", records: Records) -> "pd.DataFrame":
 def summary(
     table: "pd.DataFrame", records: Records, classes: list[str]
 ) -> dict[str, Any]:
-    """Return what the data set and each fold hold, in numbers, and the scans' names."""
+    """Return the counts of a data set and of each fold, and the names of the scans."""
     by_scan = amounts(table, records)
     first = table.groupby("scan", sort=False).first()
     fold_table = [
@@ -90,15 +90,15 @@ def summary(
 
 
 def _saving(first: "pd.DataFrame") -> float:
-    """Return the mean share of the pixels that lie outside of the body's box."""
+    """Return the mean share of pixels that lie outside the box around the body."""
     top, bottom, left, right = (first[name] for name in slice_table.BOX)
     inside = (bottom - top) * (right - left) / (first["height"] * first["width"])
     return round(float(1 - inside.mean()), 4)
 
 
 def fingerprint(table: "pd.DataFrame", records: Records, classes: list[str]) -> str:
-    """Return a digest of all that a training uses: pixels, masks, classes, folds."""
+    """Return a digest of everything a training uses: pixels, masks, classes, folds."""
     arrays = [records[scan]["arrays"] for scan in sorted(records)]
-    # Boxes follow from the pixels, and older tables, whose runs still serve, have none.
+    # Without boxes: they follow from the pixels, and older tables have none.
     columns = [name for name in slice_table.COLUMNS if name not in slice_table.BOX]
     return files.digest(repr((classes, arrays)) + table[columns].to_csv(index=False))

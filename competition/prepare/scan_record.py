@@ -1,7 +1,7 @@
 """One scan on disk: its arrays, and the record of the files and rows they come from.
 
-The record is written last. While it agrees with the folder and with the arrays, they
-are kept; otherwise the scan is made again.
+The record is written last. The arrays are kept as long as the record agrees with them
+and with the folder; otherwise the scan is prepared again.
 """
 
 import json
@@ -19,13 +19,13 @@ from competition.prepare import folder
 
 
 class Record(typing_extensions.TypedDict):
-    """What a scan's arrays were made of, and what was found in them.
+    """The sources of a scan's arrays, and what was found in the arrays.
 
-    `rows` is a checksum of its rows, `stats` has path, size and time of each slice,
-    `checksums` are those of the slices' files, `arrays` those of both arrays, `sizes`
-    their bytes. `box` is that of the body, None where none is seen, and `outside`,
-    which older records lack, counts the pixels of masks beyond it. `overlaps` says
-    whether any pixel has several classes.
+    `rows` is a checksum of the scan's rows in train.csv. `stats` has path, size and
+    time of each slice, `checksums` the checksums of the slices' files. `arrays` has the
+    checksums of both arrays, `sizes` their bytes. `box` is the box around the body, or
+    None if no body is seen; `outside`, which older records lack, counts the pixels of
+    masks beyond it. `overlaps` says whether any pixel has several classes.
     """
 
     rows: int
@@ -61,7 +61,7 @@ def current(
 def verify(
     dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
 ) -> bool:
-    """Say whether a scan's files and arrays still have the checksums of its record."""
+    """Return whether files and arrays of a scan have the checksums of its record."""
     record: Record = files.read_json(dataset.record(scan), Record)
     paths = [training.data / image.path for image in training.slices[scan]]
     try:
@@ -69,7 +69,7 @@ def verify(
         values = [arrays.load(path) for path in _array_files(dataset, scan)]
     except (ValueError, OSError):
         return False
-    # The checksum is of the values alone: a header may name another shape of them.
+    # The checksum covers only the values: a header may name another shape.
     shape = (len(paths), *training.slices[scan][0].shape)
     if any(array.shape != shape for array in values):
         return False
@@ -80,7 +80,7 @@ def verify(
 def make(
     dataset: layout.DatasetFiles, training: folder.TrainingFolder, scan: str
 ) -> tuple[Record | None, list[problems.Problem]]:
-    """Write the arrays and the record of a scan; with problems nothing is written."""
+    """Write the arrays and the record of a scan; write nothing if it has problems."""
     slices, rows = training.slices[scan], training.rows[scan]
     try:
         images.check_memory(training.data, slices)
@@ -113,8 +113,8 @@ def make(
             sum(int(np.count_nonzero(masks.plane(p, index))) for p in filled)
             for index in range(len(training.classes))
         ],
-        # A power of 2 has a single bit; with the number below it shares none.
         "outside": sum(_outside(plane, box) for plane in filled),
+        # With one bit set, a number shares no bit with the number below it.
         "overlaps": any(bool((plane & (plane - 1)).any()) for plane in filled),
     }
     # Not indented: Python's slow encoder would hold up the other threads.
@@ -141,7 +141,7 @@ def _array_files(dataset: layout.DatasetFiles, scan: str) -> list[pathlib.Path]:
 
 
 def _stats(training: folder.TrainingFolder, scan: str) -> list[list[Any]]:
-    """Return path, size and time of every file; -1 where a file is gone."""
+    """Return path, size and time of every file; size and time are -1 if it is gone."""
     stats: list[list[Any]] = []
     for image in training.slices[scan]:
         try:

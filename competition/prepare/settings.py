@@ -1,4 +1,4 @@
-"""What `prepare` is asked for, and what it was asked for before."""
+"""The options of `prepare`: those of this call, and those of the previous one."""
 
 import dataclasses
 import pathlib
@@ -14,9 +14,9 @@ from competition.core.experiment import layout
 class PrepareOptions:
     """How to split the cases, which scans to leave out, and what to do with bad ones.
 
-    `quarantine` sets scans with problems aside. What is None is as in the call before,
-    and in the first call 5 folds, seed 0, no file, `faulty.scans`' own choice and no
-    quarantine.
+    `quarantine` leaves out scans with problems. An option that is None keeps the value
+    of the previous call. The first call uses 5 folds, seed 0, no fold file, the scans
+    that `faulty.scans` chooses, and no quarantine.
     """
 
     folds: int | None = None
@@ -27,7 +27,7 @@ class PrepareOptions:
 
 
 class Settings(typing_extensions.TypedDict):
-    """The options that hold, with the contents of files; no fold file is "None"."""
+    """The options in force, with the contents of files; "None" means no fold file."""
 
     folds: int
     fold_seed: int
@@ -49,9 +49,9 @@ class _Manifest(typing_extensions.TypedDict):
 
 
 def of(given: PrepareOptions, dataset: layout.DatasetFiles) -> Settings:
-    """Return the settings of a call: those given, else those that made the data set.
+    """Return the settings of a call: those given, else those of the previous call.
 
-    A number or a seed of folds takes the place of an earlier fold file.
+    A given number or seed of folds replaces an earlier fold file.
     """
     settings = _before(dataset)
     if given.folds is not None or given.fold_seed is not None:
@@ -74,6 +74,6 @@ def _before(dataset: layout.DatasetFiles) -> Settings:
     try:
         about: _Manifest = files.read_json(dataset.manifest, _Manifest)
     except (OSError, ValueError):
-        # Not prepared yet, damaged, or written by a version that did not tell.
+        # Not prepared yet, damaged, or written by a version without options.
         return _FIRST.copy()
     return about["options"]

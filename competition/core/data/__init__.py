@@ -1,1 +1,1 @@
-"""The data as it lies on disk: slices, annotations, tables and prepared arrays."""
+"""The data on disk: slices, annotations, tables and prepared arrays."""

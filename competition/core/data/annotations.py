@@ -1,4 +1,4 @@
-"""Annotations from the rows of a mask table: its classes, and a scan's masks."""
+"""Read classes and masks from the rows of a mask table."""
 
 import collections
 import pathlib
@@ -29,8 +29,8 @@ def group(rows: Iterable[mask_csv.Row]) -> ByScan:
 def classes(rows: Iterable[mask_csv.Row]) -> list[str]:
     """Return the classes that the rows name, sorted.
 
-    A training table has a row for every slice and class. A name in fewer than half as
-    many rows as the most frequent one is therefore an error in those rows.
+    A training table has a row for every slice and class. A name with fewer than half
+    the rows of the most frequent name is therefore an error, and is left out.
     """
     counts = collections.Counter(row.class_name for row in rows)
     most = max(counts.values(), default=0)
@@ -45,7 +45,7 @@ def decode(
 ) -> tuple[np.ndarray, list[problems.Problem]]:
     """Decode a scan's rows of `table` into mask bits (D, H, W), in the slices' order.
 
-    A row that cannot be decoded leaves its mask empty and is a problem.
+    A row that cannot be decoded leaves its mask empty and is returned as a problem.
     """
     shape = slices[0].shape
     bits = np.zeros((len(slices), *shape), masks.bits_type(len(class_names)))

@@ -22,31 +22,31 @@ try:
 except ImportError:  # Windows, which has no such limit.
     resource = None  # type: ignore[assignment]
 
-# NumPy parses headers as Python, which threads may not do at once before Python 3.11.8
-# and 3.12.2: it raises a SystemError about once in a thousand times.
+# NumPy parses headers as Python code. Before Python 3.11.8 and 3.12.2 two threads must
+# not do so at once: about once in a thousand times it raises a SystemError.
 HEADER = threading.Lock()
 _REMEDY = "Prepare the data again with `verify`."
-# Slices, and the bits of up to 8 or 16 classes.
+# The types of slices (<u2), and of the bits of up to 8 (|u1) or 16 classes (<u2).
 TYPES = ("<u2", "|u1")
-# Python's default buffer takes a third longer to write a scan.
+# With Python's default buffer, writing a scan takes a third longer.
 BUFFER = 2**20
-# A mapped array holds its file open. A process may hold 256 (macOS) or 1,024 files at
-# first, and so many where it asks for them; macOS gives no more.
+# A mapped array keeps its file open. A process may at first open 256 files (macOS) or
+# 1,024; it may ask for this many, and macOS gives no more.
 _FILES = 10_000
 
 
 class _Record(typing_extensions.TypedDict):
-    """The entry of a scan's record that tells its arrays' checksums."""
+    """The entry of a scan's record with the checksums of its arrays."""
 
     arrays: tuple[int, int]
 
 
 class Arrays:
-    """Opens the arrays of a data set, and leaves their pages to the system.
+    """Memory-maps the arrays of a data set, so that the system loads what is read.
 
-    An array is compared with the checksum that `prepare` recorded when it is first
-    opened; a difference is an error. As many stay open as half of the files that the
-    process may hold, and of a mirrored data set no more than fill half of the cache.
+    An array is compared with its recorded checksum when it is first opened. Open arrays
+    take at most half of the files that the process may open, and for a mirrored data
+    set at most half of the cache.
     """
 
     def __init__(self, dataset: layout.DatasetFiles) -> None:
@@ -54,7 +54,7 @@ class Arrays:
         is_mirror = storage.uri(dataset.root)
         self._most = storage.limit() / 2 if is_mirror else math.inf
         self._most_open = _most_open()
-        # By use; they belong to the object, so that the maps close with it.
+        # Least recently used first. They belong to the object: the maps close with it.
         self._open: collections.OrderedDict[tuple[str, int], np.ndarray]
         self._open = collections.OrderedDict()
         self._bytes = 0
@@ -91,7 +91,7 @@ class Arrays:
                 self._bytes -= last_used.nbytes
             if key in self._dropped and not self._is_told:
                 console.warn(
-                    f"the cache holds too little: {key[0]} is read once more. Set "
+                    f"the cache is too small: {key[0]} is read once more. Set "
                     f"{storage.SIZE} to more than twice the bytes of the prepared data."
                 )
                 self._is_told = True
@@ -101,7 +101,7 @@ class Arrays:
 def _most_open() -> int:
     """Raise the limit of open files, if it is low and may rise; return half of it.
 
-    Samples come from all scans in turn: opening one anew takes longer than a sample.
+    Samples come from all scans in turn; reopening a scan takes longer than a sample.
     """
     if resource is None:
         return _FILES // 2
@@ -135,13 +135,13 @@ def load(path: pathlib.Path) -> np.ndarray:
     """Map the array (D, H, W) of a .npy file, read-only."""
     files.check_regular(path)
     try:
-        # Not np.load: a map of a file shares its lock, which keeps a mirror in place.
+        # Not np.load: the map of an open file shares its lock, and that keeps a mirror.
         with storage.opened(path) as file:
             with HEADER:
                 shape, is_fortran, dtype = _read_header(file)
             order: Literal["F", "C"] = "F" if is_fortran else "C"
             array = np.memmap(file, dtype, "r", file.tell(), shape, order)
-    # NumPy reads the header as Python, by a tokenizer of its own.
+    # NumPy reads the header as Python code, which may raise a TokenError.
     except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REMEDY}") from error
     if array.ndim != 3 or array.dtype.str not in TYPES:
@@ -165,8 +165,8 @@ def write(path: pathlib.Path, array: np.ndarray) -> int:
     header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
     with files.replacing(path) as temporary, temporary.open("wb", BUFFER) as file:
         np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
-        # Not np.save: it hides that the disk is full, and writing a whole scan is
-        # several times as slow as writing its planes.
+        # Not np.save: it hides that the disk is full. Writing a whole scan also takes
+        # several times as long as writing its planes.
         for plane in array:
             data = np.ascontiguousarray(plane).data
             crc = zlib.crc32(data, crc)
@@ -187,7 +187,7 @@ def write_archive(
 ) -> None:
     """Write arrays by name as .npz."""
     method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
-    # Not np.savez: on a full disk it leaves an open archive, whose end is a traceback.
+    # Not np.savez: on a full disk it leaves an open archive, which fails to close.
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, array in named.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:

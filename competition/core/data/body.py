@@ -1,24 +1,24 @@
-"""The box around the body in the slices of a scan, found from intensities alone."""
+"""Find the box around the body in a scan from its intensities."""
 
 import numpy as np
 
 from competition.core import geometry
 
-# About so many slices say where the body is; more of them change little.
+# About this many slices show where the body is; more slices change little.
 _SLICES = 36
 # The body is brighter than this share of the range of the mean slice.
 _BRIGHT = 0.1
 # A row or column of the body has at least this share of bright pixels.
 _FILLED = 0.02
-# Pixels around the body that belong to its box.
+# The pixels around the body that belong to the box.
 MARGIN = 8
 
 
 def box(volume: np.ndarray) -> geometry.Box | None:
     """Return the box that holds the body in all slices of a volume (D, H, W).
 
-    In the mean of the slices noise is low, and arms and a body that moves are seen.
-    None means that nothing is brighter than the rest.
+    It is found in the mean of the slices: there noise is low, and arms and a moving
+    body are seen. None means that nothing is brighter than the rest.
     """
     import cv2
 

@@ -4,8 +4,7 @@ import pathlib
 
 from competition.core import console, files
 
-# Every published solution drops these two; the competition's host scores no scan of
-# HOST.
+# Every published solution drops the scans of UWM; the host scores no scan of HOST.
 UWM = {"case7_day0", "case81_day30"}
 HOST = UWM | {
     "case43_day18",
@@ -18,7 +17,7 @@ LISTS: dict[str, set[str]] = {"none": set(), "uwm": UWM, "host": HOST}
 
 
 def read(choice: str) -> str:
-    """Return a choice of `scans`, or the contents of the file that it names."""
+    """Return `choice` if it is the name of a list, else the contents of its file."""
     if choice in LISTS:
         return choice
     path = pathlib.Path(choice)
@@ -33,9 +32,9 @@ def read(choice: str) -> str:
 def scans(choice: str | None, present: list[str]) -> set[str]:
     """Return the faulty scans among `present`.
 
-    `choice` is "none", "uwm", "host", a text with one scan a line, or None: "uwm" where
-    the folder is the UW-Madison set, so that another set's case7 is kept. It has most
-    of HOST; a part of it, or one with a missing scan, is still the same set.
+    `choice` is "none", "uwm", "host", a text with one scan a line, or None. None means
+    "uwm" for the UW-Madison set and "none" for others, whose case7 is kept. The set is
+    known by most of the scans of HOST, since one of them may be missing.
     """
     if choice is None:
         is_uwm = len(HOST & set(present)) > len(HOST) / 2
@@ -45,7 +44,7 @@ def scans(choice: str | None, present: list[str]) -> set[str]:
     listed = set(choice.split()) - {"none"}
     if unknown := sorted(listed - set(present)):
         console.warn(
-            f"faulty: no scan is called {', '.join(unknown[:5])}, of which the list "
-            f"has {len(unknown)}. Correct the names, such as case7_day0."
+            f"faulty: no scan is called {', '.join(unknown[:5])}; the list has "
+            f"{len(unknown)} such names. Correct them; expected names like case7_day0."
         )
     return listed & set(present)

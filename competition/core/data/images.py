@@ -14,14 +14,14 @@ import numpy as np
 from competition.core import files, problems, storage
 
 _SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
-# A slice has few digits, because `prepare` lists the numbers that a scan leaves out.
+# The number of a slice is short: `prepare` lists the numbers that a scan leaves out.
 _ID = re.compile(_SCAN.pattern + r"_slice_([0-9]{1,5})")
 _NAME = re.compile(
     r"slice_([0-9]{1,5})_([0-9]{1,9})_([0-9]{1,9})_([0-9]+\.[0-9]+)_([0-9]+\.[0-9]+)\.png"
 )
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 4096
-# A whole scan is held in memory, by every thread that reads one.
+# Every thread that reads a scan holds the whole scan in memory.
 _LARGEST_GIB = 4
 
 
@@ -42,7 +42,7 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The (height, width) in the name."""
+        """Return the (height, width) in the name."""
         return self.height, self.width
 
 
@@ -110,19 +110,19 @@ def _entries(
 
 
 def _name(scan: re.Match[str]) -> str:
-    """The scan's name without leading zeros."""
+    """Return the scan's name without leading zeros."""
     return f"case{int(scan[1])}_day{int(scan[2])}"
 
 
 def _list(
     folder: os.PathLike[str], faults: list[problems.Problem], *, scan: str | None = None
 ) -> list[os.DirEntry[str]]:
-    """List a folder by name; one that cannot be read is a problem of `scan`."""
+    """List a folder by name; an unreadable folder is a problem of `scan`."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        # A missing folder, a file and a link that leads round in a circle are empty.
+        # A missing folder, a file and a circular link count as empty folders.
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             text = f"{os.fspath(folder)}: the folder cannot be read ({error.strerror})"
             faults.append(
@@ -144,7 +144,7 @@ def _describe(
     width, height = int(name[2]), int(name[3])
     check_sides((height, width))
     if entry.is_symlink():
-        # Not `Path.resolve`, which raises where links lead round in a circle.
+        # Not `Path.resolve`, which raises an error at a circular link.
         target = pathlib.Path(os.path.realpath(entry))
         if not target.is_relative_to(data.resolve()):
             raise ValueError(
@@ -171,7 +171,7 @@ def check_sides(shape: Sequence[int], file: str = "") -> None:
 
 
 def check_memory(data: pathlib.Path, slices: Sequence[Image]) -> None:
-    """Refuse a scan that would fill the memory, by the sizes in its names."""
+    """Refuse a scan that is too large for the memory; its file names give the sizes."""
     gib = 2 * len(slices) * max(i.width * i.height for i in slices) / 2**30
     if gib > _LARGEST_GIB:
         raise ValueError(
@@ -207,7 +207,7 @@ def read_checked(
             f"from the name, received {received[1]} x {received[0]}. "
             "Rename the file or restore it from the download."
         )
-    # OpenCV fills missing rows with grey without a word, hence the checksum.
+    # OpenCV fills missing rows with grey and no warning, so the checksum is needed.
     image, crc = None, checksum(data)
     if crc is not None:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -222,7 +222,7 @@ def read_checked(
 def checksum(data: bytes) -> int | None:
     """Return a CRC-32 of a PNG's signature and of the checksums of its chunks.
 
-    None if the data of a chunk does not have its checksum, or the last is cut off.
+    Return None if a chunk does not match its checksum, or if the file is cut off.
     """
     start, crc = 8, zlib.crc32(data[:8])
     while start + 12 <= len(data):
@@ -260,7 +260,7 @@ def write_scan(
     import cv2
 
     folder.mkdir(parents=True)
-    # Two decimals as in the competition, where they are exact.
+    # Two decimals, as in the competition, if they are exact.
     spacings = "_".join(
         f"{mm:.2f}" if round(mm, 2) == mm else f"{mm:.8f}" for mm in spacing_mm
     )

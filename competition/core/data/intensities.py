@@ -1,4 +1,4 @@
-"""The slices of a scan in one volume, and the intensities that most pixels have."""
+"""Read a scan into one volume, and find the range of most of its intensities."""
 
 import pathlib
 
@@ -16,7 +16,7 @@ def read_scan(
 ) -> tuple[np.ndarray, list[int], list[problems.Problem]]:
     """Read a scan as uint16 (D, H, W); return it, its files' checksums, and problems.
 
-    A slice with a problem has no checksum, and zeros as pixels.
+    A slice with a problem has no checksum, and its pixels are 0.
     """
     sizes = [image.shape for image in slices]
     size = max(sizes, key=sizes.count)
@@ -41,7 +41,7 @@ def read_scan(
 
 def ranges(volume: np.ndarray) -> tuple[list[Range], Range]:
     """Return the robust (low, high) of each slice of a volume (D, H, W), and of all."""
-    # Every fourth row is as robust, and faster.
+    # Every fourth row gives as robust values, faster.
     counts = [np.bincount(image[::4].ravel()) for image in volume]
     total = np.zeros(max(map(len, counts)), np.int64)
     for each in counts:
@@ -50,7 +50,7 @@ def ranges(volume: np.ndarray) -> tuple[list[Range], Range]:
 
 
 def _range(counts: np.ndarray) -> Range:
-    """Return values below and above which one pixel in 200 lies; high exceeds low."""
+    """Return (low, high): one pixel in 200 is below low, one above; high > low."""
     below = counts.cumsum()
     low, high = np.searchsorted(below, np.multiply(_QUANTILES, below[-1]))
     return float(low), float(max(high, low + 1))

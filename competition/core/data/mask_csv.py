@@ -22,10 +22,10 @@ class Row:
 
 
 def read(path: pathlib.Path, column: str | None) -> list[Row]:
-    """Read the rows of a table whose masks stand in `column`; any fault is an error.
+    """Read the rows of a table with its masks in `column`; any fault is an error.
 
-    None takes the one of `segmentation` and `predicted` that the table has. Other
-    columns are ignored.
+    If `column` is None, it is `segmentation` or `predicted`, whichever the table has.
+    Other columns are ignored.
     """
     rows, faults = read_with_problems(path, column)
     problems.raise_if_any(faults)
@@ -37,7 +37,7 @@ def read_with_problems(
 ) -> tuple[list[Row], list[problems.Problem]]:
     """Read the rows that can be read, and return the problems of the others.
 
-    A fault that makes the whole table unreadable is an error: a missing column.
+    A fault of the whole table, such as a missing column, is an error.
     """
     table = lines(path)
     _, names = next(table)
@@ -109,7 +109,7 @@ def lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _places(path: pathlib.Path, names: list[str], column: str | None) -> list[int]:
-    """Return where the id, the class and the mask stand in a row."""
+    """Return the places of id, class and mask in a row."""
     if column is None:
         present = [c for c in ("segmentation", "predicted") if c in names]
         if len(present) != 1:
@@ -128,7 +128,7 @@ def _places(path: pathlib.Path, names: list[str], column: str | None) -> list[in
 
 
 def _check(row: Row, numbers: dict[str, dict[str, int]]) -> None:
-    """Check a row against the `numbers` of those before, by id and class."""
+    """Check a row; `numbers` has the numbers of earlier rows, by id and class."""
     if row.id not in numbers:
         images.parse_id(row.id)
     if not row.class_name:

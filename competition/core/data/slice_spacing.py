@@ -1,4 +1,4 @@
-"""The distance of a scan's slices, which the names of the images do not say."""
+"""Read the distance of a scan's slices, which image names do not contain."""
 
 import math
 import pathlib
@@ -11,7 +11,7 @@ SPACING_Z_MM = 3.0
 
 
 def read(data: pathlib.Path) -> dict[str, float]:
-    """Return the distance in mm by scan, for those that `convert` made."""
+    """Return the distance in mm of each scan that `convert` made, by scan."""
     path = data / layout.GEOMETRY
     if not path.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""The slice table: one row a training slice, from which later steps know the data."""
+"""The slice table: one row for each training slice; later steps read it."""
 
 import io
 import pathlib
@@ -49,8 +49,8 @@ def write(path: pathlib.Path, table: "pd.DataFrame") -> str:
 def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
     """Read the table, and check that it is the one that `prepare` wrote.
 
-    Which scans a fold trains on follows from it: with another table a network would be
-    scored on scans that it has learned.
+    The table says which scans a fold trains on: with another table a network could be
+    scored on scans that it was trained on.
     """
     import pandas as pd
 
@@ -77,7 +77,7 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(
             f"{path} has no column {', '.join(missing)}: an older version wrote it. "
-            "Prepare the data again; trained runs stay of use."
+            "Prepare the data again; trained runs can still be used."
         )
     if (folds > 1).any():
         raise ValueError(
@@ -88,7 +88,7 @@ def read(dataset: layout.DatasetFiles) -> "pd.DataFrame":
 
 
 def training(table: "pd.DataFrame", fold: layout.Fold) -> "pd.DataFrame":
-    """Return the slices that `fold` trains on: the others', without faulty ones."""
+    """Return the slices that `fold` trains on: all other folds, without faulty ones."""
     return table[(table["fold"] != fold) & ~table["faulty"]].reset_index(drop=True)
 
 
@@ -116,7 +116,7 @@ def grids(table: "pd.DataFrame") -> dict[str, geometry.Grid]:
 
 
 def spacings(table: "pd.DataFrame") -> dict[str, tuple[float, float, float]]:
-    """Return the distances in mm of the voxels of each scan, by axis."""
+    """Return the distances (z, y, x) of voxels in mm, by scan."""
     columns = ["spacing_z_mm", "spacing_y_mm", "spacing_x_mm"]
     first = table.groupby("scan", sort=False)[columns].first()
     return {str(scan): (z, y, x) for scan, z, y, x in first.itertuples()}

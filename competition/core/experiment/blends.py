@@ -1,21 +1,21 @@
-"""The members and gates of an experiment, which are experiments of their own."""
+"""Load and start the members and gates of an experiment, which are experiments too."""
 
 from competition.core import console
 from competition.core.experiment import configs, faults, layout, override, starting
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, configs.Config]:
-    """Load the members and gates of an experiment by name, each after its own gates.
+    """Load the configs of an experiment's members and gates, each after its own gates.
 
-    A name is that of a TOML beside the experiment's, or else of a shipped experiment.
-    Any other name is left out: it must be that of a run.
+    A name is looked up as a TOML beside the experiment's, then as a shipped experiment.
+    Any other name is left out: it must be the name of a run.
     """
     found = _find_all(experiment, overrides)
     return {name: config for name, (_, config) in found.items()}
 
 
 def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the experiment, a name or a path, of each member and gate, as `load`."""
+    """Return the experiment of each member and gate that `load` finds: name or path."""
     found = _find_all(experiment, overrides)
     return {name: member for name, (member, _) in found.items()}
 
@@ -23,7 +23,7 @@ def experiments(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, s
 def _find_all(
     experiment: str, overrides: tuple[str, ...]
 ) -> dict[str, tuple[str, configs.Config]]:
-    """Return by name the experiment of each member and gate, and its config."""
+    """Return the experiment of each member and gate by its name, and its config."""
     by_name: dict[str, tuple[str, configs.Config]] = {}
     visited = set()
 
@@ -53,11 +53,10 @@ def start(
     *,
     name: str,
 ) -> None:
-    """Make the runs of an experiment's members and gates, which it predicts with.
+    """Create the runs of an experiment's members and gates.
 
-    One that has begun with another config is an error. `name` is that of the
-    experiment's own run: where it names itself, starting that run is an error. Rules
-    of a run that nobody knows are warned of.
+    A run that has begun with another config is an error. `name` is the experiment's own
+    run; it is not started here. A warning tells of `rules` from an unknown run.
     """
     loaded = load(experiment, overrides)
     for config in (configs.load(experiment, overrides), *loaded.values()):
@@ -68,7 +67,7 @@ def start(
 
 
 def _load_member(found: str, overrides: tuple[str, ...], name: str) -> configs.Config:
-    """Load a member; an error names the overrides of all runs that it was given."""
+    """Load a member; an error lists the overrides for all runs that apply to it."""
     given, own = (
         of(overrides, name) for of in (override.of_member, override.own_of_member)
     )
@@ -86,7 +85,7 @@ def _load_member(found: str, overrides: tuple[str, ...], name: str) -> configs.C
 
 
 def _check_rules(dataset: layout.DatasetFiles, naming: str, rules: str) -> None:
-    """Warn of rules to take from what is neither a run nor an experiment."""
+    """Warn if `rules` names neither a run nor an experiment."""
     if rules == "none" or dataset.run(rules).config.is_file() or _find(naming, rules):
         return
     names = [path.parent.name for path in dataset.root.glob("runs/*/config.json")]

@@ -18,7 +18,7 @@ Kind = typing.TypeVar("Kind", bound=schema.Table)
 
 
 class Config(schema.Table):
-    """The complete config of an experiment, which each of its runs keeps."""
+    """The complete config of an experiment; each run stores it."""
 
     seed: schema.Seed
     slices: Annotated[tuple[schema.Offset, ...], schema.LOOSE]
@@ -41,9 +41,10 @@ class Config(schema.Table):
 
     @property
     def tta(self) -> tuple[str, ...]:
-        """Return the changes of a slice that prediction averages over as well.
+        """Return the changed views of a slice that prediction averages over too.
 
-        A network that never saw a flipped slice predicts it badly.
+        "auto" flips only if training did: a network that never saw a flipped slice
+        predicts it badly.
         """
         if self.submit.tta != "auto":
             return self.submit.tta
@@ -54,7 +55,7 @@ class Config(schema.Table):
     def _is_blend(
         cls, members: tuple[str, ...], info: pydantic.ValidationInfo
     ) -> tuple[str, ...]:
-        # Without a gate, a blend of a single run would be that run.
+        # Without a gate, a blend of one run would give the same masks as the run.
         if len(members) == 1 and not info.data.get("gate"):
             raise ValueError(
                 "a blend needs two or more runs, or one and the runs of a `gate`. Name "
@@ -93,7 +94,7 @@ class Config(schema.Table):
     def _axis_fits(
         cls, model: schema.Model, info: pydantic.ValidationInfo
     ) -> schema.Model:
-        """Refuse what is only known of slices across z, if they lie across others."""
+        """Refuse settings that need slices across z, if slices lie across y or x."""
         axis, geometry = info.data.get("axis"), info.data.get("geometry")
         if axis in ("y", "x") and model.volumetric:
             raise ValueError(
@@ -157,9 +158,9 @@ class Config(schema.Table):
 
 
 def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
-    """Load an experiment by name or path: base, its few lines, then `key=value`s."""
+    """Load an experiment by name or path, with its overrides, and check it."""
     values = read(experiment, overrides)
-    # The search for better values is no part of a run.
+    # The table `search` is for the search of values, not for a run.
     values.pop("search", None)
     own = [each for each in overrides if not override.member(each)]
     source = " --set ".join([str(find(experiment)), *map(shlex.quote, own)])
@@ -177,9 +178,9 @@ def load(experiment: str, overrides: tuple[str, ...] = ()) -> Config:
 
 
 def read(experiment: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read all that an experiment's TOML and the `overrides` say, not yet checked.
+    """Read the unchecked values of an experiment, without overrides for its members.
 
-    Overrides for one of its members are left out.
+    base.toml comes first, then the experiment's TOML, then the overrides.
     """
     paths = EXPERIMENTS / "base.toml", find(experiment)
     own = [override.parse(each) for each in overrides if not override.member(each)]
@@ -203,7 +204,7 @@ def find(experiment: str) -> pathlib.Path:
 
 
 def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
-    """Make a table of `values`; an error names `source` and every key at fault."""
+    """Make a table of `values`; an error names `source` and every wrong key."""
     try:
         return table.model_validate(values)
     except pydantic.ValidationError as error:
@@ -213,15 +214,15 @@ def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
 
 
 def told(config: Config, exclude: set[str] | None = None) -> dict[str, Any]:
-    """Return what a config says, without the keys that older versions did not know.
+    """Return the values of a config, without newer keys that have their defaults.
 
-    Those are left out as long as they have the values that runs of older versions had.
+    So a run of an older version, which did not know these keys, gives the same values.
     """
     return config.model_dump(mode="json", exclude=exclude, exclude_defaults=True)
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name every value in nested tables by its dotted key."""
+    """Return the values of nested tables by their dotted keys."""
     named: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -232,7 +233,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def changes(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """List the keys in which nested tables differ, as `key: one -> other`."""
+    """List the keys whose values differ in nested tables, as `key: one -> other`."""
     first, second = flat(one), flat(other)
     return [
         f"{key}: {first.get(key)} -> {second.get(key)}"

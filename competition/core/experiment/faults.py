@@ -1,4 +1,4 @@
-"""The words for what is wrong with a config, each with the key that it is at."""
+"""Explain in words what is wrong with a config, key by key."""
 
 import difflib
 import functools
@@ -9,7 +9,7 @@ from typing import Any
 
 from competition.core.experiment import schema
 
-# So many characters of a value are shown.
+# The number of characters of a value that are shown.
 _MOST = 200
 
 
@@ -20,9 +20,10 @@ def nearest(name: str, names: list[str]) -> str:
 
 
 def explain(faults: Iterable[Any], table: type[schema.Table]) -> list[str]:
-    """Return a line for each key at fault: that a key is of no kind is one fault.
+    """Return one line for each wrong key.
 
-    A list whose items are at fault is not: it would be said to be too short.
+    pydantic reports a value once for each type it could have; these reports are joined.
+    A list with wrong items is left out, because pydantic also calls it too short.
     """
     by_key: dict[str, Any] = {}
     for fault in faults:
@@ -40,12 +41,12 @@ def explain(faults: Iterable[Any], table: type[schema.Table]) -> list[str]:
 
 
 def _key_of(loc: tuple[int | str, ...], table: type[schema.Table]) -> str:
-    """Return the key that a fault is at, without the kind of value that was tried."""
+    """Return the dotted key of a fault, without the type that pydantic tried."""
     parts: list[str] = []
     inside: Any = table
     for part in loc:
         if typing.get_origin(inside) in (typing.Union, types.UnionType):
-            # This part names one of the kinds of values, as "bool" of `bool | str`.
+            # This part names one of the types, such as "bool" of `bool | str`.
             inside = None
             continue
         parts.append(str(part))
@@ -54,7 +55,7 @@ def _key_of(loc: tuple[int | str, ...], table: type[schema.Table]) -> str:
 
 
 def _inside(kind: Any, part: int | str) -> Any:
-    """Return the kind of a table's value, or of the items of a list or a dict."""
+    """Return the type of a table's value, or of the items of a list or a dict."""
     if arguments := typing.get_args(kind):
         return arguments[0 if isinstance(part, int) else -1]
     fields = getattr(kind, "model_fields", {})
@@ -74,7 +75,7 @@ def _explain(key: str, fault: Any, table: type[schema.Table]) -> str:
 
 
 def _of_value(key: str, fault: Any) -> str:
-    """Say what is wrong with the value of a key."""
+    """Return what is wrong with the value of a key, in words."""
     received, hint = fault["input"], ""
     words = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     if fault["type"] == "tuple_type" and isinstance(received, str):

@@ -1,10 +1,10 @@
-"""How far a fold is just now: a small file that its training writes every few seconds.
+"""The heartbeat: a small file in which a training says every few seconds how far it is.
 
-It is there for who looks on, also from another machine; nothing is read back from it to
-train. A fold that is killed leaves it behind, and its age tells that.
+`watch` reads this file, also from another machine; training takes no values from it. A
+killed fold leaves it behind, which its age shows.
 
-Locks keep two processes apart on one machine, and on some network file systems. Where
-they do not, this file does: it names the process that writes it.
+Locks keep two processes apart on one machine, and on some network file systems. On
+other file systems this file does: it names the process that writes it.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ import typing_extensions
 from competition.core import files, locks, storage
 
 SECONDS = 5.0
-# Nobody writes any more where the file is older; a network file system may show its
-# time so much too late.
+# An older file has no writer any more. The margin allows for network file systems that
+# show times late.
 FRESH_SECONDS = 60.0
-# So many beats are waited for, to see whether anybody writes.
+# The number of beats to wait, to see whether another machine writes the file.
 BEATS = 3
 
 
 class Beat(typing_extensions.TypedDict):
-    """What a fold does, in a word, and where it is: epochs and steps count from 0.
+    """What a fold does, in a word, and how far it is: epochs and steps count from 0.
 
-    `seconds` have passed since the epoch began; `memory` are the most bytes so far.
-    The file is the last of `beats`, by a `process` on a `node`.
+    `seconds` have passed since the epoch began; `memory` is the most bytes so far.
+    `beats` counts the writes of the file, by a `process` on a `node`.
     """
 
     doing: str
@@ -53,8 +53,8 @@ class Beat(typing_extensions.TypedDict):
 class Heartbeat:
     """Writes the file at `path` inside its `with` block, and removes it at the end.
 
-    `memory` returns the bytes in use. What cannot be written is left out: a training
-    does not end for that. It does where a process of another machine writes the file.
+    `memory` returns the bytes in use. A beat that cannot be written is skipped, and
+    training goes on. If another process writes the file, training ends with an error.
     """
 
     def __init__(
@@ -93,16 +93,16 @@ class Heartbeat:
         self._beat = {**self._beat, "doing": doing, **where}
 
     def _check_alone(self) -> None:
-        """Refuse to begin where another machine goes on writing the file."""
+        """Refuse to begin while another machine writes the file."""
         patience = time.monotonic() + locks.ENDING_SECONDS
         while node := self._writer():
             if time.monotonic() > patience:
                 raise ValueError(self._held_by(node))
 
     def _writer(self) -> str | None:
-        """Return the other machine that writes the file; None where it stays the same.
+        """Return the other machine that writes the file, or None if nobody does.
 
-        It is looked at for some beats, for clocks may differ.
+        The file is read again for some beats, because the clocks may differ.
         """
         first = read(self.path)
         if not first or first.get("node", platform.node()) == platform.node():
@@ -134,7 +134,7 @@ class Heartbeat:
 
     def _write(self) -> None:
         used = None
-        # A driver that tells nothing must not end a training either.
+        # A driver that cannot tell the memory must not end a training either.
         with contextlib.suppress(Exception):
             used = self._memory()
         self.memory = max((each for each in (self.memory, used) if each), default=None)
@@ -145,7 +145,7 @@ class Heartbeat:
         about = {"loss": loss, "memory": self.memory, "beats": self._beats}
         text = json.dumps({**self._beat, **about, **self._me})
         temporary = self.path.with_name(f"{self.path.name}-{os.getpid()}")
-        # Not `files.replacing`, which would make a folder anew that was taken away.
+        # Not `files.replacing`: it would create a folder again that was taken away.
         with contextlib.suppress(OSError):
             try:
                 temporary.write_text(text, "utf-8")
@@ -155,7 +155,7 @@ class Heartbeat:
 
 
 def read(path: pathlib.Path) -> Beat | None:
-    """Read the file; None where it is missing or damaged."""
+    """Return the contents of the file, or None if it is missing or damaged."""
     try:
         beat: Beat = files.read_json(path, Beat)
     except (OSError, ValueError, storage.StorageError):
@@ -164,7 +164,7 @@ def read(path: pathlib.Path) -> Beat | None:
 
 
 def age(path: pathlib.Path) -> float:
-    """Return the seconds since the file was written; infinite where it is missing."""
+    """Return the seconds since the file was written; infinite if it is missing."""
     try:
         return abs(time.time() - path.stat().st_mtime)
     except OSError:

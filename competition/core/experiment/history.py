@@ -13,13 +13,13 @@ from competition.core.experiment import schema
 
 
 class Epoch(typing_extensions.TypedDict):
-    """One epoch, counted from 0; `score` is None where the epoch was not scored.
+    """One epoch, counted from 0; `score` is None if the epoch was not scored.
 
-    `mean_score` is the score of the last `training.swa_epochs` epochs' mean weights,
-    measured once, at the end. `scoring` is the part of `seconds` that scores took, and
-    `waiting` that in which steps waited for their batches, None where nobody measured
-    it; `rate` is the learning rate at the end of the epoch. `memory` are the most bytes
-    that the training has held so far, of a GPU or TPU on that device.
+    `mean_score` is the score of the mean weights of the last `training.swa_epochs`
+    epochs, measured once, at the end. `scoring` is the part of `seconds` that scores
+    took; `waiting` is the part in which steps waited for batches, or None if it was not
+    measured. `rate` is the learning rate at the end of the epoch. `memory` is the most
+    bytes that the training has used so far, on a GPU or TPU those of the device.
     """
 
     epoch: int
@@ -56,7 +56,7 @@ def read(path: pathlib.Path) -> list[Epoch]:
 
 
 def read_sound(path: pathlib.Path) -> tuple[list[Epoch], Exception | None]:
-    """Read the rows before the first damaged one, and its fault, if there is any."""
+    """Return the rows before the first damaged one, and its error or None."""
     rows = []
     files.check_regular(path)
     with path.open(newline="", encoding="utf-8") as file:
@@ -100,7 +100,7 @@ def best(history: list[Epoch]) -> float | None:
 
 
 def scores(history: list[Epoch]) -> dict[schema.Keep, float | None]:
-    """Return the score of each weights that may be kept: by `training.keep`."""
+    """Return the score of the weights for each value of `training.keep`."""
     epochs = [row["score"] for row in history if row["score"] is not None]
     last = epochs[-1] if epochs else None
     mean = history[-1].get("mean_score") if history else None
@@ -110,7 +110,8 @@ def scores(history: list[Epoch]) -> dict[schema.Keep, float | None]:
 def kept(history: list[Epoch], keep: schema.Keep) -> float | None:
     """Return the score of the weights that a fold keeps; None without any score.
 
-    The best may be the mean; until there is a mean, the last ones are kept for it.
+    The best weights may be the mean. Until there is a mean, the score of the last
+    weights stands for it.
     """
     found = scores(history)
     chosen = best(history) if keep == "best" else found[keep]
@@ -118,9 +119,9 @@ def kept(history: list[Epoch], keep: schema.Keep) -> float | None:
 
 
 def is_over(history: list[Epoch], training: schema.Training) -> bool:
-    """Return whether a fold has all its epochs, or no better score for its `patience`.
+    """Return whether a fold has all its epochs, or its `patience` has run out.
 
-    With a patience of 0 only the epochs count.
+    Patience counts the scores since the best one; with 0 only the epochs count.
     """
     scores = [row["score"] for row in history if row["score"] is not None]
     since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
@@ -130,6 +131,6 @@ def is_over(history: list[Epoch], training: schema.Training) -> bool:
 def points(
     history: list[Epoch], column: Literal["loss", "score", "rate"]
 ) -> list[tuple[float, float]]:
-    """Return (epoch, value) of a column where it has a value; epochs count from 1."""
+    """Return (epoch, value) of each epoch with a value in a column, counted from 1."""
     values = [(row["epoch"] + 1.0, row.get(column)) for row in history]
     return [(epoch, value) for epoch, value in values if value is not None]

@@ -8,9 +8,9 @@ from typing import Literal
 Fold = int | Literal["all"]
 ALL: tuple[Fold, ...] = ("all",)
 WORK = pathlib.Path("work")
-# Written by `convert` into a competition folder: the geometry that PNGs cannot keep.
+# `convert` writes this file into a competition folder: geometry that PNGs cannot hold.
 GEOMETRY = "geometry.json"
-# In the folder of a fold, until its training is over: the state before the last.
+# A fold in training keeps this file: the state before the last one.
 STATE_BEFORE = "state-before.npz"
 
 
@@ -78,7 +78,7 @@ class DatasetFiles:
         self.slices = self.root / "slices.csv"
         self.manifest = self.root / "manifest.json"  # the data's source and preparation
         self.automatic = self.root / "auto.toml"  # the experiment planned for the data
-        self.compiled = self.root / "compiled"  # programs of JAX, to compile once
+        self.compiled = self.root / "compiled"  # programs that JAX has compiled
 
     def scan(self, scan: str) -> pathlib.Path:
         """Return the file with the uint16 slices (D, H, W) of a scan."""
@@ -102,7 +102,7 @@ class DatasetFiles:
 
 
 def plain(name: str) -> str:
-    """Return a name that becomes one part of a path; one that leads away is refused."""
+    """Return the name if it is a single part of a path; refuse any other name."""
     if not name or name in (".", "..") or set(name) & set("/\\\0"):
         raise ValueError(
             "A name must be one part of a path, such as 'unet'. "
@@ -130,7 +130,7 @@ def run_name(experiment: str) -> str:
 def find(name: str, work: pathlib.Path, data: pathlib.Path | None) -> DatasetFiles:
     """Return the data set that has the run `name`; `data` chooses among data sets.
 
-    Where none has such a run yet, the only prepared data set is taken.
+    If no data set has such a run yet, the only prepared one is returned.
     """
     if data is not None:
         return dataset(data, work)
@@ -148,7 +148,7 @@ def find(name: str, work: pathlib.Path, data: pathlib.Path | None) -> DatasetFil
 
 
 def dataset_of(run: pathlib.Path) -> pathlib.Path:
-    """Return the folder of the data set in which a run or a search's trial lies."""
+    """Return the data set's folder from the folder of a run or a search's trial."""
     above = (each.parent for each in run.parents if each.name in ("runs", "search"))
     return next(above, run)
 

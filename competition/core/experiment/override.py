@@ -7,9 +7,9 @@ from typing import Any
 
 
 def parse(override: str) -> dict[str, Any]:
-    """Return the nested tables that say what an override does."""
+    """Return the nested tables of an override, such as {"training": {"epochs": 3}}."""
     key, equals, text = override.partition("=")
-    # A value that is no TOML, as in model.norm=group, is a string without its quotes.
+    # A value that is no TOML, as in model.norm=group, is a string without quotes.
     as_text = json.dumps(text.strip(), ensure_ascii=False)
     for value in (text, as_text) if equals else ():
         with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
@@ -21,7 +21,7 @@ def parse(override: str) -> dict[str, Any]:
 
 
 def member(override: str) -> str:
-    """Return the member of a blend that an override is for; "" where it is for all."""
+    """Return the member of a blend that an override is for, or "" if it is for all."""
     name, colon, _ = _key(override).partition(":")
     return name if colon else ""
 
@@ -29,7 +29,7 @@ def member(override: str) -> str:
 def of_member(overrides: tuple[str, ...], name: str) -> tuple[str, ...]:
     """Return the overrides of a blend that are for its member or gate `name`.
 
-    They are those of all, and then those of its own: `name:training.batch=8`.
+    Overrides for all runs come first, then its own, such as `name:training.batch=8`.
     """
     shared = [
         override

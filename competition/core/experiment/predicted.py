@@ -1,4 +1,4 @@
-"""Which scans have out-of-fold probabilities by the present weights of their fold."""
+"""Find the scans that the present weights of their fold have not predicted."""
 
 import pathlib
 from typing import TYPE_CHECKING
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def digest(run: runs.Run, fold: layout.Fold) -> str:
-    """Return the digest of a fold's weights that its probabilities are stored with."""
+    """Return the digest of a fold's weights; it is stored with the probabilities."""
     written = files.file_digest(run.files.weights(fold))
-    # Older versions stored no predictions of presence heads; by this mark such files
+    # Older versions stored no predictions of presence heads. With this mark their files
     # count as made by other weights.
     return f"{written}-presence" if run.config.model.presence else written
 
 
 def missing(run: runs.Run, rows: "pd.DataFrame", made_by: str) -> list[str]:
-    """Return the scans of `rows` that the weights of a digest have not predicted."""
+    """Return the scans of `rows` that the weights `made_by` have not predicted."""
     return [
         scan
         for scan in slice_table.scans(rows)
@@ -29,10 +29,10 @@ def missing(run: runs.Run, rows: "pd.DataFrame", made_by: str) -> list[str]:
 
 
 def check(run: runs.Run, table: "pd.DataFrame") -> None:
-    """Refuse a run with trained folds whose scans are not predicted by their weights.
+    """Refuse a run if the weights of a trained fold have not predicted all its scans.
 
-    The members and gates of a blend are looked at. Only who made the probabilities is
-    read of them here; who takes them finds out whether they are whole.
+    For a blend, its members and gates are checked. Only the digest in each file is read
+    here; whether the file is damaged shows when its probabilities are read.
     """
     for fold in runs.trained_folds(run):
         held_out = slice_table.scans(slice_table.held_out(table, fold))

@@ -21,7 +21,7 @@ class _Record(typing_extensions.TypedDict):
 
 
 class Manifest(typing_extensions.TypedDict):
-    """The entries of manifest.json from which runs know their data."""
+    """The entries of manifest.json that runs read about their data."""
 
     classes: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
     fingerprint: str
@@ -36,7 +36,7 @@ class Manifest(typing_extensions.TypedDict):
 class Run:
     """The contents of a run's config.json, and the paths of the run's files.
 
-    `name` is that of the run's folder, so that a copied run has a name of its own.
+    `name` is the name of the run's folder, so that a copied run has its own name.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Run:
 
 
 def owner(run: Run, fold: layout.Fold) -> str:
-    """Return in words which fold of which training weights and a state are of.
+    """Return the text that marks weights and state of a fold as made by this training.
 
-    It does not change with the run's name and place, nor with a key that has come into
-    the config since, nor with what prediction alone uses or where the scans lie.
+    The text does not depend on the run's name or folder, on keys that are newer than
+    the run, on keys that only prediction uses, or on where the scans are stored.
     """
     unused = {"input", "members", "gate", "rules", "decide", "submit"}
     config = configs.told(run.config, exclude=unused)
@@ -65,9 +65,9 @@ def owner(run: Run, fold: layout.Fold) -> str:
 def held(
     run: Run, *, doing: str, dataset: layout.DatasetFiles | None = None
 ) -> Iterator[None]:
-    """Hold a run, and those it predicts with, against steps in other processes.
+    """Lock a run, its members and gates against steps in other processes.
 
-    A `dataset` is held against being prepared anew, and must be that of the run.
+    A `dataset` is locked against `prepare`; it must be the data of the run.
     """
     sources = [run, *members_and_gates(run)]
     roots = sorted({source.files.root.resolve() for source in sources})
@@ -81,7 +81,7 @@ def held(
 
 
 def check_data(run: Run, dataset: layout.DatasetFiles) -> None:
-    """Refuse prepared data, or a config, that a run did not begin with."""
+    """Refuse data or a config that differs from what the run began with."""
     if read(run.files).config != run.config:
         raise ValueError(
             f"{run.files.config} was written by another process at the same time, with "
@@ -104,8 +104,8 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
     )
     if manifest.get("unfinished"):
         raise ValueError(
-            f"{dataset.root}: `prepare` did not come to its end, and some scans may be "
-            "made again by now. Run it again; mend what it says."
+            f"{dataset.root}: `prepare` did not come to its end, and some scans may have "
+            "been made again. Run it again; repair what it names."
         )
     return manifest
 
@@ -131,12 +131,12 @@ def read(run_files: layout.RunFiles) -> Run:
 
 
 def members(run: Run) -> list[Run]:
-    """Return the runs whose probabilities are averaged: members, or the run itself."""
+    """Return the runs to average: the members of a blend, or the run itself."""
     return [_sibling(run, name) for name in run.config.members] or [run]
 
 
 def gates(run: Run) -> list[Run]:
-    """Return the runs, if any, that decide in which slices a class is."""
+    """Return the runs, if any, that decide which slices hold a class."""
     return [_sibling(run, name) for name in run.config.gate]
 
 
@@ -176,17 +176,17 @@ def trained_folds(run: Run) -> list[layout.Fold]:
 def present_folds(
     config: configs.Config, manifest: Manifest
 ) -> tuple[layout.Fold, ...]:
-    """Return the folds to train that prepared data has: of few cases they are fewer."""
+    """Return the folds to train; data of few cases has fewer than the config asks."""
     return tuple(f for f in config.folds if f == "all" or f < manifest["folds"])
 
 
 def source_of_rules(run: Run) -> Run:
-    """Return the run whose decision rules are taken for one that holds nothing out."""
+    """Return the run that gives its rules to a run that holds nothing out."""
     return _beside(run, run.config.rules)
 
 
 def lacks_rules(run: Run) -> bool:
-    """Return whether a run takes the rules of another that has not decided them yet."""
+    """Return whether a run takes the rules of another run that has none yet."""
     source = layout.RunFiles(run.files.root.parent / layout.plain(run.config.rules))
     return run.config.rules != "none" and not files.exists(source.decision)
 
@@ -203,7 +203,7 @@ def _sibling(run: Run, name: str) -> Run:
 
 
 def _beside(run: Run, name: str) -> Run:
-    """Return the run `name` in the folder beside that of `run`, and of its data."""
+    """Return the run `name` beside `run`; it must have the same data and classes."""
     run_files = layout.RunFiles(run.files.root.parent / layout.plain(name))
     if name == run.name:
         raise ValueError(

@@ -1,7 +1,7 @@
 """The parts of an experiment: typed, frozen, and strict about their keys.
 
-`experiments/base.toml` explains every key. The keys with a default here are younger
-than the others: a run that was kept without such a key was made with its default.
+`experiments/base.toml` explains every key. The keys with a default here are newer than
+the others: a run that was stored without such a key was made with its default.
 """
 
 from typing import Annotated, Literal
@@ -14,16 +14,16 @@ Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Positive = Annotated[float, pydantic.Field(gt=0)]
 Weight = Annotated[float, pydantic.Field(ge=0)]
 Fraction = Annotated[float, pydantic.Field(ge=0, lt=1)]
-# No experiment has more of anything; NumPy and Keras fail on numbers beyond 64 bits.
+# No experiment needs more; NumPy and Keras fail on numbers beyond 64 bits.
 Count = Annotated[int, pydantic.Field(ge=1, le=10**9)]
 Index = Annotated[int, pydantic.Field(ge=0, le=10**9)]
 # NumPy and Keras take seeds below 2**32, and the fold's number is added.
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 Offset = Annotated[int, pydantic.Field(ge=-1000, le=1000)]
-# TOML knows arrays only; strict mode would refuse them for a tuple.
+# TOML has only arrays; strict mode would not take an array for a tuple.
 LOOSE = pydantic.Field(strict=False, min_length=1)
 OPTIONAL = pydantic.Field(strict=False)
-# The least pixels above a probability, that probability, and the least presence.
+# (n, p, q): the least number of pixels above probability p, p, and the least presence.
 Gate = Annotated[tuple[Index, Share, Share], OPTIONAL]
 # Names of networks, and those of encoders in keras.applications and keras_hub.
 Architecture = Literal[
@@ -89,7 +89,7 @@ class Table(pydantic.BaseModel):
 
 
 class Geometry(Table):
-    """The size that a slice is brought to for the network, and the way."""
+    """The size of the network's input, and how a slice is brought to it."""
 
     fit: Literal["pad", "resize", "letterbox", "spacing"]
     height: Count
@@ -134,7 +134,7 @@ class Model(Table):
     remat: bool = False
     encoder: Encoder = "none"
     encoder_weights: str = "none"
-    # Runs of versions that had no such key decided each class on its own.
+    # Versions without this key decided each class on its own.
     exclusive: bool | Literal["auto"] = False
 
     @property
@@ -144,12 +144,12 @@ class Model(Table):
 
     @property
     def softmax(self) -> bool:
-        """Return whether a pixel has one class or none; "auto" is settled by data."""
+        """Return whether a pixel has one class or none; the data settles "auto"."""
         return self.exclusive is True
 
     @property
     def volumetric(self) -> bool:
-        """Return whether it takes patches of a scan, not stacks about a slice."""
+        """Return whether the network takes patches of a scan, not stacks of slices."""
         return self.architecture in VOLUMETRIC
 
     @pydantic.model_validator(mode="after")
@@ -169,7 +169,7 @@ class Model(Table):
 
 
 class Loss(Table):
-    """The weights of the loss's terms, 0 for none, and what shapes the terms."""
+    """The weight of each term of the loss, 0 to leave it out, and its parameters."""
 
     bce: Weight
     focal: Weight = 0.0
@@ -195,7 +195,7 @@ class Loss(Table):
 
 
 class Augment(Table):
-    """The changes of a training sample: the probability of each, then its limits."""
+    """The augmentations of a training sample: their probabilities and limits."""
 
     engine: Literal["auto", "device", "host", "addons", "none"]
     flip: Share
@@ -229,7 +229,7 @@ class Augment(Table):
 
 
 class Sampling(Table):
-    """The training slices of an epoch; patches are cut about the same slices."""
+    """The training slices of an epoch; patches are cut around these slices."""
 
     slices: Literal["all", "positives", "balanced"] = "all"
     empties: Share = 0.2

@@ -1,4 +1,4 @@
-"""The start of a run, after which its config is fixed; what cannot be is refused."""
+"""Start or reopen a run: its config is fixed, and impossible settings are refused."""
 
 import dataclasses
 import pathlib
@@ -15,10 +15,11 @@ def start(
     *,
     run_files: layout.RunFiles | None = None,
 ) -> runs.Run:
-    """Open the run `name` and return it; a new run is made in `run_files`.
+    """Open the run `name` and return it; create a new run in `run_files`.
 
-    A run keeps the config and the data that it began with: calling with another
-    config or on other data is an error. What no training reads may change.
+    A run keeps the config and the data that it began with: another config, or other
+    data, is an error. Only `decide`, `rules` and the folder of `model.encoder_weights`
+    may change: the weights do not depend on them.
     """
     manifest = runs.prepared(dataset)
     run_files = run_files or dataset.run(name)
@@ -39,7 +40,7 @@ def start(
         )
     config = config.model_copy(update={"folds": folds})
     _check_rules(name, config)
-    # A gate that is missing or unfit is told now, and not after hours of training.
+    # A missing or unfit gate is an error now, not after hours of training.
     _check_folds(dataclasses.replace(wanted, config=config))
     record = {
         "name": name,
@@ -53,7 +54,7 @@ def start(
     else:
         is_open = not _is_recorded(run_files, record)
     if is_open:
-        # Not while another process trains by the config that is there.
+        # This fails while another process trains with the present config.
         with locks.locked(run_files.root, doing="starting"):
             files.write_sealed(run_files.config, record)
     run = runs.read(run_files)
@@ -71,7 +72,7 @@ def start(
 def _settled(
     config: configs.Config, manifest: runs.Manifest, begun: runs.Run | None
 ) -> configs.Config:
-    """Settle what is "auto" as in a run that has begun, perhaps with an older version.
+    """Replace "auto" by the values of a begun run, perhaps of an older version.
 
     In a new run the masks say whether classes exclude each other.
     """
@@ -86,10 +87,10 @@ def _settled(
 
 
 def _is_same_training(kept: runs.Run, wanted: runs.Run) -> bool:
-    """Return whether two runs differ, and in nothing that their weights come from.
+    """Return whether two runs differ, but only in values that no weights depend on.
 
-    What `decide` tries and takes is read after training. Of the encoder's weights only
-    the folder may differ: on Kaggle that of inputs has moved between two sessions.
+    `decide` and `rules` are read after training. The path of the encoder's weights may
+    differ in its folder: on Kaggle the folder of inputs moved between two sessions.
     """
     paths = [pathlib.PurePath(r.config.model.encoder_weights) for r in (kept, wanted)]
     changed = {
@@ -115,8 +116,8 @@ def _is_begun(run_files: layout.RunFiles) -> bool:
     beats = run_files.root.glob(".*.heartbeat")
     if any(heartbeat.age(path) < heartbeat.FRESH_SECONDS for path in beats):
         return True
-    # A lock, an old heartbeat and a file that is half written begin with a dot, and
-    # show only that a process once opened the folder.
+    # Locks, old heartbeats and half-written files begin with a dot. They show only that
+    # a process once opened the folder.
     return any(
         path.is_file() and path != run_files.config and not path.name.startswith(".")
         for path in run_files.root.rglob("*")

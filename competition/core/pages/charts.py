@@ -1,6 +1,6 @@
-"""Charts as SVG: they follow the page into the dark and onto paper, and need no script.
+"""Charts as SVG. They take the page's colours, light, dark or printed, with no script.
 
-`draw` places what the template `charts.html` writes down.
+`draw` computes the places; the template `charts.html` writes the SVG.
 """
 
 import dataclasses
@@ -12,15 +12,15 @@ Point = tuple[float, float]
 WIDTH, HEIGHT = 340, 230
 # Room for the numbers and names of the axes, and for marks at the edges.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 8, 38
-# Above so many points a line has no marks.
+# A line of more points than this has no marks.
 _MARKED = 25
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one name, joined by a line or not; `css` gives them their colour.
+    """Points of one name, joined by a line or not; the CSS class `css` colours them.
 
-    `labels`, one a point, are shown where a mouse rests on it.
+    `labels`, one for each point, are shown when the mouse rests on it.
     """
 
     name: str
@@ -34,8 +34,8 @@ class Series:
 class Chart:
     """Series over named axes; an axis goes from the least to the greatest value.
 
-    An axis that has limits always reaches them. `levels` are lines across, by name,
-    and `diagonal` is one on which both values are equal.
+    An axis with limits always reaches them. `levels` are horizontal lines, by name.
+    `diagonal` draws the line on which both values are equal.
     """
 
     title: str
@@ -50,9 +50,9 @@ class Chart:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart with everything in its place, in pixels from the upper left corner.
+    """A chart with the place of every part, in pixels from the upper left corner.
 
-    Ticks are (pixel, text); a mark is (x, y, label).
+    A tick is (pixel, text), a mark (x, y, label).
     """
 
     chart: Chart
@@ -65,7 +65,7 @@ class Drawing:
 
 
 def draw(chart: Chart) -> Drawing:
-    """Place the axes and the series of a chart that has a point."""
+    """Place the axes and the series of a chart with at least one point."""
     points = [point for series in chart.series for point in series.points]
     x_ticks = ticks([*(x for x, _ in points), *chart.xlim])
     heights = [*(y for _, y in points), *chart.ylim, *chart.levels.values()]
@@ -107,7 +107,7 @@ def _place(value: float, ends: Point, pixels: Point) -> float:
 
 
 def ticks(values: Iterable[float]) -> list[float]:
-    """Return about five round numbers from below the least value to above all."""
+    """Return about five round numbers that enclose all values."""
     known = list(values)
     low, high = min(known), max(known)
     if math.isclose(low, high, abs_tol=1e-9):
@@ -124,7 +124,7 @@ def ticks(values: Iterable[float]) -> list[float]:
 
 
 def texts(numbers: Sequence[float]) -> list[str]:
-    """Write numbers with the digits that tell them apart."""
+    """Write numbers with as many digits as are needed to tell them apart."""
     step = min((b - a for a, b in itertools.pairwise(numbers)), default=1.0)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     if digits > 4:

@@ -1,4 +1,4 @@
-"""The scans of a score from worst to best, and which of them to show as examples."""
+"""Rank the scans of a score from worst to best, and choose examples to show."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,9 @@ from competition.core import scores
 
 
 def ranked(result: scores.Scores) -> list[dict[str, Any]]:
-    """Return a row for each scan of a score, worst first, those without a score last.
+    """Return a row for each scan of a score, worst first, scans without a score last.
 
-    The score of a scan is the mean of those of its classes that have one.
+    The score of a scan is the mean score of its classes that have one.
     """
     rows = []
     for scan, by_class in result["by_scan"].items():
@@ -27,7 +27,7 @@ def chosen(rows: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """
     scored = [row for row in rows if row["score"] is not None]
     last = len(scored) - 1
-    # Where two of them are one scan, the later word names it.
+    # If two of them are the same scan, the later entry here names it.
     words = {last // 2: "Median", last: "Best", 0: "Worst"}
     return [(words[place], scored[place]) for place in sorted(words) if scored]
 
@@ -38,6 +38,6 @@ def words(result: scores.Scores) -> dict[str, str]:
 
 
 def scans(result: scores.Scores) -> list[str]:
-    """Return the examples of a score by name; the first scan where none has a score."""
+    """Return the examples of a score by name, or the first scan if none has a score."""
     rows = ranked(result)
     return [row["scan"] for _, row in chosen(rows)] or [row["scan"] for row in rows[:1]]

@@ -1,4 +1,4 @@
-"""What an audit of prepared data has found, as its page and that of a run show it."""
+"""Show the findings of an audit, on its own page and on the page of a run."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from competition.core.experiment import layout, runs
 from competition.core.pages import charts, html_page
 
 COLUMNS = ("scan", "first_slice", "last_slice", "class", "reason", "words", "weight")
-# The reasons with their headings, the strongest first: it replaces suspects for weaker
-# reasons among the same masks.
+# The reasons with their headings, the strongest first. Where two reasons name the same
+# masks, only the stronger one is listed.
 REASONS = {
     "moved": "Moved by several slices",
     "copy": "Copied from another day",
@@ -36,9 +36,9 @@ _GREYS = {
 
 
 def of_data(dataset: layout.DatasetFiles, *, shown: int) -> dict[str, Any] | None:
-    """Return what the template shows of a finished audit; None where there is none.
+    """Return the template's values of a finished audit, or None if there is no audit.
 
-    An audit of the data as it was prepared before is left out.
+    An audit of data that was prepared again since then is left out.
     """
     folder = dataset.root / "audit"
     if not files.exists(folder / "audit.json"):
@@ -52,9 +52,9 @@ def of_data(dataset: layout.DatasetFiles, *, shown: int) -> dict[str, Any] | Non
 
 
 def read(folder: pathlib.Path, *, shown: int) -> dict[str, Any]:
-    """Return what audit_findings.html shows of the folder that an audit has written.
+    """Return the values of audit_findings.html from the folder of an audit.
 
-    The first `shown` suspects have their pictures.
+    The first `shown` suspects are shown with their pictures.
     """
     data: dict[str, Any] = files.read_json(folder / "fingerprint.json", dict)
     rows = _suspects(folder / "suspects.csv")
@@ -77,7 +77,7 @@ def picture(folder: pathlib.Path, rank: int, row: Mapping[str, Any]) -> pathlib.
 
 
 def draw(data: Mapping[str, Any]) -> list[charts.Drawing]:
-    """Draw a fingerprint, a chart for each question that has a point."""
+    """Draw the charts of a fingerprint; a chart without any point is left out."""
     scans, classes = data.get("scans", {}), data["classes"]
     dots = html_page.class_names(classes)
     drawn = [
@@ -135,7 +135,7 @@ def _areas(of_class: Mapping[str, Any]) -> list[charts.Point]:
 
 
 def _volumes(scans: Mapping[str, Any], name: str, css: str) -> charts.Series:
-    """Return a mark for each scan, which says its name where a mouse rests on it."""
+    """Return a mark for each scan; it shows the scan's name under the mouse."""
     volumes = sorted((each["volume_ml"][name], scan) for scan, each in scans.items())
     return charts.Series(
         name,
@@ -159,7 +159,7 @@ def _suspects(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def _photograph(path: pathlib.Path) -> str:
-    """Return a picture for a page: a photograph as JPEG is a quarter of its PNG."""
+    """Return a picture as JPEG for a page: its PNG would be four times as large."""
     import cv2
 
     pixels = cv2.imdecode(np.frombuffer(files.read_bytes(path), np.uint8), 1)

@@ -11,16 +11,16 @@ from competition.core import console
 from competition.core.pages import pictures, scripts
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
-# Stands for the policy in a page until its styles and scripts are known.
+# This text stands for the policy until the styles and scripts of a page are known.
 _POLICY = "policy-of-this-page"
 _INLINE = re.compile(r"<(style|script)\b([^>]*)>(.*?)</\1>", re.DOTALL)
 
 
 def render(template: str, values: dict[str, Any]) -> str:
-    """Fill a template; a name that it uses and `values` lacks is an error.
+    """Fill a template; a name that is used but missing in `values` is an error.
 
-    The page has the colours of classes and curves, and a policy by which its own
-    styles and scripts alone have an effect.
+    The page gets the colours of classes and curves, and a policy that allows only its
+    own styles and scripts.
     """
     import jinja2
 
@@ -44,24 +44,24 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 
 def source(name: str) -> Any:
-    """Return the text of a style or script of the templates, to stand in a page."""
+    """Return the text of a style or script in templates/, to be put into a page."""
     import markupsafe
 
     return markupsafe.Markup((TEMPLATES / name).read_text("utf-8").rstrip())
 
 
 def script(name: str) -> Any:
-    """Return a JavaScript module of the templates with those that it imports."""
+    """Return a JavaScript module in templates/ with the modules that it imports."""
     import markupsafe
 
     return markupsafe.Markup(scripts.bundle(TEMPLATES / name))
 
 
 def policy(page: str) -> str:
-    """Return the Content-Security-Policy of a page: it fetches nothing.
+    """Return the Content-Security-Policy of a page, which may fetch nothing.
 
-    Styles and scripts have an effect only where they are in the page as it is now.
-    Data, such as a script of the type application/json, needs no leave.
+    It allows only the styles and scripts that are in the page now. Data, such as a
+    script of the type application/json, needs no permission.
     """
     digests: dict[str, list[str]] = {"style": [], "script": []}
     for tag, attributes, content in _INLINE.findall(page):
@@ -76,7 +76,7 @@ def policy(page: str) -> str:
 
 
 def class_names(classes: Sequence[str]) -> dict[str, str]:
-    """Return the CSS class that gives a class of the data its colour, by its name."""
+    """Return, for each class of the data, the CSS class that has its colour."""
     return {
         name: f"class{index % len(pictures.CLASS_COLOURS)}"
         for index, name in enumerate(classes)
@@ -84,7 +84,10 @@ def class_names(classes: Sequence[str]) -> dict[str, str]:
 
 
 def templates() -> list[pathlib.Path]:
-    """Return the files that pages are made from: other ones make other pages."""
+    """Return the files that pages are made from.
+
+    `report` and `audit` hash them to know when a page is out of date.
+    """
     here = pathlib.Path(__file__).parent
     return sorted(path for path in here.rglob("*") if path.suffix != ".pyc")
 

@@ -1,4 +1,4 @@
-"""Pictures as PNG: slices with truth and prediction, curves; the classes' colours."""
+"""Draw PNG pictures: slices with truth and prediction, and curves; class colours."""
 
 import dataclasses
 import io
@@ -11,8 +11,8 @@ from competition.core import blending, masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 
-# Bright enough for outlines on a grey slice, and the first six distinct for the
-# colour-blind too. After the sixteenth they repeat.
+# These colours are bright enough for outlines on a grey slice, and colour-blind people
+# can tell the first six apart. After the sixteenth they repeat.
 CLASS_COLOURS = (
     "#ffb000", "#38bdf8", "#f472b6", "#a3e635", "#c4a1ff", "#ff7a59", "#2dd4bf",
     "#fef08a", "#818cf8", "#fb7185", "#4ade80", "#e879f9", "#fdba74", "#67e8f9",
@@ -42,7 +42,7 @@ def choose(
 ) -> list[SlicePicture]:
     """Choose up to `count` slices of a scan, evenly among those with any mask.
 
-    They are chosen among all where neither truth nor prediction has a mask.
+    If neither truth nor prediction has a mask, they are chosen among all slices.
     """
     store = arrays.Arrays(dataset)
     table = slice_table.read(dataset)
@@ -67,7 +67,7 @@ def choose(
 def spread(filled: np.ndarray, count: int) -> list[int]:
     """Choose up to `count` indices evenly among those where `filled` (N,) is true.
 
-    They are chosen among all where it is nowhere true.
+    If it is true nowhere, they are chosen among all indices.
     """
     candidates = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
     places = np.linspace(0, len(candidates) - 1, count + 2)[1:-1].round().astype(int)
@@ -98,11 +98,11 @@ def contact_sheet(
     count: int = SLICES,
     words: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Draw `count` slices of each scan, a scan a row, with a legend.
+    """Draw `count` slices of each scan, one row for each scan, with a legend.
 
-    The `words` of a scan, such as "worst", stand before its name.
-    A scan with fewer slices leaves the rest of its row black. Scans of one slice, such
-    as photographs, share a row.
+    The word of a scan in `words`, such as "worst", is written before its name. A scan
+    with fewer slices leaves the rest of its row black. Scans of one slice, such as
+    photographs, share a row.
     """
     from matplotlib import figure
 
@@ -132,7 +132,7 @@ def contact_sheet(
 def curves(
     lines: Mapping[str, Sequence[tuple[float, float]]], *, xlabel: str, ink: str
 ) -> bytes:
-    """Draw lines of (x, y) points by name, without a background, text in `ink`."""
+    """Draw named lines of (x, y) points, without a background, with text in `ink`."""
     from matplotlib import figure
 
     picture = figure.Figure((4.6, 2.8), layout="constrained", facecolor="none")
@@ -148,7 +148,7 @@ def draw_curves(
     xlabel: str,
     ink: str,
 ) -> None:
-    """Draw lines of (x, y) points by name on Matplotlib's axes; there may be none."""
+    """Draw named lines of (x, y) points on Matplotlib's axes; `lines` may be empty."""
     from matplotlib import ticker
 
     for index, (name, points) in enumerate(lines.items()):
@@ -177,9 +177,9 @@ def class_rgb(index: int) -> tuple[int, int, int]:
 
 
 def class_tint(index: int) -> str:
-    """Return the paler colour of the class at `index`, in which predictions are drawn.
+    """Return the paler colour of the class at `index`, for outlines of predictions.
 
-    It shows on top of the colour where two outlines agree.
+    It can be seen on top of the class's colour where two outlines agree.
     """
     parts = [round(0.35 * part + 0.65 * 255) for part in class_rgb(index)]
     return "#" + bytes(parts).hex()
@@ -188,7 +188,7 @@ def class_tint(index: int) -> str:
 def png(picture: Any, *, dpi: int) -> bytes:
     """Encode a Matplotlib figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    # Matplotlib would write its version into the file.
+    # Otherwise Matplotlib writes its version into the file.
     picture.savefig(buffer, dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -210,7 +210,7 @@ def draw(axes: Any, shown: SlicePicture, classes: int) -> None:
 def _outline(axes: Any, mask: np.ndarray, colour: Any, style: str) -> None:
     if not mask.any():
         return
-    # A margin closes the outline of what touches the edge.
+    # A margin closes the outline of a mask that touches the edge.
     rows, columns = (np.arange(-1, size + 1) for size in mask.shape)
     plane = np.pad(mask, 1).astype(float)
     lines = axes.contour(columns, rows, plane, [0.5], colors=[colour], linewidths=1.3)
@@ -230,6 +230,7 @@ def legend(picture: Any, classes: Sequence[str], *, ink: str, loc: str) -> None:
     unnamed = ["-"] * len(names)
     box = picture.legend(handles, unnamed, loc=loc, ncols=len(names), fontsize=9)
     box.set_frame_on(False)
-    # Set afterwards: a class may begin with "_" or hold a "$", and is no formula.
+    # The names are set afterwards: they may begin with "_", or hold a "$" that must not
+    # be read as a formula.
     for text, name in zip(box.get_texts(), names, strict=True):
         text.set(text=name, color=ink, parse_math=False)

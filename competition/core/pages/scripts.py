@@ -1,4 +1,4 @@
-"""The pages' JavaScript: modules of templates/ as one script that fetches nothing."""
+"""Join the JavaScript modules of templates/ into one script that fetches nothing."""
 
 import pathlib
 import re
@@ -8,9 +8,9 @@ _EXPORT = re.compile(r"^export (?=(?:async )?function|class|const)", re.MULTILIN
 
 
 def bundle(path: pathlib.Path) -> str:
-    """Return a module with all that it imports before it, as one module.
+    """Return a module as one text, with all modules that it imports before it.
 
-    Every name at the top of a module must differ from those of the others.
+    The names at the top of a module must differ from those of all other modules.
     """
     modules: dict[pathlib.Path, str] = {}
     _collect(path, modules)

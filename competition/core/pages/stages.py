@@ -1,4 +1,4 @@
-"""How the masks of a scan come about: part by part of the decision rule."""
+"""Trace how the decision rule makes the masks of a scan, part by part."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from competition.core import blending, masks, rules
 from competition.core.experiment import runs
 
 Steps = dict[str, np.ndarray]
-# The stages of all classes together, in their order, and what a reader calls them.
+# The stages of all classes together, in their order, with their names on the page.
 WORDS = {
     "raw": "probability of 0.5",
     "threshold": "threshold",
@@ -26,8 +26,8 @@ def trace(
 ) -> list[Steps]:
     """Return the arrays (D, H, W) of each class: first the probability, then masks.
 
-    A part of the rule that is off is left out. The last mask of classes that exclude
-    each other is what the others leave.
+    A part of the rule that is off is left out. If classes exclude each other, the last
+    mask is without the pixels that other classes get.
     """
     traced = []
     for index, rule in enumerate(class_rules):
@@ -50,15 +50,15 @@ def trace(
 
 
 def out_of_fold(run: runs.Run, scan: str) -> list[Steps]:
-    """Trace a held-out scan of a run that was decided."""
+    """Trace a held-out scan of a run that has decision rules."""
     class_rules = rules.read(run.files.decision, run.classes, run.config.members)
     return trace(blending.out_of_fold(run, scan), class_rules)
 
 
 def bits(traced: Sequence[Steps]) -> dict[str, masks.Bits]:
-    """Return the mask bits (D, H, W) of all classes after each part, in words.
+    """Return the mask bits (D, H, W) of all classes after each part, by its words.
 
-    A part that changes nothing in this scan is left out; the last one stays.
+    A part that changes nothing in this scan is left out.
     """
     now = [steps["probability"] >= 0.5 * 255 for steps in traced]
     found = {"raw": masks.pack(np.stack(now, axis=-1))}

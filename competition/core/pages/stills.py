@@ -1,4 +1,4 @@
-"""What the page about a run shows, as PNG files: for where there is no browser."""
+"""Draw the contents of a run's page as PNG files, for machines without a browser."""
 
 import pathlib
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ NONE = "\N{EN DASH}"
 def write(dataset: layout.DatasetFiles, run: runs.Run) -> list[pathlib.Path]:
     """Write all pictures of a run into its folder, and return their paths.
 
-    What is not there yet, such as a score, is left out.
+    A picture is left out if its data, such as the score, is missing.
     """
     with runs.held(run, doing="drawing", dataset=dataset):
         drawn = draw(run)
@@ -47,7 +47,7 @@ def write(dataset: layout.DatasetFiles, run: runs.Run) -> list[pathlib.Path]:
 
 
 def draw(run: runs.Run) -> dict[str, bytes]:
-    """Draw by name what a run's folder alone holds: its "curves" and its "scores"."""
+    """Draw what needs only the run's folder: the "curves" and the "scores", by name."""
     drawn = {}
     if curves := _curves(run):
         drawn["curves"] = curves
@@ -57,7 +57,7 @@ def draw(run: runs.Run) -> dict[str, bytes]:
 
 
 def _curves(run: runs.Run) -> bytes | None:
-    """Draw loss and score of all folds, a row a member; None without an epoch."""
+    """Draw loss and score of all folds, one row a member; None before any epoch."""
     from matplotlib import figure
 
     rows = {}

@@ -13,12 +13,12 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 
 def drop_small(mask: np.ndarray, size: int, *, flat: bool = False) -> np.ndarray:
-    """Drop the 3D components of fewer than `size` voxels; `flat`: those of slices."""
+    """Drop 3D components of fewer than `size` voxels; `flat`: components of slices."""
     return _within_box(mask, lambda part: _select(part, lambda n: n >= size, flat=flat))
 
 
 def keep_largest(mask: np.ndarray, count: int) -> np.ndarray:
-    """Keep the `count` largest 3D components; of equal ones the first."""
+    """Keep the `count` largest 3D components; of equal ones the first are kept."""
 
     def keep(sizes: np.ndarray) -> np.ndarray:
         largest = np.argsort(-sizes, kind="stable")[:count]
@@ -54,7 +54,7 @@ def _select(part: np.ndarray, keep: Change, *, flat: bool = False) -> np.ndarray
     if flat:
         connected[[0, 2]] = False
     labels, _ = ndimage.label(part, structure=connected)
-    # Most of a box is in no component, so only the voxels of components are looked up.
+    # Most voxels of a box are in no component, so only the others are looked up.
     of_voxels = labels[part]
     kept = np.append(False, keep(np.bincount(of_voxels)[1:]))
     selected = part.copy()

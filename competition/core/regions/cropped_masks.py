@@ -11,8 +11,8 @@ class CroppedMask:
     """One organ of a scan: its mask, cropped to the smallest box that holds the organ.
 
     `mask` is boolean (d, h, w); `low` and `high` are the corners of the box in a volume
-    of `shape` (D, H, W); `counts` (D,) are the pixels in each slice of the volume;
-    `trees` caches the KD-trees. An absent organ has a box of size 0 at the origin.
+    of `shape` (D, H, W). `counts` (D,) has the organ's pixels in each slice. `trees`
+    caches the KD-trees. An absent organ has a box of size 0 at the origin.
     """
 
     mask: np.ndarray
@@ -44,7 +44,8 @@ class CroppedMask:
             from scipy.spatial import cKDTree
 
             # One voxel more on each side, so that a box full of voxels has a border. An
-            # inner voxel is never the nearest to one outside: its neighbour is nearer.
+            # inner voxel is never the nearest one to a voxel outside: one of its
+            # neighbours is nearer.
             low = np.maximum(self.low - 1, 0)
             high = np.minimum(self.high + 1, self.shape)
             mask = self.window(low, high)
@@ -102,7 +103,7 @@ def common(one: CroppedMask, other: CroppedMask) -> np.ndarray:
 def spread(mask: np.ndarray) -> np.ndarray:
     """Add the six neighbours of each voxel to a mask (d, h, w).
 
-    This is `scipy.ndimage.binary_dilation`, which takes six to nine times as long.
+    `scipy.ndimage.binary_dilation` does the same, but takes six to nine times as long.
     """
     wider = mask.copy()
     for axis in range(3):
@@ -115,7 +116,7 @@ def spread(mask: np.ndarray) -> np.ndarray:
 def surface(organ: CroppedMask) -> np.ndarray:
     """Return the coordinates (n, 3) of voxels with a neighbour outside the organ.
 
-    Beyond the ends of the volume is outside, but a single slice has no ends.
+    The space beyond the volume is outside. Along an axis of one voxel it is ignored.
     """
     sides = [1 if size > 1 else 0 for size in organ.shape]
     outside = spread(np.pad(~organ.mask, [(n, n) for n in sides], constant_values=True))
@@ -124,7 +125,7 @@ def surface(organ: CroppedMask) -> np.ndarray:
 
 
 def coordinates(mask: np.ndarray) -> np.ndarray:
-    """Return the coordinates (n, 3) of a mask's voxels; `argwhere`, but faster."""
+    """Return the coordinates (n, 3) of a mask's voxels, faster than `argwhere`."""
     return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
 
 
@@ -139,7 +140,7 @@ def _profiles(bits: np.ndarray) -> list[np.ndarray]:
 
 
 def _corners(profiles: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the corners of the smallest box around what is set in the profiles."""
+    """Return the corners of the smallest box around the pixels set in the profiles."""
     covered = [np.flatnonzero(profile) for profile in profiles]
     low = np.array([side[0] if side.size else 0 for side in covered])
     high = np.array([side[-1] + 1 if side.size else 0 for side in covered])

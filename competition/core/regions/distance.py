@@ -1,9 +1,10 @@
-"""The Hausdorff distance of two organs: exact over all voxels, measured at few.
+"""The exact Hausdorff distance of two organs, measured at few voxels.
 
-A voxel of one organ inside the other has distance 0, and a voxel outside is nearest to
-the border of the other: only outside voxels are measured, by a KD-tree of that border.
-If there are many, cells of them are measured first: neighbouring voxels are about
-equally far away, so a cell that cannot hold the farthest voxel is dropped whole.
+A voxel of one organ inside the other has distance 0. The nearest voxel to one outside
+lies on the border of the other organ. So only voxels outside are measured, with a
+KD-tree of that border. If there are many, cells of voxels are measured first: voxels of
+a cell are about equally far away, so a cell that cannot hold the farthest voxel is
+dropped whole.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ Spacing = tuple[float, ...]
 VOXELS = (1.0, 1.0, 1.0)
 # The sides of the cells in voxels: large cells are dropped first.
 _CELLS = (8, 4, 2)
-# Up to this number of voxels, measuring all is faster than looking for the farthest.
+# Up to this number of voxels, measuring all of them is faster than dropping cells.
 FEW = 2000
 
 
@@ -34,9 +35,9 @@ def hausdorff(one: CroppedMask, other: CroppedMask, spacing: Spacing) -> float:
 def mean_surface(one: CroppedMask, other: CroppedMask, spacing: Spacing) -> float:
     """Return the mean distance of the surfaces of two organs, neither empty.
 
-    A surface is the voxels that have one of their six neighbours outside the organ or
-    the volume. The distance of each from the nearest of the other surface is averaged
-    over a surface, then over both.
+    A surface is made of the voxels with one of their six neighbours outside the organ
+    or the volume. The distance of each voxel to the nearest one of the other surface is
+    averaged over a surface, then over both surfaces.
     """
     from scipy.spatial import cKDTree
 
@@ -60,7 +61,7 @@ def _directed(
     near = outside & cropped_masks.spread(inside)
     tree = target.tree(spacing)
     farthest = _farthest(outside & ~near, low, tree, spacing, least)
-    # A neighbour is at most one spacing away, and seldom the farthest voxel.
+    # A neighbouring voxel is at most one spacing away, and seldom the farthest one.
     if farthest >= max(spacing):
         return farthest
     return _farthest(near, low, tree, spacing, farthest)

@@ -1,8 +1,8 @@
-"""Which slices hold a class: by a gate on its probabilities, and along z."""
+"""Decide which slices hold a class: by a gate on its probabilities, and along z."""
 
 import numpy as np
 
-# A run of this many slices is needed to begin or to end the class.
+# This many slices in a row are needed to begin or to end the class.
 _RUN = 3
 
 
@@ -25,7 +25,7 @@ def present(
 def smooth(present: np.ndarray) -> np.ndarray:
     """Smooth presence (D,) along z: a lone value flips, then a change needs 3 slices.
 
-    Before the first slice the class counts as absent. Smoothing twice changes nothing.
+    Before the first slice the class counts as absent. Smoothing again changes nothing.
     A scan of fewer slices, such as a single image, stays as it is.
     """
     if len(present) < _RUN:
@@ -43,12 +43,12 @@ def smooth(present: np.ndarray) -> np.ndarray:
 
 
 def one_stretch(present: np.ndarray, apart: int) -> np.ndarray:
-    """Leave one stretch of slices (D,): the longest one, and those that belong to it.
+    """Keep the longest stretch of slices (D,), and the stretches that are linked to it.
 
-    These have at most so many slices between them and what belongs to it already; the
-    slices between become present. Of equally long ones the first is taken.
+    Gaps of at most `apart` slices link stretches; these gaps become present. Of equally
+    long stretches the first counts.
     """
-    # The first slice of each stretch, and the one after its last.
+    # The first slice of each stretch, and the slice after its last.
     edges = np.flatnonzero(np.diff(present.astype(int), prepend=0, append=0))
     starts, ends = edges[::2], edges[1::2]
     chosen = np.zeros_like(present)

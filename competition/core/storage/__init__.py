@@ -1,8 +1,8 @@
-"""Folders of an object storage as folders of this machine: `--work s3://bucket/work`.
+"""Use folders of an object storage like local folders: `--work s3://bucket/work`.
 
-A URI is mirrored below a cache (`place`). Reading fetches what is not there yet; a file
-that `files.replacing` finishes is in the storage before it has its name here. So what
-lies in the storage is, at each instant, what would lie on a disk.
+A URI is mirrored below a cache (`place`). Reading a file downloads it if needed. A file
+that `files.replacing` finishes is uploaded before it gets its name here. So the storage
+holds at each instant what a local disk would hold.
 """
 
 import contextlib
@@ -17,12 +17,13 @@ StorageError = remote.StorageError
 path, uri, name, shown = place.path, place.uri, place.name, place.shown
 opened, fetch = cache.opened, cache.fetch
 limit, SIZE = cache.limit, cache.SIZE
-# Of heartbeats: a storage takes money for each.
+# The seconds between two uploads of a heartbeat: each upload is charged. `watch` looks
+# at the storage as often.
 BEAT_SECONDS = 20.0
 
 
 def mirrored(text: str | os.PathLike[str]) -> pathlib.Path:
-    """Return the folder of a URI as the storage has it now, or a path as it is."""
+    """Return the mirror of a URI, up to date with the storage, or a path as it is."""
     folder = place.path(text)
     if folder != pathlib.Path(text):
         refresh(folder)
@@ -30,7 +31,7 @@ def mirrored(text: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def refresh(folder: pathlib.Path) -> None:
-    """Bring the mirror of a folder to what the storage holds now, without contents."""
+    """Update the mirror of a folder from the storage, without the files' contents."""
     uri = place.uri(folder)
     if uri is None:
         return
@@ -47,7 +48,7 @@ def refresh(folder: pathlib.Path) -> None:
         except FileNotFoundError:
             mirror.parent.mkdir(parents=True, exist_ok=True)
         else:
-            # A newer one was written after the listing.
+            # A newer file was written after the listing.
             is_newer = stat.st_mtime_ns // 10**9 > about.version // 10**9
             if stat.st_mtime_ns == about.version or is_newer:
                 continue
@@ -59,20 +60,20 @@ def refresh(folder: pathlib.Path) -> None:
 
 
 def _forget(mirror: pathlib.Path) -> None:
-    """Remove the mirror of an object that is gone; what was never one stays."""
+    """Remove the mirror of an object that is gone; files that are no mirrors stay."""
     uri = place.uri(mirror)
     with contextlib.suppress(FileNotFoundError):
         stat = mirror.stat()
         is_mirror = cache.is_empty(stat) or stat.st_mode & 0o777 == cache.WHOLE
-        # It may have been written after the listing.
+        # The object may have been written after the listing.
         if uri and is_mirror and not remote.exists(uri):
             mirror.unlink()
 
 
 def upload(temporary: pathlib.Path, path: pathlib.Path) -> None:
-    """Write a finished file to the storage, if it is to have its name in a mirror.
+    """Upload a finished file, if the path that it will get is in a mirror.
 
-    The storage has it whole or not at all. A folder stays on this machine.
+    The storage has the whole file or nothing. A folder stays on this machine.
     """
     uri = place.uri(path)
     if uri is None or not temporary.is_file():
@@ -82,12 +83,12 @@ def upload(temporary: pathlib.Path, path: pathlib.Path) -> None:
 
 
 def own(path: pathlib.Path) -> None:
-    """Let a file that is written in place be as the storage has it, if it mirrors one.
+    """Fetch a mirrored file that will be written in place, and make it writable.
 
-    `publish` takes it there again; the caller holds its folder.
+    `publish` uploads it again. The caller must hold the folder.
     """
     if place.uri(path):
-        # By the clock of this machine it may look newer than what others have written.
+        # By this machine's clock the file may look newer than one that others wrote.
         path.unlink(missing_ok=True)
         refresh(path.parent)
         cache.fetch(path)
@@ -96,7 +97,7 @@ def own(path: pathlib.Path) -> None:
 
 
 def publish(path: pathlib.Path) -> None:
-    """Write a file that grows, such as a log, to the storage as it is now."""
+    """Upload a file that grows, such as a log, as it is now."""
     if (uri := place.uri(path)) and path.is_file():
         _publish(path, uri)
 
@@ -109,7 +110,7 @@ def _publish(file: pathlib.Path, uri: str) -> None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove the object that a path mirrors, if any; the path stays for the caller."""
+    """Remove the object that a path mirrors, if any; the caller removes the path."""
     if uri := place.uri(path):
         leases.check()
         names = remote.listing(uri) if path.is_dir() else [""]
@@ -119,9 +120,9 @@ def remove(path: pathlib.Path) -> None:
 
 
 def set_aside(path: pathlib.Path, aside: pathlib.Path) -> None:
-    """Give a file another name, as another one is about to take its own.
+    """Rename a file, because another file will take its name.
 
-    In the storage both names keep it until then.
+    In the storage the file keeps both names until then.
     """
     uri, other = place.uri(path), place.uri(aside)
     if uri and other:
@@ -133,7 +134,7 @@ def set_aside(path: pathlib.Path, aside: pathlib.Path) -> None:
 
 
 def beat(path: pathlib.Path, *, is_over: bool = False) -> None:
-    """Show a heartbeat to other machines, or take it away; a failure costs nothing."""
+    """Upload a heartbeat for other machines, or remove it; errors are ignored."""
     if uri := place.uri(path):
         with contextlib.suppress(StorageError, OSError):
             if is_over:
@@ -146,9 +147,9 @@ def beat(path: pathlib.Path, *, is_over: bool = False) -> None:
 def held(
     folder: pathlib.Path, *, doing: str, shared: bool, seconds: float
 ) -> Iterator[None]:
-    """Hold a mirrored folder against other machines, and see what they have written.
+    """Lock a mirrored folder against other machines, and update it with their files.
 
-    The caller holds the folder on this machine.
+    The caller must hold the lock on this machine.
     """
     if uri := place.uri(folder):
         with leases.held(uri, doing=doing, shared=shared, seconds=seconds):

@@ -1,8 +1,9 @@
-"""The mirrors of objects on this machine: a cache of bounded size.
+"""The mirrors of objects on this machine: a cache of limited size.
 
-An object that has not come yet is a file without any permission, of its size and its
-version as time, so that folders can be listed as if all were there. Its content comes
-when it is read, and goes again where the least recently used makes room.
+An object that is not downloaded yet is an empty placeholder without permissions, with
+the object's size, and with its version as time. So folders can be listed as if all
+objects were there. Reading downloads the content. When the cache is full, the least
+recently used content is dropped.
 """
 
 import contextlib
@@ -28,11 +29,11 @@ except ImportError:  # Windows has no locks, and `check` refuses it.
 
 SIZE = "COMPETITION_CACHE_SIZE"
 DEFAULT_SIZE = "50GB"
-# The mode of a mirror with content: it is replaced, never written to.
+# The mode of a mirror with content: the file is replaced, never written to.
 WHOLE = 0o444
-# Read by `opened`, which holds them; others may be in use so long after their reading.
+# `opened` locks files of these kinds; other files count as in use for this long.
 _HELD, _USED_SECONDS = (".png", ".npy"), 600.0
-# Where all is in use, some may be free after so long.
+# If all content is in use, wait this long for some to become free.
 _WAIT_SECONDS = 20.0
 _PART = re.compile(r"\.([0-9]+)-[0-9]+-([0-9]+)\.part")
 _AT_ONCE = 16
@@ -51,12 +52,12 @@ def limit() -> int:
 
 
 def is_empty(about: os.stat_result) -> bool:
-    """Return whether a file stands for an object whose content has not come."""
+    """Return whether a file is the placeholder of an object that is not downloaded."""
     return not about.st_mode & 0o777
 
 
 def place_empty(path: pathlib.Path, about: remote.Object) -> None:
-    """Put a file without content in the place of an object."""
+    """Put a placeholder without content at the path of an object's mirror."""
     temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o200))
@@ -69,15 +70,15 @@ def place_empty(path: pathlib.Path, about: remote.Object) -> None:
 
 
 def opened(path: pathlib.Path) -> io.BufferedReader:
-    """Open a file to read it, with its content; a mirror stays while it is open.
+    """Open a file to read it; the content of a mirror stays as long as it is open.
 
-    It also stays while a map of the file is open, which shares its lock.
+    It also stays while the file is memory-mapped: the map shares the lock.
     """
     if not place.uri(path):
         return path.open("rb")
     while True:
         fetch(path)
-        # The content may have made room for another meanwhile.
+        # The content may have been dropped meanwhile.
         with contextlib.suppress(PermissionError):
             file = path.open("rb")
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -87,9 +88,9 @@ def opened(path: pathlib.Path) -> io.BufferedReader:
 
 
 def fetch(path: pathlib.Path) -> None:
-    """Let the content of a mirror come, if it is one and has not; it counts as used.
+    """Download the content of a mirror, if it is missing, and mark it as just used.
 
-    With a slice comes the rest of its scan, many at a time.
+    With a slice the rest of its scan is downloaded too, many slices at a time.
     """
     if not place.uri(path) or not path.is_file():
         return
@@ -137,11 +138,11 @@ def _download(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _room(size: int, *, always: bool = False) -> Iterator[None]:
-    """Make room for `size` bytes, which are counted after the block.
+    """Make room for `size` bytes; they are counted after the block.
 
-    The count is of all processes and never too small: removed files stay in it until
-    it reaches the limit, and then all are counted anew. With `always` a lack of room
-    is no error: a checkpoint is worth more than the limit.
+    All processes share the count, which is never too small: removed files stay in it
+    until it reaches the limit, and then all files are counted again. With `always` a
+    lack of room is no error: a checkpoint matters more than the limit.
     """
     end, most = time.monotonic() + _WAIT_SECONDS, limit()
     while True:
@@ -166,14 +167,14 @@ def _room(size: int, *, always: bool = False) -> Iterator[None]:
 
 
 def make_room(size: int) -> None:
-    """Make room for a file that is in the making already, if there can be any."""
+    """Make room, as far as possible, for a file that exists already."""
     with _room(size, always=True):
         pass
 
 
 @contextlib.contextmanager
 def _counter() -> Iterator[IO[bytes]]:
-    """Hold the file that counts the bytes of the cache, against all other processes."""
+    """Lock the file with the bytes of the cache against all other processes."""
     path = pathlib.Path(place.root(), ".bytes")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b", buffering=0) as file:
@@ -183,7 +184,7 @@ def _counter() -> Iterator[IO[bytes]]:
 
 
 def _evict(target: int) -> int:
-    """Take content away, the least recently used first; return the bytes that stay."""
+    """Drop content, the least recently used first; return the bytes that stay."""
     total, found = 0, []
     for folder, _, names in os.walk(place.root()):
         for name in names:
@@ -208,7 +209,7 @@ def _evict(target: int) -> int:
 
 
 def _size_of_part(path: pathlib.Path, process: int, size: int) -> int:
-    """Return the bytes that a file will have which comes; a dead one is removed."""
+    """Return the final size of a download; remove it if its process is dead."""
     if processes.is_alive(process):
         return size
     path.unlink(missing_ok=True)
@@ -216,7 +217,7 @@ def _size_of_part(path: pathlib.Path, process: int, size: int) -> int:
 
 
 def _is_idle(file: IO[bytes], path: pathlib.Path, about: os.stat_result) -> bool:
-    """Return whether nobody reads a mirror; where `opened` reads it, hold it."""
+    """Return whether nobody reads a mirror; lock it if `opened` uses its lock."""
     if path.suffix not in _HELD:
         return time.time() - about.st_atime > _USED_SECONDS
     try:
@@ -228,7 +229,7 @@ def _is_idle(file: IO[bytes], path: pathlib.Path, about: os.stat_result) -> bool
 
 @functools.cache
 def check(folder: str) -> None:
-    """Refuse a file system that does not keep what mirrors are known by."""
+    """Refuse a file system without locks, or that changes modes and times of files."""
     probe = pathlib.Path(folder, f".probe-{os.getpid()}")
     about = remote.Object(1, 1_000_000_000_123_456_789)
     probe.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Leases of folders in the storage, by which steps on several machines keep apart.
+"""Leases: locks of folders in the storage against steps on other machines.
 
-Each holder writes an object of its own beside the folder, and only then looks for
-those of others: of two that begin at once, one at least sees the other. A lease is
-renewed as long as its process lives. One that is old by the storage's own clock is
-passed over, for its machine is lost.
+Each holder writes its own object beside the folder, and only then looks for those of
+others: if two begin at once, at least one sees the other. A lease is renewed as long as
+its process lives. A lease that is old by the storage's own clock is ignored, since its
+machine is lost.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from competition.core.storage import place, remote
 
 RENEWED_SECONDS, DEAD_SECONDS = 30.0, 180.0
-# On Linux a clock that goes on while the machine sleeps.
+# On Linux this clock also counts the time in which the machine sleeps.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _held: set["_Lease"] = set()
 _lock = threading.Lock()
@@ -27,7 +27,7 @@ _renewer: threading.Thread | None = None
 
 
 class _Lease:
-    """One lease: its object is named `shared` or `alone`, the cache, and a number."""
+    """One lease; its object is named after its kind, the cache and a random number."""
 
     def __init__(self, folder: str, doing: str, *, shared: bool) -> None:
         above, _, name = folder.rpartition("/")
@@ -39,11 +39,11 @@ class _Lease:
         about = {"doing": doing, "host": platform.node(), "process": os.getpid()}
         self.about = json.dumps(about).encode()
         self.is_lost = False
-        # When the last request that renewed it was sent, by a clock of this machine.
+        # The time of the last request that renewed it, by a clock of this machine.
         self.renewed = 0.0
 
     def write(self, *, seconds: float = -1) -> None:
-        """Write the object, new or once more."""
+        """Write the object, for the first time or again."""
         sent = time.clock_gettime(_CLOCK)
         uri = f"{self.beside}/{self.name}"
         remote.call("pipe_file", uri, self.about, seconds=seconds)
@@ -55,10 +55,11 @@ class _Lease:
             remote.call("rm_file", f"{self.beside}/{self.name}")
 
     def in_the_way(self) -> str | None:
-        """Return the name of a living lease that excludes this one, which is written.
+        """Return the name of a living lease that excludes this one.
 
-        Those of the dead are removed: of a machine that has not renewed it, and of a
-        process on this one that excludes us, though we hold its lock of the mirror.
+        This lease must be written already. Dead leases are removed: those that were not
+        renewed, and those of this machine that exclude this one. Their process is dead,
+        since it does not hold the mirror's lock.
         """
         found = remote.listing(self.beside)
         if self.name not in found:
@@ -76,7 +77,7 @@ class _Lease:
         return None
 
     def renew(self, *, seconds: float) -> None:
-        """Write the object once more, unless another has removed it."""
+        """Write the object again, unless another machine has removed it."""
         if self.is_lost or not remote.exists(f"{self.beside}/{self.name}"):
             self.is_lost = True
         else:
@@ -85,9 +86,9 @@ class _Lease:
 
 @contextlib.contextmanager
 def held(folder: str, *, doing: str, shared: bool, seconds: float) -> Iterator[None]:
-    """Hold a folder, given by its URI; where another does, wait, then raise an error.
+    """Hold the folder of a URI; if another machine holds it, wait, then raise an error.
 
-    The caller holds the lock of the folder's mirror, against processes on this machine.
+    The caller must hold the mirror's lock, against processes on this machine.
     """
     lease = _Lease(folder, doing, shared=shared)
     try:
@@ -100,7 +101,7 @@ def held(folder: str, *, doing: str, shared: bool, seconds: float) -> Iterator[N
         with _lock:
             _held.discard(lease)
         if lease.renewed:
-            # The error that ends the block is the one to tell.
+            # An error that ends the block must not be replaced by this one.
             with contextlib.suppress(remote.StorageError):
                 lease.remove()
 
@@ -119,7 +120,7 @@ def _acquire(lease: _Lease, seconds: float) -> None:
                 "for its end or choose another `name`. If it is lost, its lease ends "
                 f"{DEAD_SECONDS / 60:.0f} minutes after its last sign of life."
             )
-        # Two that begin at once see each other: they must not try again at once.
+        # Two that begin at once see each other, so each waits for a random time.
         time.sleep(random.uniform(0.1, 1))
 
 
@@ -132,9 +133,9 @@ def _describe(uri: str) -> str:
 
 
 def check() -> None:
-    """Refuse to write where a lease of this process is over, or may be.
+    """Refuse to write if a lease of this process has ended, or may have.
 
-    A machine that slept, or had no network, must not write over what another has made.
+    A machine that slept, or had no network, must not overwrite another's files.
     """
     with _lock:
         leases = list(_held)
@@ -145,8 +146,8 @@ def check() -> None:
             raise remote.StorageError(
                 f"{lease.folder}: this process gave no sign of life for "
                 f"{DEAD_SECONDS / 60:.0f} minutes, and another went on in its place. "
-                "What it has not written yet is left out. Run this again once the "
-                "other has ended."
+                "Files that this process had not written yet are left out. Run this "
+                "again once the other has ended."
             )
 
 
@@ -164,13 +165,13 @@ def _go_on() -> None:
         with _lock:
             leases = list(_held)
         for lease in leases:
-            # A storage that fails now may answer the next time; `check` tells.
+            # A storage may answer the next time; `check` reports lost leases.
             with contextlib.suppress(Exception):
                 lease.renew(seconds=RENEWED_SECONDS)
 
 
 def _cache_name() -> str:
-    """Return the name of this machine's cache: its processes see each other's locks."""
+    """Return the name of this machine's cache, whose processes share its locks."""
     path = pathlib.Path(place.root(), ".name")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():

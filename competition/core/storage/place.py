@@ -1,6 +1,6 @@
-"""Where the files of a URI lie on this machine: below the cache, named after the URI.
+"""Map URIs to paths on this machine: below the cache, named after the URI.
 
-So every path tells whether it mirrors an object, and children need not be told.
+So each path shows whether it mirrors an object, and child processes know it too.
 """
 
 import functools
@@ -10,7 +10,7 @@ import re
 
 CACHE = "COMPETITION_CACHE"
 DEFAULT = "~/.cache/competition/storage"
-# The package that each kind of storage needs beside fsspec.
+# The package that each kind of storage needs in addition to fsspec.
 PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "file": "fsspec", "memory": "fsspec"}
 HEARTBEAT = ".heartbeat"
 
@@ -43,7 +43,7 @@ def path(text: str | os.PathLike[str]) -> pathlib.Path:
         )
     name, _, secret = rest.partition("?")
     if secret or "@" in name.split("/")[0] or "#" in rest:
-        # Not shown: it may hold a password or a token.
+        # The message leaves out the URI: it may hold a password or a token.
         raise ValueError(
             f"A URI of {scheme}:// must hold nothing but bucket and folder: no name or "
             "password before an @, no ?, no #. Give credentials as the storage's own "
@@ -59,9 +59,9 @@ def path(text: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def uri(path: os.PathLike[str]) -> str | None:
-    """Return the URI that a path mirrors, None for what lies on this machine alone.
+    """Return the URI that a path mirrors, or None for a file of this machine alone.
 
-    Names that begin with a dot are such: locks, and files in the making.
+    Files whose names begin with a dot stay here: locks, and unfinished files.
     """
     text, base = os.path.abspath(path), root() + os.sep
     if not text.startswith(base):
@@ -73,12 +73,12 @@ def uri(path: os.PathLike[str]) -> str | None:
 
 
 def name(path: os.PathLike[str]) -> str:
-    """Return how every machine names a path: the URI that it mirrors, or in full."""
+    """Return the name of a path on every machine: its URI, or the absolute path."""
     return uri(path) or os.path.abspath(path)
 
 
 def shown(text: str) -> str:
-    """Return a message with the URIs of mirrors in the place of their paths."""
+    """Return a message in which the paths of mirrors are replaced by their URIs."""
     for scheme in PACKAGES:
         slashes = "///" if scheme == "file" else "//"
         text = text.replace(f"{root()}{os.sep}{scheme}{os.sep}", f"{scheme}:{slashes}")
@@ -86,7 +86,7 @@ def shown(text: str) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Return whether an object's name below a folder can be that of a file there."""
+    """Return whether an object's name below a folder can be mirrored as a file."""
     parts = name.split("/")
     return not (set(parts) & {"", ".", ".."} or any(map(_is_local, parts)))
 

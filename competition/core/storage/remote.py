@@ -1,6 +1,6 @@
-"""Calls of the object storage: failures that pass are waited for, others explained.
+"""Call the object storage: retry after passing failures, and explain lasting ones.
 
-The only place that imports fsspec.
+Only this module imports fsspec.
 """
 
 import datetime
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from competition.core import console
 from competition.core.storage import place
 
-# How long a request is tried again.
+# A failed request is tried again for this many seconds.
 PATIENCE = 300.0
-# A request ends in any case after this, and a second for so many bytes of a file.
+# A request ends after this time, plus one second for each `BYTES_A_SECOND` of a file.
 SECONDS, BYTES_A_SECOND = 120.0, 200_000
 _OPTIONS: dict[str, dict[str, Any]] = {
-    # Waiting is done here, and a listing must show what others have just written.
+    # `call` does the retries, and a listing must show what others have just written.
     "s3": {
         "use_listings_cache": False,
         "config_kwargs": {"retries": {"total_max_attempts": 1}},
@@ -29,14 +29,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "file": {"auto_mkdir": True},
 }
 _LIBRARIES = {"botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "fsspec", "ssl"}
-# What no waiting mends: words in the kind or the code of an error, and what to say.
+# Failures that do not pass: words in an error's kind or code, and the message.
 _LASTING = [
     (
         "credential|profilenotfound|invalidaccesskey|signaturedoesnot|expiredtoken"
         "|invalidtoken|unauthorized|tokenrefresh|refresherror|notsignedup",
-        "expected credentials that it takes, received none, or others. For s3:// set "
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, for gs:// run "
-        "`gcloud auth application-default login`",
+        "expected credentials that the storage accepts, received none or others. For "
+        "s3:// set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, for "
+        "gs:// run `gcloud auth application-default login`",
     ),
     (
         "nosuchbucket",
@@ -72,14 +72,14 @@ _LASTING = [
 
 
 class StorageError(Exception):
-    """The storage cannot be used: no fault of a file, so no step may pass over it."""
+    """The storage cannot be used: a step must end, since no single file is at fault."""
 
 
 class Object(NamedTuple):
-    """The size of an object and its version, by which a mirror of it is known.
+    """The size of an object and its version, which its mirror stores as its time.
 
-    The version is a time in nanoseconds: its whole seconds are those at which the
-    storage got the object, the rest is a digest of its content.
+    The version is a time in nanoseconds: the whole seconds say when the storage got the
+    object, the rest is a digest of its content.
     """
 
     size: int
@@ -89,8 +89,8 @@ class Object(NamedTuple):
 def call(name: str, uri: str, *others: Any, size: int = 0, seconds: float = -1) -> Any:
     """Call a method of the storage's file system about an object, until it works.
 
-    `size` is that of the file which travels. An object that is missing is a
-    FileNotFoundError, any other failure that lasts a StorageError.
+    `size` is the size of the file that is sent or received. A missing object is a
+    FileNotFoundError; any other lasting failure is a StorageError.
     """
     patience = PATIENCE if seconds < 0 else seconds
     end, tries = time.monotonic() + patience, 0
@@ -144,14 +144,14 @@ def _call(name: str, uri: str, others: tuple[Any, ...], seconds: float) -> Any:
 
 def _is_of_storage(error: Exception) -> bool:
     if isinstance(error, OSError):
-        # Those of this machine name a file, or say that its disk is full.
+        # Errors of this machine name a file, or say that its disk is full.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return error.filename is None and not full
     return type(error).__module__.split(".")[0] in _LIBRARIES
 
 
 def _kind(error: BaseException) -> str:
-    """Return the kinds and codes of an error and its cause; no text, nor a secret."""
+    """Return kinds and codes of an error and its cause; its text may hold a secret."""
     cause = error.__cause__
     response = getattr(error, "response", None)
     about = response.get("Error", {}) if isinstance(response, dict) else {}
@@ -163,7 +163,7 @@ def _kind(error: BaseException) -> str:
 
 
 def listing(uri: str) -> dict[str, Object]:
-    """Return the objects below a URI by their names from there on."""
+    """Return the objects below a URI, named relative to it."""
     found: dict[str, Any] = call("find", uri)
     base = uri.partition("://")[2].strip("/") + "/"
     names = {name.split("://")[-1].lstrip("/"): found[name] for name in found}
@@ -175,12 +175,12 @@ def listing(uri: str) -> dict[str, Object]:
 
 
 def look(uri: str) -> Object:
-    """Return size and version of one object."""
+    """Return the size and the version of one object."""
     return _object(call("info", uri))
 
 
 def exists(uri: str) -> bool:
-    """Return whether there is an object."""
+    """Return whether an object exists."""
     try:
         call("info", uri)
     except FileNotFoundError:
@@ -203,6 +203,6 @@ def _object(about: dict[str, Any]) -> Object:
 
 
 def put(uri: str, file: os.PathLike[str]) -> int:
-    """Write a file to the storage, whole or not at all, and return its version."""
+    """Upload a file, whole or not at all, and return its version."""
     call("put_file", uri, os.fspath(file), size=os.stat(file).st_size)
     return look(uri).version

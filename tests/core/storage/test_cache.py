@@ -96,7 +96,7 @@ def test_arrays_keep_open_what_fits_and_say_that_more_is_read(bucket, scans, cap
     for index in (*range(8), *range(8)):
         assert store.scan(str(index))[0, 0, 0] == index
         assert held() < 330_000
-    assert capsys.readouterr().err.count("the cache holds too little") == 1
+    assert capsys.readouterr().err.count("the cache is too small") == 1
 
 
 def test_many_threads_share_a_small_cache(bucket, scans):

@@ -41,9 +41,9 @@ def test_an_upload_that_breaks_leaves_the_object_before(bucket, hasty, trouble):
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
-        ((403, "InvalidAccessKeyId"), "expected credentials that it takes"),
+        ((403, "InvalidAccessKeyId"), "expected credentials that the storage accepts"),
         ((403, "SignatureDoesNotMatch"), "AWS_ACCESS_KEY_ID and"),
-        ((400, "ExpiredToken"), "expected credentials that it takes"),
+        ((400, "ExpiredToken"), "expected credentials that the storage accepts"),
         ((403, "AccessDenied"), "expected permission to list, read and write"),
         ((403, "RequestTimeTooSkewed"), "from this machine's clock"),
         ((404, "NoSuchBucket"), "expected an existing bucket"),
@@ -70,7 +70,7 @@ def test_what_does_not_pass_is_said_at_once(bucket, trouble, message):
 def test_no_credentials_are_told_from_wrong_ones(bucket, anew, monkeypatch):
     for name in servers.KEYS:
         monkeypatch.delenv(name)
-    with pytest.raises(storage.StorageError, match="received none, or others"):
+    with pytest.raises(storage.StorageError, match="received none or others"):
         storage.mirrored("s3://bucket/work")
 
 

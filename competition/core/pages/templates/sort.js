@@ -1,5 +1,5 @@
-// The columns of each table of the class "sorts" sort by the button in their heading.
-// Rows of the other bodies, such as those of all classes together, stay.
+// In each table of the class "sorts" a button in the heading sorts by its column.
+// Rows in other bodies of the table, such as all classes together, keep their place.
 
 const NONE = "\u2013";
 
@@ -15,7 +15,7 @@ function compare(one, other) {
   return String(one).localeCompare(String(other), undefined, { numeric: true });
 }
 
-// What has no value comes last in both directions.
+// Rows without a value come last in both directions.
 export function sorted(rows, column, sign) {
   return rows
     .map((row) => [value(row, column), row])
@@ -29,7 +29,7 @@ export function sorted(rows, column, sign) {
 function sort(table, heading) {
   const bodies = [...table.tBodies].filter((each) => !each.classList.contains("all"));
   const body = bodies[bodies.length - 1];
-  // The second click on a heading turns the order round.
+  // A second click on a heading reverses the order.
   const isAscending = heading.getAttribute("aria-sort") !== "ascending";
   for (const each of heading.parentElement.cells) each.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", isAscending ? "ascending" : "descending");

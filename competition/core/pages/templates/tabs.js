@@ -1,7 +1,7 @@
-// The links of nav.tabs become tabs: of the parts of the page that they lead to, one is
-// shown. Without this script, and on paper, all of them are there, one after the other.
+// The links of nav.tabs become tabs: only one of the parts that they lead to is shown.
+// Without this script, and on paper, all parts are shown one after the other.
 
-/** Return the place of the tab that a key leads to from a place; null for other keys. */
+/** Return the index of the tab that a key leads to, or null for other keys. */
 export function tabAfter(key, place, count) {
   const places = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: count - 1 };
   return key in places ? (places[key] + count) % count : null;
@@ -19,7 +19,7 @@ function select(tabs, chosen) {
   }
 }
 
-/** Show the part that holds what the address names, or the first one. */
+/** Show the part that holds the target of the address, or the first part. */
 function follow(tabs) {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   select(tabs, tabs.find((tab) => target && panelOf(tab).contains(target)) ?? tabs[0]);

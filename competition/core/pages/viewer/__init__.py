@@ -1,4 +1,4 @@
-"""The viewer of scans within a page; its markup, style and script are templates."""
+"""The viewer of scans in a page; its markup, style and script are in templates/."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ def values(
     count: int,
     lines: dict[str, str] = LINES,
 ) -> dict[str, Any]:
-    """Return what viewer.html is filled with, for `count` scans.
+    """Return the values of the template viewer.html, for `count` scans.
 
-    `lines` names the outlines that scans have: of truth, prediction and other.
+    `lines` names the outlines of the scans: truth, prediction and other.
     """
     indices = range(len(classes))
     return {

@@ -1,4 +1,4 @@
-"""The viewer's scans of a competition folder: its annotations, or a submission."""
+"""Show scans of a competition folder in the viewer, with annotations or submission."""
 
 import pathlib
 
@@ -18,9 +18,9 @@ Shown = tuple[scan_view.ScanView, list[str], dict[str, str]]
 
 
 def view(data: pathlib.Path, scan: str, submission: pathlib.Path | None) -> Shown:
-    """Return what the viewer shows of a scan, the classes, and the words for outlines.
+    """Return the view of a scan, the classes, and the words for outlines.
 
-    Without a `submission` the annotations of train.csv are shown, else both.
+    Without a `submission` the annotations of train.csv are shown, otherwise both.
     """
     slices = _slices(data, scan)
     train = data / "train.csv"
@@ -61,7 +61,7 @@ def view(data: pathlib.Path, scan: str, submission: pathlib.Path | None) -> Show
 
 
 def _slices(data: pathlib.Path, scan: str) -> list[images.Image]:
-    """Return the slices of a training or test scan; another one is an error."""
+    """Return the slices of a training or test scan; an unknown scan is an error."""
     found = [*images.find(data, "train"), *images.find(data, "test")]
     slices = [image for image in found if image.scan == scan]
     if not slices:

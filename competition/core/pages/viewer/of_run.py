@@ -1,4 +1,4 @@
-"""The viewer's scans of a run: held out, and predicted by the network of their fold."""
+"""Show held-out scans of a run in the viewer, as their fold's network predicts them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -25,9 +25,9 @@ def view(
     other: runs.Run | None = None,
     gates: Mapping[str, np.ndarray] | None = None,
 ) -> scan_view.ScanView:
-    """Return what the viewer shows of a held-out scan; `table` is the slice table.
+    """Return the view of a held-out scan; `table` is the slice table.
 
-    The final masks of an `other` run are shown with it, and the maps of its `gates`,
+    The final masks of an `other` run are shown too, and the maps of attention `gates`,
     floats (D, H, W) by name.
     """
     rows = table[table["scan"] == scan].sort_values("index")
@@ -64,7 +64,7 @@ def _presence(
     predictions: blending.MemberPredictions,
     class_rules: Sequence[rules.Rule],
 ) -> np.ndarray | None:
-    """Return the presence (D, C) that decides, where a network has a head for it."""
+    """Return the presence (D, C) that decides, or None without presence heads."""
     sources = runs.gates(run) or runs.members(run)
     if not any(source.config.model.presence for source in sources):
         return None

@@ -1,4 +1,4 @@
-"""What the viewer shows of one scan, and its form as JSON within a page."""
+"""The contents of the viewer for one scan, and their form as JSON in a page."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class ScanView:
     numbers: the number of each slice.
     spacing: the distances of voxels in mm, by axis.
     stages: the predicted masks after each part of the decision rule, the final one
-        last; the annotations themselves where nothing is predicted.
+        last; the annotations themselves if nothing is predicted.
     truth: the annotations, if they are known.
     other: the masks of another run.
     heats: arrays uint8 (D, H, W) by name, such as the probability of a class.
@@ -37,7 +37,7 @@ class ScanView:
 
 
 def to_json(view: ScanView, *, most: float) -> dict[str, Any]:
-    """Return what viewer.js reads, in at most about `most` bytes where that can be."""
+    """Return the JSON that viewer.js reads; it tries to keep to `most` bytes."""
     stages = [
         {"name": name, "data": pack.volume(bits)} for name, bits in view.stages.items()
     ]

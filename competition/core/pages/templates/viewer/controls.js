@@ -3,11 +3,11 @@
 import { followPointers, followStrip } from "./pointers.js";
 
 const KEYS = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
-// Before anything is chosen on the page these scroll it.
+// While no element of the page has the focus, these keys scroll the page.
 const SCROLLING = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"];
 const LINE_KEYS = { t: "truth", p: "prediction", o: "other" };
 
-/** Let a viewer follow its controls, once it shows a scan. */
+/** Connect a viewer to its controls, once it shows a scan. */
 export function listen(viewer) {
   const { part, root } = viewer;
   const on = (target, kind, act) => target.addEventListener(kind, (event) => viewer.scan && act(event));
@@ -23,7 +23,7 @@ export function listen(viewer) {
   }
   on(root, "keydown", (event) => press(viewer, event));
   on(document, "keydown", (event) => {
-    // In another tab of the page the viewer is not seen.
+    // While another tab of the page is shown, the viewer is hidden.
     const isSeen = root.offsetParent !== null;
     if (isSeen && event.target === document.body && !SCROLLING.includes(event.key)) press(viewer, event);
   });

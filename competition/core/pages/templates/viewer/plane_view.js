@@ -51,7 +51,7 @@ export class PlaneView {
       : [left + (at[across] + 0.5) * scaleX, top + (at[down] + 0.5) * scaleY];
     this.zoom = Math.max(1, Math.min(MOST_ZOOM, this.zoom * factor));
     if (this.zoom === 1) return this.reset();
-    // What lay at the place is to lie there again.
+    // The point at this place must stay there.
     const nearer = 1 / this.#size(shape, spacing).scale - 1 / before.scale;
     const { width, height } = this.canvas;
     this.#moveTo(
@@ -136,7 +136,7 @@ export class PlaneView {
     this.buffer.width = grey.columns;
     this.buffer.height = grey.rows;
     this.buffer.getContext("2d").putImageData(pixels, 0, 0);
-    // Pixels are to be told apart where they are large.
+    // Large pixels are drawn with sharp edges.
     context.imageSmoothingEnabled = where.scaleX < 12;
     context.imageSmoothingQuality = "high";
     context.drawImage(this.buffer, where.left, where.top, grey.columns * where.scaleX, grey.rows * where.scaleY);
@@ -161,7 +161,7 @@ export class PlaneView {
     context.strokeStyle = "rgb(255 255 255 / 45%)";
     context.lineWidth = 1;
     context.beginPath();
-    // Open in the middle, so that it hides no pixel that it points at.
+    // The cross-hair is open in the middle, so that it does not hide its pixel.
     const gap = 12 * (window.devicePixelRatio || 1);
     for (const [from, to] of [[0, x - gap], [x + gap, this.canvas.width]]) {
       context.moveTo(from, y);

@@ -1,17 +1,17 @@
 /** Pointers of the viewer: a mouse, a pen, one finger or two; and the wheel. */
 
-// A finger that moved so many pixels across drags the cross-hair; up or down it scrolls.
+// A finger that moves this many pixels sideways drags the cross-hair; up or down it scrolls.
 const ACROSS = 10;
-// So many pixels of a smooth wheel are one slice.
+// This many pixels of a smooth wheel are one slice.
 const WHEEL_STEP = 40;
 
-/** Let a plane follow the pointers: they move the cross-hair, the window or the picture.
+/** Connect a plane to the pointers: they move the cross-hair, the window or the picture.
  *
  * Two fingers zoom the picture and move it, whatever one of them would do. */
 export function followPointers(viewer, view) {
   const { canvas } = view;
   const down = new Map();
-  // After two fingers the one that is left does nothing, nor does its end.
+  // After a gesture of two fingers, the one that stays does nothing, also when it lifts.
   let pinched = false;
   // The place where a finger began that has not moved across yet.
   let resting = null;
@@ -46,7 +46,7 @@ export function followPointers(viewer, view) {
     }
   });
   canvas.addEventListener("pointerup", (event) => {
-    // A tap; where the finger scrolled the page this event does not come.
+    // A tap: this event does not come if the finger scrolled the page.
     if (down.has(event.pointerId) && resting && !pinched && toolOf(viewer, event) === "point") point(event);
   });
   for (const kind of ["pointerup", "pointercancel", "lostpointercapture"]) {

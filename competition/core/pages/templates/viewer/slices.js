@@ -1,8 +1,8 @@
-/** What each slice of a scan holds by truth and prediction, and which one is the worst. */
+/** Count truth and prediction in each slice of a scan, and find the worst slice. */
 
 /** Return for each slice {truth, predicted, both}: the pixels of each class.
  *
- * `truth` may be missing, of a scan without annotations; then it counts as empty. */
+ * A scan without annotations has no `truth`; it then counts as empty. */
 export function count(truth, predicted, classes) {
   const [depth, height, width] = predicted.shape;
   const slices = [];
@@ -35,9 +35,9 @@ export function meanDice(slice, classes) {
   return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
 }
 
-/** Return the slice with the lowest mean Dice; of equal ones that with most wrong pixels.
+/** Return the slice with the lowest mean Dice; of equal ones the one with most wrong pixels.
  *
- * Where no slice has a Dice, it is the one in the middle. */
+ * If no slice has a Dice, return the one in the middle. */
 export function worst(slices, classes) {
   let chosen = Math.floor(slices.length / 2), lowest = Infinity, most = -1;
   slices.forEach((slice, index) => {
@@ -49,10 +49,10 @@ export function worst(slices, classes) {
   return chosen;
 }
 
-/** Return [row, column] amid the pixels that are wrong in a slice, on one of them.
+/** Return [row, column] of a wrong pixel near the middle of a slice's wrong pixels.
  *
- * Where none of the classes is wrong, or nothing is known, it lies amid what is there;
- * null where there is nothing. */
+ * If no class is wrong, or the truth is unknown, use the pixels of the classes instead;
+ * return null if there are none. */
 export function wrongPlace(truth, predicted, z, classes) {
   const [, height, width] = predicted.shape;
   const first = z * height * width, shown = classes.reduce((bits, index) => bits | 1 << index, 0);
@@ -69,7 +69,7 @@ export function wrongPlace(truth, predicted, z, classes) {
   return pixels.reduce((nearest, place) => (away(place) < away(nearest) ? place : nearest));
 }
 
-/** Say in words how a class stands in a slice. */
+/** Return in words how well a class is found in a slice. */
 export function verdict(slice, index, hasTruth) {
   const inTruth = slice.truth[index] > 0, inPredicted = slice.predicted[index] > 0;
   if (!hasTruth) return inPredicted ? "there" : "not there";

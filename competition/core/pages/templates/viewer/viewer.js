@@ -1,4 +1,4 @@
-/** The viewer: a scan in three linked planes, with what truth and prediction say of it. */
+/** The viewer: a scan in three linked planes, with outlines of truth and prediction. */
 
 import { image, inflate, masks, voxel } from "./volume.js";
 import { PlaneView } from "./plane_view.js";
@@ -86,7 +86,7 @@ export class Viewer {
     list.closest("label").hidden = words.length < 2;
   }
 
-  /** Go to a slice, of the axial plane or of that of another axis. */
+  /** Go to a slice across an axis, by default across the slices of the scan. */
   go(index, axis = 0) {
     this.at[axis] = Math.max(0, Math.min(this.scan.shape[axis] - 1, index));
     this.draw();
@@ -94,7 +94,7 @@ export class Viewer {
 
   /** Go to the slice with the lowest Dice of the shown classes, or the one that holds most.
    *
-   * The cross-hair points at what is wrong there, or at what is there. */
+   * The cross-hair points at a wrong pixel there, or at a pixel of a class. */
   goToWorst() {
     const z = worst(this.slices, this.classes);
     const place = wrongPlace(this.volumes.get("truth"), this.volumes.get("prediction"), z, this.classes);
@@ -108,7 +108,7 @@ export class Viewer {
     this.draw();
   }
 
-  /** Show the window and all of the planes as at first. */
+  /** Reset the window and show all planes whole. */
   reset() {
     this.resetWindow();
     for (const view of this.views) view.reset();
@@ -135,7 +135,7 @@ export class Viewer {
       .filter((line) => this.lines.has(line) && this.volumes.has(line))
       .map((line) => ({
         volume: this.volumes.get(line),
-        // What there is alone is drawn as truth is: solid, in the classes' own colours.
+        // Without a truth, outlines are drawn like it: solid, in the classes' own colours.
         line: this.volumes.has("truth") ? line : "truth",
         colours: line === "truth" || !this.volumes.has("truth") ? this.about.colours : this.about.tints,
       }));
@@ -159,7 +159,7 @@ export class Viewer {
     this.#say();
   }
 
-  /** Write what is under the cross-hair, and how the slice stands. */
+  /** Write the value under the cross-hair, and how well the slice is predicted. */
   #say() {
     const [z, y, x] = this.at, number = this.scan.numbers[z];
     const hasTruth = this.volumes.has("truth"), slice = this.slices[z];

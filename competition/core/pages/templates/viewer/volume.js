@@ -1,4 +1,4 @@
-/** Volumes: bytes that were deflated and written as base64, one byte or two a voxel. */
+/** Read volumes: compressed bytes (deflate) in base64, one or two bytes a voxel. */
 
 /** Return the bytes of a base64 text that holds deflated data. */
 export async function inflate(text) {
@@ -11,8 +11,8 @@ export async function inflate(text) {
 
 /** Add to each difference the value that its neighbours predict, in place.
  *
- * `bytes` holds planes of rows x columns. The prediction is the median of the left
- * value, the upper one, and their sum less the one between them. */
+ * `bytes` holds planes of rows x columns. The prediction is the median of three values:
+ * the left one, the upper one, and their sum minus the upper left one. */
 export function undoPrediction(bytes, rows, columns) {
   for (let start = 0; start < bytes.length; start += rows * columns) {
     for (let row = 0; row < rows; row++) {
