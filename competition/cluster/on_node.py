@@ -1,4 +1,4 @@
-"""What runs on a node: the work of a task, and in which way it ended."""
+"""Do the work of a task on a node, and return how it ended."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ from competition.machine import process
 class Outcome(NamedTuple):
     """How a task ended, and where; with a `fault`, whether to try it `again`.
 
-    `status` is the exit code or -signal of a process that told nothing itself.
+    `status` is the exit code or -signal of a process that gave no reason itself.
     """
 
     node: str
@@ -26,9 +26,9 @@ class Outcome(NamedTuple):
 def attempt(
     work: Callable[..., Any], arguments: Sequence[Any], environment: Mapping[str, str]
 ) -> Outcome:
-    """Do the work of a task; an error becomes its outcome.
+    """Do the work of a task; return an error as its outcome.
 
-    What is not set in the environment is taken from `environment`.
+    Variables that are not set here are taken from `environment`.
     """
     os.environ.update({**environment, **os.environ})
     node = socket.gethostname()
@@ -39,6 +39,6 @@ def attempt(
     except ValueError as error:
         return Outcome(node, fault=str(error))
     except Exception as error:
-        # The driver shows what is written here.
+        # Ray shows this on the machine that sent the task.
         traceback.print_exc(file=sys.stderr)
         return Outcome(node, fault=repr(error), again=True)
