@@ -45,7 +45,7 @@ def addons() -> Any:
 
 
 def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
-    """Make the changes that a batch carries to its stack, bits and window.
+    """Apply the changes that a batch carries to its stack, bits and window.
 
     Only mixup and positions are left in it, for the training step. Bits are (B, H, W),
     or (B, H, W, K) of each slice; windows (B, 2) or (B, K, 2). A stack is resampled

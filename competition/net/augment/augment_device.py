@@ -1,7 +1,7 @@
 """Engine "device": augmentation inside the training step, on TensorFlow and JAX.
 
-It makes the changes that the batch carries and no others. After the other engines that
-is mixup alone, whose masks cannot be packed into bits.
+It applies only the changes that the batch carries. After the other engines only mixup
+is left, whose masks cannot be packed into bits.
 """
 
 import functools
@@ -149,6 +149,6 @@ def _inside(boxes: Tensor, like: Tensor) -> Tensor:
 
 def _blend(image: Tensor, partner: Tensor, share: Tensor) -> Tensor:
     """Give each sample's partner the share (B, H or 1, W or 1, 1) of its pixels."""
-    # Where several devices share a batch, a partner may lie in another's part.
+    # If several devices share a batch, a partner may lie in another device's part.
     partner = ops.cast(ops.mod(partner, ops.shape(image)[0]), devices.INDEX)
     return image * (1 - share) + ops.take(image, partner, axis=0) * share

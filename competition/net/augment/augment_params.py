@@ -13,7 +13,7 @@ The engines get numbers, never a random state, so that all apply the same change
     mixup   (B, 2)        partner in the batch and its weight
 
 `warp` is made of `affine` (B, 5): flip, scale, angle, shift x and y, and of `elastic`
-(B, P, P, 2). Engine "addons" goes these two ways one after the other.
+(B, P, P, 2). Engine "addons" applies these two one after the other.
 """
 
 import functools

@@ -24,9 +24,9 @@ def presence(table: "pd.DataFrame", store: arrays.Arrays) -> np.ndarray:
 def order(
     present: np.ndarray, sampling: schema.Sampling, *, seed: int, epoch: int
 ) -> np.ndarray:
-    """Return the rows of an epoch, shuffled; their number is that of every epoch.
+    """Return the rows of an epoch, shuffled; every epoch has the same number.
 
-    `present` (N,) holds the mask bits of each slice, some of which have any.
+    `present` (N,) holds the mask bits of each slice; at least one slice must have any.
     """
     random = np.random.default_rng((seed, epoch))
     if sampling.slices == "all":

@@ -41,8 +41,8 @@ class TrainingData:
         return resident_scans.place(self.table, self.store, config)
 
     def leave_device(self, config: configs.Config) -> bool:
-        """Gather on the host from now on; say whether that was different before."""
-        # Not asked anew: the scans themselves take the memory that would be free.
+        """Gather on the host from now on; return whether that is a change."""
+        # `place` is not called again: the scans now take the memory that it looks for.
         leaves = config.input.place == "auto" and self._place == "device"
         self._is_device_full |= leaves
         return leaves
@@ -78,7 +78,7 @@ class TrainingData:
                 f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow, or "
                 "augment.engine=auto."
             )
-        # Keras keeps what it was given in a cycle, which would keep the threads too.
+        # Keras keeps the batches in a reference cycle, which would keep the threads.
         with contextlib.closing(stream(samples, numbers)) as batches:
             yield self.waiting.timed(batches)
 

@@ -61,7 +61,7 @@ def decode(
 ) -> list[blocks.Tensor]:
     """Return the decoded features of every level, finest first, the bottom last.
 
-    What comes from below is added to the skip, which takes less memory than joining.
+    Features from below are added to the skip, which takes less memory than joining.
     """
     *skips, bottom = features
     decoded = [bottom]
@@ -84,7 +84,7 @@ def residual_block(
     name: str,
     stride: Strides = (1, 1, 1),
 ) -> blocks.Tensor:
-    """Add what two convolutions make of features (B, H, W, D, C) to them."""
+    """Add to features (B, H, W, D, C) the output of two convolutions on them."""
 
     def block(x: blocks.Tensor) -> blocks.Tensor:
         inner = _convolve(x, width, model, stride=stride, name=f"{name}_1")

@@ -465,7 +465,7 @@ def test_where_memory_is_short_the_scans_leave_the_device_first(
     monkeypatch.setattr(step.TrainingStep, "call", scarce)
     _, rows = fold("run", half, "training.epochs=1")
     said = " ".join(capsys.readouterr().err.split())
-    assert "no memory for the batch beside the scans" in said
+    assert "no memory for a batch beside the scans" in said
     assert "slices at a time" not in said
     assert len(rows) == 1
 
