@@ -85,7 +85,7 @@ def opened(address: str | None) -> Iterator[nodes.Cluster | None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Refuse an address that nobody answers: Ray would wait for minutes."""
+    """Raise an error if no cluster answers at once; Ray would wait for minutes."""
     if address in ("local", "auto"):
         return
     found = re.fullmatch(r"(?:ray://)?([^\s:/]+|\[[0-9a-fA-F:]+\]):(\d{1,5})", address)

@@ -11,7 +11,7 @@ from competition.machine import process
 
 
 class Outcome(NamedTuple):
-    """How a task ended, and where; with a `fault`, whether to try it `again`.
+    """How a task ended, and where; `again` says whether to retry after a `fault`.
 
     `status` is the exit code or -signal of a process that gave no reason itself.
     """

@@ -229,8 +229,8 @@ class NoMemoryError(ValueError):
 def no_memory(what: str) -> NoMemoryError:
     """Return the error to raise where the device has no memory even for `what`."""
     return NoMemoryError(
-        f"The device has no memory for {what}. End what else runs on it, which "
-        "nvidia-smi lists for a GPU, or choose smaller `geometry.height` and `width`, "
+        f"The device has no memory for {what}. End other programs on it (nvidia-smi "
+        "lists those on a GPU), or choose smaller `geometry.height` and `width`, "
         "`model.widths` or encoder."
     )
 

@@ -231,7 +231,7 @@ def have_no_memory() -> None:
     except Exception:
         raise _AgreedError(
             f"Host {_now.index} has no memory for its part of the batch, and others "
-            "have. End what else runs on its devices, or use hosts that are alike. "
+            "have. End other programs on its devices, or use hosts that are alike. "
             f"{host_process.AGAIN}"
         ) from None
 

@@ -65,5 +65,5 @@ def _check_loaded(run: runs.Run, loaded: members.LoadedMembers) -> None:
         if fold not in folds.get(source.name, ()):
             raise ValueError(
                 f"{source.files.weights(fold)}: these weights cannot be loaded; the "
-                "warning above says why. Train the fold again or copy the run anew."
+                "warning above says why. Train the fold again or copy the run again."
             )

@@ -51,7 +51,7 @@ def predict(
         environments = [each.environment for each in shares if not each.waiting]
         if waiting and environments and not job.is_over():
             why = f" ({error})" if error else ""
-            text = f"A GPU gave up {', '.join(waiting)}{why}; the others take its rest."
+            text = f"A GPU gave up {', '.join(waiting)}{why}; other GPUs take over."
             tell.warn("GPU left out", text)
     if error and waiting:
         raise members.NoNetworkError(error)

@@ -51,7 +51,7 @@ class LoadedMembers:
         if not members:
             raise NoNetworkError(
                 f"{run.files.root}: no weights of any fold can be loaded; the warnings "
-                "say why. Train again or copy the run anew."
+                "say why. Train again or copy the run again."
             )
         gates = [gate.name for gate in runs.gates(run)]
         self.all_models = time_budget.ModelSubset(
@@ -85,7 +85,7 @@ class LoadedMembers:
         """Return the predictions of `models` for a scan (D, H, W), and their rules.
 
         Models whose probabilities are not finite are left out, and `not_finite` has
-        their names; without any member left it is an error.
+        their names. If no member is left, an error is raised.
         """
         predictions = self._predict(volume, grid, models)
         self.not_finite = [name for name in models.runs if name not in predictions]

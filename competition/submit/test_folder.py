@@ -52,8 +52,8 @@ class TestScan:
 def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
     """List the rows of the sample submission and the scans of the test folder.
 
-    Without a sample, or with an empty one beside images, every slice gets a row for
-    each class.
+    If there is no sample, or an empty one although there are images, every slice gets a
+    row for each class.
     """
     try:
         slices, faults = images.find_with_problems(data, "test")

@@ -110,9 +110,9 @@ def _blur(stack: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _gaussian(sigma: Tensor, size: int) -> Tensor:
-    """Return the weights (B, size, size) of each pixel for each.
+    """Return the weights (B, size, size) of each pixel of a side for each other.
 
-    Pixels beyond the border count as 0: their weights are in the total alone.
+    Pixels beyond the border count as 0: their weights count only in the total.
     """
     sigma = ops.reshape(ops.maximum(sigma, 0.05), (-1, 1, 1))
     place = ops.arange(size, dtype="float32")

@@ -81,7 +81,7 @@ def warp(affine: np.ndarray, elastic: np.ndarray, frame: Frame) -> np.ndarray:
     Cubic B-splines reproduce straight lines, so that moving the control points is
     exactly moving the pixels.
     """
-    # Where control points must lie for the spline to be the identity.
+    # With the control points at these places the spline is the identity.
     y, x = (np.linspace(-(n - 1) / 4, (n - 1) * 5 / 4, WARP_POINTS) for n in frame)
     points = np.stack(np.meshgrid(x, y), axis=-1) + elastic
     flip, scale, angle, *shift = affine.T[:, :, None, None]

@@ -1,4 +1,4 @@
-"""The slices of an epoch in their order, a function of (seed, epoch) alone."""
+"""The slices of an epoch in their order, which depends only on (seed, epoch)."""
 
 from typing import TYPE_CHECKING
 

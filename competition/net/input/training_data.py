@@ -22,9 +22,8 @@ PARALLEL = min(8, max(2, os.cpu_count() or 2))
 class TrainingData:
     """The slices that a fold learns from: their batches, and the ids in a batch.
 
-    `steps`, the number of batches of an epoch, and `scans`, those that lie on the
-    device or None, are known inside `batches`. `waiting` counts how long `fit` waits
-    for them.
+    `steps`, the number of batches of an epoch, and `scans`, the scans on the device or
+    None, are known inside `batches`. `waiting` counts how long `fit` waits for batches.
     """
 
     scans: resident_scans.ResidentScans | None = None

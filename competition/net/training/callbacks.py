@@ -89,7 +89,7 @@ class WatchSteps(keras.callbacks.Callback):
         left = seconds * (self.params["steps"] * epochs - batch)
         if left >= LONG:
             self.lines.line(
-                f"a step takes {seconds:.3f} s, those of {epochs} epochs "
+                f"a step takes {seconds:.3f} s, all steps of {epochs} epochs take "
                 f"{deadline.show(left)}, without scoring"
             )
         if self.limit:
@@ -221,7 +221,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         network, state = self.model.network, self.state
         score = self.fold.held_out.score(network)
         if self.fold.config.training.keep == "best":
-            # Where there is nothing to score, the latest weights count as the best.
+            # If there is nothing to score, the latest weights count as the best.
             is_kept = score is None or state.best is None or score > state.best
         if is_kept:
             folder, owner = self.fold.folder, self.fold.owner

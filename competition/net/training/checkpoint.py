@@ -143,7 +143,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
         return stored
     if faults:
         raise ValueError(
-            f"{'; '.join(faults)}, and there is no sound one. Delete the folder to "
+            f"{'; '.join(faults)}, and no other can be used. Delete the folder to "
             "train the fold again from its beginning."
         )
     return Checkpoint(TrainingState(owner))
@@ -154,7 +154,7 @@ def _digest_of_best(best: pathlib.Path, owner: str) -> str | None:
     try:
         return weights_file.check(best, owner=owner)
     except ValueError as error:
-        console.warn(f"{error} The best of the epochs to come are kept instead.")
+        console.warn(f"{error} The best of the coming epochs are kept instead.")
         return None
 
 

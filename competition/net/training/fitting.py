@@ -162,9 +162,9 @@ def _use_less_memory(fold: setup.FoldTraining, state: checkpoint.TrainingState) 
     state.halvings += 1
     adjusted = _adjusted(fold.config, state).training
     console.warn(
-        f"no memory for the batch: going on with {adjusted.batch} slices at a time and "
-        f"{adjusted.accumulate} batches a step, "
-        f"{adjusted.batch * adjusted.accumulate} slices a step at a rate of "
+        "The device has no memory for the batch. Going on with "
+        f"{adjusted.batch} slices at a time and {adjusted.accumulate} batches a step, "
+        f"{adjusted.batch * adjusted.accumulate} slices a step at a learning rate of "
         f"{adjusted.learning_rate:g}."
     )
 

@@ -71,7 +71,7 @@ class FoldProgress:
             self.line(text)
 
     def ended(self, rows: list[history.Epoch], training: schema.Training) -> None:
-        """Print the scores of the weights that could be kept, and which of them are."""
+        """Print the scores of the weights that could be kept, and which are kept."""
         found = history.scores(rows)
         mean = f"average of the last {training.swa_epochs}"
         names = {"best": "best epoch", "last": "last epoch", "swa": mean}
@@ -93,7 +93,7 @@ class FoldProgress:
             console.note(f"{self.title}: {text}")
 
     def stopped(self, done: int) -> None:
-        """Print how many epochs are done where the time ended before the last one."""
+        """Print how many epochs are done when the time ended before the last one."""
         self.line(
             f"stopped in time after {done} of {self.total} epochs. Run the same again: "
             "training goes on from there."

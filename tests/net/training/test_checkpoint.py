@@ -320,4 +320,4 @@ def test_damaged_best_weights_are_told(tmp_path, capsys):
     assert checkpoint.load(tmp_path, OWNER).state.best is None
     said = " ".join(capsys.readouterr().err.split())
     assert "best.weights.h5: the weights are damaged" in said
-    assert "The best of the epochs to come are kept instead" in said
+    assert "The best of the coming epochs are kept instead" in said

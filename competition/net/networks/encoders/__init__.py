@@ -62,7 +62,7 @@ def check(config: configs.Config) -> None:
     multiple = families.FAMILIES[model.encoder].multiple
     if len(model.widths) != DEPTH:
         raise ValueError(
-            f"`model.widths` over an encoder are those of the decoder, and {DEPTH}, "
+            f"With an encoder `model.widths` are the widths of the decoder: {DEPTH}, "
             f"since {model.encoder} halves the image {DEPTH} times. Received: "
             f"{list(model.widths)}. Use [16, 32, 64, 128, 256]."
         )

@@ -16,7 +16,7 @@ Arguments = dict[str, Any]
 
 
 def _efficientnet(width: float, depth: float) -> Arguments:
-    """Return the arguments of an EfficientNet, by its width and depth beside B0's."""
+    """Return the arguments of an EfficientNet, by width and depth relative to B0."""
     return {
         "stackwise_width_coefficients": [width] * 7,
         "stackwise_depth_coefficients": [depth] * 7,

@@ -90,7 +90,7 @@ def _read(name: str, path: pathlib.Path) -> keras.Model:
     if not path.is_file():
         raise ValueError(
             f'`model.encoder_weights`: expected "imagenet" or a file of weights of '
-            f"{name}. Received: {path}, which is not there. Correct the path."
+            f"{name}. Received: {path}, which does not exist. Correct the path."
         )
     whole = families.FAMILIES[name].build(name, RGB)
     try:
@@ -98,14 +98,14 @@ def _read(name: str, path: pathlib.Path) -> keras.Model:
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path}: not weights of a {name} without top on 3 channels ({error}). "
-            "Set `model.encoder` to the one they are of, or take the file that "
+            "Set `model.encoder` to the encoder of this file, or take the file that "
             'keras.applications names "notop", or that keras_hub names '
             f"{WEIGHTS}."
         ) from error
     try:
         weights_file.check(path)
     except ValueError as error:
-        raise ValueError(f"{error} Take it again from where it came from.") from error
+        raise ValueError(f"{error} Copy or download the file again.") from error
     return whole
 
 
@@ -118,7 +118,7 @@ def _fetch_preset(name: str, source: str) -> Callable[[], str]:
         raise ValueError(
             f"`model.encoder_weights`: expected for {name} one of the presets "
             f"{', '.join(fitting)}, the folder of one, or a file of weights. Received: "
-            f"{source}, which is not there. Correct the name or the path."
+            f"{source}, which does not exist. Correct the name or the path."
         )
     handle = every[source]["kaggle_handle"].removeprefix("kaggle://")
 
@@ -166,7 +166,7 @@ def _check_preset(folder: pathlib.Path, name: str) -> None:
     found = f"a {received}" + "".join(f", {key} {given[key]}" for key in differing)
     raise ValueError(
         f"{folder / CONFIG}: expected a preset of {name}, a {kind}. Received: {found}. "
-        "Set `model.encoder` to the one that it is of, or name another preset."
+        "Set `model.encoder` to the encoder of this preset, or name another preset."
     )
 
 
