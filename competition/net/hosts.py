@@ -28,7 +28,7 @@ _LOST = "gloo", "nccl", "coordination", "unavailable", "connection", "socket", "
 _EVER = 7 * 24 * 3600
 # How long the other hosts may take to run out of memory as well.
 _MEMORY_SECONDS = 60
-# How long a host waits at its end for others that end as well.
+# How long a host that ends waits for others that end as well.
 _ENDING_SECONDS = 3
 
 

@@ -82,7 +82,7 @@ class EventLog:
 
 
 def read_summary(path: pathlib.Path) -> dict[str, Any]:
-    """Return the summary at the end of a log; {} where there is none."""
+    """Return the summary at the end of a log; {} if there is none."""
     try:
         summary = json.loads(_lines(path)[-1])
     except (IndexError, ValueError, RecursionError):

@@ -192,7 +192,7 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
             except ValueError as error:
                 kind = "model failed" if _may_pass(error) else "model left out"
                 tell.warn(kind, f"{name}: {error}")
-            # A fold that does not load must not cost the submission, whatever is wrong.
+            # A fold that does not load must not stop the submission, whatever is wrong.
             except Exception as error:
                 tell.failed("model failed", f"{name}: {error}", error)
             else:

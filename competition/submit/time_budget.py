@@ -99,7 +99,7 @@ class TimeBudget:
     def allows(self, slices: int) -> bool:
         """Return whether the next scan, which has `slices`, can be predicted in time.
 
-        The models become fewer until all remaining slices fit. Where even the smallest
+        The models become fewer until all remaining slices fit. If even the smallest
         subset is too slow, scans are predicted as long as each fits.
         """
         if self.limit is None:

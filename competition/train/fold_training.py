@@ -156,7 +156,7 @@ def _check_writable(folder: pathlib.Path) -> None:
 
 
 def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: layout.Fold) -> None:
-    """Raise an error, before the first step, where a fold has no mask to learn from."""
+    """Raise an error, before the first step, if a fold has no mask to learn from."""
     scans = slice_table.scans(table)
     if not any(store.masks(scan).any() for scan in scans):
         raise ValueError(

@@ -105,7 +105,7 @@ def _blur(stack: Tensor, sigma: Tensor) -> Tensor:
     blurred = stack
     for axis, side in (("bhwk,bih->biwk", 1), ("bhwk,biw->bhik", 2)):
         blurred = ops.einsum(axis, blurred, _gaussian(sigma, stack.shape[side]))
-    # Where sigma is 0 the product would still round the pixels.
+    # For a sigma of 0 the product would still round the pixels.
     return ops.where(ops.reshape(sigma, (-1, 1, 1, 1)) > 0, blurred, stack)
 
 

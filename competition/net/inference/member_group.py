@@ -42,8 +42,8 @@ class Member:
 class MemberGroup:
     """Predicts scans batch by batch, in smaller ones once the device's memory is full.
 
-    `not_finite` names the members whose last prediction held NaN or infinity; a batch
-    with such outputs is set to 0.
+    `not_finite` names the members whose last prediction held NaN or infinity; their
+    outputs for such a batch are 0.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The scans and masks of a fold in the memory of the device, where they fit.
+"""The scans and masks of a fold in the memory of the device, if they fit.
 
 A batch then carries the numbers of its slices, and the training step gathers them.
 """

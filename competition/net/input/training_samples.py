@@ -55,7 +55,7 @@ class TrainingSamples:
         self.engine = augment.engine(config.augment)
         self.gatherer = gatherer(config)
         self.rows = list(zip(table["scan"], table["index"], strict=True))
-        # The numbers of the slices of each row, where these lie on the device.
+        # The numbers of the slices of each row, if the slices lie on the device.
         self.numbers: np.ndarray | None = None
         if scans:
             self.numbers = scans.numbers(self.rows, config.slices)

@@ -118,7 +118,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
     for path in (folder / LATEST, folder / PREVIOUS):
         if not files.exists(path):
             continue
-        # Before reading: a file that does not come from a storage is not damaged.
+        # Before reading: an error of the storage does not mean that a file is damaged.
         files.check_regular(path)
         try:
             stored = _read(path, owner)

@@ -188,7 +188,7 @@ def _adjusted(
 ) -> configs.Config:
     """Return the config with the batch that fits into memory, and the rate to use.
 
-    A smaller batch is accumulated more often, so that a step sees as many slices. Where
+    A smaller batch is accumulated more often, so that a step sees as many slices. If
     gradients cannot be accumulated, the rate falls with the batch.
     """
     training, divisor = config.training, 2**state.halvings

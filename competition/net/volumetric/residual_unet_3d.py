@@ -20,7 +20,7 @@ BLOCKS = 1, 2, 2, 4
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build a residual 3D U-Net: patch (h, w, D) to logits (h, w, D, classes).
 
-    Deep outputs are coarser in height and width alone; presence is that of each slice.
+    Deep outputs are coarser only in height and width; presence is that of each slice.
     """
     model = config.model
     patch, voxels = unet_3d.patch_input(model)
