@@ -1,4 +1,4 @@
-"""Commands of the project as tasks, which work in a folder that all nodes see."""
+"""Run commands of the project as tasks, in a folder that all nodes see."""
 
 import dataclasses
 import pathlib
@@ -14,8 +14,8 @@ from competition.machine import deadline, process
 class Command:
     """A command, and the files that it leaves.
 
-    `arguments` returns those of Python when its turn comes, for the deadline that it
-    has or None. `gpus` is the experiment's `training.gpus`.
+    `arguments` is called when the turn of the command comes, with its deadline or None,
+    and returns the arguments of Python. `gpus` is the experiment's `training.gpus`.
     """
 
     name: str

@@ -17,14 +17,14 @@ from competition.machine import process
 
 SECONDS = 5.0
 TOKEN = pathlib.Path("~/.ray/auth_token")
-# What decides on a node, as it does here, how it computes and where data lies.
+# Each node gets these variables from here: how to compute, and where data lies.
 CARRIED = (
     "KERAS_BACKEND",
     "XLA_FLAGS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
     "OMP_NUM_THREADS",
-    # Not the keys to a storage: Ray shows what is carried.
+    # The keys to a storage are left out, since Ray shows these variables.
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -35,7 +35,7 @@ SETTINGS = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-# At a port of something else it would try for a quarter of an hour.
+# Otherwise Ray would try for a quarter of an hour at the port of another program.
 IMPATIENT = {
     "RAY_NUM_REDIS_GET_RETRIES": "1",
     "RAY_py_gcs_connect_timeout_s": "5",
@@ -45,11 +45,11 @@ IMPATIENT = {
 
 @contextlib.contextmanager
 def opened(address: str | None) -> Iterator[nodes.Cluster | None]:
-    """Connect to the cluster at `address` while the block runs; to none for None.
+    """Connect to the cluster at `address` while the block runs; yield None for None.
 
-    "local" starts one on this machine, "auto" finds the one of which it is a node;
-    others are HOST:PORT of a head node, or ray://HOST:PORT from outside. An interrupt
-    and SIGTERM end the block as Ctrl-C does.
+    "local" starts a cluster on this machine, and "auto" finds the one that this machine
+    is a node of. Other addresses are HOST:PORT of a head node, or ray://HOST:PORT from
+    outside. An interrupt and SIGTERM end the block as Ctrl-C does.
     """
     if address is None:
         yield None
@@ -64,7 +64,8 @@ def opened(address: str | None) -> Iterator[nodes.Cluster | None]:
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     if TOKEN.expanduser().is_file():
-        # Ray looks for it by itself on nodes alone; clusters without one take it too.
+        # Ray looks for the token by itself only on nodes. Clusters without a token
+        # accept it too.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if not console.ERR.is_terminal:
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
@@ -73,7 +74,7 @@ def opened(address: str | None) -> Iterator[nodes.Cluster | None]:
     before = signal.getsignal(signal.SIGTERM)
     try:
         _connect(address)
-        # Ray's own handler would end this process without ours.
+        # In place of Ray's own handler, which would end this process.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         cluster = nodes.Cluster(address)
         console.note(cluster.describe())
@@ -84,7 +85,7 @@ def opened(address: str | None) -> Iterator[nodes.Cluster | None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Refuse an address that nobody answers: Ray would wait for minutes."""
+    """Raise an error if no cluster answers at once; Ray would wait for minutes."""
     if address in ("local", "auto"):
         return
     found = re.fullmatch(r"(?:ray://)?([^\s:/]+|\[[0-9a-fA-F:]+\]):(\d{1,5})", address)
@@ -110,7 +111,7 @@ def _connect(address: str) -> None:
 
     options: dict[str, Any] = {"address": address}
     if address == "local":
-        # Nothing large passes through its memory.
+        # Nothing large passes through Ray's object store.
         options |= {"include_dashboard": False, "object_store_memory": 100 * 2**20}
     package = str(process.PACKAGE / "competition")
     carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
@@ -131,13 +132,13 @@ def _connect(address: str) -> None:
 
 
 def _refusal(address: str, error: Exception) -> str:
-    """Return in words why Ray did not connect, and what to do."""
+    """Describe why Ray did not connect, and what to do."""
     text = str(error) or repr(error)
     if "version" in text.lower() and "mismatch" in text.lower():
         return (
             f"{text.strip()}\nThe versions of Ray and Python must be the same on this "
-            f"machine and on all nodes of {address}. Install those of the one on the "
-            "others, and start the cluster again."
+            f"machine and on all nodes of {address}. Install the same versions on all, "
+            "and start the cluster again."
         )
     return (
         f"No connection to the cluster at {address}: {text.strip()}\nHOST:6379 of the "

@@ -14,10 +14,10 @@ from competition.core import console, locks
 from competition.machine import deadline, process
 
 POLL_SECONDS = 0.5
-# Ray kills a process at once; that it is gone is seen a little later.
+# Ray kills a process at once, but shows a little later that it is gone.
 ENDING_SECONDS = 10.0
 TRIES = 3
-# A file system or a storage may keep the locks of a lost node so long.
+# A file system or a storage may keep the locks of a lost node for this long.
 LOCKED_SECONDS = "240"
 
 
@@ -25,8 +25,8 @@ LOCKED_SECONDS = "240"
 class Task:
     """Work for one node: a function of a module, called there with its arguments.
 
-    `arguments` returns them for the deadline of the task, or None, when it is sent.
-    `gpus` is the experiment's `training.gpus`.
+    `arguments` is called when the task is sent, with its deadline or None, and returns
+    the arguments. `gpus` is the experiment's `training.gpus`.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Task:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Needs:
-    """What a task takes of a node."""
+    """The processors and GPUs that a task takes of a node."""
 
     cpus: float
     gpus: float
@@ -57,7 +57,7 @@ class Cluster:
         self.address = address
 
     def describe(self) -> str:
-        """Return in words which nodes there are; none that could work is an error."""
+        """Describe the nodes in words; raise an error if none of them can work."""
         nodes = self._nodes()
         if not any(node.get("CPU") for node in nodes):
             raise ValueError(
@@ -73,8 +73,8 @@ class Cluster:
     def needs(self, gpus: str) -> Needs:
         """Return what a task takes: a GPU, or processors where there is none.
 
-        A mirrored one takes the GPUs of a node. Where nodes differ, it is what the
-        smallest has: so it runs on each of them, and computes the same.
+        A mirrored task takes all GPUs of a node. If nodes differ, it takes as many as
+        the smallest one has: so it runs on any of them, and computes the same.
         """
         nodes = self._nodes()
         if cards := [node["GPU"] for node in nodes if node.get("GPU")]:
@@ -96,11 +96,12 @@ class Cluster:
         limit: deadline.Deadline | None = None,
         go_on: Callable[[], bool] = lambda: True,
     ) -> Iterator[tuple[Task, Any]]:
-        """Run tasks where nodes are free, and yield each with its result at its end.
+        """Run tasks on free nodes, and yield each with its result when it ends.
 
-        Until `limit` each has its share of the time. One whose node is lost is sent
-        again, and so is one that fails, up to three times in all; then it is an error.
-        That, an interrupt, and `go_on` once it returns False, end all that run.
+        Each task gets a share of the time until `limit`. A task whose node is lost is
+        sent again. A task that fails is tried up to three times where that may help;
+        then its error is raised. All running tasks end on an error, on an interrupt, or
+        once `go_on` returns False.
         """
         import ray
 
@@ -135,8 +136,8 @@ class Cluster:
             _end(list(running))
 
     def _rounds(self, needs: Sequence[Needs]) -> float:
-        """Return how many tasks, one after the other, each place works on."""
-        # As fractions, since nine ninths are a little more than 1 as floats.
+        """Return how many tasks each place works on, one after the other."""
+        # Fractions, since nine ninths are a little more than 1 as floats.
         counts = collections.Counter(needs).items()
         parts = (fractions.Fraction(n, self._at_once(each)) for each, n in counts)
         return math.ceil(sum(parts))
@@ -155,12 +156,12 @@ class Cluster:
 def _send(task: Task, needs: Needs, arguments: Sequence[Any], *, is_lost: bool) -> Any:
     import ray
 
-    # A worker ends with its task, and what is lost is sent again by `run` alone.
+    # A worker ends with its task. Only `run` sends a lost task again, not Ray.
     remote = ray.remote(max_calls=1, max_retries=0)(on_node.attempt)
     sent = remote.options(name=task.name, num_cpus=needs.cpus, num_gpus=needs.gpus)
     environment = {}
     if not needs.gpus:
-        # On all nodes the same, so that a fold that moves computes the same.
+        # The same on all nodes, so that a fold that moves computes the same.
         environment["TF_NUM_INTRAOP_THREADS"] = str(math.ceil(needs.cpus))
     if is_lost:
         environment[locks.ENDING_VARIABLE] = LOCKED_SECONDS
@@ -189,8 +190,8 @@ def _check_tries(task: Task, outcome: on_node.Outcome, tries: int) -> None:
         raise ValueError(text)
     if tries == TRIES:
         error = process.EndedError(
-            f"{text}\nIt was tried {TRIES} times, and all others are ended. Mend it, "
-            "and run the same again: all go on where they stopped."
+            f"{text}\nIt was tried {TRIES} times, so all other tasks were ended. Mend "
+            "the fault, and run the same again: all tasks go on where they stopped."
         )
         error.status = outcome.status
         raise error

@@ -1,4 +1,4 @@
-"""What runs on a node: the work of a task, and in which way it ended."""
+"""Do the work of a task on a node, and return how it ended."""
 
 import os
 import socket
@@ -11,10 +11,10 @@ from competition.machine import process
 
 
 class Outcome(NamedTuple):
-    """How a task ended, and where; with a `fault`, whether to try it `again`.
+    """How a task ended, and where; `again` says whether to retry after a `fault`.
 
-    `status` is the exit code or -signal of a process that did not foresee its error;
-    0 where its machine is at fault, such as a full disk.
+    `status` is the exit code or -signal of a process that did not foresee its error. It
+    is 0 for a fault of the machine, such as a full disk.
     """
 
     node: str
@@ -27,9 +27,9 @@ class Outcome(NamedTuple):
 def attempt(
     work: Callable[..., Any], arguments: Sequence[Any], environment: Mapping[str, str]
 ) -> Outcome:
-    """Do the work of a task; an error becomes its outcome.
+    """Do the work of a task; return an error as its outcome.
 
-    What is not set in the environment is taken from `environment`.
+    Variables that are not set here are taken from `environment`.
     """
     os.environ.update({**environment, **os.environ})
     node = socket.gethostname()
@@ -40,6 +40,6 @@ def attempt(
     except ValueError as error:
         return Outcome(node, fault=str(error))
     except Exception as error:
-        # The driver shows what is written here.
+        # Ray shows this on the machine that sent the task.
         traceback.print_exc(file=sys.stderr)
         return Outcome(node, fault=repr(error), again=True, status=1)

@@ -1,4 +1,4 @@
-"""The folder that all nodes see: that it is the same, and when its files are there."""
+"""Check that all nodes see the same folder, and wait until its files are there."""
 
 import contextlib
 import pathlib
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from competition.core import locks, storage
 
-# A network file system may show so late elsewhere what a node has written.
+# A network file system may take so long to show a node's files on other machines.
 SEEN_SECONDS = 120.0
 
 
@@ -17,12 +17,12 @@ SEEN_SECONDS = 120.0
 def marked(folder: pathlib.Path) -> Iterator[str]:
     """Put a file into the folder while the block runs, and yield its name.
 
-    A folder of a storage needs none: all nodes name it by its URI.
+    A folder of a storage needs no such file: all nodes name it by its URI.
     """
     if storage.uri(folder):
         yield ""
         return
-    # No file of a run, and in no other's way.
+    # Its suffix is that of locks, which are no files of a run; its name is unique.
     path = folder / f".cluster-{uuid.uuid4().hex}{locks.SUFFIX}"
     path.touch()
     try:
@@ -33,7 +33,7 @@ def marked(folder: pathlib.Path) -> Iterator[str]:
 
 
 def check(folder: str, mark: str) -> None:
-    """Refuse a node on which the folder is missing, or another one of its name."""
+    """Raise an error if this node lacks the folder, or has another of its name."""
     path, node = pathlib.Path(folder), socket.gethostname()
     if not mark or (path / mark).exists():
         return
@@ -45,12 +45,12 @@ def check(folder: str, mark: str) -> None:
 
 
 def sizes(paths: Iterable[pathlib.Path]) -> list[int]:
-    """Return the bytes of each file, -1 where there is none."""
+    """Return the bytes of each file; -1 for one that is missing."""
     return [path.stat().st_size if path.exists() else -1 for path in paths]
 
 
 def wait_for(paths: Sequence[pathlib.Path], expected: Sequence[int]) -> None:
-    """Wait until this machine sees files as the node that wrote them does."""
+    """Wait until files have the same size here as on the node that wrote them."""
     end = time.monotonic() + SEEN_SECONDS
     for folder in {path.parent for path in paths}:
         storage.refresh(folder)

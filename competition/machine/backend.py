@@ -40,6 +40,6 @@ def chosen() -> tuple[str, str]:
     try:
         settings = json.loads(path.read_text("utf-8"))
         return settings["backend"], str(path)
-    # Keras passes over a file that it cannot use.
+    # Keras ignores a file that it cannot use.
     except (OSError, ValueError, KeyError, TypeError):
         return "tensorflow", "default"

@@ -1,13 +1,13 @@
-"""What the processor of this machine can do, where Linux tells it."""
+"""What the processor of this machine can do, as Linux reports it."""
 
 import pathlib
 
-# Of AVX-512 and of AMX: with either it multiplies bfloat16 itself.
+# Parts of AVX-512 and of AMX: with either, a processor multiplies bfloat16 in hardware.
 _BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
 def multiplies_bfloat16() -> bool:
-    """Return whether the processor multiplies bfloat16, in less time than float32."""
+    """Return whether the processor multiplies bfloat16 faster than float32."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -31,9 +31,9 @@ class Deadline:
 def start(
     budget: str | None, clock: Clock = time.monotonic, *, reserve: float = 0.0
 ) -> Deadline | None:
-    """Return the deadline of a budget such as "8h30m" that begins now; None: no end.
+    """Return the deadline of a budget such as "8h30m" from now on; None without one.
 
-    It comes earlier by the share `reserve` of the budget.
+    It is earlier by `reserve`, a share of the budget.
     """
     return Deadline(parse(budget) * (1 - reserve), clock) if budget else None
 
@@ -50,7 +50,7 @@ def parse(text: str) -> float:
 
 
 def budget(limit: Deadline | None) -> str | None:
-    """Write the time that is left as a budget, in whole seconds; None: no end."""
+    """Write the time left as a budget, in whole seconds; None without a limit."""
     return f"{max(0, int(limit.left()))}s" if limit else None
 
 

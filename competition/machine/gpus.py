@@ -14,9 +14,9 @@ def visible() -> list[str]:
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         names = [name.strip() for name in allowed.split(",")]
-        # CUDA sees none of those after the first that is not there.
+        # CUDA ignores all entries after the first invalid one.
         return list(itertools.takewhile(lambda name: name not in {"", "-1"}, names))
-    # Parts of a card and warnings have lines too.
+    # Warnings and the parts of a divided GPU have lines too.
     cards = [line for line in _ask("-L") if re.match(r"GPU \d+:", line)]
     return [str(number) for number, _ in enumerate(cards)]
 
@@ -31,15 +31,15 @@ def memory() -> int | None:
 def environments(setting: str) -> list[dict[str, str]]:
     """Return the environments of the processes that may work at the same time.
 
-    They are one for each GPU where the setting, `training.gpus`, lets processes work
-    side by side, and otherwise a single one that changes nothing.
+    If the setting, `training.gpus`, lets processes work side by side, there is one for
+    each GPU. Otherwise there is a single one, which changes nothing.
     """
     numbers = visible() if setting in {"auto", "folds"} else []
     return [{"CUDA_VISIBLE_DEVICES": number} for number in numbers] or [{}]
 
 
 def _ask(*arguments: str) -> list[str]:
-    """Return the lines of nvidia-smi; [] where it is not there or fails."""
+    """Return the lines of nvidia-smi; [] if it is missing or fails."""
     command = ["nvidia-smi", *arguments]
     try:
         listed = subprocess.run(

@@ -1,7 +1,7 @@
-"""This host among those that train one network, in a process that may be lost.
+"""Run this host, one of several that train one network, in a process of its own.
 
-JAX ends a process without a message of ours where another host is lost, so that one
-above it says what happened and what to do.
+If another host is lost, JAX ends that process without a message of ours. So its parent
+says what happened and what to do.
 """
 
 import dataclasses
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from competition.machine import backend, process
 
-# How long hosts wait for each other at the start, as JAX does by itself.
+# How long hosts wait for each other at the start; it is the default of JAX.
 START_SECONDS = 300
-# A host from which nothing is heard for so long is lost.
+# A host that sends nothing for this long counts as lost.
 LOST_SECONDS = 30
 FIND = "auto"
 AGAIN = (
@@ -25,7 +25,7 @@ AGAIN = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Which of how many hosts this is, and the HOST:PORT on which host 0 is reached.
+    """The number of this host, the number of hosts, and the HOST:PORT of host 0.
 
     With the coordinator "auto" JAX finds all three: on a TPU slice, under SLURM, MPI or
     Kubernetes.
@@ -60,8 +60,8 @@ class Place:
 def run(arguments: Sequence[str], place: Place) -> str:
     """Run this command with its arguments as one of several hosts; return its output.
 
-    It runs in a process of its own. Where that ends because of another host, the error
-    says what to do.
+    The command runs in a process of its own. If another host ends that process, the
+    error says what to do.
     """
     name, source = backend.chosen()
     if name != "jax":
@@ -74,20 +74,20 @@ def run(arguments: Sequence[str], place: Place) -> str:
     try:
         return process.run(["-m", "competition", *arguments])
     except process.EndedError as error:
-        # JAX ends a process like this where a host is lost.
+        # With one of these JAX ends a process when another host is lost.
         if error.status not in {1, -signal.SIGABRT}:
             raise
         raise ValueError(
             f"Another host was lost, or did not come within {START_SECONDS} seconds. "
-            f"What JAX says of it stands above. {AGAIN}"
+            f"The message of JAX stands above. {AGAIN}"
         ) from None
 
 
 def _check_port(place: Place) -> None:
-    """Raise an error where host 0 cannot take its port, or does not come to it."""
+    """Raise an error if host 0 cannot listen at its port, or is not reached there."""
     if place.host == 0:
         with socket.socket() as taken:
-            # As after an earlier run, which has just ended.
+            # A run that has just ended may still occupy the port.
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 taken.bind(("", place.address[1]))

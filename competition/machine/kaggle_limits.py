@@ -1,13 +1,13 @@
 """The limits of Kaggle's sessions and machines."""
 
-# After which a session of each kind ends.
+# A session of each kind ends after this time.
 SESSION = {"train": "12h", "submit": "9h"}
-# After which a session of any kind ends on a TPU, and when a training there stops.
+# A session on a TPU ends after this time, and a training there stops before.
 TPU_SESSION = "9h"
 TPU_BUDGET = "8h30m"
-# Of /kaggle/working, of the memory of a T4, and of that of the host: bytes.
+# The bytes of /kaggle/working, of a T4's memory, and of the host's memory.
 DISK = 20 * 10**9
 T4 = 16 * 10**9
 HOST = 30 * 10**9
-# T4s beside each other in a session.
+# The number of T4s in a session.
 GPUS = 2

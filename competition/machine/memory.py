@@ -1,4 +1,4 @@
-"""The memory of this machine and of its processes, where Linux tells it."""
+"""The memory of this machine and of its processes, as Linux reports it."""
 
 import os
 import pathlib
@@ -12,18 +12,19 @@ _LIMITS = (
 
 
 def available() -> int | None:
-    """Return the bytes that a new process may take; None where nobody tells them."""
+    """Return the bytes that a new process may take; None if unknown."""
     free = re.search(r"MemAvailable: *(\d+) kB", _read("/proc/meminfo"))
     if not free:
         return None
-    # A container counts the files that it has read as used, so not its own count.
+    # A container's own usage count includes cached files, so the memory of this process
+    # is subtracted instead.
     own = resident(os.getpid()) or 0
     limits = [int(text) - own for text in map(_read, _LIMITS) if text.strip().isdigit()]
     return min(1024 * int(free[1]), *limits, 2**63)
 
 
 def resident(process: int) -> int | None:
-    """Return the bytes that a process holds; None where nobody tells them.
+    """Return the bytes that a process holds; None if unknown.
 
     The system can drop mapped files at any time, so they do not count.
     """
@@ -34,7 +35,7 @@ def resident(process: int) -> int | None:
 
 
 def end_first() -> None:
-    """Let Linux end this process first, before its parent, where memory is short."""
+    """Let Linux kill this process before its parent when memory runs out."""
     try:
         pathlib.Path("/proc/self/oom_score_adj").write_text("1000", "utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""Commands in processes of their own: their memory comes back, they end with ours."""
+"""Run commands in processes that free their memory, and that end with this one."""
 
 import json
 import os
@@ -18,16 +18,17 @@ PACKAGE = pathlib.Path(__file__).parents[2]
 # Set in the environment of a process that `start` started.
 CHILD = "COMPETITION_CHILD"
 POLL_SECONDS = 0.1
-# Not the lowest: what holds the interpreter must get on, even on a full machine.
+# Not the lowest priority: a thread that holds the interpreter must get on, even on a
+# busy machine.
 LATER = 10
 
 
 def step_back() -> None:
-    """Give way to all other threads where processors are short."""
-    # Elsewhere than on Linux a priority is that of the whole process.
+    """Lower the priority of this thread, so that others go first on a busy machine."""
+    # On other systems than Linux a priority is that of the whole process.
     if sys.platform == "linux":
         thread = threading.get_native_id()
-        # Under `nice` it may be later already, and nobody may go back.
+        # Under `nice` its priority may be lower already, and it cannot be raised.
         now = os.getpriority(os.PRIO_PROCESS, thread)
         os.setpriority(os.PRIO_PROCESS, thread, max(now, LATER))
 
@@ -42,9 +43,9 @@ def run_all(
 
     A command holds the arguments of Python, such as ("-m", "competition", "train"); it
     is taken from `commands` when its turn comes. Its standard error passes through. An
-    error in it is told at once, all others are run, and then it is raised here with its
-    message. An interrupt ends all processes, and so does `go_on`, which is called again
-    and again, once it returns False.
+    error in it is told at once, and is raised here after all other commands have run.
+    `go_on` is called again and again: once it returns False all processes end, as they
+    do on an interrupt.
     """
     waiting, free = iter(commands), list(environments)
     running: list[_Child] = []
@@ -135,9 +136,9 @@ def reason(status: int) -> str:
 
 
 class EndedError(ValueError):
-    """A process ended by what may not come again: a signal, or a fault of a machine.
+    """A process ended by a cause that may pass: a signal, or a fault of a machine.
 
-    `status` is its exit code or -signal where it told nothing itself.
+    `status` is its exit code or -signal if it gave no reason itself, and otherwise 0.
     """
 
     status = 0

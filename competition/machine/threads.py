@@ -1,4 +1,4 @@
-"""Work that threads do ahead, handed over in its order."""
+"""Work that threads do in advance, handed over in order."""
 
 import collections
 import itertools
@@ -19,7 +19,7 @@ def in_order(
 ) -> Generator[Result]:
     """Yield `work` of each argument in order, while threads do the next ones.
 
-    Beside the result in use there are `ahead` others, done or being done. An error of
+    Besides the result in use, up to `ahead` others are ready or in work. An error of
     `work` is raised here, after the results before it. The threads end with the last
     result or with `close`, which waits for the work that has begun.
     """
@@ -34,7 +34,7 @@ def in_order(
             following = itertools.islice(left, 1)
             waiting.extend(pool.submit(work, each) for each in following)
             yield result
-            # It would stay in memory while the next one is waited for.
+            # Otherwise it stays in memory during the wait for the next one.
             del result
     finally:
         pool.shutdown(cancel_futures=True)

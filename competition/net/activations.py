@@ -14,9 +14,9 @@ from competition.net.frameworks import keras
 from competition.net.networks import recomputed
 
 Operation = Any
-# Compilers compute these together with the operation before, and keep no output of
-# theirs. So counted, `unet` needs 7.4 GB where JAX took 5.6 on an H100 (see
-# bench/README.md), and encoders two thirds or more of what docs/training.md says.
+# Compilers fuse these with the operation before, and keep no output of theirs. By this
+# count `unet` needs 7.4 GB where JAX took 5.6 on an H100 (see bench/README.md), and
+# encoders need two thirds or more of what docs/training.md says.
 _FUSED = {
     "activation",
     "converttotensor",
@@ -30,15 +30,15 @@ _FUSED = {
 }
 # The values that JAX keeps for each value that these return.
 _VALUES = {"gelu": 3, "silu": 3, "layernormalization": 3}
-# They compute in float32, whatever the precision is; batch normalisation on a CPU with
-# TensorFlow alone does not, and needs less.
+# These compute in float32 in any precision. Only batch normalisation with TensorFlow on
+# a CPU does not, and needs less.
 _SINGLE = {"batchnormalization", "groupnormalization", "layernormalization"}
 
 
 def kept_bytes(network: keras.Model) -> int:
-    """Return the bytes of a sample that are kept through the whole way forward.
+    """Return the bytes of a sample that are kept during the whole forward pass.
 
-    Of a part that `model.remat` computes again they are what it receives and returns.
+    Of a part that `model.remat` computes again, only its input and output are kept.
     """
     return sum(map(_bytes, _operations(network)))
 
@@ -60,7 +60,7 @@ def itemsize(dtype: str) -> int:
 
 
 def _operations(model: keras.Function) -> Iterator[Operation]:
-    """Yield the operations of a model, and those within its layers in their place."""
+    """Yield the operations of a model, with those inside a layer in its place."""
     for operation in model.operations:
         if inner := _within(operation):
             # What a layer receives is the output of the operation before.
@@ -74,7 +74,7 @@ def _operations(model: keras.Function) -> Iterator[Operation]:
 
 
 def _within(operation: Operation) -> keras.Function | None:
-    """Return a layer that consists of others as a model of them."""
+    """Return a layer that consists of others as a model of them; None for any other."""
     is_layer = isinstance(operation, keras.layers.Layer)
     if not is_layer or isinstance(operation, recomputed.Recomputed):
         return None

@@ -11,7 +11,7 @@ from competition.machine import memory
 from competition.net import hosts
 from competition.net.frameworks import keras
 
-# What TensorFlow, XLA, CUDA, cuDNN and cuBLAS say of it, in lower case.
+# How TensorFlow, XLA, CUDA, cuDNN and cuBLAS report a lack of memory, in lower case.
 _OUT_OF_MEMORY = (
     "resourceexhausted",
     "resource_exhausted",
@@ -45,7 +45,7 @@ def find() -> Device:
 
         try:
             local = jax.local_devices()
-        # JAX asserts that it has one, where CUDA is asked for and not installed.
+        # JAX raises an AssertionError if CUDA is asked for but not installed.
         except (RuntimeError, AssertionError) as error:
             chosen = os.environ.get("JAX_PLATFORMS", "")
             raise ValueError(
@@ -78,9 +78,9 @@ def free_memory() -> int | None:
 
 
 def used_memory() -> int | None:
-    """Return the bytes that this process holds, on a GPU or TPU the most so far there.
+    """Return the bytes that this process holds; on a GPU or TPU, the most so far.
 
-    None where nobody tells them.
+    None if unknown.
     """
     if find().kind == "cpu":
         return memory.resident(os.getpid())
@@ -130,14 +130,14 @@ def xla(setting: bool | str, device: Device, *, sharing: int = 1) -> bool:
 
 
 def deterministic(setting: bool | str, device: Device) -> bool:
-    """Return whether results must repeat to the bit; "auto" spares GPUs the time."""
+    """Return whether results must repeat to the bit; "auto" asks it only of a CPU."""
     return setting if isinstance(setting, bool) else device.kind == "cpu"
 
 
 def make_deterministic() -> None:
     """Make results repeat to the bit; JAX does so on a CPU by itself.
 
-    On a GPU it must have been told so before it began.
+    On a GPU, XLA_FLAGS must ask JAX for it before JAX starts.
     """
     if keras.backend.backend() == "tensorflow":
         from competition.net import tensorflow_backend
@@ -191,7 +191,7 @@ def dividing() -> int:
 
 
 def to_predict(setting: str) -> str:
-    """Return the setting by which a batch is shared that is predicted, not learned.
+    """Return the setting by which devices share a batch when they predict it.
 
     TensorFlow does not mirror networks that predict: it uses a process for each GPU.
     """
@@ -223,14 +223,14 @@ def check_batch(batch: int, setting: str, device: Device) -> None:
 
 
 class NoMemoryError(ValueError):
-    """The device has too little memory; what else runs on it may end."""
+    """The device has too little memory; other programs on it may free some."""
 
 
 def no_memory(what: str) -> NoMemoryError:
     """Return the error to raise where the device has no memory even for `what`."""
     return NoMemoryError(
-        f"The device has no memory for {what}. End what else runs on it, which "
-        "nvidia-smi lists for a GPU, or choose smaller `geometry.height` and `width`, "
+        f"The device has no memory for {what}. End other programs on it (nvidia-smi "
+        "lists those on a GPU), or choose smaller `geometry.height` and `width`, "
         "`model.widths` or encoder."
     )
 

@@ -1,10 +1,10 @@
 """Loads Keras and its backend, and keeps Python's garbage collection off them.
 
-They are a million objects, which stay until the end. Python looks through all objects
-again and again: while it loads these, that is a fifth of the time, and at the end as
-much; between, it is a fifth of the time in which networks are built and traced.
+Loading them creates about a million objects that live until the process ends. Searching
+these for garbage takes a fifth of the time to load, to build networks and to exit. So
+collection is off while they load, and `gc.freeze` exempts them afterwards.
 
-Whatever of `net` steps import first takes `keras` from here.
+The module of `net` that a step imports first must import `keras` from here.
 """
 
 import gc
@@ -12,7 +12,7 @@ import sys
 
 _first, _enabled = "keras" not in sys.modules, gc.isenabled()
 if _first:
-    # What is garbage by now must not stay for ever.
+    # Collect what is garbage by now, or `gc.freeze` would keep it for ever.
     gc.collect()
     gc.disable()
 try:

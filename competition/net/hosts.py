@@ -22,18 +22,18 @@ from competition.machine import deadline, host_process
 
 Result = TypeVar("Result")
 PACKAGE = pathlib.Path(__file__).parents[1]
-# What the connections between hosts say, in lower case, when one of them is gone.
+# Words in the errors of connections between hosts, in lower case, when a host is lost.
 _LOST = "gloo", "nccl", "coordination", "unavailable", "connection", "socket", "aborted"
-# Nobody waits so long: JAX ends a process whose partner is lost.
+# A limit that is never reached: JAX ends a process whose partner is lost.
 _EVER = 7 * 24 * 3600
-# How long all others may take to run out of memory like the first.
+# How long the other hosts may take to run out of memory as well.
 _MEMORY_SECONDS = 60
-# How long a host waits at its end for others that end as well.
+# How long a host that ends waits for others that end as well.
 _ENDING_SECONDS = 3
 
 
 class _AgreedError(ValueError):
-    """An error that the hosts have told each other, whatever its text."""
+    """An error that the hosts have already shared, whatever its text."""
 
 
 @dataclasses.dataclass
@@ -59,9 +59,9 @@ def is_first() -> bool:
 
 @contextlib.contextmanager
 def joined(place: host_process.Place | None) -> Iterator[None]:
-    """Be one of the hosts inside the `with` block; None is a single host.
+    """Join the other hosts inside the `with` block; None is a single host.
 
-    An error of this host ends the others too. Where another host is lost, JAX raises an
+    An error of this host ends the others too. If another host is lost, JAX raises an
     error or ends this process.
     """
     if place is None:
@@ -71,7 +71,7 @@ def joined(place: host_process.Place | None) -> Iterator[None]:
         _join(place)
         yield
     except BaseException as error:
-        # At its end JAX would wait minutes for hosts that wait for this one.
+        # At exit JAX would wait minutes for hosts that wait for this one.
         atexit.register(_end_now)
         if isinstance(error, Exception) and _is_of_lost_host(error):
             told = str(error).partition("\n")[0][:200]
@@ -109,7 +109,7 @@ def _join(place: host_process.Place) -> None:
             "--hosts N and --host I on each."
         ) from None
     state = distributed.global_state
-    # JAX has no other interface to its store of keys, which needs no device.
+    # JAX has no public interface to its key-value store, which needs no device.
     _now.client, _now.index = state.client, state.process_id
     _now.count = state.num_processes
     same(
@@ -120,7 +120,7 @@ def _join(place: host_process.Place) -> None:
             "the code of this package": _code(),
         }
     )
-    # Every host takes part when the first device is asked for.
+    # All hosts must take part when devices are listed for the first time.
     devices = jax.local_devices()
     same({"devices": f"{len(devices)} {devices[0].device_kind}"})
 
@@ -140,14 +140,14 @@ def _is_of_lost_host(error: Exception) -> bool:
 def _end_now() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    # The end of host 0 ends the others, who may not have told their error yet.
+    # The end of host 0 ends the others, which may not have shown their error yet.
     with contextlib.suppress(Exception):
         _now.client.wait_at_barrier("end", _ENDING_SECONDS * 1000)
     os._exit(1)
 
 
 def gather(value: Any) -> list[Any]:
-    """Return the values of all hosts in their order, as JSON keeps them."""
+    """Return the values of all hosts in the order of the hosts, as JSON keeps them."""
     if count() == 1:
         return [value]
     _now.meetings += 1
@@ -155,7 +155,8 @@ def gather(value: Any) -> list[Any]:
     client.key_value_set(f"meeting/{number}/{_now.index}", json.dumps(value))
     client.wait_at_barrier("meeting", _EVER * 1000)
     told = dict(client.key_value_dir_get(f"meeting/{number}/"))
-    # Who has come here has read what was told before.
+    # Every host that passed this barrier has read the previous values, so they can be
+    # deleted.
     if number > 1:
         client.key_value_delete(f"meeting/{number - 1}/{_now.index}")
     return [json.loads(told[f"meeting/{number}/{i}"]) for i in range(count())]
@@ -167,7 +168,7 @@ def first(value: Any) -> Any:
 
 
 def divided(names: Sequence[str], work: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what `work` makes of each name; each host does a part of them."""
+    """Return what `work` makes of each name; each host does a part of the work."""
     mine = names[_now.index :: count()]
     done = gather({name: work(name) for name in mine})
     return {name: done[i % count()][name] for i, name in enumerate(names)}
@@ -221,16 +222,16 @@ def from_first(data: bytes) -> bytes:
 
 
 def have_no_memory() -> None:
-    """Return where all hosts ran out of memory; where only this one did, raise."""
+    """Return if all hosts ran out of memory; raise an error if only this one did."""
     if count() == 1:
         return
     try:
-        # The others wait for this one elsewhere, if they have memory.
+        # Hosts that have memory never come to this barrier.
         _now.client.wait_at_barrier("memory", _MEMORY_SECONDS * 1000)
     except Exception:
         raise _AgreedError(
             f"Host {_now.index} has no memory for its part of the batch, and others "
-            "have. End what else runs on its devices, or use hosts that are alike. "
+            "have. End other programs on its devices, or use hosts that are alike. "
             f"{host_process.AGAIN}"
         ) from None
 
@@ -242,7 +243,7 @@ def part(size: int) -> slice:
 
 
 class SharedDeadline(deadline.Deadline):
-    """A deadline by the clock of host 0, for all hosts; all ask together."""
+    """A deadline by the clock of host 0; all hosts must ask it together."""
 
     def left(self) -> float:
         """Return the seconds that are left on host 0."""

@@ -15,7 +15,7 @@ from competition.net.frameworks import keras
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes: of a fold's weights and state on the disk, and of each device's memory.
+    """The bytes of a fold's weights and state on disk, and of each device's memory.
 
     `fixed` bytes of that memory do not depend on the batch.
     """
@@ -33,8 +33,8 @@ class Needs:
     def disk(self, folds: int, *, at_once: int = 1) -> int:
         """Return the most bytes that folds take on the disk; `at_once` train together.
 
-        A fold that is not finished has two states, and beside its files stand those
-        that are being written.
+        An unfinished fold has two states. Files that are being written take space
+        beside those that they replace.
         """
         lasting = folds * (2 * self.state + self.weights)
         return lasting + min(folds, at_once) * (self.state + self.weights)
@@ -62,10 +62,10 @@ def of(network: keras.Model, config: configs.Config, device: devices.Device) -> 
 
 
 def check(needed: Needs, config: configs.Config, free: int | None) -> None:
-    """Warn before the first step of what the `free` memory may be too small for.
+    """Warn before the first step if the `free` memory may be too small for a batch.
 
-    Where not even the weights and what the optimizer keeps for them have room, it is an
-    error; a batch is halved when its step fails.
+    A batch is halved when its step fails. If the weights and what the optimizer keeps
+    for them do not fit, an error is raised.
     """
     if free is None or needed.memory <= free:
         return
@@ -93,7 +93,7 @@ def check(needed: Needs, config: configs.Config, free: int | None) -> None:
 
 
 def describe(needed: Needs, folder: pathlib.Path) -> str:
-    """Return in words what a fold needs; warn where `folder` has too little room."""
+    """Describe what a fold needs; warn if `folder` has too little space."""
     free, disk = shutil.disk_usage(folder).free, needed.disk(1)
     if free < disk:
         console.warn(
@@ -122,7 +122,7 @@ def _slots(training: schema.Training) -> int:
 
 
 def _copies(network: keras.Model) -> int:
-    """Return the bytes of the weights as half precision computes with them."""
+    """Return the bytes of the copies of the weights in half precision; 0 without."""
     policy = network.dtype_policy
     if policy.compute_dtype == policy.variable_dtype:
         return 0

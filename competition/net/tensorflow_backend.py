@@ -1,6 +1,6 @@
-"""What only TensorFlow can do; no other module but an engine imports TensorFlow.
+"""What only TensorFlow can do; of other modules only one engine imports TensorFlow.
 
-It is imported late, where TensorFlow is the backend of Keras: the others need none.
+It is imported late, and only if Keras computes on TensorFlow: JAX works without it.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ def stream(
     if samples.engine == "addons":
         from competition.net.augment import augment_addons
 
-        # Raised while the graph is traced, the error would be buried in a trace.
+        # Checked here: an error while the graph is traced would be buried in a trace.
         augment_addons.addons()
         limits = samples.config.augment
         batches = _map(
             batches, lambda b: augment_addons.apply(b, limits=limits), parallel
         )
-    # There is nothing left to tune, and the thread that would holds up the end of
+    # There is nothing left to tune, and the thread that tunes would delay the end of
     # `fit` until its next turn: 2.5 s of the first 10, later up to a minute.
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -40,10 +40,10 @@ def stream(
 
 
 def timed(train: Callable, waiting: waiting.Waiting) -> Callable:
-    """Return Keras' function of a step, which takes its batch where it can be timed.
+    """Return Keras' step function, with the wait for its batch timed in `waiting`.
 
-    By itself it takes the batch inside the graph, where nobody sees it wait; so it does
-    for mirrored GPUs here.
+    Keras itself takes the batch inside the graph, where the wait cannot be timed. For
+    mirrored GPUs it still does so.
     """
 
     def step(batches: Any) -> Any:
@@ -67,7 +67,7 @@ def _batch_of_number(
     types = [array.dtype for array in example.values()]
 
     def batch(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Called stateful, it would run one at a time under op determinism.
+        # A stateful function would run one at a time under op determinism.
         arrays = tf.numpy_function(
             lambda number: tuple(samples.batch(int(number)).values()),
             [number],
@@ -98,7 +98,7 @@ def gpus() -> tuple[int, float]:
 
 
 def free_memory() -> int | None:
-    """Return the bytes that are free on the first GPU; None where nobody tells them.
+    """Return the bytes that are free on the first GPU; None if unknown.
 
     TensorFlow takes nine tenths of the memory at its start, so what the driver calls
     free says nothing.
@@ -148,7 +148,7 @@ def batch_normalise(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return `x` with each channel normalised, and the mean and variance used for it.
 
-    They are those of the batch, or `moving`, the ones that training collected.
+    Mean and variance are those of the batch, or `moving`, which training collected.
     """
     mean, variance = moving or (tf.zeros([0]), tf.zeros([0]))
     # The operation takes images; for its statistics a volume is a long image.
@@ -164,11 +164,11 @@ def batch_normalise(
         is_training=moving is None,
     )
     if moving is None:
-        # It divides by the number of values less one, Keras by their number.
+        # It divides a variance by the number of values less one, Keras by their number.
         sizes = tf.shape(image, out_type=tf.int64)
         number = tf.cast(tf.reduce_prod(sizes[:-1]), tf.float32)
         variance *= tf.maximum(number - 1, 1) / number
-    # TensorFlow joins the ReLU of an image to it where nothing lies between them.
+    # Images are not reshaped: TensorFlow fuses a ReLU that follows directly.
     return (tf.reshape(y, tf.shape(x)) if is_volume else y), mean, variance
 
 

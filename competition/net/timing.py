@@ -1,4 +1,4 @@
-"""How long a training step and a slice take on this device, on random slices."""
+"""Measure the time of a training step and of a slice on this device, on random data."""
 
 import dataclasses
 import functools
@@ -22,7 +22,8 @@ from competition.net.input import resident_scans, training_data, training_sample
 from competition.net.networks import build
 from competition.net.training import fitting, setup, xla_trial
 
-# The first steps compile. Fewer are timed where they take longer than this.
+# The first WARM_UP steps compile. Fewer than TIMED steps are timed if they take longer
+# than MOST_SECONDS.
 WARM_UP, TIMED, MOST_SECONDS = 3, 20, 120.0
 # The usual scan of the competition: slices, height and width, and millimetres a pixel.
 DEPTH, SHAPE, SPACING = 144, (266, 266), 1.5
@@ -32,9 +33,9 @@ DEPTH, SHAPE, SPACING = 144, (266, 266), 1.5
 class Timing:
     """A network, what its training needs, and the seconds of a step and of a slice.
 
-    The seconds are None where the device has no memory for a batch. A slice is
-    predicted by one fold in all its views, of which there are `views`. `scans` are the
-    bytes of a fold's scans on the device, 0 where the host keeps them.
+    The seconds are None if the device has no memory for a batch. A slice is predicted
+    by one fold in all its views, of which there are `views`. `scans` are the bytes of a
+    fold's scans on the device, 0 if the host keeps them.
     """
 
     device: str
@@ -49,7 +50,7 @@ class Timing:
 def measure(config: configs.Config, classes: int, *, slices: int) -> Timing:
     """Build the network of an experiment, train it for a few steps, and predict.
 
-    `slices` are those that a fold trains on, for whose scans the device may have room.
+    `slices` is the number that a fold trains on; the device may hold their scans.
     """
     if len(config.folds) > 1 and len(gpus.environments(config.training.gpus)) > 1:
         # Each GPU trains a fold of its own; here JAX would share a batch among all.
@@ -151,7 +152,7 @@ def _step_seconds(
 ) -> float:
     """Return the median seconds of a batch through `fit`, its input included."""
     training = config.training
-    # As many epochs as it takes: batches are made while steps are computed.
+    # Enough epochs for all steps: batches are made only while steps are computed.
     settings = training.model_copy(update={"epochs": WARM_UP + TIMED})
     with data.batches(config.model_copy(update={"training": settings})) as batches:
         compiled = functools.partial(fitting.compiled, network, config, data, 0)
@@ -169,7 +170,7 @@ def _step_seconds(
 
 
 def _slice_seconds(member: scan_predictor.Member, random: RandomScans) -> float:
-    """Return the seconds of a slice, predicted once more after all is compiled.
+    """Return the seconds per slice of a second prediction, when all is compiled.
 
     Slices are those across the network's axis.
     """

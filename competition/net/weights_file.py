@@ -1,7 +1,7 @@
 """A fold's weights on disk, with a digest of themselves and the name of their owner.
 
 Keras ignores both: they are attributes of the HDF5 file. Files of older versions and
-published ones have neither, and are checked for numbers that are not finite alone.
+published ones have neither; of these only NaN and infinity are found.
 """
 
 import hashlib

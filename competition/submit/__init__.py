@@ -1,8 +1,8 @@
-"""Step 5: the test folder becomes submission.csv, scan by scan, all folds averaged.
+"""Step 5: write submission.csv for the test folder, scan by scan, all folds averaged.
 
-The step is made for a single blind run: damaged data or a failing machine costs the
-masks of a slice or a scan and is an event in submit.log, as is any other error, with
-its traceback. A valid file is always written in time.
+On Kaggle this step runs once and nobody watches. Damaged data or a failing machine may
+lose the masks of a slice or a scan, never the submission: a valid file is always
+written in time. submit.log records each loss, and any other error with its traceback.
 """
 
 import pathlib
@@ -34,10 +34,10 @@ Patience = guard.Patience
 made_by = attended.made_by
 predict_attended = attended.predict
 
-# The part of the budget that is kept for the work after the last scan.
+# The share of the budget that is kept back for the work after the last scan.
 RESERVE = 0.02
-# Events of what another call may find mended: then it predicts anew. A damaged file
-# that is replaced changes the key.
+# Events whose cause may be gone at the next call, which then predicts anew. Damaged
+# files are not among them: replacing one changes the key.
 PASSING = {"model failed", "unreadable folder", "unreadable slice"}
 LOWERED = "effort lowered"
 # A budget so many times as long as before may have time for more networks.
@@ -56,12 +56,12 @@ def run(
 ) -> dict[str, Any]:
     """Write the submission of a run for `data`, unless the same one lies there already.
 
-    `budget` limits the time, such as "8h30m". Where no model can be loaded, or no scan
-    can be predicted, the file is written with empty masks before the error is raised.
-    After an error that is not foreseen it has the masks that were made until then.
-    With `patience` a process of its own predicts, which may die or hang: that costs the
-    scan or the network in work, and a file with some masks is no error, since Kaggle
-    scores it. With `nodes` such processes predict there.
+    `budget` limits the time, such as "8h30m". If no model can be loaded, or no scan can
+    be predicted, the file is written with empty masks before the error is raised. After
+    an unexpected error it has the masks made until then. With `patience` a process of
+    its own predicts: if it dies or hangs, only the scan or the network in work is lost,
+    and a file with some masks is no error, since Kaggle scores it. With `nodes` such
+    processes run on the nodes of a cluster.
     """
     limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission
@@ -89,13 +89,13 @@ def _run(
         state := test_folder.state(data, test),
     )
     key = files.digest(repr(inputs))
-    # Beside the submission, for on Kaggle the folder of the run cannot be written.
+    # Beside the submission, since on Kaggle the folder of the run is read-only.
     log_path = submission_file.log_of(out)
     if as_before := _as_before(out, log_path, key, budget):
         return as_before
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, budget=budget, resume=bool(part.scans))
-    # Scans of an earlier call, which had too little time for all networks.
+    # Some scans are of an earlier call, which had too little time for all networks.
     had_less_time = gives_more(budget, log.budget_before)
     lowered_before = LOWERED in log.counts and had_less_time
     for fault in faults + test.faults:
@@ -174,7 +174,7 @@ def _is_unchanged(
     state: test_folder.State,
     log: event_log.EventLog,
 ) -> bool:
-    """Say whether the test folder is as before it was read; if not, it is an event."""
+    """Return whether the test folder is as before it was read; if not, log an event."""
     if test_folder.state(data, test) == state:
         return True
     text = f"{data} changed, or was taken away, while it was read. Submit again."
@@ -220,7 +220,7 @@ def _predict_scans(
         except members.NoNetworkError as error:
             return str(error)
         except Exception as error:
-            # A fault of the program must not cost the masks that are there.
+            # A bug must not lose the masks that are already made.
             tell.failed("unexpected", f"the prediction failed: {error!r}", error)
             return f"{error!r}. {log.path} has its traceback."
     return None if part.scans else "no scan could be predicted; see its log."

@@ -34,7 +34,7 @@ def main() -> None:
         # A core file holds all memory of a process that died.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request = json.loads(sys.stdin.readline())
-    # The pipe is for reports alone: libraries may print.
+    # Libraries may print, so the pipe is for reports only.
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     lock = threading.Lock()
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _work(request: dict[str, Any], send: Callable[..., None]) -> None:
-    """Predict; an error that is not foreseen is reported before the process ends."""
+    """Predict; report an unexpected error before the process ends."""
     tell = _reports(send)
     tell.alive()
     error = None

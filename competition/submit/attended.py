@@ -1,7 +1,8 @@
-"""Predict scans for somebody who looks at the warnings, and can mend and call again.
+"""Predict scans for a user who sees the warnings, and can mend faults and call again.
 
-In a blind run weights that cannot be loaded are left out, and a scan that fails gets
-empty masks. Here the one is an error, and the other gets none.
+In a run that nobody watches, weights that cannot be loaded are left out, and a failed
+scan gets empty masks. Here, weights that cannot be loaded are an error, and a failed
+scan gets no masks.
 """
 
 import contextlib
@@ -31,10 +32,10 @@ def made_by(run: runs.Run) -> str:
 def predict(
     run: runs.Run, scans: Iterable[tuple[pathlib.Path, list[images.Image]]]
 ) -> Generator[tuple[str, partial.EncodedMasks | None]]:
-    """Yield the masks of one scan after another, by all folds of a run that is trained.
+    """Yield the masks of one scan after another, predicted by all folds of the run.
 
     A scan is a competition folder and its slices there; it is read while those before
-    it are predicted. After an error, which is a warning, its masks are None.
+    it are predicted. An error is shown as a warning, and the scan's masks are None.
     """
     tell = reports.Reports(lambda kind, text, trace="": console.warn(text))
     loaded = members.LoadedMembers(run, _rules(run), tell)
@@ -58,11 +59,11 @@ def _rules(run: runs.Run) -> list[rules.Rule]:
 
 
 def _check_loaded(run: runs.Run, loaded: members.LoadedMembers) -> None:
-    """Refuse to go on without weights that are there: the masks would be others."""
+    """Raise an error if existing weights did not load: without them, masks differ."""
     folds = loaded.all_models.folds
     for source, fold in prediction.networks(run):
         if fold not in folds.get(source.name, ()):
             raise ValueError(
                 f"{source.files.weights(fold)}: these weights cannot be loaded; the "
-                "warning above says why. Train the fold again or copy the run anew."
+                "warning above says why. Train the fold again or copy the run again."
             )

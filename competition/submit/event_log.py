@@ -1,6 +1,6 @@
 """The events of a blind run: each is a warning, a line of submit.log and a count.
 
-Below the line of an error that was caught stands its traceback.
+The traceback of a caught error follows its line.
 """
 
 import collections
@@ -32,7 +32,7 @@ class EventLog:
         if not (resume and path.is_file()):
             with contextlib.suppress(OSError):
                 files.remove(path)
-        # A scan that had no time before may have it now.
+        # There may be time now for a scan that had none before.
         self._lines = {
             line
             for line in _lines(path)
@@ -50,7 +50,7 @@ class EventLog:
     def warn(self, kind: str, text: str, trace: str = "") -> None:
         """Count an event; the console shows only the first events of each kind.
 
-        Of the error behind it the file alone has the traceback.
+        The traceback of the error is written to the file only.
         """
         line = f"{_WARNING}{kind}: {' '.join(console.readable(text).split())}"
         with self._lock:
@@ -59,7 +59,7 @@ class EventLog:
             self.counts[kind] += 1
             if self.counts[kind] <= problems.SHOWN:
                 console.warn(text)
-            # Indented, it is no line of another event.
+            # Indented, so that no line of it is read as an event.
             below = textwrap.indent(console.readable(trace).rstrip(), "    ")
             self._write(f"{line}\n{below}" if below else line)
 
@@ -77,12 +77,12 @@ class EventLog:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            # A full disk must not cost the submission.
+            # A full disk must not stop the submission.
             console.warn(f"{self.path}: {error}")
 
 
 def read_summary(path: pathlib.Path) -> dict[str, Any]:
-    """Return the summary at the end of a log; {} where there is none."""
+    """Return the summary at the end of a log; {} if there is none."""
     try:
         summary = json.loads(_lines(path)[-1])
     except (IndexError, ValueError, RecursionError):

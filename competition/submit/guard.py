@@ -26,13 +26,15 @@ def predict(
     tell: reports.Reports,
     patience: Patience,
 ) -> None:
-    """Predict until `limit`, and end a process that still works soon after it.
+    """Predict until `limit`; soon after it, end any process that still works.
 
-    What one GPU gives up goes to those that did their share. Where there are none and
-    a process reported that no network loads, it is a `members.NoNetworkError`.
+    Scans that one GPU gives up are divided among the GPUs that finished their share. If
+    none did and a process reported that no network loads, that is raised as
+    `members.NoNetworkError`.
     """
     environments = gpus.environments(run.config.training.gpus)
-    # Half of the time that `submit` reserves for its own work.
+    # Processes may overrun the limit by 1 %, half of what `submit` keeps back for its
+    # own work.
     last = deadline.Deadline(1.01 * limit.left()) if limit else None
     each_one = per_process(patience, len(environments))
     job = share.Job(run, data, tell, each_one, limit, last)
@@ -49,7 +51,7 @@ def predict(
         environments = [each.environment for each in shares if not each.waiting]
         if waiting and environments and not job.is_over():
             why = f" ({error})" if error else ""
-            text = f"A GPU gave up {', '.join(waiting)}{why}; the others take its rest."
+            text = f"A GPU gave up {', '.join(waiting)}{why}; other GPUs take over."
             tell.warn("GPU left out", text)
     if error and waiting:
         raise members.NoNetworkError(error)

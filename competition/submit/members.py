@@ -1,4 +1,4 @@
-"""The loaded networks of all runs that a submission is made with."""
+"""The loaded networks of all runs that a submission uses."""
 
 import dataclasses
 import errno
@@ -26,8 +26,8 @@ class NoNetworkError(ValueError):
 class LoadedMembers:
     """The networks of a run's members and gates; those that do not load are left out.
 
-    `all_models` are the models that loaded. Where no member has any, it is a
-    NoNetworkError. `cuts_to_body` says whether some see only the box around the body.
+    `all_models` are the models that loaded. If no member has any, NoNetworkError is
+    raised. `cuts_to_body` says whether some models see only the box around the body.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LoadedMembers:
         if not members:
             raise NoNetworkError(
                 f"{run.files.root}: no weights of any fold can be loaded; the warnings "
-                "say why. Train again or copy the run anew."
+                "say why. Train again or copy the run again."
             )
         gates = [gate.name for gate in runs.gates(run)]
         self.all_models = time_budget.ModelSubset(
@@ -63,7 +63,7 @@ class LoadedMembers:
                 for name, source in self.sources.items()
             },
         )
-        # Of all networks at once: with fewer of them nothing is compiled anew.
+        # One for all networks: predicting with fewer of them compiles nothing anew.
         self._predictor = scan_predictor.ScanPredictor(
             [
                 scan_predictor.Member(name, self.sources[name].config, by_fold)
@@ -85,7 +85,7 @@ class LoadedMembers:
         """Return the predictions of `models` for a scan (D, H, W), and their rules.
 
         Models whose probabilities are not finite are left out, and `not_finite` has
-        their names; without any member left it is an error.
+        their names. If no member is left, an error is raised.
         """
         predictions = self._predict(volume, grid, models)
         self.not_finite = [name for name in models.runs if name not in predictions]
@@ -105,7 +105,7 @@ class LoadedMembers:
         return combined, rules_for(self.class_rules, self.members, members)
 
     def measure(self, shape: geometry.Shape, models: time_budget.ModelSubset) -> float:
-        """Compile for slices of a shape (H, W), and return the seconds of a slice."""
+        """Compile for slices of a shape (H, W), and return the seconds per slice."""
         empty = np.zeros((self._predictor.typical_slices(), *shape), np.uint16)
         grid = geometry.Grid(shape)
         self._predict(empty, grid, models)
@@ -158,9 +158,9 @@ def by_weight(
 def rules_for(
     class_rules: Sequence[rules.Rule], members: Sequence[str], subset: Sequence[str]
 ) -> list[rules.Rule]:
-    """Return the rules where only a subset of `members` predicts, in their order.
+    """Return the rules for a subset of `members` that predicts alone, in their order.
 
-    Where all of the subset weigh nothing for a class, they weigh the same.
+    If the whole subset has the weight 0 for a class, its members weigh the same there.
     """
     chosen = [name in subset for name in members]
     by_class = [tuple(itertools.compress(r.weights, chosen)) for r in class_rules]
@@ -192,7 +192,7 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
             except ValueError as error:
                 kind = "model failed" if _may_pass(error) else "model left out"
                 tell.warn(kind, f"{name}: {error}")
-            # A fold that does not load must not cost the submission, whatever is wrong.
+            # A fold that does not load must not stop the submission, whatever is wrong.
             except Exception as error:
                 tell.failed("model failed", f"{name}: {error}", error)
             else:
@@ -201,7 +201,7 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
 
 
 def _may_pass(error: BaseException | None) -> bool:
-    """Say whether an error comes of memory or of reading, and may pass."""
+    """Return whether an error may pass: it comes from memory or from reading."""
     from competition.net import devices
 
     while error:

@@ -13,7 +13,8 @@ from competition.core.experiment import layout, runs
 from competition.machine import deadline
 from competition.submit import guard, members, prediction, reports, test_folder
 
-# So much work a lost node costs at most; to load the networks takes less.
+# About the most scans in a share; a lost node costs the work on one share. Loading the
+# networks takes less time than predicting so many scans.
 SCANS = 32
 Scans = dict[str, list[images.Image]]
 
@@ -35,12 +36,13 @@ def predict(
     tell: reports.Reports,
     nodes: cluster.Cluster,
 ) -> None:
-    """Predict until `limit`, and end what still works soon after it.
+    """Predict until `limit`; soon after it, end any task that still works.
 
-    Where no network loads it is a `members.NoNetworkError`.
+    If no network loads, that is raised as `members.NoNetworkError`.
     """
     gpus = run.config.training.gpus
-    # Three quarters of the time that `submit` reserves for its own work.
+    # Tasks may overrun the limit by 1.5 %, three quarters of what `submit` keeps back
+    # for its own work.
     last = deadline.Deadline(1.015 * limit.left()) if limit else None
     count = max(nodes.at_once(gpus), math.ceil(len(scans) / SCANS))
     sizes = {scan: len(slices) for scan, slices in scans.items()}
@@ -72,7 +74,7 @@ def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster
 
     def arguments(share: deadline.Deadline | None) -> Sequence[Any]:
         folders = run.files.root, data
-        # Not the end, for clocks differ.
+        # Seconds, not the time of the end, since the clocks of nodes differ.
         seconds = share.left() if share else None
         return *map(storage.name, folders), list(scans), digest, seconds
 

@@ -14,7 +14,7 @@ class PartialSubmission:
     """The masks of the finished scans, by scan; those of another `key` are discarded.
 
     The file has one line of JSON for the key, and one for each scan after a digest of
-    it. From the first line that is not what was written, nothing is taken.
+    it. Reading stops at the first damaged line.
     """
 
     def __init__(self, path: pathlib.Path, key: str) -> None:
@@ -26,8 +26,7 @@ class PartialSubmission:
     def add(self, scan: str, masks: EncodedMasks) -> None:
         """Store the masks of a scan by (id, class); empty masks are left out.
 
-        On a full disk it raises an OSError, and the scan counts as finished all the
-        same.
+        On a full disk this raises an OSError, but the scan still counts as finished.
         """
         self.scans[scan] = {row: rle for row, rle in masks.items() if rle}
         stored = [scan, [[*row, rle] for row, rle in self.scans[scan].items()]]

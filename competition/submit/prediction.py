@@ -43,7 +43,7 @@ def predict(
 ) -> None:
     """Predict scan after scan; the stages overlap.
 
-    Where no network loads it is a `members.NoNetworkError`.
+    If no network loads, `members.NoNetworkError` is raised.
     """
     class_rules, _ = usable_rules(run)
     loaded = members.LoadedMembers(run, class_rules, tell, without=plan.without)
@@ -64,7 +64,7 @@ def predict(
         for scan, prediction in predicted:
             encoded: partial.EncodedMasks | None = None
             if scan.is_read and scan.volume is None:
-                # No slice of it can be read: it is finished, with empty masks.
+                # No slice of the scan can be read: it is finished, with empty masks.
                 encoded = {}
             if prediction is not None:
                 encoded = stages.decide(scan, prediction, loaded.classes, tell)
@@ -75,7 +75,8 @@ def predict(
 def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem]]:
     """Return the rules of the classes, and the problem of a damaged decision.json.
 
-    Plain thresholds cost a little of the score; without any rule there is no file.
+    If it is damaged, each class is decided at 0.5: that lowers the score a little, but
+    without any rule there would be no submission.
     """
     try:
         members = run.config.members
@@ -117,7 +118,7 @@ def made_by(
 
 
 def _digest(path: pathlib.Path) -> str:
-    """Return the digest of weights; those that cannot be read do not load either."""
+    """Return the digest of a file of weights, or the error if it cannot be read."""
     try:
         return files.file_digest(path)
     except OSError as error:

@@ -19,8 +19,8 @@ def prefetch(items: Generator[Item]) -> Generator[Item]:
     An error of a stage is raised here, after the items before it. `close` waits for
     the item in the making and closes `items` as well.
     """
-    # An interrupt may leave the thread behind in the midst of an item, and a generator
-    # that runs cannot be closed.
+    # After an interrupt the thread may still make an item, and a running generator
+    # cannot be closed.
     in_use = threading.Lock()
 
     def make(_: int) -> Item:
@@ -31,7 +31,7 @@ def prefetch(items: Generator[Item]) -> Generator[Item]:
     try:
         while (item := next(made)) is not _END:
             yield item
-            # The scan would stay in memory while the next one is waited for.
+            # Otherwise the scan stays in memory during the wait for the next one.
             del item
     finally:
         made.close()

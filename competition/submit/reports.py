@@ -23,7 +23,7 @@ class Warn(Protocol):
 class Reports:
     """The functions that receive an event, a finished scan and each sign of life.
 
-    `begin` and `end` receive the kind of a work, "network" or "scan", and a name.
+    `begin` and `end` receive what is in work, "network" or "scan", and its name.
     """
 
     warn: Warn
@@ -38,7 +38,7 @@ class Reports:
 
     @contextlib.contextmanager
     def network(self, name: str) -> Iterator[None]:
-        """Report the begin and the end of work with one network alone."""
+        """Report the start and the end of work with one network alone."""
         self.begin("network", name)
         try:
             yield
@@ -47,9 +47,9 @@ class Reports:
 
     @contextlib.contextmanager
     def scan(self, name: str, consequence: str) -> Iterator[None]:
-        """Report the begin and the end of work on a scan.
+        """Report the start and the end of work on a scan.
 
-        Any error in it becomes an event, with its consequence.
+        Any error in it becomes an event, whose text begins with `consequence`.
         """
         self.begin("scan", name)
         try:

@@ -1,7 +1,7 @@
 """A share of the scans, predicted in one process after another.
 
-When a process dies or falls silent, another one takes its rest, without the scan or the
-network in work.
+When a process dies or hangs, another one takes over the scans that are left, without
+the scan or the network in work.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from competition.submit import prediction, reports, watched_process
 class Job:
     """What all shares have in common.
 
-    The processes predict until `limit`, and are ended where they still work at `last`.
+    The processes predict until `limit`; those that still work at `last` are ended.
     """
 
     run: runs.Run
@@ -36,10 +36,11 @@ class Job:
 
 
 class Share:
-    """Predicts its scans, on the GPU that its environment names.
+    """Predicts its scans in processes on one GPU.
 
-    `environment` is that of its processes. At the end `waiting` are the scans that it
-    gave up, and `error` says that no network loads, if a process reported it.
+    `environment` has the variables of its processes, which name the GPU. At the end
+    `waiting` has the scans that it gave up, and `error` says that no network loads, if
+    a process reported it.
     """
 
     def __init__(self, job: Job, scans: list[str], environment: dict[str, str]) -> None:
@@ -69,7 +70,7 @@ class Share:
             "run": str(self.job.run.files.root),
             "data": str(self.job.data),
             "scans": self.waiting,
-            # The start of the process takes from its time.
+            # A time of the clock, so that starting the process counts as well.
             "end": time.time() + limit.left() if limit else None,
             "plan": dataclasses.asdict(self._plan),
         }
@@ -77,14 +78,14 @@ class Share:
     def _watch(
         self, child: watched_process.WatchedProcess
     ) -> Generator[None, None, str | None]:
-        """Pass on the reports of a process; return why it ended, or None at its end."""
+        """Pass on the reports of a process; return why it failed, or None."""
         why = None
         while not why:
             for name, *values in child.reports():
                 if name == "over":
                     (self.error,) = values
                     if not self.error:
-                        # It has told of the scans that it could not predict.
+                        # It has reported the scans that it could not predict.
                         self.waiting = []
                     return None
                 if name == "warn":
@@ -104,8 +105,8 @@ class Share:
     def _blame(self, child: watched_process.WatchedProcess, why: str) -> bool:
         """Leave out the cause of a death if it is known; return whether to go on.
 
-        Several stages work at once, and the networks are at work on each scan. So the
-        next process works carefully where the cause is not known.
+        Several stages work at once, and all networks work on each scan. So if the cause
+        is not known, the next process works carefully.
         """
         is_known = self._plan.careful or child.is_scan_finished
         if len(child.works) != 1 or (child.works[0][0] == "scan" and not is_known):
@@ -125,7 +126,7 @@ class Share:
         self.waiting.remove(name)
         self._left_out.append(name)
         if len(self._left_out) == 2 and not self._is_any_finished:
-            # Each network works alone, and all together on no scan.
+            # Each network works alone, but no scan works with all of them.
             text = "no scan could be predicted with all networks: now with one."
             self.tell.warn("effort lowered", text)
             self._plan = dataclasses.replace(self._plan, one_network=True)

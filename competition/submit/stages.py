@@ -1,6 +1,6 @@
 """The stages of a scan: read, predict, encode.
 
-An error in a stage costs the masks of its scan, and is an event in the log.
+After an error in a stage the scan has no masks, and the log has an event.
 """
 
 import pathlib
@@ -18,7 +18,7 @@ from competition.submit import members, partial, reports, test_folder, time_budg
 def read(
     scans: Iterable[tuple[pathlib.Path, list[images.Image]]], tell: reports.Reports
 ) -> Generator[test_folder.TestScan]:
-    """Yield scan after scan as read, in the time that the networks leave.
+    """Read and yield scan after scan, with a lower priority than the networks.
 
     A scan is a competition folder and its slices there.
     """
@@ -67,7 +67,7 @@ def predict(
         budget.finish(len(scan.images))
         yield scan, prediction
         if began is not None:
-            # The time from end to end: reading and encoding count where they are
+            # The time from scan to scan: reading and encoding count where they are
             # slower than the networks.
             if prediction is not None:
                 budget.record(len(scan.images), clock() - began)
@@ -77,7 +77,7 @@ def predict(
 def _warn(
     scan: test_folder.TestScan, loaded: members.LoadedMembers, tell: reports.Reports
 ) -> None:
-    """Tell what was wrong with the prediction of a scan."""
+    """Report what was wrong with the prediction of a scan."""
     if scan.grid and not scan.grid.body and loaded.cuts_to_body:
         text = f"{scan.name}: no body is seen, so its whole slices are predicted."
         tell.warn("no body", text)

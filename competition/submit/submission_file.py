@@ -25,7 +25,7 @@ def check(data: pathlib.Path, out: pathlib.Path) -> None:
             f"as `out`, such as {out / 'submission.csv'}."
         )
     if os.path.lexists(out):
-        # Not a pipe, a device or a broken link, which the file would replace.
+        # The file would replace a pipe, a device or a broken link.
         files.check_regular(out)
     if out.suffix == ".log":
         raise ValueError(

@@ -1,6 +1,6 @@
-"""The test folder in any state: the rows to write, and the slices that can be read.
+"""Read a test folder in any state: the rows to write, and the slices that can be read.
 
-Nothing here is an error: a slice that cannot be read costs its own mask at most.
+No fault raises an error: a slice that cannot be read loses its own mask at most.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ class TestScan:
     """One scan as read: uint16 (D, H, W), None where no slice could be read.
 
     `sizes` holds the (height, width) of each mask to write; a mask whose size is None
-    stays empty. `grid` is that of the volume. `is_read` is False where reading failed
-    by something else than its files, so that the next call may read it.
+    stays empty. `grid` is that of the volume. `is_read` is False if reading failed for
+    another reason than its files, so that the next call may read it.
     """
 
     images: list[images.Image]
@@ -52,8 +52,8 @@ class TestScan:
 def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
     """List the rows of the sample submission and the scans of the test folder.
 
-    Without a sample, or with an empty one beside images, every slice gets a row for
-    each class.
+    If there is no sample, or an empty one although there are images, every slice gets a
+    row for each class.
     """
     try:
         slices, faults = images.find_with_problems(data, "test")
@@ -64,7 +64,7 @@ def find(data: pathlib.Path, classes: tuple[str, ...]) -> TestFolder:
         rows = [(image.id, name) for image in slices for name in classes]
     faults += [*sample_faults, *_differences(rows, slices, classes)]
     ids = {id for id, _ in rows}
-    # A scan stays whole, for its slices are each other's neighbours.
+    # A scan stays whole, since its slices are each other's neighbours.
     asked = {image.scan for image in slices if image.id in ids}
     scans = {
         scan: list(of_scan)
@@ -127,7 +127,7 @@ def state(data: pathlib.Path, test: TestFolder) -> State:
 def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faults]:
     """Read the slices of one scan; an unreadable slice takes its neighbour's pixels.
 
-    A slice whose size is not that of most slices is cropped or padded to it.
+    A slice that has another size than most is cropped or padded to theirs.
     """
     pixels: dict[int, np.ndarray] = {}
     faults: Faults = []
@@ -142,7 +142,7 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
         except ValueError as error:
             faults.append(problems.Problem("damaged slice", str(error)))
         except OSError as error:
-            # A link that leads nowhere stays so until somebody mends it.
+            # A missing file or a broken link stays so until somebody mends it.
             is_lasting = error.errno in (errno.ENOENT, errno.ELOOP)
             kind = "damaged slice" if is_lasting else "unreadable slice"
             faults.append(problems.Problem(kind, str(error)))
@@ -154,7 +154,7 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
     volume = np.empty((len(slices), *common), np.uint16)
     readable = list(pixels)
     for index in readable:
-        # Each slice goes as it is placed, so that the scan is never held twice.
+        # Each slice is freed once it is placed, so that the scan is never held twice.
         geometry.place(pixels.pop(index), volume[index])
     sizes: list[tuple[int, int] | None] = []
     for index, image in enumerate(slices):
@@ -167,7 +167,7 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
                 faults.append(problems.Problem("odd slice", text))
         else:
             volume[index] = volume[nearest]
-            # It gets its neighbour's mask, which fits the common size alone.
+            # It gets its neighbour's mask, which fits only the common size.
             size = _size(data / image.path, image)
             sizes.append(size if size == common else None)
     height, width = common

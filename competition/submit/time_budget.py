@@ -1,4 +1,4 @@
-"""The models that there is time for: fewer of them where a submission would be late."""
+"""Choose the models that there is time for: fewer if a submission would be late."""
 
 import dataclasses
 import statistics
@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from competition.core.experiment import layout
 from competition.machine import deadline
 
-# Few rates, so that they follow a machine that becomes slower; their median, so that
-# one slow scan, as the first one is, changes nothing.
+# Only the last rates count, so that they follow a machine that becomes slower. Their
+# median ignores a single slow scan, such as the first.
 _RATES = 5
 
 
@@ -40,10 +40,10 @@ class ModelSubset:
         )
 
     def smaller(self) -> "ModelSubset | None":
-        """Return the next smaller subset; None below one network of one member.
+        """Return the next smaller subset; None if there is none.
 
-        TTA goes first, then members, the weakest first, then folds, then gates. A gate
-        stays, for members that are gated draw organs in empty slices.
+        TTA goes first, then members, the weakest first, then folds, then gates. One
+        gate always stays: without it, gated members draw organs in empty slices.
         """
         if self.tta and any(self.views[name] > 1 for name in self.runs):
             return dataclasses.replace(self, tta=False)
@@ -99,7 +99,7 @@ class TimeBudget:
     def allows(self, slices: int) -> bool:
         """Return whether the next scan, which has `slices`, can be predicted in time.
 
-        The models become fewer until all remaining slices fit. Where even the smallest
+        The models become fewer until all remaining slices fit. If even the smallest
         subset is too slow, scans are predicted as long as each fits.
         """
         if self.limit is None:

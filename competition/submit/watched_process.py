@@ -1,4 +1,4 @@
-"""A process that predicts: its works in hand, its silence, and why it must end."""
+"""A process that predicts: its work in progress, its silence, and why it must end."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any
 from competition.machine import deadline, memory, process
 
 POLL_SECONDS = 0.1
-# A process that was killed is left behind where it has not ended by then.
+# A killed process that has not ended after this time is left behind.
 END_SECONDS = 10.0
 # After the first scan, silence may last this many times the longest one before.
 FACTOR = 5
@@ -23,9 +23,9 @@ FACTOR = 5
 class Patience:
     """The seconds of silence, the bytes of memory and the processes to allow.
 
-    `start` is for the silence before the first scan of a process is finished, which
-    holds imports and compilation, and `silence` is the least for that after it.
-    Without `memory` the processes share nine tenths of what is available.
+    `start` limits the silence until a process has finished its first scan, which
+    includes imports and compilation; `silence` is the least limit after that. Without
+    `memory` the processes share nine tenths of what is available.
     """
 
     start: float = 1800.0
@@ -46,7 +46,7 @@ class WatchedProcess:
         self._heard = time.monotonic()
         self._longest = 0.0
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        # A pipe waits for its other end, which may hang.
+        # In a thread: a pipe waits for the process at its other end, which may hang.
         self._thread = threading.Thread(target=self._talk, args=(request,), daemon=True)
         self._thread.start()
 
@@ -107,7 +107,7 @@ class WatchedProcess:
     def close(self) -> None:
         """End the process."""
         self.process.kill()
-        # While the kernel waits, as for a dead mount, nothing ends it.
+        # A process that waits in the kernel, as for a dead mount, cannot be killed.
         self._thread.join(END_SECONDS)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(END_SECONDS)

@@ -37,7 +37,7 @@ def alone(
     budget: str | None = None,
     nodes: cluster.Cluster | None = None,
 ) -> dict[str, Any]:
-    """Train as `run` does, but none of the gates."""
+    """Train as `run` does, but without the gates."""
     sources = runs.members(run)
     return _train(dataset, run, sources, fold=fold, budget=budget, nodes=nodes)
 
@@ -53,7 +53,7 @@ def watched(
     """Train one fold in a process of its own, and kill it once `go_on` returns False.
 
     The next call goes on after the last finished epoch, as after any kill. With `nodes`
-    the process is on one of them.
+    the process runs on one of them.
     """
     if fold_training.is_finished(run, fold):
         return
@@ -74,8 +74,8 @@ def _train(
     budget: str | None,
     nodes: cluster.Cluster | None,
 ) -> dict[str, Any]:
-    """Train the folds of all sources that are not finished; say how far each is."""
-    # Imported late: it loads what chooses the backend.
+    """Train all unfinished folds of the sources; return how far each fold is."""
+    # Imported late: importing `net` checks the backend.
     from competition.net import hosts
 
     hosts.same(
@@ -115,9 +115,9 @@ def _train(
 def _in_processes(
     run: runs.Run, waiting: Sequence[tuple[runs.Run, layout.Fold]]
 ) -> bool:
-    """Say whether folds train in processes of their own, which free their memory.
+    """Return whether folds train in processes of their own, which free their memory.
 
-    A single fold does where there are several GPUs: `predict` starts a process on each.
+    A single fold does so if there are several GPUs: `predict` starts a process on each.
     """
     training = run.config.training
     if not (waiting and training.fresh_process):

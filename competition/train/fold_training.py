@@ -80,7 +80,7 @@ def _hold(
     run: runs.Run,
     fold: layout.Fold,
 ) -> heartbeat.Heartbeat | None:
-    """Hold what a fold reads and writes; of several hosts one writes, and beats."""
+    """Lock what a fold reads and writes; only host 0 writes and has a heartbeat."""
     from competition.net import devices, hosts
 
     held.enter_context(locks.locked(dataset.root, doing="training", shared=True))
@@ -99,7 +99,10 @@ def _hold(
 
 
 def _about(run: runs.Run) -> dict[str, Any]:
-    """Return what a training is made of, by name; only host 0 reads a folder."""
+    """Return by name what must be the same on all hosts.
+
+    `model.encoder_weights` may differ, since only host 0 reads them.
+    """
     about = {"prepared data": run.fingerprint, "classes": list(run.classes)}
     for group, values in run.config.model_dump(mode="json").items():
         named = values if isinstance(values, dict) else {"": values}
@@ -117,7 +120,8 @@ def summary(run: runs.Run, fold: layout.Fold) -> dict[str, Any]:
     """Return a fold's number of epochs, its score, and whether it is finished."""
     epochs = history.read(run.files.history(fold))
     is_over = history.is_over(epochs, run.config.training)
-    # The state before goes last, when the last one has given up what nobody needs.
+    # `checkpoint.finish` removes state-before.npz last. A fold that still has it is not
+    # finished.
     is_closed = not files.exists(run.files.fold(fold) / layout.STATE_BEFORE)
     return {
         "epochs": len(epochs),
@@ -134,7 +138,7 @@ def commands(
 ) -> Iterator[list[str]]:
     """Yield Python's arguments to train each fold; `at_once` processes run together.
 
-    They are made when the turn of a fold comes, with its share of the time left then.
+    They are made when the turn of a fold comes, with its share of the time still left.
     """
     for index, (run, fold) in enumerate(folds):
         rounds = math.ceil((len(folds) - index) / at_once)
@@ -146,13 +150,13 @@ def commands(
 
 
 def _check_writable(folder: pathlib.Path) -> None:
-    """Raise an error before the first epoch, which could not be kept, not after it."""
+    """Raise an error if the folder cannot be written, before an epoch is lost."""
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{folder} cannot be written to. Train in another `work`.")
 
 
 def _check(table: "pd.DataFrame", store: arrays.Arrays, fold: layout.Fold) -> None:
-    """Raise an error, before the first step, where a fold has no mask to learn from."""
+    """Raise an error, before the first step, if a fold has no mask to learn from."""
     scans = slice_table.scans(table)
     if not any(store.masks(scan).any() for scan in scans):
         raise ValueError(

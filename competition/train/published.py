@@ -1,6 +1,7 @@
 """Get the published weights that encoders begin with, before any fold is trained.
 
-A blend trains for hours before its last member: what that one lacks is said at once.
+A blend trains for hours before it reaches its last member, so missing weights are
+reported before the first one trains.
 """
 
 import sys
@@ -27,7 +28,7 @@ def get(waiting: Sequence[tuple[runs.Run, layout.Fold]]) -> None:
 
 
 def main(*arguments: str) -> None:
-    """Check weights in a process that `get` started: names and sources in turn."""
+    """Check weights in a process that `get` started; names and sources alternate."""
     from competition.net.networks import encoders
 
     for name, source in zip(arguments[::2], arguments[1::2], strict=True):

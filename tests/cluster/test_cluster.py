@@ -202,7 +202,7 @@ def test_a_task_that_fails_three_times_is_named_and_ends_the_others(
     assert f"smoke, fold 1 failed on {host}: A process was ended by SIGKILL." in str(
         caught.value
     )
-    assert "It was tried 3 times, and all others are ended." in str(caught.value)
+    assert "It was tried 3 times, so all other tasks were ended." in str(caught.value)
     assert tried.read_text("utf-8") == "xxx"
     assert "It is tried again (3 of 3)." in capsys.readouterr().err
     assert not late.exists()

@@ -33,7 +33,9 @@ def test_weights_that_are_missing_are_said_before_any_fold(
         published.main(*commands[-1][2:])
 
     monkeypatch.setattr(process, "run_all", run_all)
-    with pytest.raises(ValueError, match=r"Received: nowhere\.h5, which is not there"):
+    with pytest.raises(
+        ValueError, match=r"Received: nowhere\.h5, which does not exist"
+    ):
         train.run(job.dataset, job.run)
     # Two folds begin with the same weights.
     module = "competition.train.published"

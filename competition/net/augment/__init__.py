@@ -12,7 +12,7 @@ from competition.net import devices
 def engine(limits: schema.Augment) -> str:
     """Return the engine that the config names, or the one that "auto" stands for here.
 
-    "auto" is "host" on a CPU, and "device" where few CPUs would have to feed a GPU.
+    "auto" is "host" on a CPU and otherwise "device", since few CPUs would feed a GPU.
     """
     if limits.engine != "auto":
         return limits.engine

@@ -1,7 +1,7 @@
 """Engine "addons": augmentation as tf.data graph operations of tensorflow-addons.
 
-Its last release, 0.23.0, has no wheel for Python 3.12 and does not know Keras 3.
-Beside tf-keras it can still be imported, and its image operations work.
+Its last release, 0.23.0, has no wheel for Python 3.12 and does not know Keras 3. With
+tf-keras installed it can still be imported, and its image operations work.
 """
 
 import functools
@@ -34,18 +34,18 @@ def addons() -> Any:
             f"{', '.join(installed) or 'neither'}, {switch}={os.environ.get(switch)}. "
             'Install and set them, or use augment.engine="host".'
         )
-    # It looks for the base layer of Keras 2 in the package that now holds Keras 3.
+    # tensorflow-addons looks for the base layer of Keras 2 where Keras 3 is now.
     sys.modules.setdefault(
         "keras.src.engine", importlib.import_module("tf_keras.src.engine")
     )
     with warnings.catch_warnings():
-        # It warns of its end of life and of the version of TensorFlow.
+        # tensorflow-addons warns of its end of life and of TensorFlow's version.
         warnings.simplefilter("ignore")
         return importlib.import_module("tensorflow_addons").image
 
 
 def apply(batch: Batch, *, limits: schema.Augment) -> Batch:
-    """Make the changes that a batch carries to its stack, bits and window.
+    """Apply the changes that a batch carries to its stack, bits and window.
 
     Only mixup and positions are left in it, for the training step. Bits are (B, H, W),
     or (B, H, W, K) of each slice; windows (B, 2) or (B, K, 2). A stack is resampled

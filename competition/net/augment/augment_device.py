@@ -1,7 +1,7 @@
 """Engine "device": augmentation inside the training step, on TensorFlow and JAX.
 
-It makes the changes that the batch carries and no others. After the other engines that
-is mixup alone, whose masks cannot be packed into bits.
+It applies only the changes that the batch carries. After the other engines only mixup
+is left, whose masks cannot be packed into bits.
 """
 
 import functools
@@ -105,14 +105,14 @@ def _blur(stack: Tensor, sigma: Tensor) -> Tensor:
     blurred = stack
     for axis, side in (("bhwk,bih->biwk", 1), ("bhwk,biw->bhik", 2)):
         blurred = ops.einsum(axis, blurred, _gaussian(sigma, stack.shape[side]))
-    # Where sigma is 0 the product would still round the pixels.
+    # For a sigma of 0 the product would still round the pixels.
     return ops.where(ops.reshape(sigma, (-1, 1, 1, 1)) > 0, blurred, stack)
 
 
 def _gaussian(sigma: Tensor, size: int) -> Tensor:
-    """Return the weights (B, size, size) of each pixel for each.
+    """Return the weights (B, size, size) of each pixel of a side for each other.
 
-    Pixels beyond the border count as 0: their weights are in the total alone.
+    Pixels beyond the border count as 0: their weights count only in the total.
     """
     sigma = ops.reshape(ops.maximum(sigma, 0.05), (-1, 1, 1))
     place = ops.arange(size, dtype="float32")
@@ -149,6 +149,6 @@ def _inside(boxes: Tensor, like: Tensor) -> Tensor:
 
 def _blend(image: Tensor, partner: Tensor, share: Tensor) -> Tensor:
     """Give each sample's partner the share (B, H or 1, W or 1, 1) of its pixels."""
-    # Where several devices share a batch, a partner may lie in another's part.
+    # If several devices share a batch, a partner may lie in another device's part.
     partner = ops.cast(ops.mod(partner, ops.shape(image)[0]), devices.INDEX)
     return image * (1 - share) + ops.take(image, partner, axis=0) * share

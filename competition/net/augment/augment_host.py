@@ -25,8 +25,8 @@ def apply(
 ) -> np.ndarray:
     """Change uint16 stacks (B, H, W, K) and bits (B, H, W) in place, without mixup.
 
-    Returns their windows (B, 2), which are (0, 65535) where intensities are changed.
-    Of patches, bits (B, H, W, K) and windows (B, K, 2) are those of each slice.
+    Returns their windows (B, 2), which are (0, 65535) if intensities are changed. For
+    patches, bits (B, H, W, K) and windows (B, K, 2) are those of each slice.
     """
     # A transform of its own for each thread.
     transform = ChangedSample(p=1.0)

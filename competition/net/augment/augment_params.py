@@ -13,7 +13,7 @@ The engines get numbers, never a random state, so that all apply the same change
     mixup   (B, 2)        partner in the batch and its weight
 
 `warp` is made of `affine` (B, 5): flip, scale, angle, shift x and y, and of `elastic`
-(B, P, P, 2). Engine "addons" goes these two ways one after the other.
+(B, P, P, 2). Engine "addons" applies these two one after the other.
 """
 
 import functools
@@ -81,7 +81,7 @@ def warp(affine: np.ndarray, elastic: np.ndarray, frame: Frame) -> np.ndarray:
     Cubic B-splines reproduce straight lines, so that moving the control points is
     exactly moving the pixels.
     """
-    # Where control points must lie for the spline to be the identity.
+    # With the control points at these places the spline is the identity.
     y, x = (np.linspace(-(n - 1) / 4, (n - 1) * 5 / 4, WARP_POINTS) for n in frame)
     points = np.stack(np.meshgrid(x, y), axis=-1) + elastic
     flip, scale, angle, *shift = affine.T[:, :, None, None]

@@ -36,8 +36,8 @@ def predict_on_batch(
 ) -> list[Outputs]:
     """Return for each run the means of its outputs, see `ForwardPasses.outputs`.
 
-    Only the forward passes are compiled, so that fewer networks or views compile
-    nothing anew.
+    Only the forward passes are compiled, so that predicting with fewer networks or
+    views compiles nothing anew.
     """
     stack = step.normalise(*map(_placed, (batch["stack"], batch["window"])))
     totals: list[dict[str, Tensor]] = [{} for _ in runs]

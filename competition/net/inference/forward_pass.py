@@ -1,6 +1,6 @@
 """The compiled forward pass, one for all networks of the same graph.
 
-Compiling takes minutes, and the folds of a run differ in their weights alone.
+Compiling takes minutes, and the folds of a run differ only in their weights.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,9 +40,9 @@ class ForwardPasses:
         """Return the "probability" float32 (B, H, W, C) of a normalised stack.
 
         A network with presence heads returns "presence" (B, C) as well. Patches of D
-        slices return "probability" (B, h, w, D * C) and no presence, for a patch shows
-        only a part of a slice. `exact` computes in float32, whatever the network does.
-        The stack may have another height and width than those of training.
+        slices return "probability" (B, h, w, D * C) and no presence, since a patch
+        shows only a part of a slice. `exact` computes in float32 in any case. The stack
+        may have another height and width than those of training.
         """
         setting, own = config.training.xla, network.compute_dtype
         dtype = "float32" if exact else own
@@ -68,8 +68,8 @@ def _another(
 def _same_order(graph: keras.Model, network: keras.Model) -> list[keras.Variable]:
     """Return the weights of `graph` in the order of those of `network`.
 
-    Keras sorts layers by their distance from the outputs, and the sizes of some images
-    make layers necessary that crop. Layers of one name are the same.
+    The orders differ, since Keras sorts layers by their distance from the outputs, and
+    some image sizes need additional layers that crop. Layers match by their names.
     """
     own = {
         id(theirs): ours
@@ -85,7 +85,7 @@ def _same_order(graph: keras.Model, network: keras.Model) -> list[keras.Variable
 def _choose(
     graph: keras.Model, config: configs.Config, network: keras.Model, stack: Tensor
 ) -> Compiled:
-    """Compile by `training.xla`; where "auto" is XLA and XLA fails, do without."""
+    """Compile by `training.xla`; if "auto" chooses XLA and it fails, do without."""
     setting, softmax = config.training.xla, config.model.softmax
     xla, own = devices.xla(setting, devices.find()), _same_order(graph, network)
     compiled = _compile(graph, own, xla=xla, softmax=softmax)

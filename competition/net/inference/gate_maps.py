@@ -23,8 +23,8 @@ def of_scan(
 ) -> dict[str, np.ndarray]:
     """Return the maps of a held-out scan float32 (D, H, W) by gate, the coarsest first.
 
-    `rows` are those of the scan in the slice table, in their order. The network is that
-    of the fold that held the scan out.
+    `rows` are the scan's rows in the slice table, in order. The network is that of the
+    fold that held the scan out.
     """
     scan, fold = rows["scan"].iloc[0], int(rows["fold"].iloc[0])
     weights = run.files.weights(fold)

@@ -42,8 +42,8 @@ class Member:
 class MemberGroup:
     """Predicts scans batch by batch, in smaller ones once the device's memory is full.
 
-    `not_finite` names the members whose last prediction held NaN or infinity, which are
-    0 in it.
+    `not_finite` names the members whose last prediction held NaN or infinity; their
+    outputs for such a batch are 0.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MemberGroup:
     ) -> None:
         self.config = config
         self._gpus = devices.to_predict(config.training.gpus)
-        # As many slices as each device gets one of: a batch must divide.
+        # One slice for each device: a batch must be a multiple of this.
         self._least = devices.sharing(self._gpus, devices.find())
         self.batch = math.ceil(config.training.batch / self._least) * self._least
         self.not_finite: set[str] = set()
@@ -73,7 +73,7 @@ class MemberGroup:
         grid: geometry.Grid,
         collect: Callable[[Slices], Result],
     ) -> Result:
-        """Return what `collect` makes of the slices; halve the batch while it must."""
+        """Return what `collect` makes of the slices; halve the batch if it must."""
         if windows.shape != (len(volume), 2):
             raise ValueError(
                 "`windows` needs a low and a high for each slice. Expected shape "
@@ -140,7 +140,7 @@ class MemberGroup:
     def _predict(
         self, runs: Mapping[str, ensemble.Networks], batch: Outputs
     ) -> list[Outputs]:
-        """Return the outputs of each member, in float32 where they overflowed."""
+        """Return the outputs of each member; if any overflowed, all in float32."""
         chosen = list(runs.values())
         members = ensemble.predict_on_batch(batch, chosen, self._passes)
         finite = list(map(_is_finite, members))

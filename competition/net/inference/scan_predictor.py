@@ -15,9 +15,9 @@ Member = member_group.Member
 class ScanPredictor:
     """Predicts scans with all members; members of the same input share their batches.
 
-    Where the device's memory is too small, the batch is halved for all later scans as
-    well; a batch that overflows in half precision is computed again in float32. `warn`
-    is told of either. `alive` is called for each predicted slice.
+    If the device's memory is too small, the batch is halved for this scan and all later
+    ones. A batch that overflows in half precision is computed again in float32. `warn`
+    is called in either case. `alive` is called for each predicted slice.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class ScanPredictor:
         return predictions
 
     def typical_slices(self) -> int:
-        """Return the slices of a scan so short that each takes as long as in others."""
+        """Return the fewest slices on which the seconds per slice are as usual."""
         return max(
             # Patches overlap in depth, so that one patch alone would look too slow.
             4 * config.model.patch[0]
             if config.model.volumetric
-            # All slices across another axis are predicted, however few those across z.
+            # Across another axis all slices are predicted, however few lie along z.
             else config.geometry.height
             if config.axis != "z"
             else config.training.batch
@@ -115,7 +115,7 @@ def alone(
 
 
 def _quantise(slices: member_group.Slices) -> list[probabilities.Prediction]:
-    """Return the prediction of each member; a byte a voxel is held, not a float."""
+    """Return the prediction of each member, held as a byte a voxel, not a float."""
     quantised = [
         [{k: probabilities.quantise(v) for k, v in o.items()} for o in members]
         for members in slices

@@ -17,9 +17,9 @@ def load(
 ) -> keras.Model:
     """Build the network of a run and load the weights of a fold into it.
 
-    Its height and width are `size`, or those of training. The weights must be finite
-    and, where they say so, whole and of this fold. The network computes in the
-    precision that the config sets for this device.
+    Its height and width are `size`, or those of training. The weights must be finite.
+    If their file has a digest and an owner, it must be undamaged and of this fold. The
+    network computes in the precision that the config sets for this device.
     """
     path, config, classes = run.files.weights(fold), run.config, len(run.classes)
     try:

@@ -17,8 +17,8 @@ def predict(
 ) -> list[Outputs]:
     """Return each member's outputs of a batch of whole slices.
 
-    `predict` returns those of a batch of windows. A class is as present in a slice as
-    in the window that shows most of it.
+    `predict` returns the outputs of a batch of windows. The presence of a class in a
+    slice is the highest of its windows.
     """
     totals: list[Outputs] = []
     for sides in patches.cover((geometry.height, geometry.width), geometry.crop):

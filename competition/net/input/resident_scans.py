@@ -1,4 +1,4 @@
-"""The scans and masks of a fold in the memory of the device, where they fit.
+"""The scans and masks of a fold in the memory of the device, if they fit.
 
 A batch then carries the numbers of its slices, and the training step gathers them.
 """
@@ -70,7 +70,7 @@ class ResidentScans(keras.layers.Layer):
     def call(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Return the stacks (B, H, W, K) and mask bits (B, H, W) of numbers (B, 1 + K).
 
-        Both hold what the same batch from the host holds.
+        They are the same as in a batch from the host.
         """
         numbers = ops.cast(numbers, devices.INDEX)
         stacks = self._gather(self.slices, numbers[:, 1:], "uint16")
@@ -84,9 +84,9 @@ class ResidentScans(keras.layers.Layer):
 
 
 def place(table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config) -> str:
-    """Return where a fold's scans are gathered, "device" or "host"; asked for or found.
+    """Return where a fold's scans are gathered: "device" or "host".
 
-    "auto" is the device where it is no CPU, changes samples itself and has the memory.
+    "auto" is the device if it is no CPU, augments samples itself and has the memory.
     """
     asked, obstacle = config.input.place, _obstacle(config)
     if asked == "device" and obstacle:
@@ -103,7 +103,7 @@ def place(table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config) -
 
 
 def _obstacle(config: configs.Config) -> str | None:
-    """Return in words why scans cannot be gathered on the device, or None."""
+    """Return why scans cannot be gathered on the device, or None if they can."""
     engine, device = augment.engine(config.augment), devices.find()
     if config.model.volumetric:
         return "a 3D network"

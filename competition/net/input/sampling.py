@@ -1,4 +1,4 @@
-"""The slices of an epoch in their order, a function of (seed, epoch) alone."""
+"""The slices of an epoch in their order, which depends only on (seed, epoch)."""
 
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,9 @@ def presence(table: "pd.DataFrame", store: arrays.Arrays) -> np.ndarray:
 def order(
     present: np.ndarray, sampling: schema.Sampling, *, seed: int, epoch: int
 ) -> np.ndarray:
-    """Return the rows of an epoch, shuffled; their number is that of every epoch.
+    """Return the rows of an epoch, shuffled; every epoch has the same number.
 
-    `present` (N,) holds the mask bits of each slice, some of which have any.
+    `present` (N,) holds the mask bits of each slice; at least one slice must have any.
     """
     random = np.random.default_rng((seed, epoch))
     if sampling.slices == "all":

@@ -22,7 +22,7 @@ def stack_batches(
     Every batch is full, so that one compiled network serves all: the last repeats the
     last slice. `volume` is uint16 (D, H, W), `windows` (D, 2).
     """
-    # Not by tf.data: to start a pipeline for a scan takes longer than to gather it.
+    # Not by tf.data: starting a pipeline for a scan takes longer than gathering it.
     # A slice is in many stacks, so it is fitted before it is gathered.
     fitted = np.stack([geometry.fit(image, config.geometry, grid) for image in volume])
     for start in range(0, len(volume), batch):

@@ -56,7 +56,7 @@ class StackGatherer:
     ) -> list[int]:
         """Return the first row and column of the crop of a slice.
 
-        `fitted` returns its fitted mask, where a pixel of an organ is asked for.
+        `fitted` returns its fitted mask; it is called only for a crop around an organ.
         """
         return patches.corner(
             fitted,

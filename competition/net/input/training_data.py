@@ -22,9 +22,8 @@ PARALLEL = min(8, max(2, os.cpu_count() or 2))
 class TrainingData:
     """The slices that a fold learns from: their batches, and the ids in a batch.
 
-    `steps`, the number of batches of an epoch, and `scans`, those that lie on the
-    device or None, are known inside `batches`. `waiting` counts how long `fit` waits
-    for them.
+    `steps`, the number of batches of an epoch, and `scans`, the scans on the device or
+    None, are known inside `batches`. `waiting` counts how long `fit` waits for batches.
     """
 
     scans: resident_scans.ResidentScans | None = None
@@ -41,8 +40,8 @@ class TrainingData:
         return resident_scans.place(self.table, self.store, config)
 
     def leave_device(self, config: configs.Config) -> bool:
-        """Gather on the host from now on; say whether that was different before."""
-        # Not asked anew: the scans themselves take the memory that would be free.
+        """Gather on the host from now on; return whether that is a change."""
+        # `place` is not called again: the scans now take the memory that it looks for.
         leaves = config.input.place == "auto" and self._place == "device"
         self._is_device_full |= leaves
         return leaves
@@ -78,7 +77,7 @@ class TrainingData:
                 f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow, or "
                 "augment.engine=auto."
             )
-        # Keras keeps what it was given in a cycle, which would keep the threads too.
+        # Keras keeps the batches in a reference cycle, which would keep the threads.
         with contextlib.closing(stream(samples, numbers)) as batches:
             yield self.waiting.timed(batches)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Batch = dict[str, np.ndarray]
 Gatherer = patch_samples.PatchGatherer | stack_samples.StackGatherer
-# TensorFlow and JAX copy an array that begins elsewhere.
+# TensorFlow and JAX copy an array whose address is no multiple of this.
 ALIGNMENT = 64
 
 
@@ -55,7 +55,7 @@ class TrainingSamples:
         self.engine = augment.engine(config.augment)
         self.gatherer = gatherer(config)
         self.rows = list(zip(table["scan"], table["index"], strict=True))
-        # The numbers of the slices of each row, where these lie on the device.
+        # The numbers of the slices of each row, if the slices lie on the device.
         self.numbers: np.ndarray | None = None
         if scans:
             self.numbers = scans.numbers(self.rows, config.slices)
@@ -66,7 +66,7 @@ class TrainingSamples:
         self.present = np.zeros(len(table), np.int64)
         if config.sampling.slices != "all":
             self.present = sampling.presence(table, store)
-        # Threads work at the end of one epoch and at the beginning of the next.
+        # Two: threads may work at the end of one epoch and the beginning of the next.
         self.order = functools.lru_cache(maxsize=2)(self._order)
         self.steps = self._steps()
 
@@ -90,8 +90,8 @@ class TrainingSamples:
     ) -> Batch:
         """Augment a host's `own` part of a batch, or add the changes to be made.
 
-        The training step sees the whole batch, so it is the whole in which partners of
-        mixup and cutmix are drawn. A host that augments has its own part alone.
+        The training step sees the whole batch, so partners of mixup and cutmix are
+        drawn from the whole. A host that augments sees only its own part.
         """
         height, width = self.gatherer.bits_shape[:2]
         draw = functools.partial(
@@ -153,7 +153,7 @@ class TrainingSamples:
         windows = []
         for number, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
             scan, index = self.rows[row]
-            # Indexing a memory map makes a new map each time; an array's is cheap.
+            # Indexing a memory map makes a new map each time; an array is cheaper.
             volume = np.asarray(self.store.scan(scan))
             masks = np.asarray(self.store.masks(scan))
             slices = self.gatherer.gather(
@@ -169,7 +169,7 @@ class TrainingSamples:
         return {"stack": stacks, "bits": bits, "window": np.stack(windows)}
 
     def _steps(self) -> int:
-        """Return the batches of an epoch; too few samples for one are an error."""
+        """Return the number of batches in an epoch; raise an error if too few."""
         training, unit = self.config.training, self.gatherer.UNIT
         samples = self.gatherer.count(len(self.order(0)))
         steps = samples // training.batch
@@ -207,7 +207,7 @@ def _windows_by_scan(table: "pd.DataFrame", intensity: str) -> dict[str, np.ndar
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return an array of any values, which begins where it need not be copied."""
+    """Return an array of any values, aligned so that no backend copies it."""
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % ALIGNMENT

@@ -8,9 +8,9 @@ Batch = TypeVar("Batch")
 
 
 class Waiting:
-    """Adds up the seconds in which `fit` waits for the next batch, and does nothing.
+    """Adds up the seconds in which `fit` does nothing but wait for the next batch.
 
-    A GPU may still compute the step before meanwhile, so at most this time is lost.
+    A GPU may still compute the previous step meanwhile, so at most this time is lost.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -27,7 +27,7 @@ class Waiting:
                 return
             self._seconds = (self._seconds or 0.0) + self.clock() - began
             yield batch
-            # It would stay in memory while the next one is waited for.
+            # Otherwise it stays in memory during the wait for the next one.
             del batch
 
     def take(self) -> float | None:

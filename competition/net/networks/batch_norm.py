@@ -11,18 +11,18 @@ Tensor = Any
 class BatchNormalization(layers.BatchNormalization):
     """Keras' layer of this name, which TensorFlow can compute in one operation.
 
-    Keras writes it as some twenty, each of which reads and writes all features, in
-    float32 even where the network computes in bfloat16. In a U-Net on a CPU those took
-    a tenth of a training step, in bfloat16 a quarter. Not so under XLA, which joins
-    Keras' operations itself, and computes the variance of the one as a difference that
-    can be negative. Files of weights hold the names of classes, so either layer loads
-    what the other saved.
+    Keras uses some twenty operations, each of which reads and writes all features, in
+    float32 even if the network computes in bfloat16. In a U-Net on a CPU they took a
+    tenth of a training step, in bfloat16 a quarter. Under XLA the one operation is not
+    used: XLA fuses the many itself, and computes the variance of the one as a
+    difference that can be negative. Files of weights hold the names of classes, so
+    either layer loads what the other saved.
     """
 
     one_operation = False
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Return the features, each channel normalised; means of training move."""
+        """Return the features, each channel normalised; in training, move the means."""
         if not self.one_operation or keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training)
         from competition.net import tensorflow_backend
@@ -48,7 +48,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 def in_one_operation(network: keras.Model) -> None:
     """Compute a network's batch normalisations in one operation each, without XLA."""
-    # Those of parts that are recomputed are inside of other layers.
+    # In parts that are recomputed, these layers are inside of other layers.
     for layer in network._flatten_layers():
         if isinstance(layer, BatchNormalization):
             layer.one_operation = True

@@ -94,7 +94,7 @@ def normalise(x: Tensor, model: schema.Model, *, name: str) -> Tensor:
 def encode(x: Tensor, model: schema.Model) -> list[Tensor]:
     """Return the features of every level, finest first: the skips and the bottom.
 
-    Those of level l have half the size of those at l - 1, rounded up, and widths[l].
+    Features of level l have half the size of level l - 1, rounded up, and widths[l].
     """
     features = []
     for level, width in enumerate(model.widths[:-1]):

@@ -10,8 +10,8 @@ from competition.net.networks import blocks, encoders, heads
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build a DeepLabV3+: stack (H, W, K) to logits (H, W, classes).
 
-    The deepest features have a sixteenth of the input's size with five widths, and
-    over an encoder; two widths are the fewest.
+    The deepest features have a sixteenth of the input's size with five widths, or over
+    an encoder. The network needs at least two widths.
     """
     model = config.model
     blocks.check_levels(model, 2, reason="outlines are taken above the deepest level")

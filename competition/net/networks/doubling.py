@@ -1,9 +1,10 @@
 """Transposed convolutions whose kernel is as large as their stride, as one product.
 
-Every pixel then makes pixels of its own, which overlap with no others: a matrix product
-and a new order of its results. On a GPU the gradient of a transposed convolution takes
-several times as long. The layers have the names of Keras's own, because files of
-weights name layers by their class, and those of older versions are to load.
+Every pixel then makes a block of pixels, and blocks do not overlap: a matrix product,
+whose results are put in order, computes them. On a GPU the gradient of a transposed
+convolution takes several times as long. The layers have the same names as those of
+Keras, because files of weights name layers by their class, and files of older versions
+must load.
 """
 
 import math
@@ -15,7 +16,7 @@ Tensor = Any
 
 
 class Conv2DTranspose(layers.Conv2DTranspose):
-    """Makes kernel-size blocks of pixels (B, p H, q W, C) of pixels (B, H, W, K)."""
+    """Turns each pixel of (B, H, W, K) into a block of pixels: (B, p H, q W, C)."""
 
     def call(self, x: Tensor) -> Tensor:
         """Return the blocks in their places."""
@@ -23,7 +24,7 @@ class Conv2DTranspose(layers.Conv2DTranspose):
 
 
 class Conv3DTranspose(layers.Conv3DTranspose):
-    """Makes blocks of voxels (B, p H, q W, r D, C) of voxels (B, H, W, D, K)."""
+    """Turns each voxel of (B, H, W, D, K) into a block: (B, p H, q W, r D, C)."""
 
     def call(self, x: Tensor) -> Tensor:
         """Return the blocks in their places."""

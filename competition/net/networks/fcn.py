@@ -11,7 +11,7 @@ def build(config: configs.Config, classes: int) -> keras.Model:
     """Build an FCN-8s: stack (H, W, K) to logits (H, W, classes).
 
     With the paper's six widths the finest score has an eighth of the input's size,
-    with five a fourth; three widths are the fewest.
+    with five a fourth. The network needs at least three widths.
     """
     blocks.check_levels(config.model, 3, reason="it adds up the scores of three sizes")
     stack = blocks.stack_input(config)

@@ -6,8 +6,8 @@ from keras import layers
 from competition.core.experiment import configs, schema
 from competition.net.networks import blocks, encoders, heads
 
-# The pyramid has the coarsest features of this many sizes, over an encoder those of a
-# fourth to a 32nd of the input's.
+# The pyramid has features of this many sizes, the coarsest; over an encoder these are a
+# fourth to a 32nd of the input's size.
 SIZES = 4
 
 
@@ -30,7 +30,7 @@ def build(config: configs.Config, classes: int) -> keras.Model:
 def pyramid(
     skips: list[blocks.Tensor], top: blocks.Tensor, model: schema.Model
 ) -> list[blocks.Tensor]:
-    """Add what is coarser to each skip, finest first; all get the width of `top`."""
+    """Add coarser features to each skip; return all, finest first, as wide as `top`."""
     features, x, width = [top], top, top.shape[-1]
     for level, skip in reversed(list(enumerate(skips))):
         lateral = blocks.conv(skip, width, model, name=f"lateral{level}", size=1)
@@ -48,7 +48,7 @@ def network_of_pyramid(
     bottom: blocks.Tensor,
     classes: int,
 ) -> keras.Model:
-    """Build a network whose masks are made of `x`, the pyramid brought together.
+    """Build a network whose masks are made from `x`, the merged pyramid.
 
     Deep supervision is on the coarser `features` of the pyramid.
     """

@@ -22,7 +22,7 @@ Outputs = dict[str, Any]
 def logits(x: Tensor, classes: int, *, name: str = "logits") -> Tensor:
     """Return logits (B, H, W, classes) of features, float32 whatever the policy.
 
-    Of volumes they are (B, H, W, D, classes).
+    For volumes they are (B, H, W, D, classes).
     """
     # About one pixel in a hundred belongs to a class: the network need not learn that.
     prior = keras.initializers.Constant(math.log(0.01 / (1 - 0.01)))
@@ -58,9 +58,9 @@ def network(
     deep: list[Tensor],
     bottom: Tensor,
 ) -> keras.Model:
-    """Build a network of its outputs; presence is read from the `bottom` features.
+    """Build a network from its outputs; presence is computed from `bottom` features.
 
-    With `position` it is read from the slice's place in its scan as well.
+    With `position` it is computed from the slice's place in its scan as well.
     """
     outputs: Outputs = {"logits": logits}
     if deep:
@@ -96,7 +96,7 @@ def probabilities(logits: Tensor, *, softmax: bool) -> Tensor:
 def crossentropy(truth: Tensor, logits: Tensor, *, softmax: bool) -> Tensor:
     """Return the cross-entropy (..., classes) or, with `softmax`, (..., 1)."""
     if not softmax:
-        # On JAX the one of Keras clips probabilities, so large errors have no gradient.
+        # Keras' own clips probabilities on JAX, so that large errors have no gradient.
         return ops.softplus(logits) - truth * logits
     # Truth that was shrunk may have two classes in a pixel.
     truth = truth / ops.maximum(ops.sum(truth, axis=-1, keepdims=True), 1.0)

@@ -1,7 +1,7 @@
 """Parts of a network whose features are computed again for the gradients.
 
-A training step keeps what every layer returns until it needs it for the gradients. Of
-such a part it keeps what the part received alone: less memory, for the time of another
+A training step keeps the output of every layer until it needs it for the gradients. Of
+such a part it keeps only the input: this takes less memory, and the time of another
 forward pass (gradient checkpointing).
 """
 
@@ -27,7 +27,7 @@ def apply(
 
 
 class Recomputed(layers.Layer):
-    """Calls a model, and again where the gradients of its weights are computed."""
+    """Calls a model, and calls it again when the gradients are computed."""
 
     def __init__(self, part: keras.Model, *, name: str) -> None:
         super().__init__(name=name)
@@ -38,8 +38,8 @@ class Recomputed(layers.Layer):
         if not training:
             return self.part(x, training=training)
         others = self.part.non_trainable_variables
-        # Copies: on TensorFlow a value is the variable, whose state would be the next
-        # one when dropout is computed again.
+        # Copies: on TensorFlow a value is the variable itself, which would have its
+        # next state when dropout is computed again.
         states = [ops.copy(variable.value) for variable in others]
 
         def run(x: Tensor, *trained: Tensor) -> tuple[Tensor, list[Tensor]]:

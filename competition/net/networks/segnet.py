@@ -1,4 +1,4 @@
-"""SegNet (Badrinarayanan et al., 2017): the places of the maxima instead of skips."""
+"""SegNet (Badrinarayanan et al., 2017): places of pooling's maxima instead of skips."""
 
 import keras
 from keras import layers, ops

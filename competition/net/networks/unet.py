@@ -1,7 +1,7 @@
 """U-Net, and two that change its skips.
 
-In an Attention U-Net (Oktay et al., 2018) coarse features gate them. In a U-Net++ (Zhou
-et al., 2018) they are decoders themselves, nested and dense.
+In an Attention U-Net (Oktay et al., 2018) coarse features gate the skips. In a U-Net++
+(Zhou et al., 2018) the skips are decoders themselves, nested and dense.
 """
 
 import keras

@@ -62,7 +62,7 @@ class GridMeans(layers.Layer):
 
 
 def shares(size: int, fields: int) -> np.ndarray:
-    """Return how much of each field's mean a pixel of a side is: (fields, size)."""
+    """Return the share of each pixel of a side in each field's mean: (fields, size)."""
     matrix = np.zeros((fields, size), np.float32)
     for field in range(fields):
         first = field * size // fields

@@ -13,11 +13,11 @@ from competition.machine import deadline
 from competition.net import hosts
 from competition.net.training import checkpoint, progress, setup, spreading, weights
 
-# A scaled loss begins at 2**15 and is halved at each step that is not finite: then none
-# is left to halve.
+# Loss scaling starts at 2**15 and halves at each step that is not finite: 16 such steps
+# in a row take it below 1.
 RUN = 16
-# The first steps compile; so many after them tell how long the others take. It is
-# printed where these take longer than this many seconds.
+# The first COMPILED steps compile, and the next TIMED steps give the time of a step. It
+# is printed if the steps that are left take longer than LONG seconds.
 COMPILED, TIMED, LONG = 3, 20, 300
 
 
@@ -25,13 +25,13 @@ class WatchSteps(keras.callbacks.Callback):
     """Stops at the first loss or weights that are not finite, and keeps the step.
 
     `step` is None while all is finite; `loss` is the mean of the epoch so far, which a
-    terminal shows once a minute. Where the loss is scaled, for float16, the optimizer
-    passes over steps that are not finite: only RUN of them in a row, or an epoch
-    without any other, are a fault, and the mean is that of the others.
+    terminal shows once a minute. If the loss is scaled, for float16, the optimizer
+    skips steps that are not finite: only RUN of them in a row, or an epoch without any
+    finite step, are a fault, and the mean is that of the finite steps.
     """
 
-    # `fit` need not wait for the device before it prepares the next step; JAX reuses
-    # the memory of a loss that has not been looked at.
+    # `fit` need not wait for the device before it prepares the next step. On JAX it
+    # must: JAX reuses the memory of a loss that has not been read.
     async_safe = keras.backend.backend() != "jax"
 
     def __init__(
@@ -45,7 +45,7 @@ class WatchSteps(keras.callbacks.Callback):
         self.lines, self.limit, self.clock = lines, limit, clock
         self.step: int | None = None
         self.epoch = self.last = 0
-        # Where the loss is scaled, those of the epoch by batch.
+        # If the loss is scaled: the losses of the epoch by batch.
         self.losses: dict[int, float] = {}
         self.loss = math.nan
         self.began = self.printed = 0.0
@@ -58,7 +58,7 @@ class WatchSteps(keras.callbacks.Callback):
         self.began = self.printed = self.clock()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Say where the epoch is, once how long a step takes, and where it ends."""
+        """Report the progress of the epoch and, once, how long a step takes."""
         now = self.clock()
         steps = self.params["steps"]
         self.lines.now(
@@ -84,22 +84,22 @@ class WatchSteps(keras.callbacks.Callback):
 
     def _print_time(self, batch: int, seconds: float) -> None:
         """Print the time of a step and of all that are left, if they take long."""
-        # Not those of `fit`, which ends where the encoder is unfrozen.
+        # All epochs, not those of this `fit`, which ends when the encoder is unfrozen.
         epochs = self.lines.total - self.epoch
         left = seconds * (self.params["steps"] * epochs - batch)
         if left >= LONG:
             self.lines.line(
-                f"a step takes {seconds:.3f} s, those of {epochs} epochs "
+                f"a step takes {seconds:.3f} s, all steps of {epochs} epochs take "
                 f"{deadline.show(left)}, without scoring"
             )
         if self.limit:
-            # Asked once, whatever this host's clock says: all hosts ask together.
+            # Not inside the `if` above: all hosts ask together, whatever their times.
             given = self.limit.left()
             if given < left:
                 self.lines.line(progress.too_long(left, given, epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop where the loss is not finite, or has not been for RUN steps."""
+        """Stop if the loss is not finite or, if it is scaled, not for RUN steps."""
         self.last, self.loss = max(self.last, batch), logs["loss"]
         is_fault = not math.isfinite(self.loss)
         if "last_loss" in logs:
@@ -113,7 +113,7 @@ class WatchSteps(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stop where the last step, which no loss follows, broke the weights."""
+        """Stop if the last step, after which no loss is computed, broke the weights."""
         if self.step is not None:
             return
         self.loss = _mean(self.losses) if self.losses else logs["loss"]
@@ -146,9 +146,9 @@ def _mean(losses: dict[int, float]) -> float:
 class ScoreAndCheckpoint(keras.callbacks.Callback):
     """Scores the held-out scans after an epoch, and keeps weights and state.
 
-    The weights of an epoch are their moving average, where the optimizer keeps one:
-    those are scored, kept, and averaged over the last epochs. Training stops after the
-    last epoch, or where scores have not risen for `training.patience`.
+    If the optimizer keeps a moving average of the weights, it stands for the weights of
+    an epoch: it is scored, kept, and averaged over the last epochs. Training stops
+    after the last epoch, or when scores have not risen for `training.patience`.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clocks."""
         self.began = time.monotonic()
-        # Batches were prefetched before the first step.
+        # Do not count the wait for batches that were prefetched before the first step.
         self.fold.data.waiting.take()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -181,7 +181,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             weights.moving_average(self.model),
         ):
             is_due = done == training.epochs or done % training.score_every == 0
-            # A fold that is stopped needs weights before the mean is there.
+            # A fold that is stopped early needs weights before the mean exists.
             is_kept = training.keep == "last" or (
                 training.keep == "swa" and done < training.epochs
             )
@@ -214,11 +214,14 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         self.model.stop_training = history.is_over(self.state.epochs, training)
 
     def _score(self, *, is_kept: bool) -> float | None:
-        """Score the network; keep its weights if `is_kept`, or the best if wanted."""
+        """Score the network, and keep its weights if wanted.
+
+        They are kept if `is_kept` or, with `training.keep` = "best", if they are best.
+        """
         network, state = self.model.network, self.state
         score = self.fold.held_out.score(network)
         if self.fold.config.training.keep == "best":
-            # Where there is nothing to score, the latest weights count as the best.
+            # If there is nothing to score, the latest weights count as the best.
             is_kept = score is None or state.best is None or score > state.best
         if is_kept:
             folder, owner = self.fold.folder, self.fold.owner
@@ -248,7 +251,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
 class StopAtDeadline(keras.callbacks.Callback):
     """Stops before a step or an epoch for which no time is left.
 
-    It comes after the callback that keeps the state, by which it judges.
+    It must come after the callback that updates `state`, which it reads.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 A new state is written aside, then state.npz becomes state-before.npz and the new one
 takes its name. A state has a digest and names its owner; a damaged one, or one of
-another fold or training, is passed over.
+another fold or training, is not used.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from competition.net.training import step, weights
 
 LATEST, PREVIOUS = "state.npz", layout.STATE_BEFORE
 BEST = "best.weights.h5"
-# Faults of reading that say nothing of the file.
+# Errors of reading that do not mean that the file is damaged.
 PASSING = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -70,7 +70,7 @@ class TrainingState:
 class Checkpoint:
     """A state as it was read: the fold, and the variables in their order.
 
-    Before the first epoch, and of a finished fold, there are no variables.
+    There are no variables before the first epoch, or when the fold is finished.
     """
 
     state: TrainingState
@@ -109,15 +109,16 @@ def exists(folder: pathlib.Path) -> bool:
 
 
 def load(folder: pathlib.Path, owner: str) -> Checkpoint:
-    """Read the state of a fold, or the one before where it cannot be used.
+    """Read the state of a fold, or the previous one if it cannot be used.
 
-    Without a state the fold is at its beginning. If none can be used it is an error.
+    Without a state the fold is at its beginning. If no state can be used, an error is
+    raised.
     """
     faults = []
     for path in (folder / LATEST, folder / PREVIOUS):
         if not files.exists(path):
             continue
-        # Before: what fails to come from a storage is not damaged.
+        # Before reading: an error of the storage does not mean that a file is damaged.
         files.check_regular(path)
         try:
             stored = _read(path, owner)
@@ -130,7 +131,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
         if faults:
             done = len(stored.state.epochs)
             console.warn(f"{faults[0]}. Going on after epoch {done}.")
-            # The next `save` would make it the one before, and remove the sound one.
+            # The next `save` would put the damaged state in the place of the sound one.
             files.remove(folder / LATEST)
         # A fold that was killed after it wrote the best weights of an epoch and before
         # its state trains that epoch again: its next score counts as the best.
@@ -140,7 +141,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
         return stored
     if faults:
         raise ValueError(
-            f"{'; '.join(faults)}, and there is no sound one. Delete the folder to "
+            f"{'; '.join(faults)}, and no other can be used. Delete the folder to "
             "train the fold again from its beginning."
         )
     return Checkpoint(TrainingState(owner))
@@ -153,7 +154,7 @@ def _digest_of_best(best: pathlib.Path, owner: str) -> str | None:
     except ValueError as error:
         if error.__cause__ and _is_passing(error.__cause__):
             raise error.__cause__ from None
-        console.warn(f"{error} The best of the epochs to come are kept instead.")
+        console.warn(f"{error} The best of the coming epochs are kept instead.")
         return None
 
 
@@ -166,9 +167,9 @@ def _is_passing(error: BaseException) -> bool:
 def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) -> None:
     """Assign the stored variables to a model, whose optimizer must be built.
 
-    The optimizer begins afresh where the encoder is frozen in only one of the stored
-    state and `now`, the state to go on with. Where `now` has other batches, there are
-    more or fewer in an epoch: the optimizer's count of batches changes by as much.
+    The optimizer begins afresh if the encoder is frozen in only one of two states: the
+    stored one and `now`, the state to go on with. If `now` has more or fewer batches in
+    an epoch, the optimizer's count of batches changes in the same ratio.
     """
     if not stored.network:
         return
@@ -186,14 +187,14 @@ def restore(stored: Checkpoint, now: TrainingState, model: step.TrainingStep) ->
 
     def goes_on(path: str) -> bool:
         # Before the first halving, and on mirrored GPUs, there may be no accumulators
-        # of gradients, and only float16 scales the loss: what one of the two lacks
-        # begins afresh.
+        # of gradients, and only float16 scales the loss. What one of the two optimizers
+        # lacks begins afresh.
         if _accumulates(path):
             return before == after and accumulates == accumulated
         return is_scaled == was_scaled or not _scales(path)
 
     values = [
-        # An optimizer that scales the loss counts, and the one inside it as well.
+        # An optimizer that scales the loss has a count, and so has the one inside it.
         _scaled(value, after, before) if path.endswith("/iteration") else value
         for path, value in zip(stored.paths, stored.optimizer, strict=True)
         if goes_on(path)
@@ -207,9 +208,10 @@ def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) ->
 
 
 def finish(folder: pathlib.Path, stored: Checkpoint) -> None:
-    """Leave of a finished fold's state what it tells of the epochs.
+    """Reduce a finished fold's state to what it says of the epochs.
 
-    The variables are several times as large as the weights, which must be there.
+    It drops the variables, which are several times as large as the weights. The weights
+    must be there.
     """
     if not (folder / BEST).is_file():
         raise ValueError(
@@ -219,7 +221,7 @@ def finish(folder: pathlib.Path, stored: Checkpoint) -> None:
     if stored.network:
         with files.replacing(folder / LATEST) as temporary:
             _write(temporary, Checkpoint(dataclasses.replace(stored.state, mean=[])))
-    # Last: as long as it is there, the fold does not count as finished.
+    # Last: as long as this file exists, the fold does not count as finished.
     files.remove(folder / PREVIOUS)
 
 
@@ -247,7 +249,7 @@ def _read(path: pathlib.Path | io.BytesIO, owner: str) -> Checkpoint:
     # States of older versions have no digest and no owner, but may list their arrays.
     if "digest" in about and about.pop("digest") != _digest(about, named):
         raise ValueError("it is not what was written: its digest differs")
-    # Older versions marked the best weights otherwise: there the next score counts.
+    # Older versions marked the best weights otherwise: the next score becomes the best.
     about.pop("best_crc", None)
     if about.pop("arrays", list(named)) != list(named):
         raise ValueError("arrays are missing")
@@ -283,7 +285,7 @@ def _assign(variables: Any, values: weights.Arrays) -> None:
 
 
 def _scaled(count: np.ndarray, after: int, before: int) -> np.ndarray:
-    """Return a count that grows as `after` to `before`, in Python's long numbers."""
+    """Return a count times `after` / `before`, computed in Python's long integers."""
     return np.asarray(int(count) * after // before, count.dtype)
 
 

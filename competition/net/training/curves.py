@@ -19,7 +19,7 @@ class Curves:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time():.3f}.{platform.node()}.{os.getpid()}"
         self.path = folder / name
-        # Written with the first point: a training that fails before leaves nothing.
+        # Written with the first point: a training that fails before leaves no file.
         self._is_begun = False
 
     def add(self, step: int, values: dict[str, Any]) -> None:

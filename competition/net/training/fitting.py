@@ -34,8 +34,8 @@ def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
     """Train a fold to its last epoch, going on after the last one that was finished.
 
     Writes best.weights.h5, state.npz and history.csv into the fold's folder and returns
-    a row an epoch. After a kill the next call ends as an undisturbed one does; on a
-    finished fold it does nothing. Where the limit comes first it ends in time, with
+    a row an epoch. After a kill the next call has the result of an undisturbed one; on
+    a finished fold it does nothing. If the limit comes first, it ends in time, with
     weights to use and a state to go on from.
     """
     begun = checkpoint.TrainingState(fold.owner)
@@ -81,7 +81,7 @@ def _load(fold: setup.FoldTraining) -> checkpoint.Checkpoint:
         stored = checkpoint.load(fold.folder, fold.owner)
         path = fold.folder / "history.csv"
         if len(history.read(path)) != len(stored.state.epochs):
-            # Killed between the state and the history that derives from it.
+            # The process was killed after it wrote the state, and before the history.
             history.write(path, stored.state.epochs)
         return stored
 
@@ -98,19 +98,19 @@ def _train(
     stored: checkpoint.Checkpoint,
     state: checkpoint.TrainingState,
 ) -> None:
-    """Train from the state to the last epoch, or as long as the encoder is frozen."""
+    """Train from the state to the last epoch, or until the encoder is unfrozen."""
     config = _adjusted(fold.config, state)
     training = config.training
     begun = len(state.epochs)
     state.resting = begun < training.freeze_epochs
     if training.freeze_epochs:
         fold.network.get_layer("encoder").trainable = not state.resting
-    # First: the others must not keep or score weights that are not finite.
+    # The first callback: the others must not keep or score weights that are not finite.
     guard = callbacks.WatchSteps(fold.lines, limit=fold.limit)
     end = callbacks.StopAtDeadline(fold.limit, state)
     with fold.data.batches(config, first_epoch=begun) as batches:
         steps = state.steps = fold.data.steps
-        # The optimizer is new where the encoder is unfrozen: it must move more weights.
+        # When the encoder is unfrozen the optimizer is new: it must move more weights.
         first = 0 if state.resting else training.freeze_epochs * steps
         build = functools.partial(compiled, fold.network, config, fold.data, first)
         xla = xla_trial.choose(training, fold.network, build, batches)
@@ -123,7 +123,7 @@ def _train(
                 initial_epoch=begun,
                 epochs=training.freeze_epochs if state.resting else training.epochs,
                 steps_per_epoch=steps,
-                # Batches come in their order; newer releases of Keras want that said.
+                # Batches come in order; newer releases of Keras need this setting.
                 shuffle=False,
                 callbacks=[
                     guard,
@@ -142,8 +142,8 @@ def _train(
             f"slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
             "broken intensities in these slices. The epochs before are kept."
         )
-    # Where time ends before the first score, the weights are kept as they are; within
-    # one epoch an earlier call may have come further.
+    # If time ends before the first score, the present weights are kept. If it ends
+    # within the first epoch of this call, weights of an earlier call stay.
     is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
     has_weights = (fold.folder / checkpoint.BEST).is_file()
     if hosts.is_first() and end.is_late and (is_unscored or not has_weights):
@@ -155,22 +155,25 @@ def _use_less_memory(fold: setup.FoldTraining, state: checkpoint.TrainingState) 
     """Take the scans off the device, or else halve the batch."""
     hosts.have_no_memory()
     if fold.data.leave_device(fold.config):
-        console.warn("no memory for the batch beside the scans: the host gathers them.")
+        console.warn(
+            "The device has no memory for a batch beside the scans. From now on the "
+            "CPU gathers the batches, which is slower."
+        )
         return
     state.halvings += 1
     adjusted = _adjusted(fold.config, state).training
     console.warn(
-        f"no memory for the batch: going on with {adjusted.batch} slices at a time and "
-        f"{adjusted.accumulate} batches a step, "
-        f"{adjusted.batch * adjusted.accumulate} slices a step at a rate of "
+        "The device has no memory for the batch. Going on with "
+        f"{adjusted.batch} slices at a time and {adjusted.accumulate} batches a step, "
+        f"{adjusted.batch * adjusted.accumulate} slices a step at a learning rate of "
         f"{adjusted.learning_rate:g}."
     )
 
 
 def _possible(halvings: int, config: configs.Config) -> int:
-    """Return how many halvings of a batch leave each device here a slice, at most.
+    """Return `halvings`, or fewer, so that a batch has a slice for each device here.
 
-    A state may come from fewer devices, which had to halve it more often.
+    A state may come from fewer devices, which had to halve the batch more often.
     """
     most = config.training.batch // _sharing(config.training)
     return min(halvings, max(0, most.bit_length() - 1))
@@ -186,7 +189,7 @@ def _adjusted(
 ) -> configs.Config:
     """Return the config with the batch that fits into memory, and the rate to use.
 
-    A smaller batch is accumulated more often, so that a step sees as many slices. Where
+    A smaller batch is accumulated more often, so that a step sees as many slices. If
     gradients cannot be accumulated, the rate falls with the batch.
     """
     training, divisor = config.training, 2**state.halvings
@@ -194,7 +197,7 @@ def _adjusted(
     accumulates = devices.accumulates(training.gpus, device)
     devices.check_batch(training.batch, training.gpus, device)
     sharing = _sharing(training)
-    # Each of the devices that share a batch takes as many of its slices.
+    # All devices that share a batch take the same number of its slices.
     batch = training.batch // divisor // sharing * sharing
     if not batch:
         raise devices.no_memory("a single slice")
@@ -236,7 +239,7 @@ def compiled(
         encoder = network.get_layer("encoder")
         schedules.slow_down(optimizer, encoder.trainable_variables, share)
     if scales_loss:
-        # `compile` would, were the step itself not float32.
+        # `compile` would do this if the step itself were not float32.
         optimizer = loss_scale.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=xla)

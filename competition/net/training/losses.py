@@ -4,7 +4,7 @@ All compare a truth of 0 and 1 with logits (B, H, W, C) and return a value for e
 sample (B,). Six in ten slices hold no organ, and a false positive there must cost as
 well.
 
-Overlap is that of all samples of a batch together. Were it taken sample by sample, the
+Overlap is computed over all samples of a batch together. Computed sample by sample, the
 many samples without an organ would outweigh the few with one, and a network on little
 data would never predict any organ.
 
@@ -103,7 +103,7 @@ def bce(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:
 def focal(
     truth: Tensor, logits: Tensor, *, gamma: float = 2.0, softmax: bool = False
 ) -> Tensor:
-    """Weigh cross-entropy by the probability of the wrong answer to the gamma."""
+    """Weigh cross-entropy by the probability of the wrong answer to the power gamma."""
     each = heads.crossentropy(truth, logits, softmax=softmax)
     wrong = -ops.expm1(-each)
     return _mean(ops.power(ops.maximum(wrong, LEAST), gamma) * each)
@@ -131,8 +131,8 @@ def tversky(
 ) -> Tensor:
     """Return 1 - TP / (TP + alpha FP + beta FN) of a batch, averaged over its classes.
 
-    All samples get the same value. With a gamma below 1, the focal Tversky loss, it is
-    taken to this power first, which raises small errors.
+    All samples get the same value. With a gamma below 1, the focal Tversky loss, each
+    class's value is raised to this power first, which makes small errors larger.
     """
     probability = heads.probabilities(logits, softmax=softmax)
     smoothing = _smoothing(logits, smooth) / 2
@@ -151,8 +151,8 @@ def lovasz(
 ) -> Tensor:
     """Return the Lovász extension of 1 - Jaccard over the errors of the probabilities.
 
-    Of probabilities 0 and 1 it is 1 - Jaccard itself. The smoothing counts as true
-    positives: without it an empty mask would change its worst pixel alone.
+    For probabilities of 0 and 1 it is 1 - Jaccard itself. The smoothing counts as true
+    positives: without it only the worst pixel of an empty mask would have a gradient.
     """
     _, height, width, classes = logits.shape
     smoothing = _smoothing(logits, smooth)
@@ -177,7 +177,7 @@ def boundary(
     """Return the mean error of a pixel times its distance from the truth's outline.
 
     Distances are steps to a neighbour, diagonal ones too, counted by growing the truth
-    and its background a pixel at a time. They end at `pixels`, which is a weight of 1.
+    and its background a pixel at a time. The largest is `pixels`, with a weight of 1.
     An absent class has no outline, so all weights are 1.
     """
     far = (1 - truth) * _steps(truth, pixels) + truth * _steps(1 - truth, pixels)

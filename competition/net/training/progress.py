@@ -61,17 +61,17 @@ class FoldProgress:
         return self.heart.memory if self.heart else None
 
     def now(self, doing: str, **where: Any) -> None:
-        """Say what the fold does just now, and in which step; see `heartbeat.Beat`."""
+        """Report what the fold does now, and in which step; see `heartbeat.Beat`."""
         if self.heart:
             self.heart.now(doing, **where)
 
     def within(self, text: str) -> None:
-        """Print a line within an epoch: on a terminal alone, a log has one an epoch."""
+        """Print a line within an epoch, on a terminal only: a log has one an epoch."""
         if console.ERR.is_terminal:
             self.line(text)
 
     def ended(self, rows: list[history.Epoch], training: schema.Training) -> None:
-        """Print the scores of the weights that could be kept, and which of them are."""
+        """Print the scores of the weights that could be kept, and which are kept."""
         found = history.scores(rows)
         mean = f"average of the last {training.swa_epochs}"
         names = {"best": "best epoch", "last": "last epoch", "swa": mean}
@@ -83,7 +83,7 @@ class FoldProgress:
         text = f"{', '.join(shown) or 'no epoch has a score'}; kept: {training.keep}"
         kept, last = history.kept(rows, training.keep), found["last"]
         if training.keep == "best" and kept is not None and last is not None:
-            # The scans that are scored have chosen the weights.
+            # The weights were chosen by the same scans that give the score.
             text += f", chosen by its score, which flatters by up to {kept - last:.4f}"
         self.line(text)
 
@@ -93,7 +93,7 @@ class FoldProgress:
             console.note(f"{self.title}: {text}")
 
     def stopped(self, done: int) -> None:
-        """Print how many epochs are done where the time ended before the last one."""
+        """Print how many epochs are done when the time ended before the last one."""
         self.line(
             f"stopped in time after {done} of {self.total} epochs. Run the same again: "
             "training goes on from there."
@@ -101,7 +101,7 @@ class FoldProgress:
 
 
 def too_long(needed: float, given: float, epochs: int) -> str:
-    """Return what a fold reaches of its epochs in the seconds given, and what fits."""
+    """Describe how many epochs a fold reaches in the seconds given, and what fits."""
     share = max(0.0, given) / needed
     # Scores take time too.
     shorter = int(90 * share)

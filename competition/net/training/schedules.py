@@ -33,7 +33,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Tensor) -> Tensor:
         """Return the rate of a step, counted from 0."""
         step = ops.cast(step, "float32") + self.first
-        # The first step has a rate already, or it would teach nothing.
+        # The first step has a rate above 0, or it would change nothing.
         risen = ops.minimum((step + 1) / self.warmup, 1.0)
         done = (step - self.warmup) / max(1, self.total - self.warmup)
         done = ops.clip(done, 0.0, 1.0)
@@ -71,7 +71,7 @@ def build_optimizer(
     """Build the optimizer of a fold of `steps` batches an epoch, from batch `first`.
 
     It may keep a moving average, which `fit` does not write over the weights. With
-    `training.ema` near 1 it would consist of the first weights for long, hence it
+    `training.ema` near 1 the average would consist of the first weights for long, so it
     reaches back over the last tenth of the batches at most.
     """
     accumulate = training.accumulate
@@ -104,13 +104,13 @@ def build_optimizer(
 def _moving_average(
     optimizer: keras.Optimizer,
 ) -> Callable[[Sequence[Tensor]], None]:
-    """Return what moves an optimizer's average, in place of the method of Keras."""
+    """Return a function that updates the moving average, in place of Keras' method."""
 
     def update(variables: Sequence[Tensor]) -> None:
         if not optimizer.use_ema:
             return
         done = ops.cast(optimizer._iterations, "float32")
-        # Nothing at the first batch, at which there is no average yet.
+        # 0 at the first batch, when there is no average yet.
         kept = ops.minimum(done / (done + 10), optimizer.ema_momentum)
         averages = optimizer._model_variables_moving_average
         for variable, average in zip(variables, averages, strict=True):

@@ -20,7 +20,7 @@ from competition.net.training import checkpoint, progress, validation
 class FoldTraining:
     """The parts of a fold's training that are the same in every attempt.
 
-    `owner`, of `runs.owner`, is what its weights and states are marked with.
+    Its weights and states are marked with `owner`, which `runs.owner` returns.
     """
 
     network: keras.Model
@@ -59,7 +59,7 @@ def network(run: runs.Run, fold: layout.Fold) -> Iterator[keras.Model]:
 
 
 def description(config: configs.Config, data: training_data.TrainingData) -> str:
-    """Return in words what a training computes on; warn of a GPU that it does not see.
+    """Describe what a training computes on; warn of a GPU that it does not see.
 
     The warning says how to mend that.
     """

@@ -43,7 +43,7 @@ def spread(variables: Iterable[keras.Variable], setting: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def local(variables: Sequence[keras.Variable], setting: str) -> Iterator[None]:
-    """Give a network to this host alone inside the `with` block, for its devices."""
+    """Hold a network on the devices of this host alone inside the `with` block."""
     if hosts.count() == 1:
         yield
         return

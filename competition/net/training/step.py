@@ -56,7 +56,7 @@ def unpack(bits: Tensor, classes: int) -> Tensor:
 
 
 class LastLoss(keras.metrics.Mean):
-    """The loss of the last batch alone; the mean of an epoch stays NaN after one."""
+    """The loss of the last batch alone; a mean would stay NaN after one that is NaN."""
 
     def update_state(self, loss: Tensor) -> None:
         """Take a loss in place of the one before."""
@@ -69,8 +69,8 @@ class TrainingStep(keras.Model):
 
     With `keeps_last` it tells callbacks the "last_loss" beside the mean of the epoch.
     With `scans` it gathers the slices of a batch, which carries their numbers. With
-    `waiting` the time in which TensorFlow waits for batches is counted there; the
-    streams of other backends count it themselves.
+    `waiting` it counts there how long TensorFlow waits for batches; the streams of
+    other backends count it themselves.
     """
 
     train_function: Any
@@ -108,7 +108,7 @@ class TrainingStep(keras.Model):
     ) -> heads.Outputs:
         """Return the network's outputs, named, and the "truth" (B, H, W, C).
 
-        Of patches each slice is a sample: (B * D, h, w, C).
+        Each slice of a patch is a sample: (B * D, h, w, C).
         """
         if self.scans is not None:
             stack, bits = self.scans(inputs["numbers"])
@@ -134,6 +134,6 @@ class TrainingStep(keras.Model):
         """Return the loss of the outputs that `call` returned."""
         loss = self.objective(y_pred["truth"], y_pred)
         if self.last is not None:
-            # Keras divides it among the devices, whose gradients it adds.
+            # Keras divides the loss by the number of devices, and adds their gradients.
             self.last.update_state(loss * devices.dividing())
         return loss

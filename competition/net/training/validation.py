@@ -72,7 +72,7 @@ class HeldOutScans:
             files.write_bytes(path, pictures.slice(shown, len(self.run.classes)))
 
     def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
-        # Compiling takes longer than a scan, and it is the same network each epoch.
+        # Compiled once: it takes longer than a scan, and each epoch has this network.
         if network is not self._network:
             self._network = network
             self._probability = scan_predictor.alone([network], self.run.config)

@@ -23,7 +23,7 @@ def assign(variables: Any, arrays: Arrays) -> None:
 
 @contextlib.contextmanager
 def swapped(variables: Any, arrays: Arrays) -> Iterator[None]:
-    """Give variables other values, and their own back at the end."""
+    """Give variables other values inside the `with` block, then their own again."""
     own = to_arrays(variables)
     try:
         assign(variables, arrays)
@@ -34,7 +34,7 @@ def swapped(variables: Any, arrays: Arrays) -> Iterator[None]:
 
 @contextlib.contextmanager
 def moving_average(model: keras.Model) -> Iterator[None]:
-    """Give a model the average of its weights that its optimizer keeps, if it does."""
+    """Give a model the average of its weights, if its optimizer keeps one."""
     # An optimizer that scales the loss wraps the one that keeps the average.
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema:

@@ -1,4 +1,4 @@
-"""Whether training steps are faster with XLA: a few are timed both ways."""
+"""Time a few training steps with XLA and without, and choose the faster way."""
 
 import statistics
 import time
@@ -25,9 +25,9 @@ def choose(
 ) -> bool:
     """Return whether to train with XLA; with "auto" TensorFlow on a GPU tries both.
 
-    `compiled` builds the step around `network`, whose variables are as before at the
+    `compiled` builds the step around `network`, whose variables are restored at the
     end. Some operations take several times as long under XLA, such as depthwise
-    convolutions (tensorflow issue 59772), and a machine may lack what it needs.
+    convolutions (tensorflow issue 59772), and a machine may lack what XLA needs.
     """
     device = devices.find()
     sharing = devices.sharing(training.gpus, device)
@@ -46,7 +46,7 @@ def _is_faster(compiled: Compiled, batch: Any) -> bool:
     try:
         with_xla = _seconds(compiled(True), batch)
     except Exception as error:
-        # It may need more memory than the step without it, which fitted.
+        # XLA may need more memory than the step without it, which fitted.
         console.warn(
             f"XLA cannot compile the training step, so training does without: {error} "
             "Set training.xla=false to leave out this trial."

@@ -1,1 +1,1 @@
-"""The 3D family: its network, its patches, and the window that slides over a scan."""
+"""The 3D networks, their patches, and the window that slides over a scan."""

@@ -1,6 +1,6 @@
 """The depth of patches as part of the batch or of the channels.
 
-In these forms patches pass through code for images: losses take each slice for a
+In these forms patches pass through code for images: losses treat each slice as a
 sample, warps and views move all slices of a patch alike. Arrays without depth stay as
 they are.
 """

@@ -12,7 +12,7 @@ from competition.net.volumetric import patches
 class PatchGatherer:
     """Gathers a patch around a slice, at a random place within height and width.
 
-    A scan of fewer slices than the patch has its last one repeated.
+    If a scan has fewer slices than the patch, its last slice is repeated.
     """
 
     UNIT = "patches"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-# As a share of the patch. A Gaussian of this width is nearly 0 at the border, where a
+# The width of a Gaussian, as a share of the patch: nearly 0 at the border, where a
 # network sees only half of the surroundings.
 SIGMA = 1 / 8
 # The first place of a patch along an axis, and its weights (patch,) from there on.
@@ -61,8 +61,8 @@ def corner(
 ) -> list[int]:
     """Draw the first row and column of a patch (h, w): a function of the seed.
 
-    It lies anywhere in the frame (H, W) or, in a share `centred` of the draws, around a
-    pixel of `organs`, which returns mask bits (H, W).
+    The patch lies anywhere in the frame (H, W) or, in a share `centred` of the draws,
+    around a pixel of `organs`, which returns mask bits (H, W).
     """
     # Other numbers than those that augmentation and sampling draw by this seed.
     random = np.random.default_rng((*seed, 1))

@@ -20,7 +20,7 @@ BLOCKS = 1, 2, 2, 4
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build a residual 3D U-Net: patch (h, w, D) to logits (h, w, D, classes).
 
-    Deep outputs are coarser in height and width alone; presence is that of each slice.
+    Deep outputs are coarser only in height and width; presence is that of each slice.
     """
     model = config.model
     patch, voxels = unet_3d.patch_input(model)
@@ -61,7 +61,7 @@ def decode(
 ) -> list[blocks.Tensor]:
     """Return the decoded features of every level, finest first, the bottom last.
 
-    What comes from below is added to the skip, which takes less memory than joining.
+    Features from below are added to the skip, which takes less memory than joining.
     """
     *skips, bottom = features
     decoded = [bottom]
@@ -84,7 +84,7 @@ def residual_block(
     name: str,
     stride: Strides = (1, 1, 1),
 ) -> blocks.Tensor:
-    """Add what two convolutions make of features (B, H, W, D, C) to them."""
+    """Add to features (B, H, W, D, C) the output of two convolutions on them."""
 
     def block(x: blocks.Tensor) -> blocks.Tensor:
         inner = _convolve(x, width, model, stride=stride, name=f"{name}_1")

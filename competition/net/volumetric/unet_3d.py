@@ -14,7 +14,7 @@ from competition.net.networks import blocks, heads
 def build(config: configs.Config, classes: int) -> keras.Model:
     """Build a 3D U-Net: patch (h, w, D) to logits (h, w, D, classes).
 
-    Deep outputs are coarser in height and width alone; presence is that of each slice.
+    Deep outputs are coarser only in height and width; presence is that of each slice.
     """
     model = config.model
     patch, voxels = patch_input(model)

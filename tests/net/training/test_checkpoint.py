@@ -321,7 +321,7 @@ def test_damaged_best_weights_are_told(tmp_path, capsys):
     assert checkpoint.load(tmp_path, OWNER).state.best is None
     said = " ".join(capsys.readouterr().err.split())
     assert "best.weights.h5: the weights are damaged" in said
-    assert "The best of the epochs to come are kept instead" in said
+    assert "The best of the coming epochs are kept instead" in said
 
 
 def test_best_weights_that_cannot_be_read_just_now_are_kept(tmp_path, monkeypatch):

@@ -395,7 +395,7 @@ def test_without_memory_the_batch_is_halved_and_its_effect_kept(
     said = " ".join(capsys.readouterr().err.split())
     assert "2 slices at a time and 2 batches a step, 4 slices a step" in said
     with pytest.raises(
-        ValueError, match=r"no memory for a single slice\. End what else"
+        ValueError, match=r"no memory for a single slice\. End other programs"
     ):
         sizes.clear()
         fold("none", half, "training.batch=4", "geometry.height=36")
@@ -465,7 +465,7 @@ def test_where_memory_is_short_the_scans_leave_the_device_first(
     monkeypatch.setattr(step.TrainingStep, "call", scarce)
     _, rows = fold("run", half, "training.epochs=1")
     said = " ".join(capsys.readouterr().err.split())
-    assert "no memory for the batch beside the scans" in said
+    assert "no memory for a batch beside the scans" in said
     assert "slices at a time" not in said
     assert len(rows) == 1
 
@@ -567,7 +567,10 @@ def test_the_first_steps_tell_how_long_all_of_them_take(capsys, seconds, lines):
             watch.on_train_batch_begin(batch)
             now[0] += 15 if epoch == 2 and batch < 3 else seconds
     said = capsys.readouterr().err.splitlines()
-    expected = "fold 3: a step takes 1.000 s, those of 8 epochs 13m21s, without scoring"
+    expected = (
+        "fold 3: a step takes 1.000 s, all steps of 8 epochs take 13m21s, "
+        "without scoring"
+    )
     assert [line for line in said if "a step takes" in line] == [expected] * lines
 
 

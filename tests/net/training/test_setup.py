@@ -54,7 +54,7 @@ def test_a_card_without_memory_for_the_network_is_told(monkeypatch):
     monkeypatch.setattr(build, "build", full)
     run = types.SimpleNamespace(config=configs.load("smoke"), classes=("stomach",))
     with (
-        pytest.raises(ValueError, match=r"no memory for the network\. End what else"),
+        pytest.raises(ValueError, match=r"no memory for the network\. End other"),
         setup.network(run, 0),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Encoders with published weights in the place of a network's own.
+"""Encoders with published weights, in place of a network's own encoder.
 
 They see a stack of K slices in 0..1 without further preprocessing and, as the last
 channel, a plane of ones. The weights of that plane subtract the mean of ImageNet, so
@@ -26,9 +26,9 @@ def encode(
 ) -> list[Tensor]:
     """Return features of all sizes, finest first, the last one halved `halvings` times.
 
-    The network's own encoder halves once less than it has widths. Over an encoder with
-    published weights the stack itself comes first, and where the encoder has no
-    features of a size, the stack shrunk to it.
+    The network's own encoder halves once less than it has widths. With any other
+    encoder the stack itself comes first; for a size of which the encoder has no
+    features, the stack shrunk to this size is used.
     """
     model = config.model
     if model.encoder == "none":
@@ -52,14 +52,17 @@ def encode(
 
 
 def check(config: configs.Config) -> None:
-    """Refuse widths, and sizes in training or inference, that the encoder cannot."""
+    """Raise an error for widths and sizes that the encoder cannot take.
+
+    The sizes are those of training and of inference.
+    """
     model, geometry = config.model, config.geometry
     if model.encoder == "none":
         return
     multiple = families.FAMILIES[model.encoder].multiple
     if len(model.widths) != DEPTH:
         raise ValueError(
-            f"`model.widths` over an encoder are those of the decoder, and {DEPTH}, "
+            f"With an encoder `model.widths` are the widths of the decoder: {DEPTH}, "
             f"since {model.encoder} halves the image {DEPTH} times. Received: "
             f"{list(model.widths)}. Use [16, 32, 64, 128, 256]."
         )

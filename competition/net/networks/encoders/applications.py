@@ -25,11 +25,11 @@ def build(name: str, shape: family.Shape, *, weights: str | None = None) -> kera
 def received_by(
     *halving: str, first: str | None = None
 ) -> Callable[[keras.Model], tuple[Tensor, list[Tensor]]]:
-    """Return a function that finds features as what layers receive.
+    """Return a function that finds features as the inputs of named layers.
 
     `halving` are the ends of the layers' names, those of the finest features first.
-    `first` is the first layer after the preprocessing, which is cut off; None where
-    there is no preprocessing.
+    `first` is the first layer after the preprocessing, which is cut off; None if there
+    is no preprocessing.
     """
 
     def features(whole: keras.Model) -> tuple[Tensor, list[Tensor]]:

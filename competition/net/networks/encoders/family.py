@@ -1,4 +1,4 @@
-"""What the encoders of one kind have in common, whichever library they are of."""
+"""What the encoders of one kind have in common, whichever library they come from."""
 
 import dataclasses
 import itertools
@@ -53,7 +53,7 @@ class EncoderFamily:
 
 
 def _recomputed(image: Tensor, features: list[Tensor]) -> list[Tensor]:
-    """Make a part that is recomputed of what lies between two features."""
+    """Turn the layers between each feature and the next into a recomputed part."""
     x, made = image, []
     for number, (before, after) in enumerate(itertools.pairwise([image, *features])):
         part = keras.Model(before, after)

@@ -16,7 +16,7 @@ Arguments = dict[str, Any]
 
 
 def _efficientnet(width: float, depth: float) -> Arguments:
-    """Return the arguments of an EfficientNet, by its width and depth beside B0's."""
+    """Return the arguments of an EfficientNet, by width and depth relative to B0."""
     return {
         "stackwise_width_coefficients": [width] * 7,
         "stackwise_depth_coefficients": [depth] * 7,
@@ -115,7 +115,7 @@ BACKBONES = {
 
 
 def library(name: str) -> Any:
-    """Import keras_hub, of which an encoder or its presets are."""
+    """Import keras_hub, which has an encoder or its presets."""
     try:
         import keras_hub
     except ImportError as error:
@@ -145,7 +145,7 @@ def _of_resnet(whole: Any) -> tuple[Tensor, list[Tensor]]:
 
 
 def _of_hgnet(whole: Any) -> tuple[Tensor, list[Tensor]]:
-    # All stages are one layer there, which could not be cut.
+    # In keras_hub all stages are one layer, which could not be cut.
     x, features = whole.embedder_layer(whole.inputs[0]), []
     for stage in whole.encoder_layer.stages_list:
         x = stage(x)

@@ -1,8 +1,8 @@
 """MiT, the encoder of SegFormer (Xie et al., 2021), on images of any size.
 
-That of keras_hub takes squares alone. Layers and attributes have the names that they
-have there, because files of weights name them so, and those of keras_hub are to load.
-Without methods that build them Keras would run each layer, and those within, for that.
+The MiT of keras_hub takes only squares. Layers and attributes have the same names as
+there, because files of weights contain these names, and those of keras_hub must load.
+Without the `build` methods Keras would run each layer, and those inside, to build it.
 """
 
 from typing import Any
@@ -106,7 +106,7 @@ class HierarchicalTransformerEncoder(layers.Layer):
             part.build(shape)
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
-        """Add what both parts make of the features to them."""
+        """Add the outputs of both parts to the features."""
         x = x + self.drop_path(self.attn(self.norm1(x)), training=training)
         return x + self.drop_path(self.mlp(self.norm2(x)), training=training)
 

@@ -17,16 +17,16 @@ from competition.net.networks.encoders import applications, families, family, hu
 
 # The size of the images for which published encoders are built; weights fit any.
 RGB = 32, 32, 3
-# As long as another process may take to download what both need.
+# How long another process may take to download what both need.
 DOWNLOAD_SECONDS = 3600.0
-# What a preset's folder has, beside files that are not needed.
+# The files of a preset's folder that are needed.
 CONFIG, WEIGHTS, CONVERTER = "config.json", "model.weights.h5", "image_converter.json"
 
 
 def load(network: keras.Model, config: configs.Config) -> None:
     """Load `model.encoder_weights` into a new network; "none" leaves it random.
 
-    They are downloaded if they are "imagenet", of keras.applications, or the name of a
+    Weights are downloaded for "imagenet", of keras.applications, and for the name of a
     preset of keras_hub. Any other value is the path of a preset's folder, or of a file
     without top that either library offers or that `save_weights` wrote.
     """
@@ -45,7 +45,7 @@ def load(network: keras.Model, config: configs.Config) -> None:
 
 
 def check(name: str, source: str) -> None:
-    """Raise an error where a file or a preset's folder is not weights of an encoder."""
+    """Raise an error if a file or a preset's folder has no weights of the encoder."""
     _published(name, source)
 
 
@@ -90,7 +90,7 @@ def _read(name: str, path: pathlib.Path) -> keras.Model:
     if not path.is_file():
         raise ValueError(
             f'`model.encoder_weights`: expected "imagenet" or a file of weights of '
-            f"{name}. Received: {path}, which is not there. Correct the path."
+            f"{name}. Received: {path}, which does not exist. Correct the path."
         )
     whole = families.FAMILIES[name].build(name, RGB)
     try:
@@ -98,14 +98,14 @@ def _read(name: str, path: pathlib.Path) -> keras.Model:
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path}: not weights of a {name} without top on 3 channels ({error}). "
-            "Set `model.encoder` to the one they are of, or take the file that "
+            "Set `model.encoder` to the encoder of this file, or take the file that "
             'keras.applications names "notop", or that keras_hub names '
             f"{WEIGHTS}."
         ) from error
     try:
         weights_file.check(path)
     except ValueError as error:
-        raise ValueError(f"{error} Take it again from where it came from.") from error
+        raise ValueError(f"{error} Copy or download the file again.") from error
     return whole
 
 
@@ -118,7 +118,7 @@ def _fetch_preset(name: str, source: str) -> Callable[[], str]:
         raise ValueError(
             f"`model.encoder_weights`: expected for {name} one of the presets "
             f"{', '.join(fitting)}, the folder of one, or a file of weights. Received: "
-            f"{source}, which is not there. Correct the name or the path."
+            f"{source}, which does not exist. Correct the name or the path."
         )
     handle = every[source]["kaggle_handle"].removeprefix("kaggle://")
 
@@ -155,7 +155,7 @@ def _downloads() -> pathlib.Path:
 
 
 def _check_preset(folder: pathlib.Path, name: str) -> None:
-    """Raise an error where the folder's preset is of another encoder than `name`."""
+    """Raise an error if the folder's preset is of another encoder than `name`."""
     about = _json(folder / CONFIG)
     kind, arguments = hub.BACKBONES.get(name, (name, {}))
     received, given = about.get("class_name"), about.get("config", {})
@@ -166,14 +166,14 @@ def _check_preset(folder: pathlib.Path, name: str) -> None:
     found = f"a {received}" + "".join(f", {key} {given[key]}" for key in differing)
     raise ValueError(
         f"{folder / CONFIG}: expected a preset of {name}, a {kind}. Received: {found}. "
-        "Set `model.encoder` to the one that it is of, or name another preset."
+        "Set `model.encoder` to the encoder of this preset, or name another preset."
     )
 
 
 def _scaling_of(folder: pathlib.Path) -> family.Scaling | None:
-    """Return what a preset says of its images, or None where it says nothing.
+    """Return the scaling that a preset has for its images, or None if it has none.
 
-    It says by what pixels in 0..255 are multiplied, and what is then added.
+    A preset has a factor for pixels in 0..255, and an offset that is added after it.
     """
     if not (folder / CONVERTER).is_file():
         return None

@@ -308,7 +308,7 @@ def test_a_size_that_the_encoder_cannot_take_is_refused(encoder, height, message
 
 def test_a_decoder_of_other_depth_is_refused():
     wanted = make("ResNet50", "model.widths=[4, 8, 8]")
-    with pytest.raises(ValueError, match=r"and 5, since ResNet50.*\[4, 8, 8\]"):
+    with pytest.raises(ValueError, match=r"decoder: 5, since ResNet50.*\[4, 8, 8\]"):
         build.build(wanted, CLASSES)
 
 
