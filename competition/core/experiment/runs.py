@@ -104,8 +104,8 @@ def prepared(dataset: layout.DatasetFiles) -> Manifest:
     )
     if manifest.get("unfinished"):
         raise ValueError(
-            f"{dataset.root}: `prepare` did not come to its end, and some scans may have "
-            "been made again. Run it again; repair what it names."
+            f"{dataset.root}: `prepare` did not come to its end, and some scans may "
+            "have been made again. Run it again; repair what it names."
         )
     return manifest
 
