@@ -1,17 +1,25 @@
 """Run the steps in their order; kernels and notebooks call these functions."""
 
-import os
 import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
 
-from competition import cluster, decide, predict, report, score, train, validate
+from competition import (
+    cluster,
+    decide,
+    opening,
+    predict,
+    report,
+    score,
+    train,
+    validate,
+)
 from competition import prepare as prepare_step
 from competition import submit as submit_step
 from competition.core import console, files, problems, storage
 from competition.core.data import mask_csv
-from competition.core.experiment import blends, configs, layout, runs, starting
+from competition.core.experiment import blends, layout, runs
 from competition.core.pages import stills
 from competition.machine import backend, deadline
 from competition.study import auto, plan
@@ -57,7 +65,7 @@ def run(
             console.note("preparing used the budget up: the next call goes on")
             return results
         experiment = plan_auto(data, work=work, budget=deadline.budget(limit))
-    dataset, opened = open_training(
+    dataset, opened = opening.open_training(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
     console.note("== train")
@@ -167,77 +175,6 @@ def plan_auto(
         prepare(data, work=work)
     prepare_step.check_source(data, dataset)
     return str(auto.write_apart(dataset, budget))
-
-
-def open_experiment(
-    experiment: str,
-    *,
-    data: pathlib.Path,
-    work: pathlib.Path = layout.WORK,
-    overrides: tuple[str, ...] = (),
-    name: str | None = None,
-) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open the run of an experiment on prepared data; create it if it is new."""
-    dataset = layout.dataset(data, work)
-    prepare_step.check_source(data, dataset)
-    _keep_compiled(dataset)
-    experiment = auto.planned(experiment, dataset)
-    wanted = configs.load(experiment, overrides)
-    name = layout.run_name(experiment) if name is None else name
-    return dataset, starting.start(dataset, name, wanted)
-
-
-def open_training(
-    experiment: str,
-    *,
-    data: pathlib.Path,
-    work: pathlib.Path = layout.WORK,
-    overrides: tuple[str, ...] = (),
-    name: str | None = None,
-) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open the run of an experiment, and a run for each of its members and gates."""
-    dataset = layout.dataset(data, work)
-    prepare_step.check_source(data, dataset)
-    experiment = auto.planned(experiment, dataset)
-    name = layout.run_name(experiment) if name is None else name
-    blends.start(dataset, experiment, overrides, name=name)
-    return open_experiment(
-        experiment, data=data, work=work, overrides=overrides, name=name
-    )
-
-
-def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open a run by its folder, which lies in the folder of its prepared data set."""
-    run = runs.read(layout.RunFiles(folder))
-    # Not resolved: on Kaggle the folder of a data set's runs is a link elsewhere.
-    above = map(layout.DatasetFiles, folder.absolute().parents)
-    dataset = next((d for d in above if d.manifest.is_file()), None)
-    if dataset is None:
-        raise ValueError(
-            f"{folder}: no folder above holds a prepared data set (manifest.json). "
-            "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
-        )
-    _keep_compiled(dataset)
-    return dataset, starting.start(dataset, run.name, run.config, run_files=run.files)
-
-
-def open_trained(
-    experiment: str, *, data: pathlib.Path, work: pathlib.Path, name: str | None
-) -> runs.Run:
-    """Open the run of an experiment that was trained on `data`; never create one."""
-    dataset = layout.dataset(data, work)
-    prepare_step.check_source(data, dataset)
-    _keep_compiled(dataset)
-    name = layout.run_name(experiment) if name is None else name
-    return runs.read(dataset.run(name))
-
-
-def _keep_compiled(dataset: layout.DatasetFiles) -> None:
-    """Give JAX, which is imported later, a folder for the programs that it compiles.
-
-    So folds and restarts do not compile the same programs again.
-    """
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dataset.compiled.absolute()))
 
 
 def submit(

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 # `net` sets variables that TensorFlow reads once: here before any test imports Keras.
-from competition import net, pipeline  # noqa: F401
+from competition import net, opening, pipeline  # noqa: F401
 from competition.core.experiment import layout, runs
 from competition.sources import phantom
 
@@ -104,7 +104,7 @@ class Job(NamedTuple):
 
 def open_job(experiment, *, data, **asked):
     """Open the run of an experiment on prepared data of the phantom."""
-    opened = pipeline.open_experiment(experiment, data=data, **asked)
+    opened = opening.open_experiment(experiment, data=data, **asked)
     return Job(data, *opened, data.parent / "solution.csv")
 
 

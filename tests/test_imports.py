@@ -24,7 +24,7 @@ ROOMS = {
 SLOW = FRAMEWORKS | HEAVY | {"optuna", "ray", "fsspec"}
 # A part may import the parts right of it.
 LEVELS = [
-    {"__main__"}, {"commands"}, {"pipeline", "kernel", "new_volumes"},
+    {"__main__"}, {"commands"}, {"pipeline", "kernel", "new_volumes"}, {"opening"},
     STEPS | {"ledger"}, {"sources", "study"}, {"cluster"}, {"machine", "net"}, {"core"},
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))

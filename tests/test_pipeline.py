@@ -1,6 +1,5 @@
 """A whole run, its resumption, and the calls that kernels make."""
 
-import pathlib
 import shutil
 
 import numpy as np
@@ -77,19 +76,6 @@ def test_run_again_it_repeats_nothing(finished):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_another_config_under_the_same_name_is_an_error(finished):
-    job, _ = finished
-    with pytest.raises(
-        ValueError, match=r"training\.epochs: 2 -> 3\nContinue under another `name`"
-    ):
-        pipeline.open_experiment(
-            "smoke",
-            data=job.data,
-            work=job.dataset.root.parent,
-            overrides=(*conftest.TINY, "training.epochs=3"),
-        )
-
-
 def test_folds_that_the_data_lacks_are_an_error(finished):
     job, _ = finished
     with pytest.raises(
@@ -127,48 +113,6 @@ def test_a_truth_that_is_not_there_is_found_before_the_training(competition, tmp
     with pytest.raises(ValueError, match=r"truth\.csv: no such file"):
         pipeline.run("smoke", **asked)
     assert not work.exists()
-
-
-def test_unprepared_data_says_what_to_do(competition, tmp_path):
-    with pytest.raises(ValueError, match=r"manifest\.json: not found\. .* prepare"):
-        pipeline.open_experiment("smoke", data=competition, work=tmp_path / "none")
-
-
-def test_a_run_is_opened_by_its_folder(finished, tmp_path, monkeypatch):
-    job, _ = finished
-    assert pipeline.open_run(job.run.files.root) == (job.dataset, job.run)
-    monkeypatch.chdir(job.dataset.root)
-    dataset, run = pipeline.open_run(pathlib.Path("runs", "smoke"))
-    assert (dataset, run.name) == (job.dataset, "smoke")
-    moved = tmp_path / "elsewhere"
-    files.write_json(moved / "config.json", files.read_json(job.run.files.config))
-    with pytest.raises(ValueError, match=r"no folder above holds a prepared data set"):
-        pipeline.open_run(moved)
-    with pytest.raises(ValueError, match=r"config\.json: not found\. A run.s folder"):
-        pipeline.open_run(tmp_path)
-
-
-def test_a_run_whose_folder_is_linked_elsewhere_is_opened(finished, tmp_path):
-    job, _ = finished
-    dataset = layout.DatasetFiles(tmp_path / "work" / "set")
-    dataset.root.mkdir(parents=True)
-    shutil.copy(job.dataset.manifest, dataset.manifest)
-    elsewhere = tmp_path / "output" / "smoke" / "config.json"
-    files.write_json(elsewhere, files.read_json(job.run.files.config))
-    (dataset.root / "runs").symlink_to(tmp_path / "output", target_is_directory=True)
-    found, run = pipeline.open_run(dataset.run("smoke").root)
-    assert (found, run.config) == (dataset, job.run.config)
-
-
-def test_a_run_on_data_that_was_prepared_anew_is_not_opened(finished, tmp_path):
-    job, _ = finished
-    dataset = layout.DatasetFiles(tmp_path / "set")
-    manifest = files.read_json(job.dataset.manifest) | {"fingerprint": "f00d"}
-    files.write_json(dataset.manifest, manifest)
-    shutil.copytree(job.run.files.fold(0), dataset.run("smoke").fold(0))
-    shutil.copy(job.run.files.config, dataset.run("smoke").config)
-    with pytest.raises(ValueError, match=r"made on other data or folds \(fing.* f00d"):
-        pipeline.open_run(dataset.run("smoke").root)
 
 
 @pytest.fixture

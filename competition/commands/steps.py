@@ -31,9 +31,9 @@ def _add(
         name: options.Name = None,
         as_json: options.Json = False,
     ) -> None:
-        from competition import pipeline
+        from competition import opening
 
-        opened = pipeline.open_experiment(
+        opened = opening.open_experiment(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
         output.result(step(*opened), as_json, show)
@@ -59,11 +59,11 @@ def predict(
     Or, with --images and --out, label new volumes or images by all folds of the trained
     run: one label volume or mask image for each, in its own geometry.
     """
-    from competition import new_volumes, pipeline
+    from competition import new_volumes, opening
     from competition import predict as step
 
     if images and out and not override:
-        run = pipeline.open_trained(experiment, data=data, work=work, name=name)
+        run = opening.open_trained(experiment, data=data, work=work, name=name)
         result = new_volumes.run(run, data=data, images=images, out=out)
         output.result(result, as_json, output.labelled)
         if result["failed"]:
@@ -71,7 +71,7 @@ def predict(
     elif images or out:
         raise typer.BadParameter("give --images with --out, and without --set")
     else:
-        opened = pipeline.open_experiment(
+        opened = opening.open_experiment(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
         output.result(step.run(*opened), as_json)
@@ -153,10 +153,10 @@ def score_submission(
     Or that of an experiment's run out of fold, with the calibration of its
     probabilities, and with --truth the score of its submission.
     """
-    from competition import pipeline, score
+    from competition import opening, score
 
     if experiment and not submission:
-        opened = pipeline.open_experiment(
+        opened = opening.open_experiment(
             experiment, data=data, work=work, overrides=tuple(override or ()), name=name
         )
         scored = score.of_run(*opened, data=data, truth=truth)
@@ -198,10 +198,10 @@ def report_run(
     With --against write one as well that says where another run is better, and how
     sure that is.
     """
-    from competition import pipeline, report
+    from competition import opening, report
     from competition.core.pages import stills
 
-    opened = pipeline.open_experiment(
+    opened = opening.open_experiment(
         experiment, data=data, work=work, overrides=tuple(override or ()), name=name
     )
     result = report.run(*opened, pages=pages)

@@ -63,16 +63,16 @@ def train_folds(
     experiment and its data, without its gates. Several hosts, each with the same call
     and its own --host, train one network together.
     """
-    from competition import pipeline, train
+    from competition import opening, train
     from competition.cluster import opened as connected
 
     if run and not (data or experiment or override or name):
         step = train.alone
-        find: Callable[[], Any] = functools.partial(pipeline.open_run, run)
+        find: Callable[[], Any] = functools.partial(opening.open_run, run)
     elif data and experiment and not run:
         step = train.run
         find = functools.partial(
-            pipeline.open_training, experiment, data=data, work=work,
+            opening.open_training, experiment, data=data, work=work,
             overrides=tuple(override or ()), name=name,
         )  # fmt: skip
     else:

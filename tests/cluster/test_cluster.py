@@ -15,7 +15,7 @@ import uuid
 
 import pytest
 
-from competition import cluster, pipeline, predict, submit, train
+from competition import cluster, opening, pipeline, predict, submit, train
 from competition.cluster import connection
 from competition.core import storage
 from competition.core.experiment import history
@@ -211,7 +211,7 @@ def test_a_task_that_fails_three_times_is_named_and_ends_the_others(
 def test_nodes_predict_what_one_machine_predicts(two_nodes, finished, tmp_path):
     job, _ = finished
     work = pathlib.Path(shutil.copytree(job.dataset.root, tmp_path / "work"))
-    opened = pipeline.open_run(work / "runs" / "smoke")
+    opened = opening.open_run(work / "runs" / "smoke")
     run, there = opened[1].files, job.run.files
     scans = [path.stem for path in (run.root / "oof").iterdir()]
     shutil.rmtree(run.root / "oof")
@@ -250,7 +250,7 @@ def test_nodes_work_on_a_bucket_by_its_uri(two_nodes, finished, bucket):
             bucket.put(f"work/competition/{name}", path.read_bytes())
     mirror = storage.path("s3://bucket/work/competition")
     storage.refresh(mirror)
-    opened = pipeline.open_run(mirror / "runs" / "smoke")
+    opened = opening.open_run(mirror / "runs" / "smoke")
     with cluster.opened(two_nodes.address) as nodes:
         train.alone(*opened, fold=0, nodes=nodes)
         assert predict.run(*opened, nodes)["folds"] == [0]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from competition import pipeline
+from competition import opening, pipeline
 from competition.core import files
 from competition.kernel import build, bundles
 from competition.kernel.upload import client
@@ -20,7 +20,7 @@ def prepared(tiny_phantom, tmp_path_factory):
     work = tmp_path_factory.mktemp("bundled") / "work"
     asked = dict(data=tiny_phantom / "competition", work=work)
     pipeline.prepare(**asked)
-    _, run = pipeline.open_experiment("smoke", **asked, overrides=conftest.TINY)
+    _, run = opening.open_experiment("smoke", **asked, overrides=conftest.TINY)
     for fold in run.config.folds:
         files.write_bytes(run.files.weights(fold), b"weights of fold %d" % fold)
         files.write_bytes(run.files.fold(fold) / "state.npz", b"not to be sent")

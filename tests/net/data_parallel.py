@@ -12,7 +12,7 @@ from unittest import mock
 import jax
 import numpy as np
 
-from competition import pipeline, predict
+from competition import opening, pipeline, predict
 from competition.core import probabilities
 from competition.core.data import slice_table
 from competition.core.experiment import history
@@ -44,7 +44,7 @@ def main(*folders: str) -> None:
     pipeline.prepare(data, work=work)
     losses, predicted, places = [], [], []
     for name, counts in RUNS.items():
-        dataset, run = pipeline.open_experiment(
+        dataset, run = opening.open_experiment(
             "smoke", data=data, work=work, overrides=OVERRIDES, name=name
         )
         path = run.files.history(0)

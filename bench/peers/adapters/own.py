@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from bench.peers import clock, volumes
-from competition import pipeline
+from competition import opening
 from competition.core import axes, blending, masks, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
@@ -67,7 +67,7 @@ def _open(task: volumes.Task) -> tuple[layout.DatasetFiles, runs.Run]:
         "training.patience=0",
         "training.tensorboard=false",
     )
-    dataset, run = pipeline.open_training(
+    dataset, run = opening.open_training(
         about["experiment"],
         data=pathlib.Path(about["data"]),
         work=pathlib.Path(about["work"]),

@@ -17,6 +17,7 @@ from competition.net.training import (
     checkpoint,
     loss_scale,
     losses,
+    restoring,
     schedules,
     setup,
     spreading,
@@ -115,7 +116,7 @@ def _train(
         build = functools.partial(compiled, fold.network, config, fold.data, first)
         xla = xla_trial.choose(training, fold.network, build, batches)
         model = build(xla)
-        checkpoint.restore(stored, state, model)
+        restoring.restore(stored, state, model)
         variables = model.variables, model.metrics_variables, model.optimizer.variables
         with spreading.spread(itertools.chain(*variables), training.gpus):
             model.fit(

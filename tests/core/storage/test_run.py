@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from competition import pipeline, train
+from competition import opening, pipeline, train
 from competition.core import storage
 from competition.core.experiment import history
 from competition.core.storage import leases
@@ -50,7 +50,7 @@ def results_of(run_files, fold):
 def go_on(run=f"s3://bucket/{RUN}"):
     """Train fold 0 of the run in the bucket to its end, and return its results."""
     storage.refresh(storage.path("s3://bucket/work"))
-    dataset, opened = pipeline.open_run(storage.path(run))
+    dataset, opened = opening.open_run(storage.path(run))
     assert train.alone(dataset, opened, fold=0)["finished"]
     return results_of(opened.files, 0)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from competition.net import weights_file
-from competition.net.training import checkpoint
+from competition.net.training import checkpoint, restoring
 
 OWNER = "fold 0 of the training 0123"
 ROW = {"epoch": 0, "loss": 0.5, "score": 0.25, "seconds": 1.0}
@@ -38,7 +38,7 @@ def save(folder, value, *, epochs, **about):
 def restored(folder, *, scales=False, **now):
     stored = checkpoint.load(folder, OWNER)
     model = parts(accumulate=2 if now.get("halvings") else None, scales=scales)
-    checkpoint.restore(stored, checkpoint.TrainingState(OWNER, **now), model)
+    restoring.restore(stored, checkpoint.TrainingState(OWNER, **now), model)
     return stored, model.network, model.optimizer
 
 
@@ -200,7 +200,7 @@ def test_the_state_of_another_network_is_refused(tmp_path):
         ValueError, match=r"state\.npz: the state is of another network"
     ):
         model = types.SimpleNamespace(network=other, optimizer=optimizer)
-        checkpoint.restore(stored, checkpoint.TrainingState(OWNER), model)
+        restoring.restore(stored, checkpoint.TrainingState(OWNER), model)
 
 
 def save_sevens(folder, *, scales, accumulate=None):
@@ -245,7 +245,7 @@ def test_a_state_goes_on_where_only_one_of_two_accumulates(tmp_path, before, aft
     state = checkpoint.TrainingState(OWNER, epochs=[ROW], halvings=1)
     checkpoint.save(tmp_path, state, parts(1.0, accumulate=before))
     model = parts(accumulate=after)
-    checkpoint.restore(checkpoint.load(tmp_path, OWNER), state, model)
+    restoring.restore(checkpoint.load(tmp_path, OWNER), state, model)
     assert {float(each) for w in model.network.get_weights() for each in w.flat} == {1}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from competition import pipeline
+from competition import opening, pipeline
 from competition.commands import app
 from competition.core import locks
 from competition.core.experiment import configs, runs
@@ -166,10 +166,10 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
     device[0]["full"] = 1
     asked = {"data": job.data, "work": job.dataset.root.parent}
     with pytest.raises(ValueError, match=r"auto\.toml.*plan --experiment auto"):
-        pipeline.open_experiment("auto", **asked)
+        opening.open_experiment("auto", **asked)
     path = auto.write(job.dataset, "4h")
     assert pipeline.plan_auto(job.data, work=asked["work"]) == str(path)
-    _, run = pipeline.open_experiment("auto", **asked, name="planned")
+    _, run = opening.open_experiment("auto", **asked, name="planned")
     # Whether classes exclude each other is settled by the masks.
     assert run.config == configs.load(str(path), ("model.exclusive=false",))
 

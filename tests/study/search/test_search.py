@@ -14,7 +14,7 @@ import optuna
 import pytest
 import sqlalchemy
 
-from competition import pipeline
+from competition import opening, pipeline
 from competition.core import files, locks
 from competition.core.experiment import configs, history, layout, runs
 from competition.machine import deadline, process
@@ -456,7 +456,7 @@ def test_killed_for_real_in_a_trial_it_goes_on(tiny_phantom, tmp_path):
     assert best.model.widths in ((4, 8), (6, 8))
     # The run of the best experiment is one like any other.
     asked = dict(data=data, work=work, name="best")
-    _, run = pipeline.open_experiment(result["best"], **asked)
+    _, run = opening.open_experiment(result["best"], **asked)
     assert configs.changes(run.config.model_dump(), best.model_dump()) == [
         "model.exclusive: False -> auto"
     ]

@@ -1,0 +1,79 @@
+"""Open the run of an experiment, or the run in a folder."""
+
+import os
+import pathlib
+
+from competition import prepare
+from competition.core.experiment import blends, configs, layout, runs, starting
+from competition.study import auto
+
+
+def open_experiment(
+    experiment: str,
+    *,
+    data: pathlib.Path,
+    work: pathlib.Path = layout.WORK,
+    overrides: tuple[str, ...] = (),
+    name: str | None = None,
+) -> tuple[layout.DatasetFiles, runs.Run]:
+    """Open the run of an experiment on prepared data; create it if it is new."""
+    dataset = layout.dataset(data, work)
+    prepare.check_source(data, dataset)
+    _keep_compiled(dataset)
+    experiment = auto.planned(experiment, dataset)
+    wanted = configs.load(experiment, overrides)
+    name = layout.run_name(experiment) if name is None else name
+    return dataset, starting.start(dataset, name, wanted)
+
+
+def open_training(
+    experiment: str,
+    *,
+    data: pathlib.Path,
+    work: pathlib.Path = layout.WORK,
+    overrides: tuple[str, ...] = (),
+    name: str | None = None,
+) -> tuple[layout.DatasetFiles, runs.Run]:
+    """Open the run of an experiment, and a run for each of its members and gates."""
+    dataset = layout.dataset(data, work)
+    prepare.check_source(data, dataset)
+    experiment = auto.planned(experiment, dataset)
+    name = layout.run_name(experiment) if name is None else name
+    blends.start(dataset, experiment, overrides, name=name)
+    return open_experiment(
+        experiment, data=data, work=work, overrides=overrides, name=name
+    )
+
+
+def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
+    """Open a run by its folder, which lies in the folder of its prepared data set."""
+    run = runs.read(layout.RunFiles(folder))
+    # Not resolved: on Kaggle the folder of a data set's runs is a link elsewhere.
+    above = map(layout.DatasetFiles, folder.absolute().parents)
+    dataset = next((d for d in above if d.manifest.is_file()), None)
+    if dataset is None:
+        raise ValueError(
+            f"{folder}: no folder above holds a prepared data set (manifest.json). "
+            "Expected a run's folder, such as work/<dataset>/runs/<experiment>."
+        )
+    _keep_compiled(dataset)
+    return dataset, starting.start(dataset, run.name, run.config, run_files=run.files)
+
+
+def open_trained(
+    experiment: str, *, data: pathlib.Path, work: pathlib.Path, name: str | None
+) -> runs.Run:
+    """Open the run of an experiment that was trained on `data`; never create one."""
+    dataset = layout.dataset(data, work)
+    prepare.check_source(data, dataset)
+    _keep_compiled(dataset)
+    name = layout.run_name(experiment) if name is None else name
+    return runs.read(dataset.run(name))
+
+
+def _keep_compiled(dataset: layout.DatasetFiles) -> None:
+    """Give JAX, which is imported later, a folder for the programs that it compiles.
+
+    So folds and restarts do not compile the same programs again.
+    """
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dataset.compiled.absolute()))
