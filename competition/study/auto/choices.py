@@ -14,6 +14,9 @@ if typing.TYPE_CHECKING:
 # Where fewer are left, the coarsest features would see padding alone.
 _COARSEST = 5
 _MOST_LEVELS = 5
+# Where more of the labelled pixels lie outside of bodies, these are not cut out: there
+# nothing would be predicted.
+_MOST_OUTSIDE = 1e-4
 # Where neighbouring slices differ more than this if a scan is scaled as one, they were
 # not stored as bright as they were to each other. Of 12 hippocampus volumes it is 0.82
 # to 1.0, of phantoms 1.0, and of three scans whose slices were stretched 1.05 to 1.5.
@@ -114,6 +117,9 @@ def frame(found: Findings) -> tuple[list[Choice], int, int]:
     """Choose whether to cut out bodies; return height and width of what is left."""
     if found.saving < 0.2:
         return [], found.height, found.width
+    if found.outside > _MOST_OUTSIDE:
+        text = f"{found.outside:.2%} of the labelled pixels are outside of the body"
+        return [Choice("geometry.box", "none", text)], found.height, found.width
     text = f"{found.saving:.0%} of the pixels are outside of the body"
     box = Choice("geometry.box", "body", text)
     return [box], found.body_height, found.body_width

@@ -31,6 +31,7 @@ FOUND = findings.Findings(
     body_width=290,
     saving=0.3,
     anisotropy=2.0,
+    outside=0.0,
     thickness=20.0,
     jump=1.0,
     fewest=100,
@@ -196,6 +197,7 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
         body_width=st.integers(1, 2000),
         saving=st.floats(0, 0.9),
         anisotropy=st.floats(0.1, 20),
+        outside=st.floats(0, 1),
         thickness=st.floats(0, 500),
         jump=st.floats(0, 10),
     ),
@@ -225,6 +227,13 @@ def test_thin_structures_are_cropped_instead_of_shrunk():
     thin = chosen(share=0.5, saving=0.0, thickness=4.0)
     assert (thin["geometry.height"], thin["geometry.width"]) == (264, 312)
     assert thin["geometry.crop"] == [136, 160]
+
+
+def test_bodies_with_labels_outside_are_not_cut_out():
+    assert chosen()["geometry.box"] == "body"
+    lines = chosen(outside=0.016)
+    assert lines["geometry.box"] == "none"
+    assert (lines["geometry.height"], lines["geometry.width"]) == (264, 312)
 
 
 def test_slices_far_apart_are_seen_with_fewer_others():

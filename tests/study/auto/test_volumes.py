@@ -25,6 +25,7 @@ FOUND = findings.Findings(
     body_width=35,
     saving=0.0,
     anisotropy=1.0,
+    outside=0.0,
     thickness=8.0,
     jump=1.0,
     fewest=100,
