@@ -6,6 +6,7 @@ import typing
 from typing import Any
 
 from competition.machine import cpu
+from competition.study.auto import frames
 from competition.study.auto.findings import Findings
 
 if typing.TYPE_CHECKING:
@@ -113,16 +114,34 @@ def precision(device: "devices.Device") -> list[Choice]:
     return [Choice("training.precision", "bfloat16", text)]
 
 
-def frame(found: Findings) -> tuple[list[Choice], int, int]:
-    """Choose whether to cut out bodies; return height and width of what is left."""
+def frame(found: Findings) -> tuple[list[Choice], frames.Frame]:
+    """Choose whether to cut out bodies; return the frame of what is left."""
     if found.saving < 0.2:
-        return [], found.height, found.width
+        return [], found.whole
     if found.outside > _MOST_OUTSIDE:
         text = f"{found.outside:.2%} of the labelled pixels are outside of the body"
-        return [Choice("geometry.box", "none", text)], found.height, found.width
+        return [Choice("geometry.box", "none", text)], found.whole
     text = f"{found.saving:.0%} of the pixels are outside of the body"
-    box = Choice("geometry.box", "body", text)
-    return [box], found.body_height, found.body_width
+    return [Choice("geometry.box", "body", text)], found.body
+
+
+def geometry(frame: frames.Frame, scale: float = 1.0) -> list[Choice]:
+    """Choose the size of slices that are scaled by so much, and how they are fitted."""
+    fit, reason, text = frame.fit, frame.reason, frame.about
+    if scale < 1:
+        text += f", scaled to {scale:.0%}"
+    if scale < 1 and fit == "pad":
+        fit, reason = "letterbox", "smaller slices, shorter steps"
+    lines = [
+        Choice("geometry.fit", fit, reason),
+        Choice("geometry.height", rounded(scale * frame.height), text),
+        Choice("geometry.width", rounded(scale * frame.width), text),
+    ]
+    if fit == "spacing":
+        spacing = float(f"{frame.spacing_mm / scale:.6g}")
+        text = "the median" + (f", divided by {scale:.2g}" if scale < 1 else "")
+        lines.append(Choice("geometry.spacing_mm", spacing, text))
+    return lines
 
 
 def widths(effort: Effort, side: int) -> Choice:

@@ -9,7 +9,7 @@ import numpy as np
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.study import amounts
-from competition.study.auto import labels
+from competition.study.auto import frames, labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,24 +22,21 @@ JUMP_SCANS, JUMP_PAIRS = 12, 24
 class Findings:
     """The size, shape and contents of a data set.
 
-    `depth` is the median number of slices of a scan. `height` and `width` are the
-    largest of all slices, and `body_height` and `body_width` of the boxes around
-    bodies, in pixels. `saving` is the share of all pixels that lie outside of these
-    boxes, and `outside` the share of the labelled ones. Slices are `anisotropy` times
-    as far apart as pixels. `thickness` is that of the thinnest class in pixels, or of
-    what lies between its parts; 0 without any mask. Neighbouring slices differ `jump`
-    times as much where a scan is scaled as one, as where each slice is scaled on its
-    own; 1 where scans have one slice. The fold with the `fewest` slices to train on
-    has so many.
+    `depth` is the median number of slices of a scan. `whole` is the frame of its
+    slices, and `body` that of the boxes around bodies. `saving` is the share of all
+    pixels that lie outside of these boxes, and `outside` the share of the labelled
+    ones. Slices are `anisotropy` times as far apart as pixels. `thickness` is that of
+    the thinnest class in pixels, or of what lies between its parts; 0 without any mask.
+    Neighbouring slices differ `jump` times as much where a scan is scaled as one, as
+    where each slice is scaled on its own; 1 where scans have one slice. The fold with
+    the `fewest` slices to train on has so many.
     """
 
     amount: amounts.Amounts
     cases: int
     depth: int
-    height: int
-    width: int
-    body_height: int
-    body_width: int
+    whole: frames.Frame
+    body: frames.Frame
     saving: float
     anisotropy: float
     outside: float
@@ -58,10 +55,10 @@ def of(dataset: layout.DatasetFiles) -> Findings:
     manifest = runs.prepared(dataset)
     table = slice_table.read(dataset)
     scans = table.drop_duplicates("scan")
-    sides = scans[["spacing_x_mm", "spacing_y_mm"]].to_numpy()
-    heights = scans["box_bottom"] - scans["box_top"]
-    widths = scans["box_right"] - scans["box_left"]
-    pixels = scans["height"] * scans["width"]
+    spacings = scans[["spacing_y_mm", "spacing_x_mm"]].to_numpy()
+    sizes = scans[["height", "width"]].to_numpy()
+    ends = scans[["box_bottom", "box_right"]].to_numpy()
+    bodies = ends - scans[["box_top", "box_left"]].to_numpy()
     labelled = labels.of(dataset, table, manifest["classes"])
     return Findings(
         amount=amounts.Amounts(
@@ -74,12 +71,10 @@ def of(dataset: layout.DatasetFiles) -> Findings:
         ),
         cases=table["case"].nunique(),
         depth=int(table.groupby("scan").size().median()),
-        height=int(scans["height"].max()),
-        width=int(scans["width"].max()),
-        body_height=int(heights.max()),
-        body_width=int(widths.max()),
-        saving=1 - float((heights * widths / pixels).mean()),
-        anisotropy=float((scans["spacing_z_mm"] / sides.mean(axis=1)).median()),
+        whole=frames.of(sizes, spacings),
+        body=frames.of(bodies, spacings),
+        saving=1 - float((bodies.prod(axis=1) / sizes.prod(axis=1)).mean()),
+        anisotropy=float((scans["spacing_z_mm"] / spacings.mean(axis=1)).median()),
         outside=labelled.outside,
         thickness=labelled.thickness,
         jump=_jump(dataset, table),

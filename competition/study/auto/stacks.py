@@ -40,22 +40,13 @@ def _geometry(
     found: findings.Findings, effort: choices.Effort
 ) -> tuple[list[choices.Choice], int]:
     """Choose size and fit; return the smaller side that is trained on as well."""
-    lines, height, width = choices.frame(found)
+    lines, frame = choices.frame(found)
     scale = effort.share
     if found.thickness:
         # Thin structures are trained on crops, not shrunk until they are gone.
         scale = max(scale, min(1.0, _LEAST_THICKNESS / found.thickness))
-    sides = [choices.rounded(side * scale) for side in (height, width)]
-    if scale == 1:
-        lines.append(choices.Choice("geometry.fit", "pad", "slices keep their pixels"))
-    else:
-        text = "smaller slices, shorter steps"
-        lines.append(choices.Choice("geometry.fit", "letterbox", text))
-    text = f"the largest is {height} x {width} pixels"
-    lines += [
-        choices.Choice("geometry.height", sides[0], text),
-        choices.Choice("geometry.width", sides[1], text),
-    ]
+    sides = [choices.rounded(side * scale) for side in (frame.height, frame.width)]
+    lines += choices.geometry(frame, scale)
     if scale > effort.share:
         crop = [
             min(side, choices.rounded(side * effort.share / scale)) for side in sides

@@ -16,7 +16,7 @@ from competition.core.experiment import configs, runs
 from competition.machine import cpu, process
 from competition.net import devices, timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, networks, stacks, writing
+from competition.study.auto import choices, findings, frames, networks, stacks, writing
 from tests.study.plan import test_plan
 
 FOUND = findings.Findings(
@@ -25,10 +25,8 @@ FOUND = findings.Findings(
     ),
     cases=10,
     depth=100,
-    height=260,
-    width=310,
-    body_height=180,
-    body_width=290,
+    whole=frames.Frame(260, 310),
+    body=frames.Frame(180, 290),
     saving=0.3,
     anisotropy=2.0,
     outside=0.0,
@@ -175,6 +173,15 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
     assert run.config == configs.load(str(path), ("model.exclusive=false",))
 
 
+FRAMES = st.builds(
+    frames.Frame,
+    height=st.integers(1, 2000),
+    width=st.integers(1, 2000),
+    fit=st.sampled_from(["pad", "letterbox", "spacing"]),
+    spacing_mm=st.floats(1e-4, 100),
+)
+
+
 @hypothesis.given(
     st.builds(
         findings.Findings,
@@ -191,10 +198,8 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
         ),
         cases=st.integers(1, 1000),
         depth=st.integers(1, 300),
-        height=st.integers(1, 2000),
-        width=st.integers(1, 2000),
-        body_height=st.integers(1, 2000),
-        body_width=st.integers(1, 2000),
+        whole=FRAMES,
+        body=FRAMES,
         saving=st.floats(0, 0.9),
         anisotropy=st.floats(0.1, 20),
         outside=st.floats(0, 1),
