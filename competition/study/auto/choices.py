@@ -152,6 +152,16 @@ def widths(effort: Effort, side: int) -> Choice:
     return Choice("model.widths", channels, f"{side} pixels can be halved so often")
 
 
+def flip(found: Findings) -> list[Choice]:
+    """Choose not to swap left and right where classes differ by their side alone."""
+    if found.exchanged is None:
+        return []
+    # Names are of the data, and must not break a comment.
+    one, other = map(repr, found.exchanged)
+    text = f"mirrored, {one} would look like {other}"
+    return [Choice("augment.flip", 0.0, text)]
+
+
 def augment(reason: str) -> list[Choice]:
     """Choose strong changes of samples."""
     return [

@@ -25,7 +25,8 @@ class Findings:
     `depth` is the median number of slices of a scan. `whole` is the frame of its
     slices, and `body` that of the boxes around bodies. `saving` is the share of all
     pixels that lie outside of these boxes, and `outside` the share of the labelled
-    ones. Slices are `anisotropy` times as far apart as pixels. `thickness` is that of
+    ones. A mirror would take two classes that are `exchanged` for each other. Slices
+    are `anisotropy` times as far apart as pixels. `thickness` is that of
     the thinnest class in pixels, or of what lies between its parts; 0 without any mask.
     Neighbouring slices differ `jump` times as much where a scan is scaled as one, as
     where each slice is scaled on its own; 1 where scans have one slice. The fold with
@@ -40,6 +41,7 @@ class Findings:
     saving: float
     anisotropy: float
     outside: float
+    exchanged: tuple[str, str] | None
     thickness: float
     jump: float
     fewest: int
@@ -76,6 +78,7 @@ def of(dataset: layout.DatasetFiles) -> Findings:
         saving=1 - float((bodies.prod(axis=1) / sizes.prod(axis=1)).mean()),
         anisotropy=float((scans["spacing_z_mm"] / spacings.mean(axis=1)).median()),
         outside=labelled.outside,
+        exchanged=labelled.exchanged,
         thickness=labelled.thickness,
         jump=_jump(dataset, table),
         fewest=len(table) - int(table.groupby("fold").size().max()),

@@ -11,6 +11,7 @@ import typing_extensions
 from competition.core import files, geometry, masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout
+from competition.study.auto import sides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +33,13 @@ class Labels:
 
     `outside` is the share of the labelled pixels that lie outside of the boxes around
     bodies, and `thickness` that of the thinnest class; both are 0 without any mask.
+    `exchanged` are two classes that a mirror would exchange, if there are any.
     """
 
     positives: int
     outside: float
     thickness: float
+    exchanged: tuple[str, str] | None
 
 
 def of(
@@ -48,32 +51,39 @@ def of(
     slices = sum(in_scan[scan] for scan in annotated)
     depth = slices / max(1, len(annotated))
     sample = spread(annotated, max(SCANS, math.ceil(SLICES / max(1, depth))))
-    store, grids = arrays.Arrays(dataset), slice_table.grids(table)
+    store, spacings = arrays.Arrays(dataset), slice_table.spacings(table)
+    boxes = {scan: _body(grid) for scan, grid in slice_table.grids(table).items()}
     positives = pixels = inside = 0
     found: list[list[float]] = [[] for _ in classes]
+    places = []
     for scan in sample:
         volume = store.masks(scan)
         pixels += np.count_nonzero(volume)
-        inside += np.count_nonzero(_body(volume, grids[scan]))
+        inside += np.count_nonzero(volume[:, *boxes[scan].slices])
         filled = [index for index, bits in enumerate(volume) if bits.any()]
         positives += len(filled)
+        moments = np.zeros((len(classes), 4))
         for number in spread(filled, math.ceil(SLICES / len(sample))):
             for index, by_slice in enumerate(found):
                 plane = masks.plane(volume[number], index)
                 if plane.any():
                     by_slice.append(thickness(plane))
+                    moments[index] += sides.moments(plane, number)
+        places.append(sides.places(moments, boxes[scan], spacings[scan]))
     typical = [np.median(by_slice) for by_slice in found if by_slice]
     share = positives / max(1, sum(in_scan[scan] for scan in sample))
+    pair = sides.exchanged(places)
     return Labels(
         positives=round(share * slices),
         outside=1 - inside / pixels if pixels else 0.0,
         thickness=float(min(typical, default=0)),
+        exchanged=pair and (classes[pair[0]], classes[pair[1]]),
     )
 
 
-def _body(volume: np.ndarray, grid: geometry.Grid) -> np.ndarray:
-    """Return the part of a volume (D, H, W) that lies in the box around the body."""
-    return volume if grid.body is None else volume[:, *grid.body.slices]
+def _body(grid: geometry.Grid) -> geometry.Box:
+    """Return the box around the body, or the whole slice."""
+    return grid.body or geometry.Box(0, grid.shape[0], 0, grid.shape[1])
 
 
 def _is_annotated(dataset: layout.DatasetFiles, scan: str) -> bool:

@@ -20,6 +20,7 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
         *_slices(found),
         *geometry,
         choices.widths(effort, side),
+        *choices.flip(found),
         *_augment(found),
         *_sampling(found),
         _batch(found),

@@ -48,6 +48,7 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
         choices.Choice(
             "model.norm", "instance", "a batch of two says little of others"
         ),
+        *choices.flip(found),
         *choices.augment("a scan gives few samples, and all are seen often"),
         choices.Choice(
             "sampling.slices",

@@ -30,6 +30,7 @@ FOUND = findings.Findings(
     saving=0.3,
     anisotropy=2.0,
     outside=0.0,
+    exchanged=None,
     thickness=20.0,
     jump=1.0,
     fewest=100,
@@ -203,6 +204,7 @@ FRAMES = st.builds(
         saving=st.floats(0, 0.9),
         anisotropy=st.floats(0.1, 20),
         outside=st.floats(0, 1),
+        exchanged=st.sampled_from([None, ("left", "right")]),
         thickness=st.floats(0, 500),
         jump=st.floats(0, 10),
     ),
@@ -239,6 +241,16 @@ def test_bodies_with_labels_outside_are_not_cut_out():
     lines = chosen(outside=0.016)
     assert lines["geometry.box"] == "none"
     assert (lines["geometry.height"], lines["geometry.width"]) == (264, 312)
+
+
+def test_classes_that_a_mirror_exchanges_are_not_mirrored():
+    assert "augment.flip" not in chosen()
+    found = dataclasses.replace(FOUND, exchanged=("kidney\nleft", "kidney right"))
+    for family in networks.FAMILIES:
+        lines = family.of_data(found, choices.Effort(32, 1.0))
+        (line,) = (line for line in lines if line.key == "augment.flip")
+        assert line.value == 0 and "'kidney right'" in line.reason
+        assert len(line.reason.splitlines()) == 1
 
 
 def test_slices_far_apart_are_seen_with_fewer_others():

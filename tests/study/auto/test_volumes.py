@@ -24,6 +24,7 @@ FOUND = findings.Findings(
     saving=0.0,
     anisotropy=1.0,
     outside=0.0,
+    exchanged=None,
     thickness=8.0,
     jump=1.0,
     fewest=100,
