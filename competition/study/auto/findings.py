@@ -25,12 +25,12 @@ class Findings:
     `depth` is the median number of slices of a scan. `whole` is the frame of its
     slices, and `body` that of the boxes around bodies. `saving` is the share of all
     pixels that lie outside of these boxes, and `outside` the share of the labelled
-    ones. A mirror would take two classes that are `exchanged` for each other. Slices
-    are `anisotropy` times as far apart as pixels. `thickness` is that of
-    the thinnest class in pixels, or of what lies between its parts; 0 without any mask.
-    Neighbouring slices differ `jump` times as much where a scan is scaled as one, as
-    where each slice is scaled on its own; 1 where scans have one slice. The fold with
-    the `fewest` slices to train on has so many.
+    ones. A mirror would exchange the classes `exchanged`, if it names any. Slices are
+    `anisotropy` times as far apart as pixels. `thickness` is that of the thinnest
+    class in pixels, or of what lies between its parts; 0 without any mask. Neighbouring
+    slices differ `jump` times as much where a scan is scaled as one, as where each
+    slice is scaled on its own; 1 where scans have one slice. The fold with the `fewest`
+    slices to train on has so many.
     """
 
     amount: amounts.Amounts

@@ -64,3 +64,21 @@ def test_labelled_pixels_outside_of_bodies_are_counted(finished):
     table["box_right"] = 150
     outside = labels.of(job.dataset, table, classes).outside
     assert 0 < outside == pytest.approx(1 - left / whole)
+
+
+def test_classes_on_opposite_sides_of_the_body_are_named(finished, monkeypatch):
+    job, _ = finished
+    table = slice_table.read(job.dataset)
+    scan = table["scan"][0]
+    body = slice_table.grids(table)[scan].body
+    volume = np.zeros((6, 400, 400), np.uint8)
+    volume[2:4, 90:110, body.left + 30 : body.left + 60] = 1
+    volume[2:4, 90:110, body.right - 60 : body.right - 30] = 4
+    monkeypatch.setattr(arrays.Arrays, "__init__", lambda self, dataset: None)
+    monkeypatch.setattr(
+        arrays.Arrays, "masks", lambda self, scan: volume, raising=False
+    )
+    table = table[table["scan"] == scan]
+    found = labels.of(job.dataset, table, ["left", "liver", "right"])
+    assert found.exchanged == ("left", "right")
+    assert found.outside == 0
