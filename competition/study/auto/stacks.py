@@ -52,7 +52,8 @@ def _geometry(
         crop = [
             min(side, choices.rounded(side * effort.share / scale)) for side in sides
         ]
-        text = f"to save time; what is {found.thickness:.0f} pixels thick cannot shrink"
+        least = max(1, round(scale * found.thickness))
+        text = f"to save time: the thinnest parts have {least} pixels, and need them"
         lines.append(choices.Choice("geometry.crop", crop, text))
         return lines, min(crop)
     return lines, min(sides)
@@ -71,7 +72,9 @@ def _sampling(found: findings.Findings) -> list[choices.Choice]:
     text = f"{share:.0%} of the slices have a mask"
     return [
         choices.Choice("sampling.slices", "positives", text),
-        choices.Choice("sampling.empties", 0.3, "as many must be seen to stay empty"),
+        choices.Choice(
+            "sampling.empties", 0.3, "share of the slices without a mask, drawn anew"
+        ),
     ]
 
 
@@ -81,4 +84,5 @@ def _batch(found: findings.Findings) -> choices.Choice:
     batch = 2 ** int(math.log2(max(2, min(_MOST_BATCH, rows / _BATCHES))))
     # Every fold needs a batch: where cases differ in size, one may have few slices.
     batch = max(1, min(batch, found.fewest))
-    return choices.Choice("training.batch", batch, f"{rows:.0f} slices to train on")
+    text = f"{rows:.0f} slices with a mask to train on"
+    return choices.Choice("training.batch", batch, text)

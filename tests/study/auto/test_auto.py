@@ -253,6 +253,20 @@ def test_classes_that_a_mirror_exchanges_are_not_mirrored():
         assert len(line.reason.splitlines()) == 1
 
 
+def test_reasons_say_what_their_lines_do():
+    found = dataclasses.replace(FOUND, saving=0.0, thickness=10.5)
+    lines = stacks.of_data(found, choices.Effort(32, 0.35))
+    reasons = {line.key: line.reason for line in lines}
+    # Scaled by 6 / 10.5.
+    assert (
+        reasons["geometry.height"] == "the largest is 260 x 310 pixels, scaled to 57%"
+    )
+    assert "have 6 pixels" in reasons["geometry.crop"]
+    assert "share of the slices without" in reasons["sampling.empties"]
+    whole = stacks.of_data(found, choices.Effort(32, 1.0))
+    assert not any("scaled" in line.reason for line in whole)
+
+
 def test_slices_far_apart_are_seen_with_fewer_others():
     assert chosen(anisotropy=1.0)["slices"] == [-3, -2, -1, 0, 1, 2, 3]
     assert chosen(anisotropy=6.0)["slices"] == [-1, 0, 1]
