@@ -26,11 +26,11 @@ class Findings:
     slices, and `body` that of the boxes around bodies. `saving` is the share of all
     pixels that lie outside of these boxes, and `outside` the share of the labelled
     ones. A mirror would exchange the classes `exchanged`, if it names any. Slices are
-    `anisotropy` times as far apart as pixels. `thickness` is that of the thinnest
-    class in pixels, or of what lies between its parts; 0 without any mask. Neighbouring
-    slices differ `jump` times as much where a scan is scaled as one, as where each
-    slice is scaled on its own; 1 where scans have one slice. The fold with the `fewest`
-    slices to train on has so many.
+    `anisotropy` times as far apart as pixels. The thinnest class, or a thinner gap in a
+    class, is about `thickness` pixels thick; 0 without any mask. Neighbouring slices
+    differ `jump` times as much where a scan is scaled as one, as where each slice is
+    scaled on its own; 1 where scans have one slice. The fold with the `fewest` slices
+    to train on has so many.
     """
 
     amount: amounts.Amounts
@@ -50,9 +50,8 @@ class Findings:
 def of(dataset: layout.DatasetFiles) -> Findings:
     """Look through the slice table and a sample of the masks of prepared data.
 
-    All is counted but what masks alone tell. Their thickness is that of SLICES slices
-    about, and the share of slices with a mask that of SCANS scans or more, both spread
-    evenly over the scans that have any by their record.
+    The table tells sizes, spacings and folds of all scans. What masks tell is estimated
+    from some of them, see `labels`.
     """
     manifest = runs.prepared(dataset)
     table = slice_table.read(dataset)

@@ -32,8 +32,9 @@ class Labels:
     """About how many slices have a mask, and what the masks are like.
 
     `outside` is the share of the labelled pixels that lie outside of the boxes around
-    bodies, and `thickness` that of the thinnest class; both are 0 without any mask.
-    `exchanged` are two classes that a mirror would exchange, if there are any.
+    bodies. The thinnest class, or a thinner gap in a class, is about `thickness` pixels
+    thick. Both are 0 without any mask. `exchanged` are two classes that a mirror would
+    exchange, if there are any.
     """
 
     positives: int
@@ -45,7 +46,11 @@ class Labels:
 def of(
     dataset: layout.DatasetFiles, table: "pd.DataFrame", classes: Sequence[str]
 ) -> Labels:
-    """Look through a sample of the scans that have masks by their record."""
+    """Look through a sample of the scans that have masks by their record.
+
+    Slices with a mask are counted in SCANS scans or more, and the thickness is measured
+    in about SLICES slices of these; both are spread evenly.
+    """
     in_scan = table["scan"].value_counts(sort=False).to_dict()
     annotated = [scan for scan in in_scan if _is_annotated(dataset, scan)]
     slices = sum(in_scan[scan] for scan in annotated)
