@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from competition.core import masks
+
 # The width of a Gaussian, as a share of the patch: nearly 0 at the border, where a
 # network sees only half of the surroundings.
 SIGMA = 1 / 8
@@ -62,13 +64,14 @@ def corner(
     """Draw the first row and column of a patch (h, w): a function of the seed.
 
     The patch lies anywhere in the frame (H, W) or, in a share `centred` of the draws,
-    around a pixel of `organs`, which returns mask bits (H, W).
+    around a pixel of an organ. Each organ that is there is chosen equally often, however
+    small it is. `organs` returns mask bits (H, W).
     """
     # Other numbers than those that augmentation and sampling draw by this seed.
     random = np.random.default_rng((*seed, 1))
-    draw, which, *shares = random.random(4)
+    draw, which, *shares, organ = random.random(5)
     sides = list(zip(frame, patch, strict=True))
-    if draw < centred and len(pixels := np.argwhere(organs())):
+    if draw < centred and len(pixels := _organ(organs(), organ)):
         pixel = pixels[int(which * len(pixels))]
         return [
             start_around(int(place), *side)
@@ -78,6 +81,18 @@ def corner(
         int(share * (size - side + 1))
         for share, (size, side) in zip(shares, sides, strict=True)
     ]
+
+
+def _organ(bits: masks.Bits, share: float) -> np.ndarray:
+    """Return the pixels (N, 2) of one of the organs in mask bits (H, W), none if empty.
+
+    `share` of them, from 0 to below 1, come before it.
+    """
+    anywhere = int(np.bitwise_or.reduce(bits, axis=None))
+    present = [index for index in range(masks.MOST_CLASSES) if anywhere >> index & 1]
+    if not present:
+        return np.empty((0, 2), np.int64)
+    return np.argwhere(masks.plane(bits, present[int(share * len(present))]))
 
 
 def start_around(place: int, size: int, patch: int) -> int:

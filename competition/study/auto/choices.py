@@ -6,6 +6,7 @@ import typing
 from typing import Any
 
 from competition.machine import cpu
+from competition.study.auto import frames
 from competition.study.auto.findings import Findings
 
 if typing.TYPE_CHECKING:
@@ -14,6 +15,9 @@ if typing.TYPE_CHECKING:
 # Where fewer are left, the coarsest features would see padding alone.
 _COARSEST = 5
 _MOST_LEVELS = 5
+# Where more of the labelled pixels lie outside of bodies, these are not cut out: there
+# nothing would be predicted.
+_MOST_OUTSIDE = 1e-4
 # Where neighbouring slices differ more than this if a scan is scaled as one, they were
 # not stored as bright as they were to each other. Of 12 hippocampus volumes it is 0.82
 # to 1.0, of phantoms 1.0, and of three scans whose slices were stretched 1.05 to 1.5.
@@ -110,13 +114,34 @@ def precision(device: "devices.Device") -> list[Choice]:
     return [Choice("training.precision", "bfloat16", text)]
 
 
-def frame(found: Findings) -> tuple[list[Choice], int, int]:
-    """Choose whether to cut out bodies; return height and width of what is left."""
+def frame(found: Findings) -> tuple[list[Choice], frames.Frame]:
+    """Choose whether to cut out bodies; return the frame of what is left."""
     if found.saving < 0.2:
-        return [], found.height, found.width
+        return [], found.whole
+    if found.outside > _MOST_OUTSIDE:
+        text = f"{found.outside:.2%} of the labelled pixels are outside of the body"
+        return [Choice("geometry.box", "none", text)], found.whole
     text = f"{found.saving:.0%} of the pixels are outside of the body"
-    box = Choice("geometry.box", "body", text)
-    return [box], found.body_height, found.body_width
+    return [Choice("geometry.box", "body", text)], found.body
+
+
+def geometry(frame: frames.Frame, scale: float = 1.0) -> list[Choice]:
+    """Choose the size of slices that are scaled by so much, and how they are fitted."""
+    fit, reason, text = frame.fit, frame.reason, frame.about
+    if scale < 1:
+        text += f", scaled to {scale:.0%}"
+    if scale < 1 and fit == "pad":
+        fit, reason = "letterbox", "smaller slices, shorter steps"
+    lines = [
+        Choice("geometry.fit", fit, reason),
+        Choice("geometry.height", rounded(scale * frame.height), text),
+        Choice("geometry.width", rounded(scale * frame.width), text),
+    ]
+    if fit == "spacing":
+        spacing = float(f"{frame.spacing_mm / scale:.6g}")
+        text = "the median" + (f", divided by {scale:.2g}" if scale < 1 else "")
+        lines.append(Choice("geometry.spacing_mm", spacing, text))
+    return lines
 
 
 def widths(effort: Effort, side: int) -> Choice:
@@ -125,6 +150,16 @@ def widths(effort: Effort, side: int) -> Choice:
     levels = max(2, min(_MOST_LEVELS, levels))
     channels = [effort.channels * 2**level for level in range(levels)]
     return Choice("model.widths", channels, f"{side} pixels can be halved so often")
+
+
+def flip(found: Findings) -> list[Choice]:
+    """Choose not to swap left and right where classes differ by their side alone."""
+    if found.exchanged is None:
+        return []
+    # Names are of the data, and must not break a comment.
+    one, other = map(repr, found.exchanged)
+    text = f"mirrored, {one} would look like {other}"
+    return [Choice("augment.flip", 0.0, text)]
 
 
 def augment(reason: str) -> list[Choice]:

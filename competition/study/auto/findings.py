@@ -1,57 +1,47 @@
 """What prepared data is like, as far as an experiment is planned by it."""
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import typing_extensions
 
-from competition.core import files, masks
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, runs
 from competition.study import amounts
+from competition.study.auto import frames, labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
-# Masks are read of so many scans, or of more where these have fewer slices than that.
-SCANS, SLICES = 40, 480
 # Neighbouring slices are compared in so many scans, and so many pairs of each.
 JUMP_SCANS, JUMP_PAIRS = 12, 24
-
-
-class _Record(typing_extensions.TypedDict):
-    """The entry of a scan's record that tells the voxels of each class."""
-
-    voxels: list[int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Findings:
     """The size, shape and contents of a data set.
 
-    `depth` is the median number of slices of a scan. `height` and `width` are the
-    largest of all slices, and `body_height` and `body_width` of the boxes around
-    bodies, in pixels. `saving` is the share of pixels outside of these boxes. Slices
-    are `anisotropy` times as far apart as pixels. `thickness` is that of the thinnest
-    class in pixels, or of what lies between its parts; 0 without any mask. Neighbouring
-    slices differ `jump` times as much where a scan is scaled as one, as where each
-    slice is scaled on its own; 1 where scans have one slice. The fold with the `fewest`
-    slices to train on has so many.
+    `depth` is the median number of slices of a scan. `whole` is the frame of its
+    slices, and `body` that of the boxes around bodies. `saving` is the share of all
+    pixels that lie outside of these boxes, and `outside` the share of the labelled
+    ones. A mirror would exchange the classes `exchanged`, if it names any. Slices are
+    `anisotropy` times as far apart as pixels. The thinnest class, or a thinner gap in a
+    class, is about `thickness` pixels thick; 0 without any mask. Neighbouring slices
+    differ `jump` times as much where a scan is scaled as one, as where each slice is
+    scaled on its own; 1 where scans have one slice. The fold with the `fewest` slices
+    to train on has so many.
     """
 
     amount: amounts.Amounts
     cases: int
     depth: int
-    height: int
-    width: int
-    body_height: int
-    body_width: int
+    whole: frames.Frame
+    body: frames.Frame
     saving: float
     anisotropy: float
+    outside: float
+    exchanged: tuple[str, str] | None
     thickness: float
     jump: float
     fewest: int
@@ -60,22 +50,21 @@ class Findings:
 def of(dataset: layout.DatasetFiles) -> Findings:
     """Look through the slice table and a sample of the masks of prepared data.
 
-    All is counted but what masks alone tell. Their thickness is that of SLICES slices
-    about, and the share of slices with a mask that of SCANS scans or more, both spread
-    evenly over the scans that have any by their record.
+    The table tells sizes, spacings and folds of all scans. What masks tell is estimated
+    from some of them, see `labels`.
     """
     manifest = runs.prepared(dataset)
     table = slice_table.read(dataset)
     scans = table.drop_duplicates("scan")
-    sides = scans[["spacing_x_mm", "spacing_y_mm"]].to_numpy()
-    heights = scans["box_bottom"] - scans["box_top"]
-    widths = scans["box_right"] - scans["box_left"]
-    pixels = scans["height"] * scans["width"]
-    positives, thinnest = _masks(dataset, table, manifest["classes"])
+    spacings = scans[["spacing_y_mm", "spacing_x_mm"]].to_numpy()
+    sizes = scans[["height", "width"]].to_numpy()
+    ends = scans[["box_bottom", "box_right"]].to_numpy()
+    bodies = ends - scans[["box_top", "box_left"]].to_numpy()
+    labelled = labels.of(dataset, table, manifest["classes"])
     return Findings(
         amount=amounts.Amounts(
             slices=len(table),
-            positives=positives,
+            positives=labelled.positives,
             scans=len(scans),
             pixels=int((table["height"] * table["width"]).sum()),
             classes=len(manifest["classes"]),
@@ -83,47 +72,22 @@ def of(dataset: layout.DatasetFiles) -> Findings:
         ),
         cases=table["case"].nunique(),
         depth=int(table.groupby("scan").size().median()),
-        height=int(scans["height"].max()),
-        width=int(scans["width"].max()),
-        body_height=int(heights.max()),
-        body_width=int(widths.max()),
-        saving=1 - float((heights * widths / pixels).mean()),
-        anisotropy=float((scans["spacing_z_mm"] / sides.mean(axis=1)).median()),
-        thickness=thinnest,
+        whole=frames.of(sizes, spacings),
+        body=frames.of(bodies, spacings),
+        saving=1 - float((bodies.prod(axis=1) / sizes.prod(axis=1)).mean()),
+        anisotropy=float((scans["spacing_z_mm"] / spacings.mean(axis=1)).median()),
+        outside=labelled.outside,
+        exchanged=labelled.exchanged,
+        thickness=labelled.thickness,
         jump=_jump(dataset, table),
         fewest=len(table) - int(table.groupby("fold").size().max()),
     )
 
 
-def _masks(
-    dataset: layout.DatasetFiles, table: "pd.DataFrame", classes: Sequence[str]
-) -> tuple[int, float]:
-    """Count slices with a mask; return the thickness of the thinnest class as well."""
-    in_scan = table["scan"].value_counts(sort=False).to_dict()
-    annotated = [scan for scan in in_scan if _is_annotated(dataset, scan)]
-    slices = sum(in_scan[scan] for scan in annotated)
-    depth = slices / max(1, len(annotated))
-    sample = spread(annotated, max(SCANS, math.ceil(SLICES / max(1, depth))))
-    store, positives = arrays.Arrays(dataset), 0
-    found: list[list[float]] = [[] for _ in classes]
-    for scan in sample:
-        volume = store.masks(scan)
-        filled = [index for index, bits in enumerate(volume) if bits.any()]
-        positives += len(filled)
-        for number in spread(filled, math.ceil(SLICES / len(sample))):
-            for index, by_slice in enumerate(found):
-                plane = masks.plane(volume[number], index)
-                if plane.any():
-                    by_slice.append(thickness(plane))
-    typical = [np.median(by_slice) for by_slice in found if by_slice]
-    share = positives / max(1, sum(in_scan[scan] for scan in sample))
-    return round(share * slices), float(min(typical, default=0))
-
-
 def _jump(dataset: layout.DatasetFiles, table: "pd.DataFrame") -> float:
     """Return the median jump of some scans; 1 where none has two slices."""
     store, jumps = arrays.Arrays(dataset), []
-    for scan in spread(slice_table.scans(table), JUMP_SCANS):
+    for scan in labels.spread(slice_table.scans(table), JUMP_SCANS):
         rows = table[table["scan"] == scan]
         if len(rows) > 1:
             windows = {
@@ -139,7 +103,7 @@ def jump(volume: np.ndarray, windows: Mapping[str, np.ndarray]) -> float:
     `windows` are the (low, high) of each slice, those of the "scan" and its own, those
     of the "slice": with the first they differ so many times as much as with the second.
     """
-    pairs = spread(range(len(volume) - 1), JUMP_PAIRS)
+    pairs = labels.spread(range(len(volume) - 1), JUMP_PAIRS)
 
     def scaled(index: int, name: str) -> np.ndarray:
         low, high = windows[name][index]
@@ -151,38 +115,3 @@ def jump(volume: np.ndarray, windows: Mapping[str, np.ndarray]) -> float:
 
     alone = difference("slice")
     return difference("scan") / alone if alone else 1.0
-
-
-def _is_annotated(dataset: layout.DatasetFiles, scan: str) -> bool:
-    """Return whether a scan has any mask by its record, which older data lack."""
-    path = dataset.record(scan)
-    if not files.exists(path):
-        return True
-    record: _Record = files.read_json(path, _Record, remedy="Prepare the data again.")
-    return any(record["voxels"])
-
-
-def spread(values: Sequence[T], most: int) -> list[T]:
-    """Return at most so many of the values, spread evenly, the first and last too."""
-    count = min(most, len(values))
-    places = np.linspace(0, len(values) - 1, count).round().astype(int)
-    return [values[place] for place in places]
-
-
-def thickness(plane: np.ndarray) -> float:
-    """Return the thickness of a mask in pixels, or of what it leaves, if thinner."""
-    if plane.all():
-        return float(min(plane.shape))
-    return min(_breadth(plane), _breadth(~plane))
-
-
-def _breadth(plane: np.ndarray) -> float:
-    """Return how broad a strip of the same mean distance from the other pixels is.
-
-    A strip of b pixels has the distances 1, 2 ... b / 2 from each side.
-    """
-    import cv2
-
-    pixels = plane.astype(np.uint8)
-    distances = cv2.distanceTransform(pixels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return 4 * float(distances[plane].mean()) - 2

@@ -24,7 +24,8 @@ class Family:
     """Networks of one kind, from the one that takes most of a device on.
 
     From `enough` steps on, a larger network is worth more than more steps of a smaller
-    one. Beside a network of another family a run is called `member`.
+    one. Where networks of two families are blended, the experiment of this one is
+    called `member`.
     """
 
     name: str

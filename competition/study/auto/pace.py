@@ -64,8 +64,9 @@ class Pace:
 class Budget:
     """A time that planning, training and the steps after it share.
 
-    `limit` is its end, of which planning has used what is not left. `at_once` folds
-    are trained beside each other, and so many `networks` after each other.
+    It is `whole` seconds long and ends at `limit`, so that what planning takes is no
+    longer left. `at_once` is how many folds are trained at the same time, and
+    `networks` how many networks one after the other.
     """
 
     whole: float

@@ -20,6 +20,7 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
         *_slices(found),
         *geometry,
         choices.widths(effort, side),
+        *choices.flip(found),
         *_augment(found),
         *_sampling(found),
         _batch(found),
@@ -40,27 +41,19 @@ def _geometry(
     found: findings.Findings, effort: choices.Effort
 ) -> tuple[list[choices.Choice], int]:
     """Choose size and fit; return the smaller side that is trained on as well."""
-    lines, height, width = choices.frame(found)
+    lines, frame = choices.frame(found)
     scale = effort.share
     if found.thickness:
         # Thin structures are trained on crops, not shrunk until they are gone.
         scale = max(scale, min(1.0, _LEAST_THICKNESS / found.thickness))
-    sides = [choices.rounded(side * scale) for side in (height, width)]
-    if scale == 1:
-        lines.append(choices.Choice("geometry.fit", "pad", "slices keep their pixels"))
-    else:
-        text = "smaller slices, shorter steps"
-        lines.append(choices.Choice("geometry.fit", "letterbox", text))
-    text = f"the largest is {height} x {width} pixels"
-    lines += [
-        choices.Choice("geometry.height", sides[0], text),
-        choices.Choice("geometry.width", sides[1], text),
-    ]
+    sides = [choices.rounded(side * scale) for side in (frame.height, frame.width)]
+    lines += choices.geometry(frame, scale)
     if scale > effort.share:
         crop = [
             min(side, choices.rounded(side * effort.share / scale)) for side in sides
         ]
-        text = f"to save time; what is {found.thickness:.0f} pixels thick cannot shrink"
+        least = max(1, round(scale * found.thickness))
+        text = f"to save time: the thinnest parts have {least} pixels, and need them"
         lines.append(choices.Choice("geometry.crop", crop, text))
         return lines, min(crop)
     return lines, min(sides)
@@ -79,7 +72,9 @@ def _sampling(found: findings.Findings) -> list[choices.Choice]:
     text = f"{share:.0%} of the slices have a mask"
     return [
         choices.Choice("sampling.slices", "positives", text),
-        choices.Choice("sampling.empties", 0.3, "as many must be seen to stay empty"),
+        choices.Choice(
+            "sampling.empties", 0.3, "share of the slices without a mask, drawn anew"
+        ),
     ]
 
 
@@ -89,4 +84,5 @@ def _batch(found: findings.Findings) -> choices.Choice:
     batch = 2 ** int(math.log2(max(2, min(_MOST_BATCH, rows / _BATCHES))))
     # Every fold needs a batch: where cases differ in size, one may have few slices.
     batch = max(1, min(batch, found.fewest))
-    return choices.Choice("training.batch", batch, f"{rows:.0f} slices to train on")
+    text = f"{rows:.0f} slices with a mask to train on"
+    return choices.Choice("training.batch", batch, text)

@@ -17,7 +17,8 @@ def fit(found: findings.Findings) -> bool:
     Voxels must be about as long as wide, a volume no flat stack, and a patch a large
     part of it.
     """
-    is_thick = found.depth * found.anisotropy >= min(_frame(found)) / 2
+    _, frame = choices.frame(found)
+    is_thick = found.depth * found.anisotropy >= min(frame.height, frame.width) / 2
     return (
         found.depth >= _LEAST_DEPTH
         and 0.5 <= found.anisotropy <= 2
@@ -28,18 +29,15 @@ def fit(found: findings.Findings) -> bool:
 
 def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Choice]:
     """Choose what follows from the data, for a network of this effort."""
-    boxes, height, width = choices.frame(found)
+    boxes, frame = choices.frame(found)
     volume = _volume(found)
     patch = _patch(volume)
-    size = f"the largest is {height} x {width} pixels"
     part = math.prod(patch) / math.prod(volume)
     seen = "the whole volume" if part == 1 else f"{part:.0%} of the volume"
     return [
         choices.intensity(found),
         *boxes,
-        choices.Choice("geometry.fit", "pad", "slices keep their pixels"),
-        choices.Choice("geometry.height", volume[1], size),
-        choices.Choice("geometry.width", volume[2], size),
+        *choices.geometry(frame),
         choices.Choice(
             "model.architecture",
             "residual_unet_3d",
@@ -50,6 +48,7 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
         choices.Choice(
             "model.norm", "instance", "a batch of two says little of others"
         ),
+        *choices.flip(found),
         *choices.augment("a scan gives few samples, and all are seen often"),
         choices.Choice(
             "sampling.slices",
@@ -62,13 +61,10 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
     ]
 
 
-def _frame(found: findings.Findings) -> tuple[int, int]:
-    return choices.frame(found)[1:]
-
-
 def _volume(found: findings.Findings) -> list[int]:
     """Return depth, height and width of a volume, rounded up for halving them."""
-    return [choices.rounded(side) for side in (found.depth, *_frame(found))]
+    _, frame = choices.frame(found)
+    return [choices.rounded(s) for s in (found.depth, frame.height, frame.width)]
 
 
 def _patch(volume: list[int]) -> list[int]:

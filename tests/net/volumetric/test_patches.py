@@ -58,3 +58,19 @@ def test_a_patch_lies_about_a_place_as_nearly_as_it_fits(place, first):
 
 def test_a_patch_larger_than_the_side_begins_with_it():
     assert patches.start_around(2, 3, 8) == 0
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_small_organ_is_in_the_middle_as_often_as_a_large_one(kind):
+    bits = np.zeros((40, 40), kind)
+    bits[10:30, 10:30] = 1
+    bits[20, 24] |= 4
+    corners = [
+        patches.corner(lambda: bits, (8, 8), (40, 40), centred=1.0, seed=(0, 0, number))
+        for number in range(200)
+    ]
+    # A pixel of the large one is drawn in one of 400 times.
+    assert 80 < corners.count([16, 20]) < 120
+    assert corners[7] == patches.corner(
+        lambda: bits, (8, 8), (40, 40), centred=1.0, seed=(0, 0, 7)
+    )

@@ -16,7 +16,7 @@ from competition.core.experiment import configs, runs
 from competition.machine import cpu, process
 from competition.net import devices, timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, networks, stacks, writing
+from competition.study.auto import choices, findings, frames, networks, stacks, writing
 from tests.study.plan import test_plan
 
 FOUND = findings.Findings(
@@ -25,12 +25,12 @@ FOUND = findings.Findings(
     ),
     cases=10,
     depth=100,
-    height=260,
-    width=310,
-    body_height=180,
-    body_width=290,
+    whole=frames.Frame(260, 310),
+    body=frames.Frame(180, 290),
     saving=0.3,
     anisotropy=2.0,
+    outside=0.0,
+    exchanged=None,
     thickness=20.0,
     jump=1.0,
     fewest=100,
@@ -174,6 +174,15 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
     assert run.config == configs.load(str(path), ("model.exclusive=false",))
 
 
+FRAMES = st.builds(
+    frames.Frame,
+    height=st.integers(1, 2000),
+    width=st.integers(1, 2000),
+    fit=st.sampled_from(["pad", "letterbox", "spacing"]),
+    spacing_mm=st.floats(1e-4, 100),
+)
+
+
 @hypothesis.given(
     st.builds(
         findings.Findings,
@@ -190,12 +199,12 @@ def test_later_steps_take_what_was_planned(finished, dataset, device):
         ),
         cases=st.integers(1, 1000),
         depth=st.integers(1, 300),
-        height=st.integers(1, 2000),
-        width=st.integers(1, 2000),
-        body_height=st.integers(1, 2000),
-        body_width=st.integers(1, 2000),
+        whole=FRAMES,
+        body=FRAMES,
         saving=st.floats(0, 0.9),
         anisotropy=st.floats(0.1, 20),
+        outside=st.floats(0, 1),
+        exchanged=st.sampled_from([None, ("left", "right")]),
         thickness=st.floats(0, 500),
         jump=st.floats(0, 10),
     ),
@@ -225,6 +234,37 @@ def test_thin_structures_are_cropped_instead_of_shrunk():
     thin = chosen(share=0.5, saving=0.0, thickness=4.0)
     assert (thin["geometry.height"], thin["geometry.width"]) == (264, 312)
     assert thin["geometry.crop"] == [136, 160]
+
+
+def test_bodies_with_labels_outside_are_not_cut_out():
+    assert chosen()["geometry.box"] == "body"
+    lines = chosen(outside=0.016)
+    assert lines["geometry.box"] == "none"
+    assert (lines["geometry.height"], lines["geometry.width"]) == (264, 312)
+
+
+def test_classes_that_a_mirror_exchanges_are_not_mirrored():
+    assert "augment.flip" not in chosen()
+    found = dataclasses.replace(FOUND, exchanged=("kidney\nleft", "kidney right"))
+    for family in networks.FAMILIES:
+        lines = family.of_data(found, choices.Effort(32, 1.0))
+        (line,) = (line for line in lines if line.key == "augment.flip")
+        assert line.value == 0 and "'kidney right'" in line.reason
+        assert len(line.reason.splitlines()) == 1
+
+
+def test_reasons_say_what_their_lines_do():
+    found = dataclasses.replace(FOUND, saving=0.0, thickness=10.5)
+    lines = stacks.of_data(found, choices.Effort(32, 0.35))
+    reasons = {line.key: line.reason for line in lines}
+    # Scaled by 6 / 10.5.
+    assert (
+        reasons["geometry.height"] == "the largest is 260 x 310 pixels, scaled to 57%"
+    )
+    assert "have 6 pixels" in reasons["geometry.crop"]
+    assert "share of the slices without" in reasons["sampling.empties"]
+    whole = stacks.of_data(found, choices.Effort(32, 1.0))
+    assert not any("scaled" in line.reason for line in whole)
 
 
 def test_slices_far_apart_are_seen_with_fewer_others():

@@ -1,57 +1,10 @@
-"""What is found in prepared data, of which masks are read in a sample."""
+"""What is found in prepared data, and how bright neighbouring slices are."""
 
 import dataclasses
 
 import numpy as np
-import pytest
 
-from competition.core.data import arrays, slice_table
 from competition.study.auto import choices, findings
-
-
-def counted(dataset):
-    store, table = arrays.Arrays(dataset), slice_table.read(dataset)
-    return sum(
-        int(store.masks(scan).any(axis=(1, 2)).sum())
-        for scan in slice_table.scans(table)
-    )
-
-
-def test_of_few_scans_all_masks_are_counted(finished):
-    job, _ = finished
-    assert findings.of(job.dataset).amount.positives == counted(job.dataset)
-
-
-def test_of_many_scans_some_masks_are_read(finished, monkeypatch):
-    job, _ = finished
-    whole, read = findings.of(job.dataset), []
-    monkeypatch.setattr(findings, "SCANS", 2)
-    monkeypatch.setattr(findings, "SLICES", 4)
-    load = arrays.Arrays.masks
-
-    def watched(self, scan):
-        read.append(scan)
-        return load(self, scan)
-
-    monkeypatch.setattr(arrays.Arrays, "masks", watched)
-    sampled = findings.of(job.dataset)
-    assert len(read) == 2 < sampled.amount.scans
-    assert sampled.amount.positives == pytest.approx(whole.amount.positives, rel=0.3)
-    assert sampled.thickness == pytest.approx(whole.thickness, rel=0.5)
-
-
-def test_a_sample_is_spread_evenly():
-    assert findings.spread(range(9), 3) == [0, 4, 8]
-    assert findings.spread("ab", 3) == ["a", "b"]
-    assert findings.spread([], 3) == []
-
-
-@pytest.mark.parametrize("breadth", [2, 4, 10])
-def test_the_thickness_is_that_of_what_is_thinner(breadth):
-    plane = np.zeros((100, 100), bool)
-    plane[:, 40 : 40 + breadth] = True
-    assert findings.thickness(plane) == pytest.approx(breadth)
-    assert findings.thickness(~plane) == pytest.approx(breadth)
 
 
 def test_neighbours_differ_more_where_each_slice_was_stretched():

@@ -9,7 +9,7 @@ from competition.core.experiment import blends, configs
 from competition.machine import deadline
 from competition.net import timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, networks, volumes
+from competition.study.auto import choices, findings, frames, networks, volumes
 from tests.study.plan import test_plan
 
 # Volumes of 35 x 51 x 35 voxels, each a millimetre long.
@@ -19,12 +19,12 @@ FOUND = findings.Findings(
     ),
     cases=200,
     depth=35,
-    height=51,
-    width=35,
-    body_height=51,
-    body_width=35,
+    whole=frames.Frame(51, 35),
+    body=frames.Frame(51, 35),
     saving=0.0,
     anisotropy=1.0,
+    outside=0.0,
+    exchanged=None,
     thickness=8.0,
     jump=1.0,
     fewest=100,
@@ -46,7 +46,7 @@ def test_a_small_volume_is_one_patch():
 
 
 def test_of_a_larger_one_a_large_part_is():
-    patch = chosen(depth=100, height=120, width=120)["model.patch"]
+    patch = chosen(depth=100, whole=frames.Frame(120, 120))["model.patch"]
     assert volumes.MOST_VOXELS / 2 < math.prod(patch) <= volumes.MOST_VOXELS
     assert max(patch) - min(patch) <= 8
 
@@ -58,11 +58,11 @@ def test_of_a_larger_one_a_large_part_is():
         ({"anisotropy": 2.0}, True),
         ({"anisotropy": 2.5}, False),
         ({"depth": 1}, False),
-        ({"depth": 100, "height": 120, "width": 120}, True),
+        ({"depth": 100, "whole": frames.Frame(120, 120)}, True),
         # A patch would be a small part.
-        ({"depth": 144, "height": 266, "width": 266}, False),
+        ({"depth": 144, "whole": frames.Frame(266, 266)}, False),
         # A flat stack.
-        ({"depth": 16, "height": 160, "width": 160}, False),
+        ({"depth": 16, "whole": frames.Frame(160, 160)}, False),
     ],
 )
 def test_volumes_fit_where_they_are_thick_and_small(changes, expected):

@@ -1,0 +1,59 @@
+"""The size that slices are brought to, by their pixels and what these measure."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+# A frame that few scans exceed is taken where it has this share of the pixels at most.
+_FEW, _SHARE = 0.1, 0.5
+# Where spacings differ more than this, all slices are scaled to the median. Where the
+# largest slice would then have so many times the pixels, one of them must be wrong.
+_SPACINGS, _MOST_LARGER = 1.5, 16
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frame:
+    """A height and width in pixels, and how slices are brought to them by `fit`.
+
+    With "spacing" they are those of the largest slice where pixels are `spacing_mm`
+    long. `reason` is that of the fit.
+    """
+
+    height: int
+    width: int
+    fit: str = "pad"
+    reason: str = "slices keep their pixels"
+    spacing_mm: float = 1.0
+
+    @property
+    def about(self) -> str:
+        """Say whose size it is."""
+        size = f"{self.height} x {self.width} pixels"
+        if self.fit == "letterbox":
+            return f"nine in ten are at most {size}"
+        return f"the largest is {size}" + (
+            f" of {self.spacing_mm:.3g} mm" if self.fit == "spacing" else ""
+        )
+
+
+def of(sizes: np.ndarray, spacings: np.ndarray) -> Frame:
+    """Return the frame of scans whose slices have `sizes` (N, 2) and `spacings` (N, 2).
+
+    Sizes are (height, width) in pixels, spacings (y, x) in mm.
+    """
+    largest = sizes.max(axis=0)
+    few, median, most = np.quantile(spacings.mean(axis=1), (_FEW, 0.5, 1 - _FEW))
+    scaled = np.rint(sizes * spacings / median).max(axis=0)
+    if most > _SPACINGS * few and scaled.prod() <= _MOST_LARGER * largest.prod():
+        text = f"pixels are {few:.2g} to {most:.2g} mm long"
+        return _frame(scaled, "spacing", text, float(median))
+    typical = np.quantile(sizes, 1 - _FEW, axis=0, method="higher")
+    if typical.prod() <= _SHARE * largest.prod():
+        text = f"few are larger, up to {largest[0]} x {largest[1]} pixels"
+        return _frame(typical, "letterbox", text)
+    return _frame(largest)
+
+
+def _frame(size: np.ndarray, *others: Any) -> Frame:
+    return Frame(int(size[0]), int(size[1]), *others)
