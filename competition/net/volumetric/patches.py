@@ -64,8 +64,8 @@ def corner(
     """Draw the first row and column of a patch (h, w): a function of the seed.
 
     The patch lies anywhere in the frame (H, W) or, in a share `centred` of the draws,
-    around a pixel of an organ. Each organ that is there is chosen equally often, however
-    small it is. `organs` returns mask bits (H, W).
+    around a pixel of an organ. Each organ that is there is chosen equally often,
+    however small it is. `organs` returns mask bits (H, W).
     """
     # Other numbers than those that augmentation and sampling draw by this seed.
     random = np.random.default_rng((*seed, 1))
