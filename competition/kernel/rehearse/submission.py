@@ -17,7 +17,7 @@ from competition.kernel.rehearse import jail, sessions
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stage:
-    """One rehearsal: its data, and the truth where it is known.
+    """One rehearsal: its data, and the truth if it is known.
 
     `inputs` are folders by their path under /kaggle/input.
     """

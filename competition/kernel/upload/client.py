@@ -45,7 +45,7 @@ _BY_STATUS = {
 def connect(user: str) -> Any:
     """Return the client, signed in as `user`; all of its output goes to standard error.
 
-    It is an error without the client, without credentials, or with another user's.
+    Raise an error without the client, without credentials, or with another user's.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -55,7 +55,7 @@ def connect(user: str) -> Any:
             f"Kaggle's client is not installed ({error}). Run `pip install "
             f"kaggle=={VERSION}`."
         ) from error
-    # The client ends the program where it finds no token, even when imported.
+    # The client ends the program if it finds no token, even when imported.
     except SystemExit as error:
         raise ValueError(f"No Kaggle credentials are found. {_CREDENTIALS}") from error
     received = api.config_values["username"]
@@ -76,9 +76,9 @@ def _sign_in() -> Any:
 
 
 def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) -> T:
-    """Call `ask`, and call it again where the network or the server fails.
+    """Call `ask`, and call it again if the network or the server fails.
 
-    `again` is off for a request that must not happen twice.
+    `again` is False for a request that must not happen twice.
     """
     import requests
 
