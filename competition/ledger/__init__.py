@@ -38,7 +38,7 @@ def add(
 
 
 def _scored(entry: table.Entry, before: table.Entry | None) -> table.Entry:
-    """Return an entry with the leaderboard's scores, which belong to the submission."""
+    """Return an entry with the earlier one's scores, if its submission is the same."""
     if before is None or before.submission != entry.submission:
         return entry
     return dataclasses.replace(entry, public=before.public, private=before.private)
@@ -77,8 +77,8 @@ def set_scores(
 ) -> dict[str, Any]:
     """Enter the leaderboard's scores of an experiment; None leaves a score as it is.
 
-    They are those of the `submission` that `check_added` returned, if it is given:
-    another one may have been added since.
+    If `submission` is given, the entry must still have it, see `check_added`: another
+    one may have been added since.
     """
     entries = table.read(submissions)
     if experiment not in entries:

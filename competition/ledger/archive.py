@@ -34,7 +34,7 @@ def entry(run: runs.Run) -> table.Entry:
 def submission(run: runs.Run) -> str:
     """Return a digest of the submission of a run, and of the rules that made it.
 
-    With the public data a submission is its header alone, so the rules count as well.
+    With the public data a submission is only its header, so the rules count as well.
     """
     content = [
         files.read_bytes(path) if path.is_file() else b""
@@ -87,7 +87,7 @@ def keep(
         by_fold.write(dataset, run, new)
         if sheet:
             (new / "contact_sheet.png").write_bytes(sheet)
-        # A folder cannot replace one that is not empty: the old one steps aside first.
+        # A folder cannot replace one that is not empty, so the old one is moved first.
         old = pathlib.Path(temporary) / "old"
         if folder.exists():
             folder.rename(old)

@@ -1,7 +1,7 @@
 """The scores of a group of scans, such as a fold or a case, from those of its scans.
 
-A scan's numbers are sums and counts, so that those of a group are their sum, and the
-score of the group is the one that `metric.summarise` computes.
+A scan's numbers are sums and counts. A group's numbers are their sum, so its score is
+the one that `metric.summarise` computes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ import numpy as np
 
 from competition.core import metric, scores
 
-# Of a scan: sum and count of Dice, then of Dice with empty pairs as 1, then of the
-# distances of its classes, then of that of all classes together.
+# By scan, four sums, each with its count: Dice, Dice with empty pairs as 1, distances
+# by class, and the distance of all classes together.
 Numbers = dict[str, np.ndarray]
 Pooled = dict[str, float | None]
 
@@ -32,7 +32,7 @@ class Spread(NamedTuple):
 def numbers(result: scores.Scores, depths: Mapping[str, int]) -> Numbers:
     """Return the numbers (8,) of each scan of a score; `depths` are their slices.
 
-    A score of an older version, which lacks some of them, gives none.
+    A score of an older version lacks some of them, and gives none.
     """
     merged = result.get("merged_by_scan")
     listed = [one for each in result["by_scan"].values() for one in each.values()]

@@ -43,7 +43,7 @@ def collect(
     if options.fold is not None or of_training:
         raise ValueError(
             "`fold`, `set`, `from` and `weights` are for a training: a "
-            "submission is of the run as it was trained and decided. Leave them out, "
+            "submission uses the run as it was trained and decided. Leave them out, "
             'or build with `what` = "train".'
         )
     for path, step in ((bundle.run.config, "run"), (bundle.run.decision, "decide")):

@@ -26,10 +26,10 @@ _KINDS = (
 def of_runs(
     given: Iterable[str], trained: Mapping[str, configs.Config]
 ) -> dict[str, str]:
-    """Return by run the path or handle of the weights that its encoder begins with.
+    """Return for each run the path or handle of the weights its encoder begins with.
 
-    `given` are such values: NAME:VALUE is for one of the runs, a VALUE alone for all
-    that have an encoder, which must be the same one.
+    Each of `given` is NAME:VALUE for one run, or VALUE for all runs with an encoder,
+    which must be the same one.
     """
     encoders = {
         name: config.model.encoder
@@ -51,9 +51,9 @@ def of_runs(
         if len({encoders[each] for each in names}) != 1:
             found = ", ".join(f"{each} {encoder}" for each, encoder in encoders.items())
             raise ValueError(
-                f"`weights` {text}: expected one encoder (model.encoder) that they are "
-                f"of. Received: {found or 'none'}. Leave it out, or name the run that "
-                "it is for, as NAME:VALUE."
+                f"`weights` {text}: expected runs that share one encoder "
+                f"(model.encoder). Received: {found or 'none'}. Leave it out, or name "
+                "the run that it is for, as NAME:VALUE."
             )
         by_run |= dict.fromkeys(names, value)
     return by_run

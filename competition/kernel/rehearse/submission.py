@@ -52,7 +52,7 @@ def _stages(
         hidden = data
     elif truth:
         raise ValueError(
-            "`truth` is that of a hidden test. Expected a folder `test` in `data`. "
+            "`truth` is for a hidden test. Expected a folder `test` in `data`. "
             f"Received: {data or 'no `data`'}. Without `truth` a phantom is taken."
         )
     else:

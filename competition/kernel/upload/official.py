@@ -30,7 +30,7 @@ class Api(KaggleApi):
         return uploaded
 
     def outputs(self, kernel: str) -> tuple[dict[str, str], str]:
-        """Return the URLs of a kernel's output files by name, of all pages, and its log."""
+        """Return the URLs of all output files of a kernel by name, and its log."""
         urls: dict[str, str] = {}
         request = kernels.ApiListKernelSessionOutputRequest()
         request.user_name, request.kernel_slug = kernel.split("/")

@@ -100,7 +100,7 @@ def _dataset_status(api: Any, dataset: str) -> str | None:
 
 
 def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
-    # Each try asks anew: an upload whose answer was lost may have made the dataset.
+    # Ask at each try: an upload whose answer was lost may have made the dataset.
     if _dataset_status(api, dataset) in (None, "deleted"):
         return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
     return api.dataset_create_version(str(folder), digest, quiet=True, dir_mode="zip")

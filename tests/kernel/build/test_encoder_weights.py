@@ -53,7 +53,7 @@ def test_each_run_has_the_weights_that_name_it_or_its_encoder(file):
             r"a version of a model\. Add .* as keras/mit/k.*/1;",
         ),
         ("plain:ann/weights", r"plain has no encoder.*with an encoder: one, two"),
-        ("ann/weights", r"expected one encoder.*one mit_b0, two EfficientNetB0\. Leav"),
+        ("ann/weights", r"share one encoder.*one mit_b0, two EfficientNetB0\. Leav"),
     ],
 )
 def test_weights_of_no_encoder_and_of_no_place_are_refused(given, message):
