@@ -1,4 +1,4 @@
-"""Chromium, which the page's benchmark, the pictures and the tests open pages in."""
+"""Find Chromium, in which the page's benchmark, pictures and tests open pages."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What a part says: a JSON object a line, which the page of all parts collects."""
+"""Results of parts: a part prints a JSON object a line, and the report collects them."""
 
 import dataclasses
 import json

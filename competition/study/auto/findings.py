@@ -1,4 +1,4 @@
-"""What prepared data is like, as far as an experiment is planned by it."""
+"""Find the properties of prepared data by which an experiment is planned."""
 
 import dataclasses
 import math
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
-# Masks are read of so many scans, or of more where these have fewer slices than that.
+# Masks of so many scans are read, or of more if these have fewer slices than SLICES.
 SCANS, SLICES = 40, 480
-# Neighbouring slices are compared in so many scans, and so many pairs of each.
+# Neighbouring slices are compared in so many scans, and in so many pairs of each.
 JUMP_SCANS, JUMP_PAIRS = 12, 24
 
 
@@ -37,10 +37,10 @@ class Findings:
     largest of all slices, and `body_height` and `body_width` of the boxes around
     bodies, in pixels. `saving` is the share of pixels outside of these boxes. Slices
     are `anisotropy` times as far apart as pixels. `thickness` is that of the thinnest
-    class in pixels, or of what lies between its parts; 0 without any mask. Neighbouring
-    slices differ `jump` times as much where a scan is scaled as one, as where each
-    slice is scaled on its own; 1 where scans have one slice. The fold with the `fewest`
-    slices to train on has so many.
+    class in pixels, or of the gap between its parts; 0 without any mask. Neighbouring
+    slices differ `jump` times as much if a scan is scaled as a whole as if each slice
+    is scaled alone; 1 if scans have one slice. `fewest` is the smallest number of
+    slices that a fold trains on.
     """
 
     amount: amounts.Amounts
@@ -60,9 +60,9 @@ class Findings:
 def of(dataset: layout.DatasetFiles) -> Findings:
     """Look through the slice table and a sample of the masks of prepared data.
 
-    All is counted but what masks alone tell. Their thickness is that of SLICES slices
-    about, and the share of slices with a mask that of SCANS scans or more, both spread
-    evenly over the scans that have any by their record.
+    Only a sample of the masks is read, spread evenly over the scans that have any by
+    their record: about SLICES slices for the thickness, and SCANS scans or more for the
+    share of slices with a mask.
     """
     manifest = runs.prepared(dataset)
     table = slice_table.read(dataset)
@@ -121,7 +121,7 @@ def _masks(
 
 
 def _jump(dataset: layout.DatasetFiles, table: "pd.DataFrame") -> float:
-    """Return the median jump of some scans; 1 where none has two slices."""
+    """Return the median jump of some scans; 1 if none has two slices."""
     store, jumps = arrays.Arrays(dataset), []
     for scan in spread(slice_table.scans(table), JUMP_SCANS):
         rows = table[table["scan"] == scan]
@@ -134,10 +134,10 @@ def _jump(dataset: layout.DatasetFiles, table: "pd.DataFrame") -> float:
 
 
 def jump(volume: np.ndarray, windows: Mapping[str, np.ndarray]) -> float:
-    """Return how many times as much neighbouring slices of a scan (D, H, W) differ.
+    """Return how many times as much neighbouring slices differ if scaled by the scan.
 
-    `windows` are the (low, high) of each slice, those of the "scan" and its own, those
-    of the "slice": with the first they differ so many times as much as with the second.
+    The other case is that each slice of the scan (D, H, W) is scaled alone. `windows`
+    are the (low, high) of each slice: by "scan" those of the scan, by "slice" its own.
     """
     pairs = spread(range(len(volume) - 1), JUMP_PAIRS)
 
@@ -154,7 +154,7 @@ def jump(volume: np.ndarray, windows: Mapping[str, np.ndarray]) -> float:
 
 
 def _is_annotated(dataset: layout.DatasetFiles, scan: str) -> bool:
-    """Return whether a scan has any mask by its record, which older data lack."""
+    """Return whether a scan has any mask by its record; True if old data has none."""
     path = dataset.record(scan)
     if not files.exists(path):
         return True
@@ -163,21 +163,21 @@ def _is_annotated(dataset: layout.DatasetFiles, scan: str) -> bool:
 
 
 def spread(values: Sequence[T], most: int) -> list[T]:
-    """Return at most so many of the values, spread evenly, the first and last too."""
+    """Return at most so many values, spread evenly, including the first and last."""
     count = min(most, len(values))
     places = np.linspace(0, len(values) - 1, count).round().astype(int)
     return [values[place] for place in places]
 
 
 def thickness(plane: np.ndarray) -> float:
-    """Return the thickness of a mask in pixels, or of what it leaves, if thinner."""
+    """Return the thickness of a mask in pixels, or of the background if thinner."""
     if plane.all():
         return float(min(plane.shape))
     return min(_breadth(plane), _breadth(~plane))
 
 
 def _breadth(plane: np.ndarray) -> float:
-    """Return how broad a strip of the same mean distance from the other pixels is.
+    """Return the breadth of a strip whose pixels are as far from the others on average.
 
     A strip of b pixels has the distances 1, 2 ... b / 2 from each side.
     """

@@ -11,7 +11,7 @@ from competition.core.pages import pictures
 from competition.study.search import space, trials
 
 _CURVES = 6
-# Legible on a light and on a dark page.
+# Colours that are legible on a light and on a dark page.
 _INK = "#6b7280"
 
 
