@@ -30,7 +30,7 @@ class Part:
 
 
 def correctness(*, toy: bool) -> list[Part]:
-    """Return the parts that must pass before speed counts; they may run side by side."""
+    """Return the parts that must pass before speed counts; they may run at once."""
     # Several processes use the card at once, so none may take all of its memory.
     shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     little = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.06"}

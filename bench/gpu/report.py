@@ -1,4 +1,4 @@
-"""Results of parts: a part prints a JSON object a line, and the report collects them."""
+"""The results of parts: each prints a JSON object a line, and a report collects them."""
 
 import dataclasses
 import json

@@ -140,7 +140,7 @@ def _unet(config: configs.Config) -> Any:
 
 
 def _objective(network: Any, device: str) -> Callable[..., Any]:
-    """Return the function from stored numbers to BCE + Dice, as in the project's step."""
+    """Return the loss, from stored numbers to BCE + Dice, as in the project's step."""
     import torch
 
     def objective(stack: Any, bits: Any, window: Any) -> Any:

@@ -106,7 +106,7 @@ def _epochs(
 
 
 class _Evaluations:
-    """A replacement for scoring held-out scans: it asks the clock, and scores nothing."""
+    """It replaces the scoring of held-out scans: asks the clock, and scores nothing."""
 
     def __init__(self, its: clock.Clock, predict: volumes.Predict) -> None:
         self.its, self.predict = its, predict
@@ -119,7 +119,7 @@ class _Evaluations:
 def _predictor(
     run: runs.Run, network: keras.Model, rows: Any, store: arrays.Arrays
 ) -> volumes.Predict:
-    """Return a function that predicts by the network, in the views that are submitted."""
+    """Return a function that predicts by the network, in the views of `submit`."""
     member = scan_predictor.Member(run.name, run.config, {0: network})
     predictor = scan_predictor.ScanPredictor([member])
     grids, intensity = slice_table.grids(rows), run.config.intensity
