@@ -6,5 +6,5 @@ NAMES = "chromium", "chromium-browser", "google-chrome"
 
 
 def find() -> str | None:
-    """Return its path, or None where none of its names is installed."""
+    """Return its path, or None if none of its names is installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)

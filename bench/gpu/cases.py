@@ -17,7 +17,7 @@ CLASSES = 3
 # Height, width and slices beside PyTorch, and batches.
 PAIRS = {
     "toy": ((32, 32, 4), (2,)),
-    # From the smallest on: JAX tells the peak of a process alone.
+    # The smallest first: JAX reports only the peak of a process.
     "small": ((192, 160, 4), (32, 128)),
     "large": ((320, 384, 5), (32, 128)),
 }

@@ -1,4 +1,4 @@
-"""The results of parts: each prints a JSON object a line, and a report collects them."""
+"""The results of parts: each prints a JSON object a line, a report collects them."""
 
 import dataclasses
 import json

@@ -23,7 +23,7 @@ from competition.net.input import resident_scans
 from competition.net.networks import build
 from competition.net.training import losses, schedules, setup, step
 
-# Where scans are gathered.
+# The places where scans can be gathered.
 PLACES = "host", "device"
 
 
@@ -146,7 +146,7 @@ def _bare(
     """Time the compiled step alone, and say what it takes."""
     before = _peak()
     held = jax.device_put(batch)
-    # As `fit` begins: the first epoch compiles.
+    # Compile first, as the first epoch of `fit` does.
     began = time.perf_counter()
     model.fit(_repeated(held, 1), steps_per_epoch=1, verbose=0, shuffle=False)
     compiling = time.perf_counter() - began

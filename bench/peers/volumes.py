@@ -77,7 +77,7 @@ def largest(parts: dict[str, Labelled]) -> tuple[int, int, int]:
 
 
 def dice(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[float]:
-    """Return the 3D Dice of each class; NaN where truth and prediction are empty."""
+    """Return the 3D Dice of each class; NaN if truth and prediction are empty."""
     values = []
     for label in range(1, classes + 1):
         a, b = truth == label, predicted == label

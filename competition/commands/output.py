@@ -78,7 +78,7 @@ def decided(decision: dict[str, Any]) -> None:
 
 
 def _setting(value: Any) -> Any:
-    """Return a part of a rule as a cell: None where it is off."""
+    """Return a part of a rule as a cell: None if it is off."""
     if not value or isinstance(value, int | float):
         return "on" if value is True else value or None
     return str(value)

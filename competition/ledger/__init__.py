@@ -151,8 +151,8 @@ def check_added(run: runs.Run, submissions: pathlib.Path) -> str:
 def relation(entries: list[table.Entry], reading: str, board: str) -> dict[str, Any]:
     """Compare a reading with a leaderboard: correlations, and the mean of board - ours.
 
-    They are None where fewer than 3 experiments have both scores, and the correlations
-    also where all experiments have the same score.
+    They are None if fewer than 3 experiments have both scores. The correlations are
+    also None if all experiments have the same score.
     """
     pairs = [(getattr(entry, reading), getattr(entry, board)) for entry in entries]
     points = np.array([pair for pair in pairs if None not in pair], float)

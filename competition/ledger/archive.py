@@ -54,7 +54,7 @@ class _Decision(typing_extensions.TypedDict):
 
 
 def _nested(path: pathlib.Path) -> float | None:
-    """Return the nested score of a decision; None where there is none."""
+    """Return the nested score of a decision; None if there is none."""
     if not path.is_file():
         return None
     decision: _Decision = files.read_json(path, _Decision)
@@ -101,11 +101,11 @@ def keep(
 
 
 def revision(package: pathlib.Path = pathlib.Path(__file__).parents[1]) -> str:
-    """Return the git revision of the code, with `-dirty` where files have changed.
+    """Return the git revision of the code, with `-dirty` if files have changed.
 
     It is "unknown" outside a checkout, and for an installed copy inside another one.
     """
-    # A file that git does not track belongs to no revision of the checkout around it.
+    # A file that git does not track is not part of the checkout around it.
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return "unknown"
     # Only the package counts: the ledger is tracked too, and changes at each entry.
@@ -115,7 +115,7 @@ def revision(package: pathlib.Path = pathlib.Path(__file__).parents[1]) -> str:
 
 
 def _git(folder: pathlib.Path, *arguments: str) -> str | None:
-    """Return the output of git in a folder; None where git fails or is missing."""
+    """Return the output of git in a folder; None if git fails or is missing."""
     try:
         return subprocess.check_output(
             ["git", "-C", str(folder), *arguments],

@@ -58,7 +58,7 @@ def _of_scan(
 
 
 def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of sums (..., 8); NaN where nothing is counted."""
+    """Return the scores of sums (..., 8); NaN if nothing is counted."""
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums[..., ::2] / sums[..., 1::2]
     dice, with_empty, per_class, merged = np.moveaxis(means, -1, 0)
@@ -81,7 +81,7 @@ def by_group(by_scan: Numbers, groups: Mapping[str, int]) -> dict[int, np.ndarra
 
 
 def pooled(by_scan: Numbers, groups: Mapping[str, int]) -> dict[int, Pooled]:
-    """Return the scores of each group; None where nothing is counted."""
+    """Return the scores of each group; None if nothing is counted."""
     return {
         group: {
             name: None if np.isnan(value) else float(value)
@@ -92,7 +92,7 @@ def pooled(by_scan: Numbers, groups: Mapping[str, int]) -> dict[int, Pooled]:
 
 
 def spread(groups: Mapping[int, Pooled], score: str) -> Spread | None:
-    """Return how a score spreads over groups; None where no group has it."""
+    """Return how a score spreads over groups; None if no group has it."""
     known = [value for each in groups.values() if (value := each[score]) is not None]
     if not known:
         return None

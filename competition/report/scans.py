@@ -17,7 +17,7 @@ from competition.core.pages.viewer import of_run
 if TYPE_CHECKING:
     import pandas as pd
 
-# As many voxels as ten scans of the competition have: more would make a page slow.
+# The most voxels on a page, those of ten scans of the competition: more make it slow.
 VOXELS = 10 * 144 * 266 * 266
 
 Ranked = Sequence[dict[str, Any]]

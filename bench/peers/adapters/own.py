@@ -88,7 +88,7 @@ def _epochs(
     settings = run.config.training.model_copy(update={"epochs": WARM_UP + TIMED})
     config = run.config.model_copy(update={"training": settings})
     times: list[float] = []
-    # In one call: each traces anew, which takes longer than the steps of a 3D network.
+    # In one call, since each call traces, longer than the steps of a 3D network take.
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs=None: times.append(its.spent())
     )

@@ -72,7 +72,7 @@ def look_at(python: pathlib.Path) -> Environment:
             f"{done.stderr.strip() or done.returncode}. Check `python`."
         )
     version, packages, folders = json.loads(done.stdout)
-    # Not resolved: an environment's python is a link to the one that made it.
+    # Do not resolve it: an environment's python is a link to the one that made it.
     absolute = pathlib.Path(python).absolute()
     return Environment(absolute, version, packages, tuple(map(pathlib.Path, folders)))
 

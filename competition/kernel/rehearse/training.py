@@ -1,4 +1,4 @@
-"""The rehearsal of a training, in two sessions, of which the first is killed.
+"""The rehearsal of a training in two sessions. The first one is killed.
 
 The experiment is cut to two folds of two epochs. Kaggle keeps the output of a session
 that it ends; the next one finds it among its inputs, and must go on from there.
@@ -107,7 +107,7 @@ def _at_hand(
 
 
 def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:
-    """Return the overrides that cut a training and those of its members short."""
+    """Return the overrides that shorten a training and those of its members."""
     cut = [
         *overrides,
         f"folds={list(FOLDS)}",

@@ -88,7 +88,7 @@ def _push_dataset(api: Any, bundle: bundles.Bundle, dataset: str) -> dict[str, A
 
 
 def _dataset_status(api: Any, dataset: str) -> str | None:
-    """Return the status of a dataset; None where it does not exist or is not ours."""
+    """Return the status of a dataset; None if it does not exist or is not ours."""
     import requests
 
     try:

@@ -213,7 +213,7 @@ def _runs(rows: pd.DataFrame, gap: int = 0) -> list[pd.DataFrame]:
 
 
 def _suspect(rows: pd.DataFrame, reason: str, words: str, share: float = 1) -> Suspect:
-    """Return the suspect of these masks, of which `share` of the pixels is wrong."""
+    """Return the suspect of these masks; a `share` of their pixels is wrong."""
     return Suspect(
         scan=str(rows["scan"].iloc[0]),
         first=int(rows["number"].min()),

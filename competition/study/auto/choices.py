@@ -121,7 +121,7 @@ def frame(found: Findings) -> tuple[list[Choice], int, int]:
 
 
 def widths(effort: Effort, side: int) -> Choice:
-    """Choose the channels of a network whose smaller input side has `side` pixels."""
+    """Choose the channels of a network whose shorter input side has `side` pixels."""
     levels = 1 + int(math.log2(max(1, side / _COARSEST)))
     levels = max(2, min(_MOST_LEVELS, levels))
     channels = [effort.channels * 2**level for level in range(levels)]

@@ -4,9 +4,9 @@ import math
 
 from competition.study.auto import choices, findings
 
-# A batch of two such patches takes about 5 GB in a network of 32 channels at first.
+# A batch of two such patches takes about 5 GB if a network begins with 32 channels.
 MOST_VOXELS = 400_000
-# A volume of more patches than these is for stacks of slices, which show more of it.
+# For a volume of more patches than this, stacks of slices show a network more.
 _VOLUMES = 4
 _LEAST_DEPTH = 16
 

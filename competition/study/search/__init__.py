@@ -80,7 +80,7 @@ def _search(
                     last = study.result(number)
                     if last.state == "unfinished":
                         is_over = True
-                        text = "stopped in time. Run the same command to go on."
+                        text = "stopped in time. Run the same again: it goes on."
                         console.note(f"trial {number} {text}")
                         continue
                     others = [each for each in study.ended() if each.number != number]

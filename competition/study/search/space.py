@@ -192,5 +192,5 @@ def _check_key(
 
 
 def _label(value: Any) -> str:
-    # `default`: JSON has no dates, TOML has; no key takes one, which is checked later.
+    # `default` is for TOML's dates, which JSON lacks; a later check refuses them.
     return value if isinstance(value, str) else json.dumps(value, default=str)

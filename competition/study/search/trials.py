@@ -108,7 +108,7 @@ class Study:
         return RunningTrial(self._study, trial, self.result(trial.number))
 
     def _check_same_search(self) -> None:
-        """Raise an error where the study has trials of another plan or other data."""
+        """Raise an error if the study has trials of another plan or other data."""
         search = self.plan.search.model_dump(mode="json", include={"folds", "space"})
         # No trial uses the settings of `submit`.
         about = {
@@ -131,9 +131,9 @@ class Study:
 
     def _revive_killed(self) -> None:
         """Queue every killed trial again, to go on in the folder that it was in."""
-        # Optuna's heartbeat does not promise this: it marks a trial as failed before it
-        # queues it again, so that a kill in between loses the trial, and it takes only
-        # trials of `optimize` for killed, after a time of grace.
+        # Optuna's heartbeat does not promise this. It marks a trial as failed before it
+        # queues it again, so a kill in between loses the trial. It also finds killed
+        # trials only of `optimize`, and only after a time of grace.
         trials = self._study.get_trials(deepcopy=False)
         continued = {trial.user_attrs.get(_CONTINUES) for trial in trials}
         for trial in trials:
