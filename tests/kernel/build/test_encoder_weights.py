@@ -63,7 +63,7 @@ def test_weights_of_no_encoder_and_of_no_place_are_refused(given, message):
 
 
 def test_an_experiment_without_an_encoder_takes_no_weights(file):
-    with pytest.raises(ValueError, match=r"of\. Received: none\. Leave it out"):
+    with pytest.raises(ValueError, match=r"encoder\)\. Received: none\. Leave it out"):
         encoder_weights.of_runs([file], trained(unet=None))
 
 

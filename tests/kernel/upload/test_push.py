@@ -344,7 +344,7 @@ def test_a_token_serves_as_well_as_a_key(built, kaggle, monkeypatch):
 
 def test_anothers_credentials_are_refused_before_anything_is_sent(bundle, kaggle):
     build.run(bundle, user="someone")
-    with pytest.raises(ValueError, match=r"built for the user someone.*of jane-doe"):
+    with pytest.raises(ValueError, match=r"built for the user someone.*for jane-doe"):
         push.run(bundle)
     assert kaggle.asked == []
 
