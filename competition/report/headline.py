@@ -16,7 +16,7 @@ def tiles(
 ) -> list[dict[str, Any]]:
     """Return the numbers of the headline, each with its title and the notes beside it.
 
-    They are nested scores if there are any, since the others are too optimistic.
+    The score is the nested one if there is one, since the other is too optimistic.
     """
     oof = scored["oof"]
     listed = []

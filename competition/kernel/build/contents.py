@@ -173,7 +173,7 @@ def _check_run(
     is_given: bool,
 ) -> None:
     """Raise an error if Kaggle cannot train a run; `is_given`: its weights are sent."""
-    # Kaggle downloads a preset, whose name has no folders and no suffix.
+    # The kernel downloads a preset, whose name has no folders and no suffix.
     if not is_given and not re.fullmatch(r"\w+", config.model.encoder_weights):
         raise ValueError(
             f"{name}: `model.encoder_weights` is {config.model.encoder_weights}, of "

@@ -45,7 +45,7 @@ class Pace:
 
     @property
     def start(self) -> float:
-        """Return the seconds before the first step of a fold."""
+        """Return the seconds that a fold takes to start, beside its steps."""
         return self.load + self.build
 
     def scores(self, seconds: float) -> int:
