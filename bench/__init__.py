@@ -1,1 +1,1 @@
-"""Benchmarks: ratios measured in one run on one machine, never timed tests."""
+"""Benchmarks: ratios measured in one run on one machine, not tests with time limits."""

@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("bench_*
 
 
 class Both(io.TextIOBase):
-    """Prints what is written, and remembers it."""
+    """Print what is written, and remember it."""
 
     def __init__(self, shown: TextIO) -> None:
         self.shown, self.kept = shown, io.StringIO()
@@ -51,7 +51,7 @@ def main(wanted: list[str], out: pathlib.Path | None = None) -> None:
 
 
 def keep(out: pathlib.Path, section: str) -> None:
-    """Put a section, with machine and day, in place of the one with its title."""
+    """Replace the section with the same title, and add machine and day."""
     before = out.read_text("utf-8") if out.is_file() else ""
     parts = {_title(part): part for part in re.split(r"^(?=## )", before, flags=re.M)}
     day = time.strftime("%Y-%m-%d")

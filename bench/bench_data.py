@@ -1,4 +1,4 @@
-"""Preparing and decoding against the bare work and the code that everyone copies."""
+"""Compare preparing and decoding with the bare work and the code everyone copies."""
 
 import concurrent.futures
 import contextlib
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def prepare_against_imread(root: pathlib.Path) -> None:
-    """Twelve scans, both with as many threads, files in the system's cache."""
+    """Compare on twelve scans, by as many threads, with the files in the cache."""
     data = folders.write(root / "twelve", scans=12)
     paths = [str(data / image.path) for image in images.find(data, "train")]
 
@@ -50,7 +50,7 @@ def prepare_against_imread(root: pathlib.Path) -> None:
 
 
 def prepare_again(root: pathlib.Path) -> None:
-    """The size of the competition in slices; small ones, since they are not read."""
+    """Time as many slices as the competition's; small ones, since they are not read."""
     data = folders.write(root / "many", scans=267, size=(32, 32))
     pipeline.prepare(data, work=root / "work")
     again = clock.seconds(lambda: pipeline.prepare(data, work=root / "work"))
@@ -58,7 +58,7 @@ def prepare_again(root: pathlib.Path) -> None:
 
 
 def memory(root: pathlib.Path) -> None:
-    """Peak memory of a process that prepares 10 times as many scans."""
+    """Compare the peak memory of processes that prepare scans and 10 times as many."""
     peaks = []
     for scans in (8, 80):
         data = folders.write(root / f"scans{scans}", scans=scans)
@@ -74,7 +74,7 @@ def memory(root: pathlib.Path) -> None:
 
 
 def run_lengths() -> None:
-    """Encoding and decoding, validation included, of organ-like masks."""
+    """Time encoding and decoding of organ-like masks, including validation."""
     masks = [organ(seed) for seed in range(300)]
     texts = [rle.encode(mask) for mask in masks]
     shape = masks[0].shape
@@ -88,7 +88,7 @@ def run_lengths() -> None:
 
 
 def each(work: Callable[[Any], object], items: list[Any]) -> Callable[[], None]:
-    """Do the work on every item; the results are let go, as memory is not measured."""
+    """Return a function that does the work on every item and keeps no result."""
 
     def run() -> None:
         for item in items:
@@ -111,7 +111,7 @@ def organ(seed: int) -> np.ndarray:
 
 
 def usual_encode(mask: np.ndarray) -> str:
-    """Flatten, frame, compare: what the competition's notebooks do."""
+    """Flatten, add frame, compare: what the competition's notebooks do."""
     pixels = np.concatenate([[0], mask.flatten(), [0]])
     runs = np.where(pixels[1:] != pixels[:-1])[0] + 1
     runs[1::2] -= runs[::2]
@@ -119,7 +119,7 @@ def usual_encode(mask: np.ndarray) -> str:
 
 
 def usual_decode(text: str, shape: tuple[int, int]) -> np.ndarray:
-    """Split, then a slice a run: what the competition's notebooks do."""
+    """Split, then fill a slice for each run: what the competition's notebooks do."""
     words = text.split()
     starts, lengths = (
         np.asarray(numbers, dtype=int) for numbers in (words[0:][::2], words[1:][::2])

@@ -1,4 +1,4 @@
-"""Every shipped experiment at its own size: built, and trained for two steps here."""
+"""Build every shipped experiment at its own size, and train it here for two steps."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from competition.core.experiment import configs
 
-# The first is what others are made of; blends have no network of their own.
+# The first is the base of the others; blends have no network of their own.
 LEFT_OUT = {"base", "winner", "hippocampus"}
 
 
@@ -26,7 +26,7 @@ def main() -> None:
 
 def _told(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
-        # By the kernel, which takes the memory back where there is no more.
+        # The operating system kills a process when the memory is full.
         return "killed: it does not fit into the memory of this machine"
     if done.returncode:
         return done.stderr.strip().splitlines()[-1]

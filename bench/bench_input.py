@@ -1,6 +1,6 @@
-"""Batches of 16: 5-slice stacks and masks of 266 x 266, without and with augmentation.
+"""Time batches of 16: 5-slice stacks and masks of 266 x 266, also with augmentation.
 
-tensorflow-addons is measured too where it is installed and TF_USE_LEGACY_KERAS=1.
+tensorflow-addons is measured too if it is installed and TF_USE_LEGACY_KERAS=1.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def against_pngs(data: pathlib.Path, prepared: layout.DatasetFiles) -> None:
-    """Five PNGs decoded for each sample in tf.data, and not even a mask."""
+    """Compare with decoding five PNGs for each sample in tf.data, without a mask."""
     paths = [str(data / image.path) for image in images.find(data, "train")]
     files = tf.constant(paths)
 
@@ -57,14 +57,14 @@ def against_pngs(data: pathlib.Path, prepared: layout.DatasetFiles) -> None:
         return tf.concat(planes, axis=-1)
 
     decoding = _usual(decoded, tf.data.Dataset.range(2, 34 * BATCH + 2))
-    # Ten times as many, or opening the stream would weigh more than what is in it.
+    # Ten times as many, or opening the stream would take longer than its batches.
     ours = stream(prepared, "none").take(10 * 34)
     ratio = 10 * clock.alternate(lambda: drain(decoding), lambda: drain(ours))
     clock.say("five PNG decodes a sample / input without augmentation", ratio, ">= 40")
 
 
 def against_samples(prepared: layout.DatasetFiles) -> None:
-    """Flip, affine, elastic of albumentations, one sample after the other."""
+    """Compare with albumentations' flip, affine, elastic, one sample after another."""
     store = arrays.Arrays(prepared)
     table = slice_table.read(prepared)
     scans, indices = table["scan"].tolist(), table["index"].tolist()
@@ -101,7 +101,7 @@ def against_samples(prepared: layout.DatasetFiles) -> None:
 
 
 def side_by_side(prepared: layout.DatasetFiles) -> None:
-    """Flip, affine and elastic; the device's share of them runs on this CPU."""
+    """Time flip, affine and elastic by engine; the device's part runs on this CPU."""
     engines = ["none", "host", "device"]
     addons = importlib.util.find_spec("tensorflow_addons")
     if addons and os.environ.get("TF_USE_LEGACY_KERAS") == "1":
@@ -119,7 +119,7 @@ def side_by_side(prepared: layout.DatasetFiles) -> None:
 
 
 def stream(prepared: layout.DatasetFiles, engine: str, *more: str) -> tf.data.Dataset:
-    """The package's own batches."""
+    """Return the package's own batches."""
     size = f"geometry.height={SIZE}", f"geometry.width={SIZE}"
     wanted = f"training.batch={BATCH}", f"augment.engine={engine}"
     chosen = configs.load("base", (*size, *wanted, *more))
@@ -133,7 +133,7 @@ def stream(prepared: layout.DatasetFiles, engine: str, *more: str) -> tf.data.Da
 def drain(
     batches: Iterable, finish: Callable[[dict[str, tf.Tensor]], object] | None = None
 ) -> None:
-    """Take all batches, and let each go."""
+    """Take all batches, and keep none."""
     for batch in batches:
         if finish:
             finish(batch)

@@ -1,4 +1,4 @@
-"""The page of ten scans of 144 slices: its size, and what opening it takes."""
+"""Measure the page of ten scans of 144 slices: its size, and what opening it takes."""
 
 import pathlib
 import tempfile
@@ -56,13 +56,13 @@ def main() -> None:
 
 
 def made(seed: int) -> scan_view.ScanView:
-    """A scan as noisy as real MR, with organs, probabilities and a rule."""
+    """Return a scan as noisy as real MR, with organs, probabilities and a rule."""
     random = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij"))
     body = (grid[1] ** 2 / 0.5 + grid[2] ** 2 / 0.7) < 1
     texture = np.kron(random.normal(size=(18, 34, 34)), np.ones((8, 8, 8)))
     signal = 900 + 250 * texture[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
-    # As many bits a voxel as the difference of neighbours has in real MR.
+    # Noise with as many bits a voxel as neighbours in real MR differ by.
     noise = random.normal(0, 1, SHAPE)
     scan = np.where(body, signal + 20 * noise, 30 + 4 * noise)
     heats, planes = {}, []
@@ -88,7 +88,7 @@ def made(seed: int) -> scan_view.ScanView:
 
 
 def tab_mib(page: object) -> float:
-    """The memory that JavaScript holds in the tab, its arrays with it."""
+    """Return the memory that JavaScript holds in the tab, including its arrays."""
     session = page.context.new_cdp_session(page)  # type: ignore[attr-defined]
     session.send("HeapProfiler.collectGarbage")
     used = session.send("Runtime.getHeapUsage")

@@ -1,7 +1,7 @@
-"""Growth: time and memory of the steps at 1, 4, 16 and 64 times the scans.
+"""Measure how time and memory of the steps grow with 1, 4, 16 and 64 times the scans.
 
-Scans of 16 slices of 96 x 96, and networks that do next to nothing: what is measured is
-the pipeline around them. Each step is a process of its own.
+The scans have 16 slices of 96 x 96, and the networks do next to nothing, so that the
+pipeline around them is measured. Each step is a process of its own.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench import folders, one_scaled_step
 SCANS, SLICES = 8, 16
 TIMES = (1, 4, 16, 64)
 PICTURE = pathlib.Path(__file__).parent / "scale.png"
-# By step: what it took on each size.
+# For each step, what it took at each size.
 Took = dict[str, list[dict[str, float]]]
 Take = Callable[[str, pathlib.Path, list[int]], dict[str, float]]
 
@@ -53,7 +53,7 @@ def measure(
         for step, each in took.items():
             each.append(take(step, place, cores[-workers:]))
         shutil.rmtree(place)
-    # It stands for what a network predicts.
+    # It replaces what a network predicts.
     del took["guess"]
     return took
 
@@ -91,7 +91,7 @@ def lines(took: Took, times: Sequence[int]) -> list[str]:
 def exponent(seconds: Sequence[float], times: Sequence[int]) -> float:
     """Return the power of the scans by which time grows, at all sizes but the first.
 
-    There constant costs, such as opening files, would count as if growth were slow.
+    At the first, constant costs such as opening files would make growth look slow.
     """
     slope = np.polyfit(np.log(times[1:]), np.log(seconds[1:]), 1)[0]
     return float(slope)

@@ -1,4 +1,4 @@
-"""The score against SciPy and other libraries, against an epoch, and at its worst."""
+"""Time the score: beside SciPy, other libraries and an epoch, and in worst cases."""
 
 import contextlib
 import functools
@@ -40,10 +40,10 @@ def main() -> None:
 
 
 def against_scipy() -> None:
-    """All voxels both ways, found beforehand; once, since it takes half a minute.
+    """Compare with SciPy on all voxels; only once, since it takes half a minute.
 
-    SciPy stops looking once a voxel is near enough, which is soon where the organs
-    are farther apart: the second pair says how much that is.
+    SciPy stops looking once a voxel is near enough. That is soon if the organs are
+    farther apart, as in the second pair.
     """
     from scipy.spatial.distance import directed_hausdorff
 
@@ -65,7 +65,7 @@ def against_scipy() -> None:
 
 
 def against(name: str, theirs: Distance) -> None:
-    """Another library, which measures from surface to surface, and its values."""
+    """Compare with another library, which measures from surface to surface."""
     one, other = organ(), organ(shift=0.7)
     theirs(one, other)
     ratio = clock.alternate(lambda: theirs(one, other), lambda: hausdorff(one, other))
@@ -77,13 +77,13 @@ def against(name: str, theirs: Distance) -> None:
 
 
 def hausdorff(one: np.ndarray, other: np.ndarray) -> float:
-    """The distance in voxels of two masks, as the score measures it."""
+    """Return the distance in voxels of two masks, as the score measures it."""
     organs = [cropped_masks.cut(mask.view(np.uint8), 1)[1] for mask in (one, other)]
     return distance.hausdorff(*organs, distance.VOXELS)
 
 
 def surface(one: np.ndarray, other: np.ndarray) -> float:
-    """The distance by DeepMind's surface-distance."""
+    """Return the distance by DeepMind's surface-distance."""
     import surface_distance
 
     found = surface_distance.compute_surface_distances(one, other, (1, 1, 1))
@@ -91,7 +91,7 @@ def surface(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def monai(one: np.ndarray, other: np.ndarray) -> float:
-    """The distance by MONAI, on the CPU."""
+    """Return the distance by MONAI, on the CPU."""
     import torch
     from monai import metrics
 
@@ -101,10 +101,10 @@ def monai(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def a_fold() -> None:
-    """A fold's scans, 3 organs each, one after the other, against an epoch.
+    """Compare scoring a fold's scans, of 3 organs each, with the time of an epoch.
 
     The epoch is that of the experiment `unet`: its slices times a training step's time
-    a slice, of a batch that is in memory already.
+    for a slice, with a batch that is already in memory.
     """
     pairs = [scan(seed) for seed in range(5)]
 
@@ -120,7 +120,7 @@ def a_fold() -> None:
 
 
 def seconds_a_slice(batch: int = 4) -> float:
-    """The time of a training step of `unet`, by the slices of its batch."""
+    """Return the time of a training step of `unet` for each slice of its batch."""
 
     from competition.net import devices
     from competition.net.networks import build
@@ -143,7 +143,7 @@ def seconds_a_slice(batch: int = 4) -> float:
 
 
 def worst_cases() -> None:
-    """What costs most: many voxels far from the other organ, and borders everywhere."""
+    """Time the worst: many voxels far from the other organ, and borders everywhere."""
     random = np.random.default_rng(0)
     outer, inner = shell(120, 110), shell(60, 50)
     noise = [random.random(SHAPE) < 0.01 for _ in range(2)]
@@ -162,7 +162,7 @@ def worst_cases() -> None:
 
 
 def memory(root: pathlib.Path) -> None:
-    """Peak memory of a process that scores 10 times as many scans."""
+    """Compare the peak memory of processes that score scans and 10 times as many."""
     peaks = []
     for scans in (27, 274):
         data = listed(root / f"scans{scans}", scans=scans)
@@ -177,17 +177,17 @@ def memory(root: pathlib.Path) -> None:
 
 
 def listed(out: pathlib.Path, *, scans: int) -> pathlib.Path:
-    """A competition folder whose PNGs are their headers, all that the score reads."""
+    """Write a competition folder whose PNGs are only headers, all the score reads."""
     folders.write(out, scans=scans, pixels=False)
     truth = (out / "train.csv").read_text().replace("segmentation", "predicted")
-    # Every run two pixels further on: so much to compare as of a good prediction.
+    # Move every run by two pixels: as much to compare as in a good prediction.
     text = re.sub(r"(?<=[, ])(\d+) (\d+)", lambda m: f"{int(m[1]) + 2} {m[2]}", truth)
     (out / "submission.csv").write_text(text)
     return out
 
 
 def organ(shift: float = 0.0, seed: int | None = None) -> np.ndarray:
-    """A lobed shape of about 140,000 voxels, moved by so many columns."""
+    """Return a lobed shape of about 140,000 voxels, moved by `shift` columns."""
     random = np.random.default_rng(seed)
     centre = np.array(SHAPE) / 2
     turn = 0.0
@@ -201,7 +201,7 @@ def organ(shift: float = 0.0, seed: int | None = None) -> np.ndarray:
 
 
 def shell(radius: float, hollow: float = -1.0) -> np.ndarray:
-    """A ball around the middle, cut by the volume's ends, hollow within a radius."""
+    """Return a ball around the middle, cut by the volume's ends, hollow in a radius."""
     z, y, x = (
         axis - (size - 1) / 2
         for axis, size in zip(np.ogrid[tuple(map(slice, SHAPE))], SHAPE, strict=True)
@@ -212,7 +212,7 @@ def shell(radius: float, hollow: float = -1.0) -> np.ndarray:
 
 
 def scan(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of a scan: mask bits of 3 organs, slightly deformed."""
+    """Return truth and prediction of a scan: mask bits of 3 organs, one deformed."""
     truth, predicted = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     for index in range(3):
         mask = organ(seed=3 * seed + index)
@@ -222,7 +222,7 @@ def scan(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def deformed(mask: np.ndarray, seed: int) -> np.ndarray:
-    """The mask with every slice moved by up to 2 pixels along its rows and columns."""
+    """Return the mask with every slice moved by up to 2 pixels in rows and columns."""
     random = np.random.default_rng(seed)
     moves = random.integers(-2, 3, (len(mask), 2))
     pairs = zip(mask, moves, strict=True)

@@ -1,4 +1,4 @@
-"""The training step: through `fit`, beside PyTorch's, and in bfloat16."""
+"""Time the training step: through `fit`, beside PyTorch's, and in bfloat16."""
 
 import importlib.util
 import json
@@ -32,10 +32,10 @@ def main() -> None:
 
 
 def fit_against_the_bare_step() -> None:
-    """Batches of 8 with their input through `fit`, and one that is in memory.
+    """Compare `fit` on batches of 8 with their input, and steps on one in memory.
 
-    On few cores input and step compute on the same ones. The processor's time leaves
-    out what other programs do to the clock.
+    On few cores, input and step share the cores. Processor time is not affected by
+    other programs, unlike the clock.
     """
     with tempfile.TemporaryDirectory() as name:
         for engine, place in (("host", "host"), ("none", "host"), ("none", "device")):
@@ -54,7 +54,7 @@ def _busy(work: Callable[[], None]) -> float:
 
 
 def _ways(root: pathlib.Path, engine: str, place: str) -> tuple[Callable, Callable]:
-    """The bare step and `fit`, as often, on slices of 266 x 266."""
+    """Return the bare step and `fit`, equally often, on slices of 266 x 266."""
     import tensorflow as tf
 
     size = "geometry.fit=pad", "geometry.height=272", "geometry.width=272"
@@ -86,7 +86,7 @@ def _ways(root: pathlib.Path, engine: str, place: str) -> tuple[Callable, Callab
 
 
 def _data(root: pathlib.Path) -> tuple[pd.DataFrame, arrays.Arrays]:
-    """Two scans of the competition's usual size, noise in and noise out."""
+    """Return two scans of the competition's usual size, with noise as their masks."""
     place, random = layout.DatasetFiles(root), np.random.default_rng(0)
     names = [f"case{number}_day0" for number in range(2)]
     for name in names:
@@ -101,7 +101,7 @@ def _data(root: pathlib.Path) -> tuple[pd.DataFrame, arrays.Arrays]:
 
 
 def against_torch() -> None:
-    """Time and peak memory of the same U-Net, in turn."""
+    """Compare time and peak memory of the same U-Net, measured in turn."""
     if importlib.util.find_spec("torch") is None:
         print("| step of PyTorch / ours | torch is not installed | >= 1 |")
         return
@@ -115,7 +115,7 @@ def against_torch() -> None:
 
 
 def bfloat16() -> None:
-    """On this CPU; slower where it has no instructions for it."""
+    """Compare bfloat16 with float32 here: a CPU without instructions is slower."""
     pairs = [(_step("keras", "bfloat16"), _step("keras")) for _ in range(3)]
     ratio = statistics.median(half["ms"] / full["ms"] for half, full in pairs)
     clock.say(f"step in bfloat16 / float32, {_instructions()}", ratio, "-")

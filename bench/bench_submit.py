@@ -1,6 +1,6 @@
-"""Submit: what it adds to the bare forward passes, its rate, and its memory.
+"""Measure `submit`: what it adds to bare forward passes, its rate, and its memory.
 
-Scans of 48 slices of 266 x 266; a small U-Net on 160 x 192, batches of 16.
+The scans have 48 slices of 266 x 266. A small U-Net takes 160 x 192, in batches of 16.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def write_run(root: pathlib.Path) -> runs.Run:
-    """A run of five folds that nobody trained."""
+    """Write a run of five folds that were not trained."""
     from competition.net.networks import build
 
     place = layout.RunFiles(root)
@@ -71,7 +71,7 @@ def write_run(root: pathlib.Path) -> runs.Run:
 
 
 def write_test(root: pathlib.Path, *, scans: int, slices: int) -> pathlib.Path:
-    """A folder whose slices are all of the test."""
+    """Write a folder whose slices are all of the test."""
     folders.write(root, scans=scans, slices=slices)
     (root / "train").rename(root / "test")
     return root
@@ -80,7 +80,7 @@ def write_test(root: pathlib.Path, *, scans: int, slices: int) -> pathlib.Path:
 def against_passes(
     run: runs.Run, data: pathlib.Path, *, out: pathlib.Path, count: int
 ) -> None:
-    """From scan to RLE, in turn with the bare passes; medians."""
+    """Compare the median time from scan to RLE with that of the bare passes."""
     bare = passes(run, list(range(count)))
     rates = [
         (per_scan(run, data, out.with_stem(f"{out.stem}_{repeat}")), bare())
@@ -96,7 +96,7 @@ def against_passes(
 
 
 def per_scan(run: runs.Run, data: pathlib.Path, out: pathlib.Path) -> float:
-    """The median seconds of a scan but the first, which waits for the compiler."""
+    """Return the median seconds of a scan, without the first, which compiles."""
     finished = []
     add = partial.PartialSubmission.add
 
@@ -115,7 +115,7 @@ def per_scan(run: runs.Run, data: pathlib.Path, out: pathlib.Path) -> float:
 
 
 def passes(run: runs.Run, folds: list[int]) -> Callable[[], float]:
-    """What measures the seconds for one scan's batches, which are in memory."""
+    """Return a function that measures the seconds of one scan's batches in memory."""
     from competition.net.inference import ensemble, forward_pass, trained_network
 
     settings = run.config
@@ -138,7 +138,7 @@ def passes(run: runs.Run, folds: list[int]) -> Callable[[], float]:
 
 
 def memory(run: runs.Run, data: pathlib.Path) -> float:
-    """The most memory of a process that submits."""
+    """Return the most memory of a process that submits."""
     paths = str(run.files.root), str(data), str(data / "submission.csv")
     return clock.peak_mib(
         "from competition import pipeline; "

@@ -1,4 +1,4 @@
-"""Chromium, which the page's benchmark, the pictures and the tests open pages in."""
+"""Find Chromium, in which the page's benchmark, pictures and tests open pages."""
 
 import shutil
 
@@ -6,5 +6,5 @@ NAMES = "chromium", "chromium-browser", "google-chrome"
 
 
 def find() -> str | None:
-    """Return its path, or None where none of its names is installed."""
+    """Return its path, or None if none of its names is installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)

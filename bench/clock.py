@@ -1,4 +1,4 @@
-"""Measuring: medians of several repeats, and the memory of a process of its own."""
+"""Measure time as a median of several repeats, and memory in a separate process."""
 
 import resource
 import statistics
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 def seconds(work: Callable[[], object], *, repeats: int = 5) -> float:
-    """The median time that `work` takes."""
+    """Return the median time that `work` takes."""
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
@@ -21,7 +21,7 @@ def seconds(work: Callable[[], object], *, repeats: int = 5) -> float:
 def alternate(
     one: Callable[[], object], other: Callable[[], object], *, repeats: int = 7
 ) -> float:
-    """The median ratio of the times of two ways, taken in turn: noise hits both."""
+    """Return the median ratio of two times, taken in turn, so that noise hits both."""
     ratios = [
         seconds(one, repeats=1) / seconds(other, repeats=1) for _ in range(repeats)
     ]
@@ -29,7 +29,7 @@ def alternate(
 
 
 def peak_mib(code: str) -> float:
-    """The most memory that a Python process running `code` ever holds."""
+    """Return the most memory that a Python process running `code` ever holds."""
     report = (
         "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -43,7 +43,7 @@ def peak_mib(code: str) -> float:
 
 
 def own_mib() -> float:
-    """The most memory that this process ever held."""
+    """Return the most memory that this process ever held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

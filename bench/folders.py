@@ -1,4 +1,4 @@
-"""Competition folders of any size, made fast: what is in them does not matter."""
+"""Write competition folders of any size fast: what is in them does not matter."""
 
 import pathlib
 
@@ -20,7 +20,7 @@ def write(
 ) -> pathlib.Path:
     """Write `scans` scans of `slices` slices; a third of them carry masks.
 
-    Without `pixels` a PNG is its header alone: enough for what reads sizes only.
+    Without `pixels` a PNG is only its header: enough for code that reads only sizes.
     """
     height, width = size
     texts = ["id,class,segmentation"]
@@ -48,7 +48,7 @@ def _png(height: int, width: int, seed: int) -> bytes:
     body = (x / 0.9) ** 2 + (y / 0.7) ** 2 < 1
     noise = random.normal(0, 12, (height, width))
     image = np.clip(smooth * body + noise, 0, 65535).astype(np.uint16)
-    # A filter for each row, as in the competition's files; one for all decodes faster.
+    # Each row has a filter, as in the competition's files; one for all decodes faster.
     filters = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS]
     return cv2.imencode(".png", image, filters)[1].tobytes()
 

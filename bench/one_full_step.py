@@ -1,7 +1,7 @@
-"""Two training steps of one experiment at its full size: `-m bench.one_full_step NAME`.
+"""Take two full-size training steps of an experiment: `-m bench.one_full_step NAME`.
 
-One sample a step, since memory grows with the batch and the step stays the same, and
-random weights, since they need no network. Prints what it took as JSON.
+A step takes one sample, since memory grows with the batch, and random weights, since
+these need no network. It prints what the steps took as JSON.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""One step on a competition folder of any size: `-m bench.one_scaled_step STEP ROOT`.
+"""Take one step on a folder of any size: `-m bench.one_scaled_step STEP ROOT`.
 
-Prints seconds of processor time and of the clock, and the most memory, as JSON.
+It prints seconds of processor time and of the clock, and the most memory, as JSON.
 """
 
 import itertools
@@ -53,7 +53,7 @@ def _prepare(root: pathlib.Path) -> Callable[[], object]:
 
 
 def _input(root: pathlib.Path) -> Callable[[], object]:
-    """Return what takes all batches of an epoch, four folds of the data."""
+    """Return a function that takes all batches of an epoch: four folds of the data."""
     from competition.net.input import training_data
 
     config = configs.load("base", SMALL)
@@ -69,7 +69,7 @@ def _input(root: pathlib.Path) -> Callable[[], object]:
 
 
 def _guess(root: pathlib.Path) -> Callable[[], object]:
-    """Return what writes out-of-fold probabilities in place of `predict`."""
+    """Return a function that writes out-of-fold probabilities in place of `predict`."""
     dataset = _dataset(root)
     store = arrays.Arrays(dataset)
 
@@ -96,7 +96,7 @@ def _score(root: pathlib.Path) -> Callable[[], object]:
 
 
 def _submit(root: pathlib.Path) -> Callable[[], object]:
-    """Return what predicts the scans once more, as those of a test."""
+    """Return a function that predicts the scans again, as those of a test."""
     import competition.net.inference.ensemble  # noqa: F401  # the framework, uncounted
 
     run = _run(_dataset(root))
@@ -122,7 +122,7 @@ def _dataset(root: pathlib.Path) -> layout.DatasetFiles:
 
 
 def _run(dataset: layout.DatasetFiles) -> runs.Run:
-    """Return a run whose five folds nobody trained."""
+    """Return a run whose five folds were not trained."""
     run = starting.start(dataset, NAME, configs.load("base", SMALL))
     if not run.files.weights(0).exists():
         from competition.net.networks import build
@@ -135,7 +135,7 @@ def _run(dataset: layout.DatasetFiles) -> runs.Run:
 
 
 def _blurred(planes: np.ndarray) -> probabilities.Prediction:
-    """Return what a nearly right network would predict of masks (D, H, W, C)."""
+    """Return what a nearly right network would predict for masks (D, H, W, C)."""
     guess = [
         cv2.GaussianBlur(np.roll(plane, 1, 0), (0, 0), 2.0)
         for plane in planes.astype(np.float32)

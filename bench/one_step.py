@@ -1,4 +1,4 @@
-"""One training step in a process of its own: `-m bench.one_step FRAMEWORK DTYPE`.
+"""Time one training step in its own process: `-m bench.one_step FRAMEWORK DTYPE`.
 
 The framework is keras, torch, or product: a matrix product of as many operations, as
 fast as the machine computes. The dtype is float32 or bfloat16. Prints the median time
@@ -29,7 +29,7 @@ def main(framework: str, dtype: str) -> None:
 
 
 def keras_step(dtype: str) -> Callable[[], object]:
-    """Ours, by `train_on_batch`."""
+    """Time ours, by `train_on_batch`."""
     import keras
     import numpy as np
 
@@ -57,7 +57,7 @@ def keras_step(dtype: str) -> Callable[[], object]:
 
 
 def torch_step(dtype: str) -> Callable[[], object]:
-    """PyTorch's, channels last."""
+    """Time PyTorch's, channels last."""
     import torch
 
     torch.manual_seed(0)
@@ -79,7 +79,7 @@ def torch_step(dtype: str) -> Callable[[], object]:
 
 
 def product_step(dtype: str) -> Callable[[], object]:
-    """A product of matrices with the operations of a step."""
+    """Time a product of matrices with the operations of a step."""
     import tensorflow as tf
 
     from bench.gpu import flops

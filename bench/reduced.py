@@ -1,10 +1,9 @@
-"""The experiments at a size that a CPU trains: `-m bench.reduced NAME [SEED]`.
+"""Train an experiment at a size for a CPU: `-m bench.reduced NAME [SEED]`.
 
-The phantom stands in for the data, and two folds are trained. An encoder is the
-smallest of its kind. It learns at the rate of the decoder, because its weights are
-random: those that Keras offers would have to be downloaded. All else is as shipped.
-Prints the score out of fold. `winner` takes about 70 minutes of one core, and the
-others take 2 to 25.
+The data is the phantom, and two folds are trained. An encoder is the smallest of its
+kind. It learns at the rate of the decoder, because its weights are random: those that
+Keras offers would have to be downloaded. All else is as shipped. The score out of fold
+is printed. `winner` takes about 70 minutes of one core, and the others take 2 to 25.
 """
 
 import pathlib
@@ -24,7 +23,7 @@ ENCODERS = {
     "tpu": "ConvNeXtTiny",
 }
 MEMBERS = ("seg_effnet", "seg_convnext", "seg_mit", "volume", "gate")
-# Side of the slices, side of the crops that are trained on, and epochs.
+# The side of slices, the side of the crops that are trained on, and the epochs.
 _SIZES = {
     "unet": (112, None, 6),
     "attention_unet": (112, None, 6),
@@ -61,8 +60,8 @@ def overrides(name: str) -> tuple[str, ...]:
 def score(name: str, seed: int, folder: pathlib.Path) -> float:
     """Train a reduced experiment on the phantom of a seed; return its score.
 
-    The score is out of fold, by the rules decided. What `folder` has of it already, for
-    instance a blend's trained members, is not made again.
+    The score is out of fold, by the rules of `decide`. Files that `folder` already has,
+    for instance a blend's trained members, are not made again.
     """
     data = folder / f"phantom_{seed}"
     if not data.exists():

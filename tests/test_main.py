@@ -48,8 +48,8 @@ def test_every_command_has_help_and_json(call, name):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("ledger --submissions other add smoke", "give options behind add"),
-        ("ledger --json set smoke", "give options behind set"),
+        ("ledger --submissions other add smoke", "give options after add"),
+        ("ledger --json set smoke", "give options after set"),
         ("watch --data a", "--data goes with --experiment"),
         ("show case1_day1 --data a --gates", "give --experiment"),
         ("convert --images a --data b --out c --axis y", "--labels"),

@@ -1,1 +1,1 @@
-"""The proof on a machine with a card: `make gpu`. Every part is a process."""
+"""Prove the project on a machine with a card: `make gpu`. Every part is a process."""

@@ -45,7 +45,7 @@ def main() -> None:
 
 def _computes_on_card(kept: report.Report) -> bool:
     platforms = [each["platform"] for each in kept.results if "platform" in each]
-    # Where it could not be asked, the parts will say why.
+    # If the device is unknown, the parts will say why.
     return platforms != ["cpu"]
 
 

@@ -1,4 +1,4 @@
-"""`python -m bench.gpu.bundle FOLDER`: all that `make gpu` needs, for another machine.
+"""`python -m bench.gpu.bundle FOLDER`: copy what `make gpu` needs on another machine.
 
 The folder holds the sources, and wheels for Python 3.12 on Linux x86-64 of what a
 machine with JAX and the usual libraries lacks. `sh run` in it needs no network.
@@ -13,7 +13,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = "competition", "bench", "tests", "pyproject.toml", "Makefile", "LICENSE"
-# In the versions of the environment that makes the bundle; all together are small.
+# The bundle has them in the versions of this environment; together they are small.
 PACKAGES = (
     "keras", "namex", "optree", "h5py", "absl-py", "pydantic", "pydantic-core",
     "annotated-types", "typing-inspection", "albumentations", "albucore", "simsimd",

@@ -17,7 +17,7 @@ CLASSES = 3
 # Height, width and slices beside PyTorch, and batches.
 PAIRS = {
     "toy": ((32, 32, 4), (2,)),
-    # From the smallest on: JAX tells the peak of a process alone.
+    # The smallest first: JAX reports only the peak of a process.
     "small": ((192, 160, 4), (32, 128)),
     "large": ((320, 384, 5), (32, 128)),
 }
@@ -32,7 +32,7 @@ class Timing:
 
 
 def pair(size: str, batch: int) -> configs.Config:
-    """The U-Net of `unet` at one of the sizes of `PAIRS`."""
+    """Return the U-Net of `unet` at one of the sizes of `PAIRS`."""
     height, width, slices = PAIRS[size][0]
     offsets = list(range(-(slices // 2), slices - slices // 2))
     asked = [
@@ -47,7 +47,7 @@ def pair(size: str, batch: int) -> configs.Config:
 
 
 def experiment(name: str, *more: str) -> configs.Config:
-    """A shipped experiment, or its likeness at toy size."""
+    """Return a shipped experiment, or one like it at toy size."""
     if not TOY:
         return configs.load(name, more)
     tiny = (
@@ -62,7 +62,7 @@ def experiment(name: str, *more: str) -> configs.Config:
 
 
 def batch_of(config: configs.Config) -> dict[str, np.ndarray]:
-    """A batch as the training step takes it: noise, and blocks of two organs."""
+    """Return a batch as the training step takes it: noise, and blocks of two organs."""
     random = np.random.default_rng(0)
     count, frame = (
         config.training.batch,

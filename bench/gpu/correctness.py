@@ -38,7 +38,7 @@ def tests() -> None:
     chosen = [f"{TESTS[0]}::{TOY_TEST}"] if cases.TOY else TESTS
     workers = ["-n", "6"] if importlib.util.find_spec("xdist") and not cases.TOY else []
     command = ["-m", "pytest", "-p", "no:cacheprovider", "-vv", "--tb=line", *workers]
-    # A process that ran out of time has said how far it came.
+    # A process that ran out of time has printed the tests so far.
     with tempfile.TemporaryFile() as output:
         try:
             subprocess.run(
@@ -107,16 +107,16 @@ def smoke(precision: str) -> None:
         truth=root / "solution.csv",
     )
     score = results["score"]["submission"]["score_per_class"]
-    # In one epoch of a toy nothing is learned; that it ends with a score is all.
+    # One epoch at toy size learns nothing, so it only has to end with a score.
     wanted = None if cases.TOY else WANTED
     ok = score is not None and (wanted is None or score >= wanted)
     report.say("smoke", precision=precision, score=score, wanted=wanted, ok=ok)
 
 
 def memory() -> None:
-    """Train with a batch for which there is no memory: it is halved, and training ends.
+    """Train with a batch that does not fit the memory: it is halved until it fits.
 
-    On a CPU, whose memory is that of the machine, the first batch only says so.
+    On a CPU, whose memory is that of the machine, the first batch only pretends.
     """
     from bench.gpu import full_memory
 

@@ -1,7 +1,7 @@
-"""What an epoch and a fold would take on other cards, from this card's figures.
+"""Estimate the time of an epoch and a fold on other cards, from this card's figures.
 
-A step is in part products and in part passes over memory. On another card it takes at
-least what the one ratio says and at most what the other does, if all else is equal.
+A step is part products and part passes over memory. On another card its time lies
+between those by the ratio of operations and by that of bandwidth, if all else is equal.
 """
 
 import math
@@ -12,7 +12,7 @@ from bench.gpu import flops
 from competition.core.experiment import configs
 
 Result = dict[str, Any]
-# The real set, and those of its slices that have an organ.
+# The slices of the real set, and those of them that have an organ.
 SLICES, WITH_ORGAN = 38496, 16590
 # A name to show, the card, and how many folds are trained at a time.
 CARDS = [("T4 x 2", "T4", 2), ("RTX 3090, 24 GB", "RTX 3090", 1), ("H100", "H100", 1)]
@@ -21,7 +21,7 @@ OTHER_DATA = {"smoke", "hippocampus_2d", "hippocampus_2d_y", "hippocampus_3d"}
 
 
 def rows(results: list[Result], device: Result) -> Iterable[list[str]]:
-    """Rows for the experiments that were measured through `fit`, augmented."""
+    """Return rows for the experiments that were measured through `fit`, augmented."""
     here = flops.card(device.get("device", ""))
     # A CPU, or a card of unknown peaks, says nothing of others.
     if here is None or device["platform"] == "cpu":
@@ -53,7 +53,7 @@ def steps_of_epoch(config: configs.Config) -> int:
 
 
 def _fastest(results: list[Result]) -> dict[str, float]:
-    """The milliseconds of a step through `fit`, augmented, by experiment."""
+    """Return the milliseconds of a step through `fit`, augmented, by experiment."""
     found: dict[str, float] = {}
     for each in results:
         is_shipped = each["kind"] == "fit" and each["engine"] == "device"

@@ -1,4 +1,4 @@
-"""`fit` with its input: scans of noise, streamed from the host or on the device."""
+"""Run `fit` with its input: scans of noise, streamed from the host or on the device."""
 
 import pathlib
 import statistics
@@ -21,7 +21,7 @@ STEPS = 2 if cases.TOY else 24
 
 
 class Data:
-    """Scans of the competition's usual size in `root`, as often as epochs need them."""
+    """Scans of the competition's usual size in `root`, repeated as an epoch needs."""
 
     def __init__(self, root: str, config: configs.Config) -> None:
         slices = 8 if cases.TOY else 144

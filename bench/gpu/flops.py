@@ -1,4 +1,4 @@
-"""What a training step computes, by its network, and what cards do at best."""
+"""The operations of a training step of a network, and the peaks of cards."""
 
 import math
 from typing import Any
@@ -36,7 +36,7 @@ def card(device: str) -> tuple[float, float] | None:
 
 
 def of_step(network: Any) -> float:
-    """Return the operations of a sample: three times the products of the forward."""
+    """Return the operations of a sample: three times the products of a forward pass."""
     total = 0.0
     for layer in network.layers:
         kernel = getattr(layer, "kernel", None)

@@ -1,4 +1,4 @@
-"""A training whose batch the memory of the device does not hold."""
+"""Train with a batch that does not fit the memory of the device."""
 
 import pathlib
 import tempfile
@@ -68,7 +68,7 @@ def train() -> tuple[int, bool]:
 
 
 def _refuse_more_than(samples: int) -> None:
-    """Let the step say of larger batches what a full device says."""
+    """Make the step fail for larger batches as it fails on a full device."""
     normalise = step.normalise
 
     def scarce(stack: Any, window: Any) -> Any:

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from bench.gpu import report
 from competition.core.experiment import configs
 
-# With less time than this a part is not begun.
+# A part does not begin with less time than this.
 LEAST_SECONDS = 10.0
-# Where a process is ended, its last results are still read.
+# Seconds in which the last results of a process that was ended are read.
 GRACE_SECONDS = 5.0
 
 
@@ -30,8 +30,8 @@ class Part:
 
 
 def correctness(*, toy: bool) -> list[Part]:
-    """What must hold before any speed counts; these may run side by side."""
-    # Several processes use the card at once, and none may take all of its memory.
+    """Return the parts that must pass before speed counts; they may run at once."""
+    # Several processes use the card at once, so none may take all of its memory.
     shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     little = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.06"}
     module, seconds = "bench.gpu.correctness", 140
@@ -43,16 +43,16 @@ def correctness(*, toy: bool) -> list[Part]:
     ]
     # It compiles while the others run, and keeps what it compiled for the timed run.
     ahead = Part("PyTorch compiles", ("bench.gpu.torch_twin", "ahead"), seconds)
-    # A toy proves the commands, and one precision is enough for that.
+    # At toy size only the commands are tested, and one precision is enough for that.
     return [parts[0], parts[1], parts[3]] if toy else [*parts, ahead]
 
 
 def speed(*, toy: bool) -> list[Part]:
-    """What is timed, alone on the card, what matters most first."""
+    """Return the parts that are timed, each alone on the card, the important first."""
     keras, torch = "bench.gpu.speed", "bench.gpu.torch_twin"
     names = experiments(toy=toy)
     small, large = ["toy"] if toy else ["small"], [] if toy else ["large"]
-    # Most of a toy's time is spent on importing: one process does all.
+    # At toy size most time is spent on imports, so one process does all.
     first, *rest = [tuple(names)] if toy else [(name,) for name in names]
     return [
         *[Part(f"Keras, {size}", (keras, "pair", size), 70) for size in small],
@@ -65,7 +65,7 @@ def speed(*, toy: bool) -> list[Part]:
 
 
 def experiments(*, toy: bool) -> list[str]:
-    """All shipped experiments that train a network, `unet` first.
+    """Return all shipped experiments that train a network, `unet` first.
 
     Published encoders have no toy size, and one experiment of each other architecture
     is enough for a toy.

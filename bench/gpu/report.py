@@ -1,4 +1,4 @@
-"""What a part says: a JSON object a line, which the page of all parts collects."""
+"""The results of parts: each prints a JSON object a line, a report collects them."""
 
 import dataclasses
 import json

@@ -23,12 +23,12 @@ from competition.net.input import resident_scans
 from competition.net.networks import build
 from competition.net.training import losses, schedules, setup, step
 
-# Where scans are gathered.
+# The places where scans can be gathered.
 PLACES = "host", "device"
 
 
 def ceilings() -> None:
-    """Say what device this is, and how fast a large product and a large copy are."""
+    """Report the device, and how fast a large product and a large copy are."""
     side, length = (256, 2**16) if cases.TOY else (8192, 2**29)
     dtype = _policy().removeprefix("mixed_")
     matrix = jnp.ones((side, side), dtype)
@@ -146,7 +146,7 @@ def _bare(
     """Time the compiled step alone, and say what it takes."""
     before = _peak()
     held = jax.device_put(batch)
-    # As `fit` begins: the first epoch compiles.
+    # Compile first, as the first epoch of `fit` does.
     began = time.perf_counter()
     model.fit(_repeated(held, 1), steps_per_epoch=1, verbose=0, shuffle=False)
     compiling = time.perf_counter() - began
@@ -181,7 +181,7 @@ def _bare(
         spread=timing.spread,
         images_s=count / timing.seconds,
         tflops=work / 1e12,
-        # That of the process never falls: a smaller one cannot be told.
+        # The peak of the process never falls, so a smaller one cannot be measured.
         memory_gb=_peak() / 1e9 if _peak() > before else 0,
         compile_s=compiling,
     )
@@ -205,7 +205,7 @@ def _repeated(batch: Any, count: int) -> Iterable[tuple[Any]]:
 
 
 class _Chunks:
-    """What a training function of Keras takes its next batch from."""
+    """An iterator from which a training function of Keras takes its next batch."""
 
     def __init__(self, feed: Iterator[Any]) -> None:
         self.feed = feed

@@ -13,7 +13,7 @@ ENDS = {"left out", "cut short", "failed"}
 
 
 def markdown(results: list[Result]) -> str:
-    """All tables that the results allow."""
+    """Return all tables that the results allow."""
     device = next((each for each in results if each["kind"] == "device"), {})
     parts = [
         _device(device),

@@ -15,7 +15,7 @@ from typing import Any
 from bench.gpu import cases, flops, report
 from competition.core.experiment import configs
 
-# Up to this batch a card may wait for its host.
+# Up to this batch size, a card may wait for its host.
 SMALL_BATCH = 32
 
 
@@ -32,7 +32,7 @@ def main(size: str) -> None:
 
 
 def modes(batch: int) -> list[str]:
-    """The ways to compile that are tried at a batch; the faster one counts."""
+    """Return the compile modes to try at a batch size; the faster one counts."""
     return ["default", "reduce-overhead"] if batch <= SMALL_BATCH else ["default"]
 
 
@@ -140,7 +140,7 @@ def _unet(config: configs.Config) -> Any:
 
 
 def _objective(network: Any, device: str) -> Callable[..., Any]:
-    """From the stored numbers to BCE + Dice, as the project's step does it."""
+    """Return the loss, from stored numbers to BCE + Dice, as in the project's step."""
     import torch
 
     def objective(stack: Any, bits: Any, window: Any) -> Any:
@@ -162,7 +162,7 @@ def _objective(network: Any, device: str) -> Callable[..., Any]:
 
 
 def _half(device: str) -> Any:
-    """The precision that the project chooses on this device."""
+    """Return the precision that the project chooses on this device."""
     import torch
 
     if device == "cpu":
@@ -184,7 +184,7 @@ def _batch(config: configs.Config, device: str) -> list[Any]:
 
 
 def _flops(network: Any, pixels: int) -> float:
-    """The operations of a sample, counted as `flops.of_step` does."""
+    """Return the operations of a sample, counted as `flops.of_step` does."""
 
     def products(module: Any) -> int:
         return sum(each.numel() for each in module.parameters() if each.ndim == 4)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from bench.peers import volumes
 
-# A peer is evaluated at these shares of its budget; the last evaluation is the end's.
+# A peer is evaluated at these shares of its budget; the last evaluation is at the end.
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -16,10 +16,10 @@ def used() -> float:
 
 
 class Clock:
-    """Counts the seconds of training, and evaluates now and then outside of them.
+    """Count the seconds of training, without those of evaluations in between.
 
-    `evaluate` takes a way to predict and returns the Dice of each class; `curve` holds
-    the seconds and the Dice of each evaluation.
+    `evaluate` takes a function that predicts and returns the Dice of each class;
+    `curve` holds the seconds and the Dice of each evaluation.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Clock:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Do not count what is done meanwhile: evaluating, or preparing data."""
+        """Do not count the time of the block, which evaluates or prepares data."""
         began = self._cpu()
         yield
         self._paused += self._cpu() - began

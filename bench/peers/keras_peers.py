@@ -1,4 +1,4 @@
-"""What holds for the Keras peers and for this project, as a table.
+"""Compare the properties of the Keras peers and of this project in a table.
 
     python -m bench.peers.keras_peers --python peersenv_keras/bin/python
 

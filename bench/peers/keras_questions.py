@@ -1,6 +1,6 @@
-"""The questions of `bench.peers.keras_peers`: a function each, package to answer.
+"""The questions of `bench.peers.keras_peers`: functions from a package to an answer.
 
-`keras_packages` says what they ask of a package.
+`keras_packages` says what they need of a package.
 """
 
 import importlib.metadata
@@ -170,7 +170,7 @@ def run(
 
 
 def output(network: Any) -> np.ndarray:
-    """Return what a network makes of an image that is always the same."""
+    """Return the output of a network for an image that is always the same."""
     image = np.random.default_rng(0).random((1, SIDE, SIDE, 3), np.float32)
     return np.asarray(network(image, training=False))
 

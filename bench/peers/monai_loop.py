@@ -28,8 +28,8 @@ def train(
 ) -> volumes.Predict:
     """Train a network on patches, at a rate that falls as (1 - share) ** power.
 
-    A network with deep supervision returns its outputs along axis 1, finest first,
-    each of which counts half of the one before.
+    A network with deep supervision returns its outputs along axis 1, finest first. Each
+    output has half the weight of the one before.
     """
     torch.set_num_threads(1)
     monai.utils.set_determinism(0)

@@ -1,10 +1,10 @@
-"""What several adapters share: normalised scans, stacks of slices, patches, windows."""
+"""Code of several adapters: normalised scans, stacks of slices, patches, windows."""
 
 import numpy as np
 
 from bench.peers import volumes
 
-# Networks that halve their input five times want such heights and widths.
+# Networks that halve their input five times need multiples of this.
 MULTIPLE = 32
 
 

@@ -1,4 +1,4 @@
-"""The volumes of a fold as every peer gets them: a file that needs NumPy alone."""
+"""The volumes of a fold as every peer gets them: a file that needs only NumPy."""
 
 import dataclasses
 import json
@@ -22,8 +22,8 @@ class Task:
     """What a peer trains on: scans with labels uint8 (D, H, W), 0 where there is none.
 
     `largest` is the largest depth, height and width of these and the held-out scans.
-    `folder` is empty and for the peer's own files. `settings` tells the data folder,
-    its work folder, the fold and the experiment, which this project reads.
+    `folder` is empty and for the peer's own files. `settings` are for this project: the
+    data folder, its work folder, the fold and the experiment.
     """
 
     scans: Sequence[Scan]
@@ -77,7 +77,7 @@ def largest(parts: dict[str, Labelled]) -> tuple[int, int, int]:
 
 
 def dice(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[float]:
-    """Return the 3D Dice of each class; NaN where truth and prediction are empty."""
+    """Return the 3D Dice of each class; NaN if truth and prediction are empty."""
     values = []
     for label in range(1, classes + 1):
         a, b = truth == label, predicted == label

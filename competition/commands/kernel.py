@@ -11,7 +11,7 @@ from competition.kernel import bundles
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="To Kaggle and back.",
+    help="Build a Kaggle kernel of a run, rehearse, push and submit it.",
     epilog="Example:\npython -m competition kernel push --experiment smoke",
 )
 
@@ -39,8 +39,8 @@ def kernel_build(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of an encoder: a file, a preset's folder, or a dataset (owner/slug) "
-            "or model of Kaggle; NAME: before it names a member.",
+            help="Weights of an encoder: a file, a preset's folder, or a dataset "
+            "(owner/slug) or model of Kaggle. MEMBER:WEIGHTS is for one member.",
         ),
     ] = None,
     notebook: Annotated[
@@ -77,16 +77,16 @@ def kernel_rehearse(
     work: options.Work = layout.WORK,
     name: options.Name = None,
     python: Annotated[
-        File, typer.Option(help="An environment to use as it is.")
+        File, typer.Option(help="The Python of an environment to use.")
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(help="Time limit; default: that of Kaggle.")
+        float | None, typer.Option(help="Time limit. Default: Kaggle's.")
     ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HANDLE=FOLDER",
-            help="A folder of this machine in the place of a dataset or model.",
+            help="A folder to use in place of a dataset or model of Kaggle.",
         ),
     ] = None,
     memory_gb: Annotated[float, typer.Option(help="Memory limit.")] = 30.0,

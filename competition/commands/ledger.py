@@ -25,7 +25,7 @@ def show(
     if not context.invoked_subcommand:
         output.result(ledger.show(submissions), as_json, output.ledger)
     elif as_json or submissions != options.SUBMISSIONS:
-        raise typer.BadParameter(f"give options behind {context.invoked_subcommand}")
+        raise typer.BadParameter(f"give options after {context.invoked_subcommand}")
 
 
 @app.command(**options.example("ledger add", "smoke"))

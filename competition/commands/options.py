@@ -16,15 +16,18 @@ Path = pathlib.Path
 def folder(text: str | Path) -> Path:
     """Read a path or a URI; a URI becomes the folder that mirrors it."""
     try:
-        # A shell leaves the ~ of --data=~/uw as it is.
+        # A shell does not expand the ~ in --data=~/uw.
         return storage.path(os.path.expanduser(text))
     except ValueError as error:
-        # The message of a ValueError would be the text, with the secrets in it.
+        # Click would replace a ValueError's message by `text`, which may hold secrets.
         raise typer.BadParameter(str(error)) from None
 
 
 def run_folder(text: str | Path) -> Path:
-    """Read the folder of a run, whose name `.` lacks. Links stay: runs may be links."""
+    """Read a run's folder as an absolute path, so that `.` has a name too.
+
+    Links are not resolved, since a run's folder may be a link.
+    """
     return folder(text).absolute()
 
 
@@ -37,10 +40,10 @@ _DATA = typer.Option(
 Data = Annotated[Path, _DATA]
 # For commands that take a run's folder instead of an experiment and its data.
 OptionalData = Annotated[Path | None, _DATA]
-# For commands that find the data set in the work folder, where one has such a run.
+# For commands that find the data set in the work folder, if only one has such a run.
 RunData = Annotated[
     Path | None,
-    typer.Option(help="The data set, where several have such a run.", **FOLDER),
+    typer.Option(help="The data set, if several have such a run.", **FOLDER),
 ]
 Experiment = Annotated[str, typer.Option(help="A name or the path of a .toml file.")]
 ExperimentOrRun = Annotated[
@@ -56,18 +59,18 @@ WatchedRun = Annotated[
     ),
 ]
 Work = Annotated[
-    Path, typer.Option(help="Where files are kept, also as a URI.", **FOLDER)
+    Path, typer.Option(help="The folder or URI where files are kept.", **FOLDER)
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a key of the config, also of a blend's members, or with "
-        "MEMBER:KEY=VALUE of one of them.",
+        help="Override a key of the config, in all members of a blend too. "
+        "MEMBER:KEY=VALUE overrides it in one member.",
     ),
 ]
-Name = Annotated[str | None, typer.Option(help="Name the run otherwise.")]
+Name = Annotated[str | None, typer.Option(help="Another name for the run.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
@@ -92,26 +95,26 @@ Coordinator = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
-        help="Train one network with other hosts: where host 0 is reached, or auto "
+        help="Train one network with other hosts: the address of host 0, or auto "
         "on a TPU slice or under SLURM.",
     ),
 ]
 Hosts = Annotated[
-    int | None, typer.Option(help="With --coordinator: how many hosts share it.")
+    int | None, typer.Option(help="With --coordinator: how many hosts there are.")
 ]
 Host = Annotated[
-    int | None, typer.Option(help="With --coordinator: which of them this is, from 0.")
+    int | None, typer.Option(help="With --coordinator: this host's number, from 0.")
 ]
 Submission = Annotated[Path, typer.Option(help="The file.")]
 Truth = Annotated[
-    Path | None, typer.Option(help="The test's solution, where it is known.")
+    Path | None, typer.Option(help="The test's solution, if you have it.")
 ]
 Folds = Annotated[
-    int | None, typer.Option(help="How many folds. Default: as before, first 5.")
+    int | None, typer.Option(help="How many folds. Default: as before, at first 5.")
 ]
 FoldSeed = Annotated[
     int | None,
-    typer.Option(help="Which split. Default: as before, first 0."),
+    typer.Option(help="Seed of the split. Default: as before, at first 0."),
 ]
 FoldFile = Annotated[Path | None, typer.Option(help="A CSV with columns case, fold.")]
 Faulty = Annotated[
@@ -125,10 +128,10 @@ Quarantine = Annotated[
     bool | None,
     typer.Option(
         "--quarantine/--no-quarantine",
-        help="Set scans with problems aside, and go on. Default: as before, first no.",
+        help="Leave out scans with problems, and go on. Default: as before, first no.",
     ),
 ]
-Submissions = Annotated[Path, typer.Option(help="Where the ledger is kept.")]
+Submissions = Annotated[Path, typer.Option(help="The folder of the ledger.")]
 SUBMISSIONS = Path("submissions")
 # The files of the examples, which `phantom` and `run` make.
 PHANTOM = "--data work/phantom/competition"
@@ -137,24 +140,24 @@ SUBMITTED = "--submission work/competition/runs/smoke/submission.csv"
 
 
 class Command(core.TyperCommand):
-    """A command whose help ends with its epilog as it stands, to be copied.
+    """A command that prints its epilog unchanged below its help, so that it is copied.
 
-    The folders that mirror a storage are as it has them when the command begins.
+    Before it runs, it brings the folders that mirror a storage up to date.
     """
 
     def invoke(self, ctx: Any) -> Any:
         """Refresh the mirrors, and call the command."""
         for name, value in ctx.params.items():
             if isinstance(value, Path):
-                # Of another option a URI is an error.
+                # This raises an error for a URI in an option that takes none.
                 storage.path(value)
                 storage.refresh(layout.dataset_of(value) if name == "run" else value)
         return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, and the epilog after it."""
-        # Typer fills up the lines of an epilog with blanks, and a backslash before a
-        # blank does not continue a line.
+        # Typer pads the lines of an epilog with spaces, and a backslash before a space
+        # does not continue a line.
         epilog, self.epilog = self.epilog, None
         super().format_help(ctx, formatter)
         self.epilog = epilog
@@ -162,9 +165,10 @@ class Command(core.TyperCommand):
 
 
 def example(name: str, *parts: str) -> dict[str, Any]:
-    """Return arguments of `command`: its name, and a call of it, a line for each part.
+    """Return arguments of `app.command`: its name, and an example of a call.
 
-    The name of a group's command stands behind that of its group.
+    Each of `parts` is a line of the example. For a command of a group, `name` has both
+    names, such as "kernel build".
     """
     call = f"python -m competition {name} " + " \\\n  ".join(parts)
     return {"name": name.split()[-1], "cls": Command, "epilog": f"Example:\n{call}\n"}

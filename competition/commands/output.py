@@ -14,7 +14,7 @@ from competition.core import console
 def lines(result: dict[str, Any]) -> None:
     """Print a line for each key."""
     for key, value in result.items():
-        # The name of a folder may hold bytes that are no UTF-8.
+        # The name of a folder may hold bytes that are not UTF-8.
         print(console.readable(f"{key}: {value}"))
 
 
@@ -78,14 +78,14 @@ def decided(decision: dict[str, Any]) -> None:
 
 
 def _setting(value: Any) -> Any:
-    """Return a part of a rule as a cell: None where it is off."""
+    """Return a part of a rule as a cell: None if it is off."""
     if not value or isinstance(value, int | float):
         return "on" if value is True else value or None
     return str(value)
 
 
 def plan(plan: dict[str, Any]) -> None:
-    """Print a row for each run of an experiment, all of them, and what does not fit."""
+    """Print a row for each run of an experiment, the totals, and what does not fit."""
     from competition.machine import deadline
 
     def time(seconds: float | None) -> str:
@@ -176,8 +176,8 @@ def scores(scores: dict[str, Any]) -> None:
     _table(rows)
     print(
         "dice skips slices that are empty in truth and prediction, as the leaderboard "
-        "does;\ndice_with_empty counts them as 1, as papers do: compare it with theirs "
-        "alone"
+        "does;\ndice_with_empty counts them as 1, as papers do: compare it only with "
+        "theirs"
     )
     calibrated = scores.get("oof", {}).get("calibration", {})
     if calibrated:
@@ -190,7 +190,7 @@ def scores(scores: dict[str, Any]) -> None:
 
 
 def rehearsals(result: dict[str, Any]) -> None:
-    """Print what came of each stage of a rehearsal, and the score where it has one."""
+    """Print the outcome of each stage of a rehearsal, and its score if it has one."""
     for stage, outcome in result["rehearsals"].items():
         for key, value in outcome.items():
             if key != "score":
@@ -200,7 +200,7 @@ def rehearsals(result: dict[str, Any]) -> None:
 
 
 def ledger(shown: dict[str, Any]) -> None:
-    """Print the experiments, then how each reading relates to each leaderboard."""
+    """Print the experiments, then how each of our scores relates to a leaderboard's."""
     if not shown["experiments"]:
         print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
     else:

@@ -16,7 +16,7 @@ File = pathlib.Path | None
 def make_phantom(
     out: Annotated[pathlib.Path, typer.Argument(help="The folder to make.")],
     cases: Annotated[int, typer.Option(help="How many cases.")] = 10,
-    days: Annotated[int, typer.Option(help="Scans of a case, at most.")] = 3,
+    days: Annotated[int, typer.Option(help="Most scans of a case.")] = 3,
     slices: Annotated[int | None, typer.Option(help="Slices of a scan.")] = None,
     small: Annotated[bool, typer.Option("--small", help="8 cases, 24 slices.")] = False,
     public: Annotated[
@@ -25,7 +25,7 @@ def make_phantom(
     faults: Annotated[
         bool, typer.Option("--faults", help="Plant wrong masks; see OUT/faults.csv.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Another seed, other anatomy.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the anatomy.")] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Make a synthetic competition: OUT/competition and OUT/solution.csv."""
@@ -64,13 +64,13 @@ def convert_volumes(
     ] = None,
     channel: Annotated[
         str | None,
-        typer.Option(help="Of colour images: red, green, blue or grey, the default."),
+        typer.Option(help="Channel of colour images: red, green, blue; default: grey."),
     ] = None,
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(
             metavar="CENTRE WIDTH",
-            help="Keep these intensities, in CT Hounsfield units such as 40 400.",
+            help="Keep these intensities; in CT, Hounsfield units such as 40 400.",
         ),
     ] = None,
     restore: Annotated[
@@ -79,13 +79,13 @@ def convert_volumes(
     data: Annotated[
         File,
         typer.Option(
-            help="With --restore: the converted folder. With --images alone: the one "
-            "trained on, as which images without labels are converted."
+            help="With --restore: the converted folder. With --images alone: the "
+            "training folder, whose settings are used for images without labels."
         ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a competition folder of volumes or images, or labels of masks."""
+    """Convert volumes or images to a competition folder, or masks back to labels."""
     from competition.sources import convert
 
     of_labels = test or table or axis or channel or window

@@ -1,4 +1,4 @@
-"""The commands of the steps after `train`, in their order, and `run`, which is all."""
+"""The commands of the steps after `train`, in order, and `run`, which takes all."""
 
 import pathlib
 from collections.abc import Callable
@@ -56,8 +56,8 @@ def predict(
 ) -> None:
     """Predict every training scan by the fold that held it out.
 
-    Or, with --images and --out, label new volumes or images by all folds of the trained
-    run: one label volume or mask image for each, in its own geometry.
+    With --images and --out, all folds of the trained run label new volumes or images
+    instead: each gets a label volume or mask image, in its own geometry.
     """
     from competition import new_volumes, opening
     from competition import predict as step
@@ -150,8 +150,8 @@ def score_submission(
 ) -> None:
     """Compute the competition's score of a submission.
 
-    Or that of an experiment's run out of fold, with the calibration of its
-    probabilities, and with --truth the score of its submission.
+    With --experiment, compute the out-of-fold score of its run and the calibration of
+    its probabilities, and with --truth the score of its submission too.
     """
     from competition import opening, score
 
@@ -193,9 +193,9 @@ def report_run(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write the page about a run, in which its scans can be looked through.
+    """Write the page about a run, with a viewer of its scans.
 
-    With --against write one as well that says where another run is better, and how
+    With --against, also write a page that says where another run is better, and how
     sure that is.
     """
     from competition import opening, report
@@ -232,9 +232,9 @@ def run(
     cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take every step, prepare to report, going on where it stopped.
+    """Take every step from prepare to report; go on where the last call stopped.
 
-    Data that is prepared keeps its folds, unless others are asked for.
+    Prepared data keeps its folds, unless you ask for others.
     """
     from competition import pipeline, prepare
     from competition.cluster import opened

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 
 def _check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
-    """Refuse another folder of the same name; a copy of `work` has none beside it."""
+    """Refuse data that is not what was prepared; a copy of `work` may come without."""
     from competition import prepare
 
     if data.is_dir():
@@ -39,12 +39,12 @@ def score_baseline(
     method: Annotated[str, typer.Argument(help="kmeans, hierarchical, em or svm.")],
     data: options.Data,
     experiment: Annotated[
-        str, typer.Option(help="The experiment whose folds and sizes count.")
+        str, typer.Option(help="The experiment whose folds and sizes to use.")
     ] = "smoke",
     work: options.Work = layout.WORK,
     as_json: options.Json = False,
 ) -> None:
-    """Score a method without a network out of fold, to compare networks with."""
+    """Score a simple method, without a network, out of fold, to compare networks."""
     from competition.core.experiment import configs
     from competition.study import auto, baseline
 
@@ -73,8 +73,8 @@ def plan_experiment(
 ) -> None:
     """Say how long an experiment takes on this machine, and what does not fit.
 
-    The experiment "auto" is written first: planned from the data, this device and the
-    budget, as work/<dataset>/auto.toml, with the reason for each line.
+    For the experiment "auto" it first writes work/<dataset>/auto.toml: planned from the
+    data, this device and the budget, with the reason for each line.
     """
     from competition import pipeline
     from competition.core import files
@@ -98,7 +98,7 @@ def plan_experiment(
     output.result(result, as_json, output.plan)
 
 
-# For `study.auto`, which calls it in a process of its own.
+# `study.auto` calls this command in a process of its own.
 @app.command(hidden=True, **options.example("plan-auto", "work/mydata --budget 4h"))
 def write_plan(folder: pathlib.Path, budget: options.Budget = None) -> None:
     """Write auto.toml into the folder of prepared data."""
@@ -123,10 +123,10 @@ def search_values(
     cluster: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
-    """Search better values for the keys under `search.space` in the experiment's TOML.
+    """Search for better values of the keys in `search.space` of the experiment's TOML.
 
-    A trial that is worse than the others at the same epoch is pruned. After a kill, or
-    out of time, the next call goes on. The best values are in best.toml, an experiment.
+    It prunes a trial that is worse than the others at the same epoch. After a kill, or
+    out of time, the next call goes on. best.toml is an experiment with the best values.
     """
     from competition import prepare, train
     from competition.cluster import opened
@@ -159,7 +159,7 @@ def show_scan(
     experiment: options.ExperimentOrRun = None,
     submission: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Instead of a run's: the masks of this CSV."),
+        typer.Option(help="Show the masks of this CSV instead of a run's."),
     ] = None,
     work: options.Work = layout.WORK,
     out: Annotated[
@@ -171,12 +171,12 @@ def show_scan(
         bool,
         typer.Option(
             "--gates",
-            help="Draw what the gates of an Attention U-Net let through, instead.",
+            help="Draw the gate maps of an Attention U-Net instead.",
         ),
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show a scan: a page to look through it, a picture of how its masks come about.
+    """Write a page that shows a scan, and a picture of the steps to its masks.
 
     The page has all slices with outlines of truth and prediction. Without an experiment
     it shows the annotations of the data, or the masks of a submission.
@@ -187,7 +187,7 @@ def show_scan(
     if experiment and submission:
         raise typer.BadParameter("give --experiment or --submission, not both")
     if gates and not experiment:
-        raise typer.BadParameter("--gates are those of a network: give --experiment")
+        raise typer.BadParameter("--gates needs a run: give --experiment")
     dataset = layout.dataset(data, work)
     if not experiment:
         out = out or dataset.root / "show" / f"{scan}.html"
@@ -207,13 +207,13 @@ def watch_run(
     data: options.RunData = None,
     work: options.Work = layout.WORK,
     once: Annotated[
-        bool, typer.Option("--once", help="Show it once, as where no terminal is.")
+        bool, typer.Option("--once", help="Show it once, as without a terminal.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show how far the folds of a run are while they train, and those of its members.
+    """Show the progress of a run's folds while they train, and of its members' folds.
 
-    It reads files alone: call it from another terminal, or on another machine that
+    It only reads files: call it from another terminal, or on another machine that
     mounts the folder.
     """
     from competition.study import watch

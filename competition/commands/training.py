@@ -30,7 +30,7 @@ def prepare_data(
 ) -> None:
     """Decode annotations and slices into arrays, and split the cases into folds.
 
-    Options that are not given are those of the call before.
+    An option that you leave out keeps its value of the last call.
     """
     from competition import pipeline, prepare
 
@@ -59,9 +59,9 @@ def train_folds(
 ) -> None:
     """Train the experiment's folds; a killed training goes on where it stopped.
 
-    Its members and gates are trained too. Or train the run in a folder, which knows its
-    experiment and its data, without its gates. Several hosts, each with the same call
-    and its own --host, train one network together.
+    Its members and gates are trained too. --run trains the run in a folder, which knows
+    its experiment and its data, without its gates. Several hosts train one network
+    together if each makes the same call with its own --host.
     """
     from competition import opening, train
     from competition.cluster import opened as connected

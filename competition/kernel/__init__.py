@@ -1,1 +1,1 @@
-"""To Kaggle and back: build a bundle, rehearse it, push it, submit it."""
+"""Build a bundle for Kaggle, rehearse it, push it and submit it."""

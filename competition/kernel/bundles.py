@@ -22,7 +22,7 @@ class Metadata(typing_extensions.TypedDict):
     machine_shape: str
 
 
-# Of all of Kaggle's TPUs.
+# All of Kaggle's TPUs have as many.
 TPU_DEVICES = 8
 
 
@@ -35,8 +35,8 @@ def is_tpu(machine: str) -> bool:
 class Bundle:
     """A run of an experiment (name or path), and one of its two kernels.
 
-    The kernel trains or submits, as `what` says. `data` is the competition folder,
-    where the caller named one.
+    The kernel trains or submits, as `what` says. `data` is the competition folder, if
+    the caller named one.
     """
 
     experiment: str
@@ -58,7 +58,7 @@ class Bundle:
 
     @property
     def built(self) -> pathlib.Path:
-        """The same folder; without a built kernel in it, an error."""
+        """The same folder; an error if no kernel is built in it."""
         if not (self.folder / "kernel" / "kernel-metadata.json").is_file():
             raise ValueError(
                 f"{self.folder}: no kernel is built. Run `python -m competition kernel "
@@ -78,7 +78,7 @@ class Bundle:
 
     @property
     def record(self) -> pathlib.Path:
-        """The file that records what was pushed and submitted, of both kernels."""
+        """The file that records what was pushed and submitted of both kernels."""
         return self.run.root / "kernel.json"
 
     def state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pictures of a kernel's notebook: of the runs it trained, of test slices."""
+"""The pictures of a kernel's notebook: of the runs that it trained, of test slices."""
 
 import pathlib
 from typing import Any
@@ -16,7 +16,7 @@ def show(input_root: pathlib.Path, working: pathlib.Path) -> list[Any]:
     """Return pictures for `IPython.display`.
 
     They are curves, scores and held-out slices of each run that was trained, under its
-    name, and up to 3 test slices that have masks, where there is a submission.
+    name, and up to 3 test slices that have masks, if there is a submission.
     """
     from IPython import display
 
@@ -33,9 +33,9 @@ def show(input_root: pathlib.Path, working: pathlib.Path) -> list[Any]:
 
 
 def of_run(root: pathlib.Path) -> list[bytes]:
-    """Draw the curves and scores of a run, also of one whose time was over too soon.
+    """Draw the curves and scores of a run, also of one that ran out of time.
 
-    Its slices are those that the report drew, since the data is not kept.
+    The slices are those that the report drew, since the data is not kept.
     """
     run = runs.read(layout.RunFiles(root))
     drawn = list(stills.draw(run).values())

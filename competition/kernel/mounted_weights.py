@@ -1,6 +1,6 @@
 """A kernel's encoder weights: in its bundle, or found among its other inputs.
 
-They are found by their content: whatever loads into the encoder, wherever it lies.
+Among the inputs any file or preset is taken that loads into the encoder.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from competition.kernel import session
 from competition.machine import gpus, process
 
-# Of a run's folds, which are no weights of an encoder.
+# The weights of a fold, which are not those of an encoder.
 _TRAINED = "best.weights.h5"
 _PRESET = {"config.json", "model.weights.h5"}
 
@@ -42,7 +42,7 @@ def find(
 ) -> pathlib.Path:
     """Return the file or preset under `input_root` that loads into an encoder.
 
-    `source` is what was attached. None, or several that differ, is an error.
+    `source` is what was attached. It is an error if none loads, or more than one.
     """
     candidates = sorted(_candidates(input_root, bundle))
     faults = _try(encoder, candidates)
@@ -78,12 +78,12 @@ def _candidates(
 
 
 def _try(encoder: str, paths: Sequence[pathlib.Path]) -> list[str]:
-    """Return why each path does not load into an encoder, or "" where it does."""
+    """Return why each path does not load into an encoder, or "" if it does."""
     if not paths:
         return []
     command = ["-m", "competition.kernel.mounted_weights", encoder, *map(str, paths)]
     with tempfile.TemporaryFile() as output:
-        # Its input stays open, for it ends once that is closed.
+        # The process ends once its input is closed: inside the block it stays open.
         with process.start(command, gpus.ON_CPU, stdout=output) as child:
             status = child.wait()
         output.seek(0)

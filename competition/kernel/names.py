@@ -15,7 +15,7 @@ def slug(title: str) -> str:
 
 
 def title(name: str, *, ending: str) -> str:
-    """Return the title "UWM <name> <ending>", or an error where it is too long.
+    """Return the title "UWM <name> <ending>"; raise an error if it is too long.
 
     Characters other than letters and digits become a space, so that "v1.5" and "v15"
     stay different.
@@ -46,7 +46,7 @@ def check_user(user: str) -> None:
 
 
 def check_id(id: str, *, what: str) -> str:
-    """Return the id of a kernel or dataset, which reads user/slug."""
+    """Return the id of a kernel or dataset; refuse one that is not user/slug."""
     user, slash, end = id.partition("/")
     if not slash or end != slug(end) or not 5 <= len(end) <= LONGEST:
         raise ValueError(
@@ -58,7 +58,7 @@ def check_id(id: str, *, what: str) -> str:
 
 
 def check_sizes(dataset: pathlib.Path, code: pathlib.Path) -> int:
-    """Return the bytes of a dataset; too many, or too much code, is an error."""
+    """Return the bytes of a dataset; refuse too many, or too much code."""
     total = sum(each.stat().st_size for each in dataset.rglob("*") if each.is_file())
     sizes = (dataset, total, DATASET_BYTES), (code, code.stat().st_size, CODE_BYTES)
     for path, size, limit in sizes:

@@ -56,7 +56,7 @@ def check(bundle: pathlib.Path) -> None:
 def check_tpu() -> None:
     """Refuse a session in which JAX finds a single device: a TPU has several.
 
-    A process of its own looks for them, since only one may hold a TPU at a time.
+    Another process looks for them, since only one process may hold a TPU at a time.
     """
     command = [
         sys.executable,
@@ -75,7 +75,7 @@ def competition(input_root: pathlib.Path, table: str) -> pathlib.Path:
     """Return the folder under `input_root` that holds the competition's `table`."""
     folders = {}
     for path in _find(input_root, table):
-        # Of another dataset, the table may be in any encoding.
+        # The table of another dataset may be in any encoding.
         with path.open(encoding="utf-8", errors="replace") as file:
             if file.readline().strip() == _HEADERS[table]:
                 folders[path.resolve()] = path.parent
@@ -117,9 +117,9 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
 
 
 def _training(config: pathlib.Path) -> Any:
-    """Return the contents of config.json, but for the folder of encoder weights.
+    """Return the contents of config.json without the folder of encoder weights.
 
-    Kaggle may mount them elsewhere in each session.
+    Kaggle may mount them in another folder in each session.
     """
     about: dict[str, Any] = files.read_json(config)
     model = about.get("config", {}).get("model", {})

@@ -38,7 +38,7 @@ def add(
 
 
 def _scored(entry: table.Entry, before: table.Entry | None) -> table.Entry:
-    """Return an entry with the leaderboard's scores, which belong to the submission."""
+    """Return an entry with the earlier one's scores, if its submission is the same."""
     if before is None or before.submission != entry.submission:
         return entry
     return dataclasses.replace(entry, public=before.public, private=before.private)
@@ -77,8 +77,8 @@ def set_scores(
 ) -> dict[str, Any]:
     """Enter the leaderboard's scores of an experiment; None leaves a score as it is.
 
-    They are those of the `submission` that `check_added` returned, if it is given:
-    another one may have been added since.
+    If `submission` is given, the entry must still have it, see `check_added`: another
+    one may have been added since.
     """
     both = {"public": public, "private": private}
     given: dict[str, Any] = {k: v for k, v in both.items() if v is not None}
@@ -151,8 +151,8 @@ def check_added(run: runs.Run, submissions: pathlib.Path) -> str:
 def relation(entries: list[table.Entry], reading: str, board: str) -> dict[str, Any]:
     """Compare a reading with a leaderboard: correlations, and the mean of board - ours.
 
-    They are None where fewer than 3 experiments have both scores, and the correlations
-    also where all experiments have the same score.
+    They are None if fewer than 3 experiments have both scores. The correlations are
+    also None if all experiments have the same score.
     """
     pairs = [(getattr(entry, reading), getattr(entry, board)) for entry in entries]
     points = np.array([pair for pair in pairs if None not in pair], float)

@@ -34,7 +34,7 @@ def entry(run: runs.Run) -> table.Entry:
 def submission(run: runs.Run) -> str:
     """Return a digest of the submission of a run, and of the rules that made it.
 
-    With the public data a submission is its header alone, so the rules count as well.
+    With the public data a submission is only its header, so the rules count as well.
     """
     content = [
         files.read_bytes(path) if path.is_file() else b""
@@ -54,7 +54,7 @@ class _Decision(typing_extensions.TypedDict):
 
 
 def _nested(path: pathlib.Path) -> float | None:
-    """Return the nested score of a decision; None where there is none."""
+    """Return the nested score of a decision; None if there is none."""
     if not path.is_file():
         return None
     decision: _Decision = files.read_json(path, _Decision)
@@ -87,7 +87,7 @@ def keep(
         by_fold.write(dataset, run, new)
         if sheet:
             (new / "contact_sheet.png").write_bytes(sheet)
-        # A folder cannot replace one that is not empty: the old one steps aside first.
+        # A folder cannot replace one that is not empty, so the old one is moved first.
         old = pathlib.Path(temporary) / "old"
         if folder.exists():
             folder.rename(old)
@@ -101,11 +101,11 @@ def keep(
 
 
 def revision(package: pathlib.Path = pathlib.Path(__file__).parents[1]) -> str:
-    """Return the git revision of the code, with `-dirty` where files have changed.
+    """Return the git revision of the code, with `-dirty` if files have changed.
 
     It is "unknown" outside a checkout, and for an installed copy inside another one.
     """
-    # A file that git does not track belongs to no revision of the checkout around it.
+    # A file that git does not track is not part of the checkout around it.
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return "unknown"
     # Only the package counts: the ledger is tracked too, and changes at each entry.
@@ -115,7 +115,7 @@ def revision(package: pathlib.Path = pathlib.Path(__file__).parents[1]) -> str:
 
 
 def _git(folder: pathlib.Path, *arguments: str) -> str | None:
-    """Return the output of git in a folder; None where git fails or is missing."""
+    """Return the output of git in a folder; None if git fails or is missing."""
     try:
         return subprocess.check_output(
             ["git", "-C", str(folder), *arguments],

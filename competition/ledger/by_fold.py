@@ -15,8 +15,8 @@ _SHOWN = ["dice", "dice_3d", "surface_mm", "hausdorff_per_class", "score_per_cla
 def write(dataset: layout.DatasetFiles, run: runs.Run, folder: pathlib.Path) -> None:
     """Write the fold of every case, and the mean scores of each fold and class.
 
-    A scan in which a class has no such score, as the distance to the surface of an
-    empty mask, is left out of the mean. A run that holds nothing out has no scores.
+    The mean leaves out a scan whose class has no such score, for instance the surface
+    distance of an empty mask. A run that holds nothing out has no scores.
     """
     import pandas as pd
 
@@ -33,7 +33,7 @@ def write(dataset: layout.DatasetFiles, run: runs.Run, folder: pathlib.Path) -> 
         for scan, of_scan in by_scan.items()
         for name, by_class in of_scan.items()
     ]
-    # Also where no scan has such a score.
+    # As floats, since a column may have no score at all.
     every = pd.DataFrame(rows).astype(dict.fromkeys(_SHOWN, float))
     grouped = every.groupby(["fold", "class"])
     means = grouped.agg({"scans": "sum", **dict.fromkeys(_SHOWN, "mean")})

@@ -13,8 +13,8 @@ from competition.core.data import mask_csv
 # The scores that our own validation gives, and those that the leaderboard shows.
 READINGS = ("score_per_class", "score_merged", "nested")
 BOARDS = ("public", "private")
-# What it took on the private leaderboard, from the highest down. The score of the best
-# entry in Keras was published without saying of which board it is.
+# The scores of places on the private leaderboard, highest first. The score of the best
+# entry in Keras was published without saying which board it is from.
 LINES = {
     "winner": 0.889,
     "gold": 0.880,
@@ -26,7 +26,7 @@ LINES = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """A kept experiment: its scores are out of fold, None where one is not known.
+    """A kept experiment: its scores are out of fold, None if one is not known.
 
     `submission` is a digest of submission.csv and the decision that it comes from.
     """
@@ -48,7 +48,7 @@ COLUMNS = [field.name for field in dataclasses.fields(Entry)]
 
 
 def read(submissions: pathlib.Path) -> dict[str, Entry]:
-    """Read the entries of `submissions`/ledger.csv by experiment; no file, no entry."""
+    """Read the entries of `submissions`/ledger.csv by experiment; none without it."""
     path = submissions / "ledger.csv"
     if not path.is_file():
         return {}

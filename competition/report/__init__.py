@@ -20,7 +20,7 @@ def run(
 ) -> dict[str, Any]:
     """Write the page of a scored run; a page of the same results is left as it is.
 
-    The ledger in `submissions` says what the leaderboard thought of earlier runs. With
+    The ledger in `submissions` has the leaderboard's scores of earlier runs. With
     `pages` every held-out scan gets a page of its own in scans/ beside it.
     """
     files.require(run.files.decision, "decide")
@@ -41,7 +41,7 @@ def run(
 
 
 def compare(dataset: layout.DatasetFiles, run: runs.Run, other: str) -> dict[str, Any]:
-    """Write a page of a scored run beside another one, by its name or its folder.
+    """Write a page that compares a scored run with another, by its name or folder.
 
     Returns the differences, with the path of the page as `comparison`.
     """

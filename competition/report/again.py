@@ -16,7 +16,7 @@ _OPTIONS: dict[str, tuple[str, Any]] = {
     "fold_file": ("--fold-file", "None"),
     "faulty": ("--faulty", None),
 }
-# The manifest keeps the contents of a file, and not its name.
+# The manifest keeps the contents of a file but not its name.
 _FILES = {"fold_file": "folds.csv", "faulty": "faulty.txt"}
 
 
@@ -46,8 +46,8 @@ def tables(config: configs.Config) -> dict[str, dict[str, str]]:
 def commands(run: runs.Run, manifest: dict[str, Any]) -> list[str]:
     """Return the commands that make a run again, each on several lines.
 
-    A member of a blend that is no experiment was trained by a command of its own. A
-    file that `prepare` was given stands there by another name.
+    A member of a blend that is not an experiment gets a command of its own. A file that
+    `prepare` was given has a standard name in them, see `_FILES`.
     """
     shipped = {path.stem for path in configs.EXPERIMENTS.glob("*.toml")}
     named: list[runs.Run] = []
@@ -100,7 +100,7 @@ def _changed(
     """Return the overrides that turn another config into this one."""
     ours, theirs = flat(config), flat(other)
     settled = {
-        # What the data settles is no override.
+        # The data decides these values, so they need no override.
         "model.exclusive": manifest.get("exclusive", False),
         "folds": [fold for fold in theirs["folds"] if _is_there(fold, manifest)],
     }

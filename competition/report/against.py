@@ -1,4 +1,4 @@
-"""A run beside another one on the same data: where the other is better."""
+"""Compare a run with another one on the same data: where is the other better?"""
 
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,9 @@ _SCAN_COLUMNS = ["scan", "slice", "class"]
 
 
 def find(run: runs.Run, name: str) -> runs.Run:
-    """Return the run that another one is compared with, by its name or its folder.
+    """Return the run to compare with, by its name or its folder.
 
-    It must be of the same data, folds and classes.
+    It must have the same data, folds and classes.
     """
     folder = pathlib.Path(name)
     if not (folder / "config.json").is_file() and len(folder.parts) == 1:
@@ -56,8 +56,8 @@ def compare(
 ) -> dict[str, Any]:
     """Return the differences of two runs: in all, scan by scan and slice by slice.
 
-    A difference is that of the other run less the first; above 0 the other is better,
-    but for distances.
+    A difference is the other run's value minus the first one's: above 0 the other is
+    better, except for distances.
     """
     table = slice_table.read(dataset)
     ranked = [
@@ -127,9 +127,9 @@ def _differences(
 
 
 def _slices(run: runs.Run, other: runs.Run) -> list[dict[str, Any]]:
-    """Return the slices whose Dice differs most, those first where the other is better.
+    """Return the slices whose Dice differs most; first those where the other is better.
 
-    A slice that is rightly empty in one run counts as 1 there.
+    A slice that a run leaves empty rightly counts as 1 for that run.
     """
     tables = [slice_scores.read(each.files) for each in (run, other)]
     if tables[0] is None or tables[1] is None:
@@ -188,7 +188,7 @@ def _draw(compared: dict[str, Any]) -> charts.Drawing | None:
     points = [(row["first"], row["other"]) for row in known]
     labels = [f"{row['scan']}, {row['difference']:+.4f}" for row in known]
     series = [charts.Series("scans", points, "curve0", joined=False, labels=labels)]
-    # Both axes alike, so that the diagonal is where both runs are.
+    # Both axes have the same limits, so that equal scores lie on the diagonal.
     values = [value for point in points for value in point]
     limits = min(values), max(values)
     names = "Scan by scan", compared["run"], compared["against"]

@@ -25,7 +25,7 @@ def sections(work: pathlib.Path) -> list[Section]:
 
 
 def parse(text: str) -> list[Section]:
-    """Return the sections of a text; what stands before the first title has none."""
+    """Return the sections of a text; text before the first title has no title."""
     found: list[Section] = [{"title": "", "texts": [], "rows": []}]
     for line in text.splitlines():
         stripped = line.strip()

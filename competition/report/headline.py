@@ -14,9 +14,9 @@ def tiles(
     nested: scores.Scores | None,
     spread: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Return the numbers of the headline, each with its name and what stands beside it.
+    """Return the numbers of the headline, each with its title and the notes beside it.
 
-    The nested score comes first where there is one, since the other flatters.
+    The score is the nested one if there is one, since the other is too optimistic.
     """
     oof = scored["oof"]
     listed = []

@@ -1,4 +1,4 @@
-"""What cross-validation says of the leaderboard: the ledger's entries, and medals."""
+"""What cross-validation says about the leaderboard: the ledger's entries, medals."""
 
 import pathlib
 from typing import Any
@@ -11,7 +11,7 @@ _MEDALS = ("gold", "silver", "bronze")
 
 
 def summary(submissions: pathlib.Path) -> dict[str, Any] | None:
-    """Return the ledger where the leaderboard has said anything, with its chart."""
+    """Return the ledger with its chart; None if no entry has a leaderboard score."""
     shown = ledger.show(submissions)
     entries = [each for each in shown["experiments"] if _is_scored(each)]
     if not entries:
@@ -27,9 +27,9 @@ def _is_scored(entry: dict[str, Any]) -> bool:
 def _draw(
     entries: list[dict[str, Any]], lines: dict[str, float]
 ) -> charts.Drawing | None:
-    """Draw the score of each leaderboard against ours, nested where it is known.
+    """Draw the score of each leaderboard against ours, which is nested if it is known.
 
-    It is None where no entry has a score of ours: all were trained on every case.
+    Return None if no entry has a score of ours, as if all were trained on every case.
     """
     series = []
     for board, css in _BOARDS.items():

@@ -24,7 +24,7 @@ from competition.report import (
 if TYPE_CHECKING:
     import pandas as pd
 
-# So many have their pictures here; the audit's own page has more.
+# The pictures of suspects on this page; the audit's own page has more.
 SUSPECTS = 24
 
 
@@ -85,7 +85,7 @@ def _pictures(
 def _groups(
     table: "pd.DataFrame", oof: scores.Scores, nested: scores.Scores | None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the scores of each fold and case, and how the honest ones spread."""
+    """Return the scores of each fold and case, and their spread: nested ones if any."""
     by_scan = table.groupby("scan").agg(
         fold=("fold", "first"), case=("case", "first"), depth=("id", "size")
     )
@@ -108,7 +108,7 @@ def _groups(
 def _failures(
     run: runs.Run, table: "pd.DataFrame", oof: scores.Scores
 ) -> dict[str, Any]:
-    """Return what the table of slices tells; nothing for an older score."""
+    """Return what the table of slices shows; nothing if an older score has none."""
     slices = slice_scores.read(run.files)
     if slices is None or not oof["by_scan"]:
         return {"presence": {}, "failures": []}
@@ -125,7 +125,7 @@ def _failures(
 
 
 def _reliability(oof: scores.Scores, css: dict[str, str]) -> charts.Drawing | None:
-    """Draw how often pixels of a probability are of each class."""
+    """Draw how often pixels with a probability belong to each class."""
     series = [
         charts.Series(
             name, [(p["probability"], p["share"]) for p in each["curve"]], dot
@@ -156,7 +156,7 @@ def _rules(run: runs.Run) -> dict[str, Any]:
 
 
 def _gains(decision: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps of the search with the score that each led to."""
+    """Return the steps of the search, each with its score."""
     rows, score = [], decision["baseline"]
     nested = decision["nested"]
     for name, gain in nested["gains"].items():
@@ -197,7 +197,7 @@ def _source(
     manifest: dict[str, Any],
     run: runs.Run,
 ) -> dict[str, Any]:
-    """Return what is known of the data, and what each fold holds out of it."""
+    """Return what is known about the data, and what each fold holds out."""
     voxels = {row["fold"]: row["voxels"] for row in manifest.get("fold_table", [])}
     rows = []
     for fold in sorted(table["fold"].unique()):

@@ -13,11 +13,11 @@ _AT_ONCE = 500
 
 
 class Difference(NamedTuple):
-    """A score of two runs: other - first, and what other cases might have given.
+    """A score of two runs: other - first, and its range for other cases.
 
     `low` and `high` are the ends of the 95 % interval over resampled cases, `mean` is
     the mean over them, and `better` the share of them in which the other one is better.
-    A single case tells nothing of others: there these are None.
+    A single case says nothing about others, so these are None then.
     """
 
     first: float
@@ -39,7 +39,7 @@ def bootstrap(
     """
     cases, random = len(first), np.random.default_rng(seed)
     sums: list[list[np.ndarray]] = [[], []]
-    # Some hundred draws at a time: of many cases all would fill the memory.
+    # A few hundred draws at a time: all of many cases would fill the memory.
     for _ in range(RESAMPLES // _AT_ONCE):
         drawn = random.multinomial(cases, np.full(cases, 1 / cases), size=_AT_ONCE)
         for each, numbers in zip(sums, (first, other), strict=True):

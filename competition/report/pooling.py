@@ -1,7 +1,7 @@
 """The scores of a group of scans, such as a fold or a case, from those of its scans.
 
-A scan's numbers are sums and counts, so that those of a group are their sum, and the
-score of the group is the one that `metric.summarise` computes.
+A scan's numbers are sums and counts. A group's numbers are their sum, so its score is
+the one that `metric.summarise` computes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ import numpy as np
 
 from competition.core import metric, scores
 
-# Of a scan: sum and count of Dice, then of Dice with empty pairs as 1, then of the
-# distances of its classes, then of that of all classes together.
+# By scan, four sums, each with its count: Dice, Dice with empty pairs as 1, distances
+# by class, and the distance of all classes together.
 Numbers = dict[str, np.ndarray]
 Pooled = dict[str, float | None]
 
@@ -32,7 +32,7 @@ class Spread(NamedTuple):
 def numbers(result: scores.Scores, depths: Mapping[str, int]) -> Numbers:
     """Return the numbers (8,) of each scan of a score; `depths` are their slices.
 
-    A score of an older version, which lacks some of them, gives none.
+    A score of an older version lacks some of them, and gives none.
     """
     merged = result.get("merged_by_scan")
     listed = [one for each in result["by_scan"].values() for one in each.values()]
@@ -58,7 +58,7 @@ def _of_scan(
 
 
 def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of sums (..., 8); NaN where nothing is counted."""
+    """Return the scores of sums (..., 8); NaN if nothing is counted."""
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums[..., ::2] / sums[..., 1::2]
     dice, with_empty, per_class, merged = np.moveaxis(means, -1, 0)
@@ -81,7 +81,7 @@ def by_group(by_scan: Numbers, groups: Mapping[str, int]) -> dict[int, np.ndarra
 
 
 def pooled(by_scan: Numbers, groups: Mapping[str, int]) -> dict[int, Pooled]:
-    """Return the scores of each group; None where nothing is counted."""
+    """Return the scores of each group; None if nothing is counted."""
     return {
         group: {
             name: None if np.isnan(value) else float(value)
@@ -92,7 +92,7 @@ def pooled(by_scan: Numbers, groups: Mapping[str, int]) -> dict[int, Pooled]:
 
 
 def spread(groups: Mapping[int, Pooled], score: str) -> Spread | None:
-    """Return how a score spreads over groups; None where no group has it."""
+    """Return how a score spreads over groups; None if no group has it."""
     known = [value for each in groups.values() if (value := each[score]) is not None]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""The viewer in the report, and the pages of scans that are too many for it."""
+"""The viewer of some scans in the report, and a page for every scan."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ from competition.core.pages.viewer import of_run
 if TYPE_CHECKING:
     import pandas as pd
 
-# As many voxels as ten scans of the competition have: more would make a page slow.
+# The most voxels on a page, those of ten scans of the competition: more make it slow.
 VOXELS = 10 * 144 * 266 * 266
 
 Ranked = Sequence[dict[str, Any]]
@@ -28,7 +28,7 @@ def embedded(
 ) -> dict[str, Any] | None:
     """Return what viewer.html shows: the worst scans, as many as a page holds.
 
-    The gate maps of the very worst one are shown where the run has such networks.
+    If the run has networks with gates, the worst scan has its gate maps too.
     """
     table = slice_table.read(dataset)
     shown = ranked[: _fitting(table, [row["scan"] for row in ranked])]

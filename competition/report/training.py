@@ -35,9 +35,9 @@ def colour(place: int) -> str:
 def times(histories: Histories) -> list[dict[str, Any]]:
     """Return for each trained fold the seconds of its steps, its waits and its scoring.
 
-    The last row, of several, is that of all folds. What histories do not tell apart is
-    None, and the steps hold the waits then; older ones do not know the memory that was
-    held either, which is 0.
+    If there are several folds, the last row is for all of them. A time that a history
+    does not have is None; if it has no waits, they are part of the steps. A memory that
+    it does not have is 0.
     """
     rows = [_time(str(fold), epochs) for fold, epochs in histories.items() if epochs]
     if len(rows) > 1:
@@ -65,6 +65,6 @@ def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
 
 
 def _total(seconds: list[float | None]) -> float | None:
-    """Return the sum of what each epoch measured; None where one did not."""
+    """Return the sum of what each epoch measured; None if one did not."""
     known = [each for each in seconds if each is not None]
     return sum(known) if len(known) == len(seconds) else None

@@ -1,4 +1,4 @@
-"""The trials of a search for better values of the experiment, where there was one."""
+"""The trials of a search for better values of the experiment, if there was one."""
 
 import collections
 import csv
@@ -14,7 +14,7 @@ from competition.report import again, words
 
 # The columns of trials.csv beside the keys that a search tries.
 _ABOUT = ("trial", "state", "score", "epochs", "seconds", "fault")
-# From this ratio of the greatest value to the least, a chart has powers of ten.
+# A chart has a logarithmic axis if the greatest value is so many times the least.
 _WIDE = 50
 
 Trial = dict[str, Any]
@@ -35,7 +35,7 @@ def summary(
         )
     keys = [key for key in rows[0] if key not in _ABOUT]
     trials = [_trial(row, keys) for row in rows]
-    # A pruned or failed trial has the score of its best epoch, which says too little.
+    # The score of a pruned or failed trial is that of its best epoch: not comparable.
     scored = [each for each in trials if each["state"] == "complete"]
     best = max(scored, key=lambda each: each["score"], default=None)
     return {

@@ -59,7 +59,7 @@ def cleaning(rule: rules.Rule) -> str:
 
 
 def part(name: str) -> str:
-    """Say what a part of the rules does, which `decide` calls by a short name."""
+    """Say what a part of the rules does, by its short name in `decide`."""
     return PARTS.get(name, name)
 
 
@@ -71,7 +71,7 @@ def weights(rule: rules.Rule, members: Sequence[str]) -> str:
 
 
 def count(amount: int, thing: str) -> str:
-    """Write an amount with its thing, which is many unless it is one."""
+    """Write a number and the thing it counts, in the plural unless it is 1."""
     plural = thing.removesuffix("y") + "ies" if thing.endswith("y") else f"{thing}s"
     return f"{amount:,} {thing if amount == 1 else plural}"
 

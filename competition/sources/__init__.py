@@ -1,1 +1,1 @@
-"""Where a competition folder can come from."""
+"""The sources of a competition folder: a phantom, or converted images."""

@@ -1,1 +1,1 @@
-"""To understand the data rather than to submit."""
+"""Study the data and experiments: nothing here is needed to submit."""

@@ -1,4 +1,4 @@
-"""How much data an experiment trains on, and the steps that it makes of them."""
+"""Count the data that an experiment trains on, and the steps of its training."""
 
 import dataclasses
 import math
@@ -37,7 +37,7 @@ TEST_SLICES = round(REAL.slices * 50 / 85)
 def of(data: pathlib.Path) -> Amounts:
     """Return the amounts of a competition folder, from its names and train.csv.
 
-    What has a fault is not counted: `prepare` names it, or leaves its scan out.
+    Files with a fault are not counted: `prepare` names them, or leaves out their scan.
     """
     found, _ = images.find_with_problems(data, "train")
     path = data / "train.csv"
@@ -66,12 +66,12 @@ def slices(config: configs.Config, data: Amounts) -> int:
     """Return about how many slices all scans have across the experiment's axis."""
     if config.axis == "z":
         return data.slices
-    # A scan has as many across another axis as a slice has rows or columns.
+    # Across another axis, a scan has as many slices as a slice has rows or columns.
     return round(data.scans * math.sqrt(data.pixels / data.slices))
 
 
 def training_slices(config: configs.Config, data: Amounts) -> int:
-    """Return about how many slices a fold trains on, those of an epoch or not."""
+    """Return about how many slices a fold trains on; an epoch may take only some."""
     share = 1.0 if "all" in config.folds else 1 - 1 / data.folds
     return round(share * slices(config, data))
 

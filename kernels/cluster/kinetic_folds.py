@@ -1,13 +1,13 @@
-"""Trains folds as jobs on TPUs or GPUs of Google Cloud, by keras-kinetic.
+"""Train folds as jobs on TPUs or GPUs of Google Cloud, with keras-kinetic.
 
-In an environment of its own, for it needs other versions than the project:
+Use an environment of its own, for it needs other versions than the project:
 
     pip install keras-kinetic==0.0.4 && kinetic up
     python kernels/cluster/kinetic_folds.py gs://mine/uw unet 0 1 2 3 4
 
-Below the bucket's folder lie data/, the competition folder, and work/, into which it
-was prepared. A job that ends or is taken away is tried three times more, and goes on
-from the fold's last epoch. At the end, on any machine, with the project's Python:
+The bucket's folder holds data/, the competition folder, and work/, into which it was
+prepared. A job that fails or is preempted is tried three times more, and goes on from
+the fold's last epoch. At the end, on any machine, with the project's Python:
 
     python -m competition run --data gs://mine/uw/data --work gs://mine/uw/work \
       --experiment unet

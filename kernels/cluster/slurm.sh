@@ -1,13 +1,13 @@
 #!/bin/bash
-# Trains the folds of an experiment as tasks of a SLURM array, then takes the other steps:
+# Train the folds of an experiment as tasks of a SLURM array, then take the other steps:
 #
 #   DATA=/data/uw EXPERIMENT=unet WORK=/shared/work kernels/cluster/slurm.sh --partition=gpu
 #
 # Every node sees this folder, its .venv, DATA and WORK under the same paths. All arguments
 # go to sbatch. FOLDS are those of the experiment; SET holds further options of the
-# commands, such as "--set training.batch=8". A task whose node is lost or taken away is
-# queued again, and goes on from its last epoch. Where a fold fails, the other steps are
-# taken out of the queue.
+# commands, such as "--set training.batch=8". A task whose node is lost or preempted is
+# queued again, and goes on from its last epoch. If a fold fails, the other steps are
+# removed from the queue.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 : "${DATA:?Name the competition folder: DATA=/data/uw $0}"
@@ -27,4 +27,4 @@ rest=$(sbatch --parsable --requeue --gpus=1 --job-name="$EXPERIMENT-rest" "$@" \
   --chdir="$PWD" --dependency="afterok:${array%%;*}" --kill-on-invalid-dep=yes \
   --wrap "$(call run)--experiment $experiment $SET")
 echo "folds: job $array. The other steps follow as job $rest."
-echo "Look on with: .venv/bin/python -m competition watch --data $DATA --work $WORK --experiment $EXPERIMENT"
+echo "Watch it with: .venv/bin/python -m competition watch --data $DATA --work $WORK --experiment $EXPERIMENT"

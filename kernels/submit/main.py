@@ -1,6 +1,7 @@
-"""Writes submission.csv on Kaggle: attach the competition and the bundle.
+"""Write submission.csv on Kaggle: attach the competition and the bundle.
 
-`python -m competition kernel build --what submit` makes both and sets the constants.
+`python -m competition kernel build --what submit` makes the bundle and this kernel, and
+sets the constants.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ BACKEND = None
 
 def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     """Submit the bundle's run for the competition's data under `input_root`."""
-    # Before anything that imports Keras.
+    # Set this before anything imports Keras.
     if BACKEND:
         os.environ["KERAS_BACKEND"] = BACKEND
     bundle, about = find(input_root)
@@ -42,11 +43,11 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
 
 
 def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
-    """Return the bundle under `input_root` and its manifest: mounts have moved."""
+    """Find the bundle anywhere under `input_root`; return it and its manifest."""
     matching, others = {}, []
     for folder, _, names in os.walk(input_root, followlinks=True):
         path = pathlib.Path(folder, "manifest.json")
-        # Bytes: another dataset's manifest.json may be text of any encoding.
+        # Read bytes: another dataset's manifest.json may be text of any encoding.
         content = path.read_bytes() if path.name in names else b""
         if b'"bundle": "submit"' not in content:
             continue

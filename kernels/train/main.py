@@ -1,8 +1,8 @@
-"""Trains an experiment on Kaggle: attach the competition and the bundle.
+"""Train an experiment on Kaggle: attach the competition and the bundle.
 
-`python -m competition kernel build --what train` makes both and sets the constants. The
-output is the folder of the run, and those of its members and gates, which are trained
-with it. Attach an earlier output, and the training goes on from it.
+`python -m competition kernel build --what train` makes the bundle and this kernel, and
+sets the constants. The output is the folder of the run, and those of its members and
+gates, which are trained with it. Attach an earlier output to continue its training.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ import zipfile
 INPUT, WORKING = pathlib.Path("/kaggle/input"), pathlib.Path("/kaggle/working")
 # The start of the checksum of the bundle's manifest; None takes any bundle.
 BUNDLE = None
-# One fold, or None for all; and when to stop, so that the state is kept in time.
+# One fold, or None for all; and the time after which to stop, so that Kaggle keeps the
+# state.
 FOLD = None
 BUDGET = "11h30m"
 # "jax" on a TPU; None leaves the choice to Keras.
@@ -25,10 +26,10 @@ BACKEND = None
 
 def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     """Run all steps on the competition under `input_root`; runs go to `working`."""
-    # Before anything that imports Keras.
+    # Set this before anything imports Keras.
     if BACKEND:
         os.environ["KERAS_BACKEND"] = BACKEND
-    # Albumentations would ask the network, which is off.
+    # Albumentations would look for updates, but the network is off.
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     bundle, about = find(input_root)
     scratch = pathlib.Path(tempfile.mkdtemp())
@@ -63,17 +64,17 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
         name=about["run"],
         fold=FOLD,
         budget=BUDGET,
-        # For the notebook twin, which shows them.
+        # The notebook version of this kernel shows them.
         png=True,
     )
 
 
 def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
-    """Return the bundle under `input_root` and its manifest: mounts have moved."""
+    """Find the bundle anywhere under `input_root`; return it and its manifest."""
     matching, others = {}, []
     for folder, _, names in os.walk(input_root, followlinks=True):
         path = pathlib.Path(folder, "manifest.json")
-        # Bytes: another dataset's manifest.json may be text of any encoding.
+        # Read bytes: another dataset's manifest.json may be text of any encoding.
         content = path.read_bytes() if path.name in names else b""
         if b'"bundle": "train"' not in content:
             continue

@@ -30,7 +30,7 @@ def train(task: volumes.Task, its: clock.Clock) -> volumes.Predict:
     changes = [
         *monai_loop.cropped(PATCH),
         *monai_loop.flips(),
-        # In the plane whose sides are equal.
+        # Turn in the plane whose sides are equal.
         transforms.RandRotate90d(
             monai_loop.KEYS, prob=0.1, max_k=3, spatial_axes=(0, 2)
         ),

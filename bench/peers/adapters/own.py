@@ -88,7 +88,7 @@ def _epochs(
     settings = run.config.training.model_copy(update={"epochs": WARM_UP + TIMED})
     config = run.config.model_copy(update={"training": settings})
     times: list[float] = []
-    # In one call: each traces anew, which takes longer than the steps of a 3D network.
+    # In one call, since each call traces, longer than the steps of a 3D network take.
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs=None: times.append(its.spent())
     )
@@ -106,7 +106,7 @@ def _epochs(
 
 
 class _Evaluations:
-    """Stands where held-out scans are scored: asks the clock, and scores nothing."""
+    """It replaces the scoring of held-out scans: asks the clock, and scores nothing."""
 
     def __init__(self, its: clock.Clock, predict: volumes.Predict) -> None:
         self.its, self.predict = its, predict
@@ -119,7 +119,7 @@ class _Evaluations:
 def _predictor(
     run: runs.Run, network: keras.Model, rows: Any, store: arrays.Arrays
 ) -> volumes.Predict:
-    """Return a way to predict by the network, in the views that are submitted."""
+    """Return a function that predicts by the network, in the views of `submit`."""
     member = scan_predictor.Member(run.name, run.config, {0: network})
     predictor = scan_predictor.ScanPredictor([member])
     grids, intensity = slice_table.grids(rows), run.config.intensity
@@ -137,7 +137,7 @@ def _predictor(
         )
         bits = blending.decide(predictions, [rules.Rule()] * classes)
         labels = np.zeros(bits.shape, np.uint8)
-        # Where sigmoids overlap, the more probable class is kept.
+        # If sigmoids overlap, the more probable class is kept.
         best = found.probability.argmax(axis=-1)
         for index in range(classes):
             mask = masks.plane(bits, index)

@@ -1,4 +1,4 @@
-"""What `keras_questions` asks of: one module a package, each in its own terms.
+"""The packages that `keras_questions` asks: one module each, by its own API.
 
 `network(height, width, channels)` builds a U-Net of one class over a ResNet, and
 `pretrained(path, channels)` one whose encoder begins with the weights in a file, which

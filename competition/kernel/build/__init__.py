@@ -108,7 +108,7 @@ def _write_kernel(
     user: str,
     options: BundleOptions,
 ) -> dict[str, str]:
-    """Write the kernel, and the metadata of both; return the ids of both."""
+    """Write the kernel, and the metadata of kernel and dataset; return both ids."""
     title = names.title(bundle.name, ending=bundle.what)
     dataset_title = names.title(bundle.name, ending=f"{bundle.what} bundle")
     kernel_id = f"{user}/{names.slug(title)}"
@@ -162,7 +162,7 @@ def _write_kernel(
 
 
 def _check_weights(bundle: bundles.Bundle, options: BundleOptions) -> None:
-    """Raise an error where a file of weights does not load into its run's encoder."""
+    """Raise an error if a file of weights does not load into its run's encoder."""
     trained = contents.trained(bundle, options)
     by_run = contents.weights(bundle, options)
     here = {

@@ -16,9 +16,9 @@ from competition.kernel.build import encoder_weights
 class BundleOptions:
     """The options of a build.
 
-    `fold`, `overrides` and `sources` are for training: the one fold to train, changes
-    to the experiment, and the ids of kernels whose outputs it continues. So are
-    `weights`, those that encoders begin with; see `encoder_weights`. `budget`, such as
+    `fold`, `overrides`, `sources` and `weights` are for training: the one fold to
+    train, changes to the experiment, the ids of kernels whose outputs it continues, and
+    the weights that encoders begin with, see `encoder_weights`. `budget`, such as
     "8h30m", ends the kernel in time; with None the kernel keeps its own.
     """
 
@@ -43,7 +43,7 @@ def collect(
     if options.fold is not None or of_training:
         raise ValueError(
             "`fold`, `set`, `from` and `weights` are for a training: a "
-            "submission is of the run as it was trained and decided. Leave them out, "
+            "submission uses the run as it was trained and decided. Leave them out, "
             'or build with `what` = "train".'
         )
     for path, step in ((bundle.run.config, "run"), (bundle.run.decision, "decide")):
@@ -101,7 +101,7 @@ def weights(bundle: bundles.Bundle, options: BundleOptions) -> dict[str, str]:
 
 
 def named(bundle: bundles.Bundle, options: BundleOptions) -> list[str]:
-    """Return the names of a training's run and of all that it predicts with."""
+    """Return the names of a training's run and of all runs that it predicts with."""
     config = configs.load(bundle.experiment, options.overrides)
     others = blends.load(bundle.experiment, options.overrides)
     names = [bundle.name]
@@ -149,7 +149,7 @@ def _portable(path: pathlib.Path) -> bytes:
 
 
 def _check_training(bundle: bundles.Bundle, options: BundleOptions) -> None:
-    """Raise where Kaggle cannot train it, or where a run has another config at home."""
+    """Raise an error if Kaggle cannot train a run, or if its config differs here."""
     configs_by_name = trained(bundle, options)
     unknown = set(named(bundle, options)) - {bundle.name, *configs_by_name}
     if unknown and not options.sources:
@@ -172,8 +172,8 @@ def _check_run(
     *,
     is_given: bool,
 ) -> None:
-    """Raise where Kaggle cannot train a run; with `is_given` weights are sent."""
-    # The name of a preset, which has no folders and no suffix, is downloaded.
+    """Raise an error if Kaggle cannot train a run; `is_given`: its weights are sent."""
+    # The kernel downloads a preset, whose name has no folders and no suffix.
     if not is_given and not re.fullmatch(r"\w+", config.model.encoder_weights):
         raise ValueError(
             f"{name}: `model.encoder_weights` is {config.model.encoder_weights}, of "
@@ -195,7 +195,7 @@ def _check_run(
     files_of_run = bundle.dataset.run(name)
     if files_of_run.config.is_file():
         if is_given:
-            # On Kaggle it began with weights that lay elsewhere.
+            # On Kaggle the run's weights had another path.
             kept = runs.read(files_of_run).config.model.encoder_weights
             model = config.model.model_copy(update={"encoder_weights": kept})
             config = config.model_copy(update={"model": model})

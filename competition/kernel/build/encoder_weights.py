@@ -12,7 +12,7 @@ from typing import Any
 from competition.core.experiment import configs
 from competition.kernel import bundles
 
-# What a preset of keras_hub needs of its folder, and what says how it scales images.
+# The files that a keras_hub preset needs, and the one that says how it scales images.
 _PRESET = ("config.json", "model.weights.h5", "image_converter.json")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _DATASET = re.compile(rf"{_NAME}/{_NAME}")
@@ -26,10 +26,10 @@ _KINDS = (
 def of_runs(
     given: Iterable[str], trained: Mapping[str, configs.Config]
 ) -> dict[str, str]:
-    """Return by run the path or handle of the weights that its encoder begins with.
+    """Return for each run the path or handle of the weights its encoder begins with.
 
-    `given` are such values: NAME:VALUE is for one of the runs, a VALUE alone for all
-    that have an encoder, which must be the same one.
+    Each of `given` is NAME:VALUE for one run, or VALUE for all runs with an encoder,
+    which must be the same one.
     """
     encoders = {
         name: config.model.encoder
@@ -51,9 +51,9 @@ def of_runs(
         if len({encoders[each] for each in names}) != 1:
             found = ", ".join(f"{each} {encoder}" for each, encoder in encoders.items())
             raise ValueError(
-                f"`weights` {text}: expected one encoder (model.encoder) that they are "
-                f"of. Received: {found or 'none'}. Leave it out, or name the run that "
-                "it is for, as NAME:VALUE."
+                f"`weights` {text}: expected runs that share one encoder "
+                f"(model.encoder). Received: {found or 'none'}. Leave it out, or name "
+                "the run that it is for, as NAME:VALUE."
             )
         by_run |= dict.fromkeys(names, value)
     return by_run
@@ -88,10 +88,11 @@ def listed(
     by_run: Mapping[str, str],
     trained: Mapping[str, configs.Config],
 ) -> list[dict[str, Any]]:
-    """Return what the kernel is told of the weights of each run, its own run first.
+    """Return the manifest's entries about the weights of each run, the kernel's first.
 
-    It sets the `value` of a run as it is, else the path of the `file` in the bundle, or
-    of what it finds for the `encoder` in the dataset or model `source`.
+    The kernel sets a run's weights to the entry's `value`, or to the path of its `file`
+    in the bundle, or of what it finds for its `encoder` in the dataset or model
+    `source`.
     """
     if not by_run:
         return []
@@ -102,7 +103,7 @@ def listed(
         entry = {"run": name, "encoder": config.model.encoder}
         value = by_run.get(name)
         if value is None:
-            # What is set for the run itself would be for its members as well.
+            # Without a value, members would get the weights of the run itself.
             entry["value"] = config.model.encoder_weights
         elif value in places:
             entry["file"] = places[value]
@@ -113,7 +114,7 @@ def listed(
 
 
 def _check(value: str) -> None:
-    """Raise where a value is neither something of this machine nor of Kaggle."""
+    """Refuse a value that is neither a path of this machine nor a handle of Kaggle."""
     path = pathlib.Path(value)
     if path.is_dir() and not all((path / name).is_file() for name in _PRESET[:2]):
         raise ValueError(
@@ -138,7 +139,7 @@ def _is_here(value: str) -> bool:
 
 
 def _places(by_run: Mapping[str, str]) -> dict[str, str]:
-    """Return by path where it lies in the dataset: different ones may share a name."""
+    """Return each path's place in the dataset; two paths may end in the same name."""
     paths = [value for value in dict.fromkeys(by_run.values()) if _is_here(value)]
     return {
         value: f"weights/{index}/{pathlib.Path(value).resolve().name}"

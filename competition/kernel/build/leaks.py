@@ -16,14 +16,14 @@ _TEXT = {".json", ".csv", ".toml", ".txt"}
 
 
 def check(folder: pathlib.Path, *, own: Iterable[pathlib.Path], user: str) -> None:
-    """Raise where a file of `folder` holds a token, a path or this machine's user name.
+    """Refuse a folder whose files hold a token, a path or this machine's user name.
 
     `own` are folders of this machine. The name of the Kaggle `user` is allowed.
     """
     code = [*_contents(folder, "*.whl"), *_contents(folder, "*.py")]
     private, names = _words(own), _user_name(user, code)
     for name, data in _contents(folder):
-        # Among the random bytes of weights a short name comes up by chance.
+        # A short name occurs by chance among the random bytes of weights.
         words = private | names["binary" if b"\0" in data else "text"]
         leaks = [word for word in words if re.search(words[word], data)]
         if _TOKENS.search(data):
@@ -42,7 +42,7 @@ def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
     words = {
         f"the path {path}": _written(str(path)) + rb"(?![\w-])"
         for path in {pathlib.Path.home(), *(path.resolve() for path in own)}
-        # A path of one part, such as /code, stands in anybody's files.
+        # A path of one part, such as /code, occurs in anybody's files.
         if len(path.parts) > 2
     }
     for variable in ("KAGGLE_API_TOKEN", "KAGGLE_KEY"):
@@ -55,17 +55,17 @@ def _words(own: Iterable[pathlib.Path]) -> dict[str, bytes]:
 def _user_name(user: str, code: list[tuple[str, bytes]]) -> dict[str, dict[str, bytes]]:
     """Return patterns of this machine's user name in "text" and in "binary" files.
 
-    There are none of a common word. In binary files, and where the name is also a word
-    of the code, such as "max", it counts only in paths and addresses.
+    A common word has none. In binary files, and if the name is also a word of the code,
+    such as "max", it counts only in paths and addresses.
     """
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
-        # A container may run under a number that has no name.
+        # The user of a container may be a number without a name.
         name = ""
     if name.lower() in {*_COMMON, user.lower()} or len(name) < 3:
         return {"text": {}, "binary": {}}
-    # Not \b, which knows no letter beyond ASCII.
+    # Not \b, which knows only the letters of ASCII.
     literal = rb"(?<![\w\x80-\xff])" + _written(name)
     pattern = literal + rb"(?![\w\x80-\xff])"
     # Comments are left out: only code can use the name as a word.

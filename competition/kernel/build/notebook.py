@@ -21,7 +21,7 @@ def make(code: str, *, title: str) -> str:
     The docstring becomes the heading. The cells have no outputs, since no code is run.
     """
     _, about, body = code.split('"""', 2)
-    # In a notebook the last lines would hide the two folders from the pictures.
+    # Leave out the last lines: a cell of its own calls `main`, then one shows pictures.
     body, _, _ = body.partition('\n\nif __name__ == "__main__":')
     code_cells = body.strip(), "main(INPUT, WORKING)", _PICTURES
     cells: list[dict[str, Any]] = [

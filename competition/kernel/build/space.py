@@ -1,4 +1,4 @@
-"""What a training on Kaggle needs of memory and disk, before it begins."""
+"""Estimate the memory and disk that a training on Kaggle needs, before it begins."""
 
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,12 @@ from competition.machine import kaggle_limits
 if TYPE_CHECKING:
     from competition.net import needs
 
-# Machines with more cards than one.
+# Machines with more than one card.
 _CARDS = {"NvidiaTeslaT4": 2}
 
 
 def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
-    """Return in words what a training needs; more disk than Kaggle has is an error."""
+    """Return a sentence on what a training needs; refuse one that fills the disk."""
     from competition.net import needs
 
     prepared = runs.prepared(bundle.dataset)
@@ -27,7 +27,7 @@ def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
         if options.fold is not None:
             folds = [options.fold]
         needed, at_once = _needs(config, options.machine, len(prepared["classes"]))
-        # A fold trained alone leaves its predictions to the kernel that has them all.
+        # A kernel of one fold stores no predictions; the kernel with all folds does.
         kept = _predictions(bundle, prepared) if options.fold is None else 0
         disk += needed.disk(len(folds), at_once=at_once) + kept
         memory = max(memory, needed.memory)
@@ -51,9 +51,9 @@ def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
 def _needs(
     config: configs.Config, machine: str, classes: int
 ) -> tuple["needs.Needs", int]:
-    """Return what a fold needs on one of Kaggle's machines, and how many train there.
+    """Return what a fold needs on one of Kaggle's machines, and how many train at once.
 
-    A network is built for it.
+    It builds the network to know.
     """
     # Imported late: loading the framework takes seconds.
     from competition.net import devices, needs
@@ -62,7 +62,7 @@ def _needs(
     device = devices.Device("gpu", _CARDS.get(machine, 1), capability=7.5)
     at_once = device.count if config.training.gpus in ("auto", "folds") else 1
     if bundles.is_tpu(machine):
-        # Its devices have no fold each: they share a batch.
+        # A TPU's devices share a batch, and do not train a fold each.
         device = devices.Device("tpu", bundles.TPU_DEVICES, backend="jax")
     with devices.policy(config.training.precision, device):
         network = build.build(config, classes)

@@ -1,6 +1,6 @@
 """The package as a pure-Python wheel, the same bytes whenever it is built.
 
-A build tool would have to be downloaded, and would write the time into the wheel.
+A build tool is not used: it would be a download, and writes the time into the wheel.
 """
 
 import base64

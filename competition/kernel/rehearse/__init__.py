@@ -1,4 +1,4 @@
-"""A built kernel run at home as Kaggle would run it, so that it fails here, not there.
+"""Run a built kernel at home as Kaggle would, so that it fails here, not there.
 
 It runs twice: a submission on two tests, a training in two sessions.
 """
@@ -21,7 +21,7 @@ from competition.machine import deadline, kaggle_limits
 
 Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
-# After which Kaggle ends a kernel.
+# The hours after which Kaggle ends a kernel.
 HOURS = {
     what: deadline.parse(most) / 3600 for what, most in kaggle_limits.SESSION.items()
 }
@@ -44,9 +44,9 @@ def run(
 ) -> dict[str, Any]:
     """Rehearse a kernel of a run: {"ok", "python", "rehearsals", ...}.
 
-    Without `data` a phantom is made; `python` is an environment to take as it is
-    instead of making one with the versions of Kaggle's image. `weights` are folders in
-    the place of the datasets and models of Kaggle that a training attaches.
+    Without `data` a phantom is made. `python` is that of an environment to use instead
+    of making one with the versions of Kaggle's image. `weights` are folders to use in
+    place of the datasets and models that a training attaches.
     """
     folder = bundle.built / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ import sys
 
 from competition.core import console, files
 
-# The image's, of which a machine may have another patch release.
+# The image's Python; a machine may have another patch release of it.
 PYTHON = "3.12"
 _SHOWN = ("tensorflow", "keras", "numpy", "opencv-python-headless", "pydantic")
 _ASK = """
@@ -26,7 +26,7 @@ print(json.dumps([platform.python_version(), versions, [sys.prefix, sys.base_pre
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Environment:
-    """An interpreter, its version, those of some packages, and the folders it needs."""
+    """An interpreter, its version, some packages' versions, and folders it needs."""
 
     python: pathlib.Path
     version: str
@@ -72,7 +72,7 @@ def look_at(python: pathlib.Path) -> Environment:
             f"{done.stderr.strip() or done.returncode}. Check `python`."
         )
     version, packages, folders = json.loads(done.stdout)
-    # Not resolved: an environment's python is a link to the one that made it.
+    # Do not resolve it: an environment's python is a link to the one that made it.
     absolute = pathlib.Path(python).absolute()
     return Environment(absolute, version, packages, tuple(map(pathlib.Path, folders)))
 
@@ -80,7 +80,7 @@ def look_at(python: pathlib.Path) -> Environment:
 def requirements(text: str) -> list[str]:
     """Turn the image's list into requirements for pip.
 
-    A version known to the minor number only takes any patch: 4.13 -> 4.13.*.
+    A version without a patch number allows any: 4.13 -> 4.13.*.
     """
     lines = [line for line in text.splitlines() if line and line[0] != "#"]
     return [re.sub(r"==\d+(\.\d+)?$", r"\g<0>.*", line) for line in lines]

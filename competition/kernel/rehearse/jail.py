@@ -1,6 +1,6 @@
 """Run a kernel isolated as on Kaggle, as far as this machine allows.
 
-With Linux namespaces: a root of its own with the mounts of Kaggle, read-only, and no
+Linux namespaces give it a root of its own with Kaggle's mounts, read-only, and no
 network. Memory is watched rather than limited: TensorFlow reserves far more addresses
 than it uses, so a limit on addresses would kill kernels that run on Kaggle.
 """
@@ -22,7 +22,7 @@ from competition.machine import kaggle_limits, memory
 _UNSHARE = ["unshare", "--map-root-user", "--user", "--net"]
 _FULL = [*_UNSHARE, "--mount", "--pid", "--fork", "--kill-child"]
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-# Without namespaces the kernel is told where its folders are.
+# Without namespaces the folders are passed to the kernel's `main`.
 _CALL = (
     "import pathlib, runpy, sys; script, *folders = map(pathlib.Path, sys.argv[1:]); "
     "runpy.run_path(str(script))['main'](*folders)"
@@ -40,7 +40,10 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a process ended; `stopped` is "time", "memory", "told" or None."""
+    """How a process ended.
+
+    `stopped` says what killed it: "time", "memory", "told" (the log), or None.
+    """
 
     status: int
     stopped: str | None
@@ -79,7 +82,7 @@ def run(
 ) -> Outcome:
     """Run a kernel in the isolation that `command()` returned; copy its output.
 
-    It is killed where its log has a line that matches `until`; its output stays.
+    If its log matches `until`, the kernel is killed; its output stays.
     """
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         scratch = pathlib.Path(folder)
@@ -91,9 +94,9 @@ def run(
         else:
             inside = _in_folders(kernel, scratch / "input")
             script = str(kernel.script)
-        # All other variables of ours stay out, since they may hold credentials.
+        # The kernel gets no other variable of ours, since one may hold credentials.
         threads = {key: os.environ[key] for key in os.environ if key in _THREADS}
-        # The image has TensorFlow; an environment of one's own may have JAX alone.
+        # Kaggle's image has TensorFlow; another environment may have only JAX.
         has_tensorflow = kernel.python.packages.get("tensorflow")
         backend = {} if has_tensorflow else {"KERAS_BACKEND": "jax"}
         variables = {
@@ -134,14 +137,17 @@ def _in_folders(kernel: mounts.Kernel, inputs: pathlib.Path) -> list[str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Told:
-    """The log that tells when to kill the Python that runs a script."""
+    """A log, and the pattern in it at which to kill the Python that runs a script."""
 
     log: pathlib.Path
     script: str
     until: str | None
 
     def kill(self, process: int) -> bool:
-        """Kill it, within `process`, if the log says so; what is around it goes on."""
+        """Kill the Python of the script, below `process`, if the log matches `until`.
+
+        A shell around it goes on and copies the output. Return whether it was killed.
+        """
         if not self.until or not re.search(
             self.until, self.log.read_text("utf-8", "replace")
         ):
@@ -164,7 +170,7 @@ class _Told:
 def _watch(
     process: subprocess.Popen[bytes], limits: Limits, told: _Told
 ) -> tuple[str | None, float, float]:
-    """Wait for a process, or kill it at a limit: (why, seconds, most memory in GB)."""
+    """Wait for a process, or kill it; return (why, seconds, most memory in GB)."""
     start, seconds, most, stopped = time.monotonic(), 0.0, 0.0, None
     while process.poll() is None and not stopped:
         time.sleep(0.1)

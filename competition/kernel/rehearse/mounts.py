@@ -38,14 +38,14 @@ def command(kernel: Kernel, *, disk_gb: float, scratch: pathlib.Path) -> list[st
             lines.append(f"ln -s {shlex.quote(os.readlink(path))} {root}/{name}")
         elif path.is_dir():
             lines += _bind(path, root / name, recursive=True)
-    # Before the interpreter, which may lie under /tmp itself.
+    # Mount this before the interpreter, which may be under /tmp itself.
     lines += _bind(scratch / "tmp", root / "tmp", writable=True)
     for folder in sorted(set(kernel.python.folders)):
         if folder.parts[1:2] != ("usr",):
             lines += _bind(folder, root / folder.relative_to("/"))
     lines += _bind(kernel.script, root / SCRIPT[1:])
     for place, source in kernel.inputs.items():
-        # Entry by entry: one may be a link, which leads nowhere under another root.
+        # Mount each entry: one may be a link, which is broken under another root.
         for entry in sorted(source.iterdir()):
             lines += _bind(entry.resolve(), root / "kaggle/input" / place / entry.name)
     lines += [

@@ -30,10 +30,10 @@ class Sessions:
         *,
         until: str | None = None,
     ) -> tuple[jail.Outcome, pathlib.Path]:
-        """Run a script, and return how it ended and what was its /kaggle/working.
+        """Run a script; return how it ended, and the folder that was /kaggle/working.
 
-        `inputs` are folders by their path under /kaggle/input. It is killed where its
-        log has a line that matches `until`.
+        `inputs` are folders by their path under /kaggle/input. The script is killed if
+        its log matches `until`.
         """
         console.note(f"== rehearsal: {name}")
         working = (self.folder / name / "working").resolve()
@@ -47,7 +47,7 @@ class Sessions:
 
 
 def failure(outcome: jail.Outcome) -> tuple[str, str] | None:
-    """Return Kaggle's words and the reason where a session failed, else None."""
+    """Return Kaggle's words and the reason if a session failed, else None."""
     last = "\n".join(outcome.log.splitlines()[-30:])
     if outcome.stopped == "time":
         return "Notebook Timeout", f"stopped after {outcome.seconds:.0f} s\n{last}"

@@ -17,7 +17,7 @@ from competition.kernel.rehearse import jail, sessions
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stage:
-    """One rehearsal: its data, and the truth where it is known.
+    """One rehearsal: its data, and the truth if it is known.
 
     `inputs` are folders by their path under /kaggle/input.
     """
@@ -52,7 +52,7 @@ def _stages(
         hidden = data
     elif truth:
         raise ValueError(
-            "`truth` is that of a hidden test. Expected a folder `test` in `data`. "
+            "`truth` is for a hidden test. Expected a folder `test` in `data`. "
             f"Received: {data or 'no `data`'}. Without `truth` a phantom is taken."
         )
     else:

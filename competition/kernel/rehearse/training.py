@@ -1,4 +1,4 @@
-"""The rehearsal of a training, in two sessions, of which the first is killed.
+"""The rehearsal of a training in two sessions. The first one is killed.
 
 The experiment is cut to two folds of two epochs. Kaggle keeps the output of a session
 that it ends; the next one finds it among its inputs, and must go on from there.
@@ -29,7 +29,7 @@ def rehearse(
 ) -> dict[str, dict[str, Any]]:
     """Kill the kernel after an epoch, and run it again; return a verdict for each.
 
-    `weights` are folders in the place of attached datasets and models.
+    `weights` are folders to use in place of attached datasets and models.
     """
     whole = data or sessions.make_phantom(bundle.work) / "competition"
     public = sessions.without_test(whole, kaggle.folder / "data")
@@ -95,7 +95,7 @@ def _shorten(
 def _at_hand(
     entry: dict[str, Any], weights: Mapping[str, pathlib.Path]
 ) -> dict[str, Any]:
-    """Return an entry of the manifest's weights, without those that are not here."""
+    """Return an entry of the manifest's weights; "none" replaces weights not here."""
     if "file" in entry or entry.get("source") in weights:
         return entry
     if "source" in entry:
@@ -107,12 +107,12 @@ def _at_hand(
 
 
 def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:
-    """Return the overrides that cut a training and those of its members short."""
+    """Return the overrides that shorten a training and those of its members."""
     cut = [
         *overrides,
         f"folds={list(FOLDS)}",
         "rules=none",
-        # Downloads are no part of it.
+        # A rehearsal downloads nothing.
         "model.encoder_weights=none",
     ]
     members = blends.load(toml, overrides)
@@ -126,7 +126,7 @@ def _cut(toml: str, overrides: tuple[str, ...]) -> list[str]:
 
 
 def _fit_folds(sent: pathlib.Path, data: pathlib.Path) -> None:
-    """Give the cases of `data` folds in turn, where the dataset's do not fit them."""
+    """Assign the cases of `data` to folds in turn, if the dataset's do not fit them."""
     known = dict(line.split(",") for line in _lines(sent / "folds.csv")[1:])
     cases = sorted({image.case for image in images.find(data, "train")})
     here = {known.get(str(case)) for case in cases}
@@ -158,7 +158,7 @@ def _judge_resumed(
 ) -> dict[str, Any]:
     """Return the verdict; the epochs of the first session must be there unchanged.
 
-    They hold the seconds that they took, so an epoch that was trained again differs.
+    An epoch has the seconds that it took, so one that was trained again differs.
     """
     verdict, why = sessions.failure(outcome) or ("Complete", None)
     for (name, run), fold in itertools.product(runs.items(), FOLDS):

@@ -33,9 +33,9 @@ _BY_WORDS = {
     "already (in use|exists|been taken)": _TAKEN,
 }
 _BY_STATUS = {
-    400: "Kaggle does not take the request. Build again, and check its names.",
+    400: "Kaggle refuses the request. Build again, and check its names.",
     401: "Kaggle does not know the token. " + _CREDENTIALS,
-    403: "Kaggle does not allow it: is `user` the token's user, the phone verified?",
+    403: "Kaggle forbids it. Is `user` the token's user? Is the phone number verified?",
     404: "Kaggle does not know the name. Check `user`, and that it was pushed.",
     409: _TAKEN,
     429: "Kaggle is asked too often. Wait some minutes, then run the command again.",
@@ -45,7 +45,7 @@ _BY_STATUS = {
 def connect(user: str) -> Any:
     """Return the client, signed in as `user`; all of its output goes to standard error.
 
-    It is an error without the client, without credentials, or with another user's.
+    Raise an error without the client, without credentials, or with another user's.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -55,13 +55,13 @@ def connect(user: str) -> Any:
             f"Kaggle's client is not installed ({error}). Run `pip install "
             f"kaggle=={VERSION}`."
         ) from error
-    # The client ends the program where it finds no token, even when imported.
+    # The client ends the program if it finds no token, even when imported.
     except SystemExit as error:
         raise ValueError(f"No Kaggle credentials are found. {_CREDENTIALS}") from error
     received = api.config_values["username"]
     if received.lower() != user.lower():
         raise ValueError(
-            f"The kernel is built for the user {user}, the credentials are of "
+            f"The kernel is built for the user {user}, but the credentials are for "
             f"{received}. Build again for the user {received}."
         )
     return api
@@ -76,9 +76,9 @@ def _sign_in() -> Any:
 
 
 def call(what: str, ask: Callable[..., T], *arguments: Any, again: bool = True) -> T:
-    """Call `ask`, and call it again where the network or the server fails.
+    """Call `ask`, and call it again if the network or the server fails.
 
-    `again` is off for a request that must not happen twice.
+    `again` is False for a request that must not happen twice.
     """
     import requests
 
@@ -118,7 +118,7 @@ def explain(what: str, message: str, status: int = 0) -> str:
     """Return an explanation of Kaggle's message or status, with the remedy."""
     hint = _BY_STATUS.get(status, "Run the command again later.")
     if status >= 500:
-        hint = "Kaggle itself fails. Run the command again later: it goes on there."
+        hint = "Kaggle itself fails. Run the command again later: it continues."
     # "Too many requests" contains the words of a quota, but is not about one.
     if status != 429:
         said = message.lower()
@@ -134,7 +134,7 @@ def wait(what: str, poll: Callable[[], T | None], *, hours: float) -> T:
             minutes = (time.monotonic() - start) / 60
             if minutes > hours * 60:
                 raise ValueError(
-                    f"{what}: not over after {minutes:.0f} minutes. Run the command "
+                    f"{what}: not done after {minutes:.0f} minutes. Run the command "
                     "again to go on waiting."
                 )
             shown.update(f"{what}: {minutes:.0f} minutes")

@@ -26,7 +26,7 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
     if is_built_anew or files.read_bytes(rules) != files.read_bytes(decision):
         raise ValueError(
             f"{bundle.run.root}: the run was decided or built anew since version "
-            f"{state['version']} was pushed, so that its score is not the run's. Run "
+            f"{state['version']} was pushed, so its score would not be the run's. Run "
             "`kernel build` and `kernel push` again."
         )
     about = bundle.metadata()
@@ -59,7 +59,7 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
         "public": _number(answer.public_score),
         "private": _number(answer.private_score),
     }
-    # Another version may have been pushed in these hours.
+    # Another version may have been pushed meanwhile.
     if bundle.state() == state:
         bundle.keep(state | {"scores": scores})
     return result | {"status": "COMPLETE", **scores}
@@ -67,7 +67,7 @@ def run(bundle: bundles.Bundle, *, wait: bool = True) -> dict[str, Any]:
 
 def _find(api: Any, competition: str, message: str) -> Any:
     """Return the submission that carries our message, or None."""
-    # A month of five a day, and more.
+    # More than a month of five submissions a day.
     ask = functools.partial(api.competition_submissions, page_size=200)
     submissions = client.call("submissions", ask, competition) or []
     return next((each for each in submissions if each.description == message), None)

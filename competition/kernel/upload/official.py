@@ -1,4 +1,4 @@
-"""Kaggle's client, mended in two places. Importing it signs in, so import it late."""
+"""Kaggle's client with two corrections. Importing it signs in, so import it late."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from kagglesdk.kernels.types import kernels_api_service as kernels
 
 
 class Api(KaggleApi):
-    """The client that heeds KAGGLE_API_ENVIRONMENT and lets no upload fail unseen."""
+    """The client, but it obeys KAGGLE_API_ENVIRONMENT and reports a failed upload."""
 
     def build_kaggle_client(self) -> KaggleClient:
-        """Open a connection to where KAGGLE_API_ENVIRONMENT says.
+        """Open a connection to the server that KAGGLE_API_ENVIRONMENT names.
 
-        The original always takes the real Kaggle; the SDK under it can do otherwise.
+        The original always uses the real Kaggle, though its SDK can use other servers.
         """
         return KaggleClient(
             username=self.config_values.get(self.CONFIG_NAME_USER),
@@ -30,7 +30,7 @@ class Api(KaggleApi):
         return uploaded
 
     def outputs(self, kernel: str) -> tuple[dict[str, str], str]:
-        """The URLs of a kernel's output files by name, of all pages, and its log."""
+        """Return the URLs of all output files of a kernel by name, and its log."""
         urls: dict[str, str] = {}
         request = kernels.ApiListKernelSessionOutputRequest()
         request.user_name, request.kernel_slug = kernel.split("/")

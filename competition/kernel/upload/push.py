@@ -23,8 +23,8 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     """Push a built kernel, follow it to its end, fetch its output.
 
     Returns {"kernel", "version", "status", "output"}. Trained folds are copied into
-    the run, and into those that it is trained with. A kernel that fails on Kaggle is an
-    error with the end of its log.
+    the run, and into the runs that are trained with it. A kernel that fails on Kaggle
+    raises an error with the end of its log.
     """
     built = bundle.built
     about = bundle.metadata()
@@ -37,7 +37,7 @@ def run(bundle: bundles.Bundle) -> dict[str, Any]:
     status, message = client.wait(version, poll, hours=13)
     output = built.with_name(f"{built.name}-output")
     log = _fetch(api, kernel, output)
-    # Another version may have been pushed in these hours.
+    # Another version may have been pushed meanwhile.
     if bundle.state().get("version") == state["version"]:
         # A kernel may fail because the run of another data set, whose bundle has the
         # same name on Kaggle, was uploaded since: the next push uploads this one again.
@@ -88,7 +88,7 @@ def _push_dataset(api: Any, bundle: bundles.Bundle, dataset: str) -> dict[str, A
 
 
 def _dataset_status(api: Any, dataset: str) -> str | None:
-    """Return the status of a dataset; None where it does not exist or is not ours."""
+    """Return the status of a dataset; None if it does not exist or is not ours."""
     import requests
 
     try:
@@ -100,7 +100,7 @@ def _dataset_status(api: Any, dataset: str) -> str | None:
 
 
 def _upload(api: Any, dataset: str, folder: pathlib.Path, digest: str) -> Any:
-    # Each try asks anew: an upload whose answer was lost may have made the dataset.
+    # Ask at each try: an upload whose answer was lost may have made the dataset.
     if _dataset_status(api, dataset) in (None, "deleted"):
         return api.dataset_create_new(str(folder), quiet=True, dir_mode="zip")
     return api.dataset_create_version(str(folder), digest, quiet=True, dir_mode="zip")

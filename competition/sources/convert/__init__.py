@@ -1,7 +1,7 @@
-"""Volumes with label volumes, or images with masks, become a competition folder.
+"""Convert volumes with label volumes, or images with masks, to a competition folder.
 
 `geometry.json` in the folder keeps what slices cannot hold: the geometry of volumes,
-the names of mask images. `restore` is the way back.
+the names of mask images. `restore` converts masks back.
 """
 
 import pathlib

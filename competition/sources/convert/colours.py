@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-# Above every grey value, so that no colour has the number of one.
+# Above every grey value, so that no colour has the number of a grey value.
 _FIRST = 1 << 24
 
 

@@ -1,4 +1,4 @@
-"""Anatomical frames: volumes turned so that slices lie in the same direction in all.
+"""Anatomical frames: turn volumes so that all have slices in the same direction.
 
 Axes are permuted and flipped, never resampled, so that labels come back exactly. In an
 oblique volume the slices follow the stored axis nearest to the anatomical one.
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Where (slice, row, column) grow to: Left, Posterior, Superior, Inferior. Pictures are
-# as radiologists show them: the patient's left is right, the head or the front is up.
+# The directions in which slice, row and column grow: Left, Posterior, Superior,
+# Inferior. Pictures are as radiologists show them: the patient's left is on the right,
+# the head or the front is at the top.
 TOWARDS = {"x": "LIP", "y": "PIL", "z": "SPL"}
 _ANATOMY = {"L": (0, 1), "P": (1, 1), "S": (2, 1), "I": (2, -1)}
 

@@ -45,7 +45,7 @@ def _parse(path: pathlib.Path, dataset: Any) -> dict[int, str]:
 
 
 def _is_value(value: Any) -> bool:
-    """Return whether what a name stands for is a number or a colour, not a name."""
+    """Return whether the value of a name is a number or a colour, not a name."""
     is_name = isinstance(value, str) and not value.startswith("#")
     return not is_name
 

@@ -1,4 +1,4 @@
-"""Masks of a scan become a label volume again, in the source's geometry."""
+"""Convert masks of a scan back to a label volume, in the source's geometry."""
 
 import pathlib
 from typing import Annotated
@@ -24,7 +24,7 @@ class Record(typing_extensions.TypedDict):
 class Sidecar(typing_extensions.TypedDict):
     """The entries of geometry.json: how volumes were converted, and what restores them.
 
-    What older versions did not write need not be there.
+    Entries that older versions did not write may be missing.
     """
 
     axis: str
@@ -34,14 +34,14 @@ class Sidecar(typing_extensions.TypedDict):
 
 
 def blank(record: Record, classes: dict[str, int]) -> dict[str, np.ndarray]:
-    """Return empty slices (D, H, W) for every class: the same, to be painted on."""
+    """Return empty slices (D, H, W) to paint on: the same array for every class."""
     kind = np.min_scalar_type(max(classes.values()))
     volume = np.zeros(record["stored"].size[::-1], kind)
     return dict.fromkeys(classes, frames.apply(volume, record["frame"]))
 
 
 def save(folder: pathlib.Path, record: Record, painted: dict[str, np.ndarray]) -> int:
-    """Write what was painted as a volume; return how many files that are."""
+    """Write what was painted as a volume; return the number of files, 1."""
     slices = next(iter(painted.values()))
     volume = np.empty(record["stored"].size[::-1], slices.dtype)
     frames.apply(volume, record["frame"])[:] = slices

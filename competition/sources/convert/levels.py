@@ -1,4 +1,4 @@
-"""Intensities of any type as uint16, in the order they had."""
+"""Convert intensities of any type to uint16, in the same order."""
 
 import math
 
@@ -27,8 +27,8 @@ def convert(
 
     A `window` is mapped linearly, to the same levels in every volume. Without one,
     whole numbers that fit stay as they are, and those in a range of 65,536 are shifted.
-    Up to 65,536 distinct values stay distinct, as near to a linear map as that allows;
-    more are mapped linearly, and neighbours become equal.
+    Other values are mapped as linearly as keeps up to 65,536 distinct values distinct;
+    if there are more, neighbouring values become equal.
     """
     if not np.isfinite(volume).all():
         count = int(volume.size - np.isfinite(volume).sum())
@@ -46,7 +46,7 @@ def convert(
     if volume.dtype.kind == "f":
         levels = (volume - float(shift)).astype(np.uint16)
     else:
-        # Modulo 65,536: the differences fit uint16, but not always the type they had.
+        # Modulo 65,536: the results fit uint16, but not always the volume's own type.
         levels = volume.astype(np.uint16) - np.uint16(shift % LEVELS)
     return levels, {"map": "shift", "shift": shift}
 
@@ -54,7 +54,7 @@ def convert(
 def _cut(
     volume: np.ndarray, name: str, window: Window
 ) -> tuple[np.ndarray, dict[str, object]]:
-    """Map the window to all levels; what lies below or above gets the outermost."""
+    """Map the window to all levels; values outside of it get the nearest level."""
     centre, width = window
     low = centre - width / 2
     share = np.clip((volume.astype(np.float64) - low) / width, 0, 1)

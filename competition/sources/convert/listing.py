@@ -1,4 +1,4 @@
-"""The files of a folder by name, for whatever counts as a source."""
+"""The files of a folder by name, if they are sources of a kind."""
 
 import pathlib
 from collections.abc import Callable
@@ -9,10 +9,10 @@ Name = Callable[[pathlib.Path], str | None]
 
 
 def by_name(folder: pathlib.Path, name: Name, expected: str) -> dict[str, pathlib.Path]:
-    """Return what a folder holds under the name that `name` gives it, sorted.
+    """Return the entries of a folder by the names that `name` gives them, sorted.
 
-    Hidden files are ignored; what has no name is left out with a warning, which says
-    what is `expected`.
+    Hidden files are ignored. An entry without a name is left out with a warning, which
+    says what is `expected`.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder. Check the path.")

@@ -1,4 +1,4 @@
-"""Masks of a scan become mask images again, of the sources' sizes and names."""
+"""Convert masks of a scan back to mask images with the sources' sizes and names."""
 
 import pathlib
 from typing import Annotated
@@ -15,9 +15,9 @@ Plain = Annotated[str, pydantic.AfterValidator(layout.plain)]
 
 
 class MaskFile(typing_extensions.TypedDict):
-    """A mask image: its name without suffix, its class where that has a folder.
+    """A mask image: its name without suffix, and its class if that has a folder.
 
-    `value` is the number of a pixel of the class in its folder.
+    `value` is the pixel value of the class in its folder.
     """
 
     folder: Plain | None
@@ -35,7 +35,7 @@ class Record(typing_extensions.TypedDict):
 class Sidecar(typing_extensions.TypedDict):
     """The entries of geometry.json: how images were converted, and what restores them.
 
-    What older versions did not write need not be there.
+    Entries that older versions did not write may be missing.
     """
 
     channel: str
@@ -45,9 +45,9 @@ class Sidecar(typing_extensions.TypedDict):
 
 
 def blank(record: Record, classes: dict[str, int]) -> dict[str, np.ndarray]:
-    """Return empty slices (D, H, W) for every class, to be painted on.
+    """Return empty slices (D, H, W) for every class, to paint on.
 
-    They are the same for all, unless classes have folders: then they may overlap.
+    All classes share one array, unless they have folders: then masks may overlap.
     """
     shape = (len(record["masks"]), *record["size"][::-1])
     kind = np.min_scalar_type(max(classes.values()))
@@ -57,7 +57,7 @@ def blank(record: Record, classes: dict[str, int]) -> dict[str, np.ndarray]:
 
 
 def save(folder: pathlib.Path, record: Record, painted: dict[str, np.ndarray]) -> int:
-    """Write what was painted as PNGs; return how many."""
+    """Write what was painted as PNGs; return how many there are."""
     for index, files in enumerate(record["masks"]):
         for file in files:
             if file["folder"] is None:

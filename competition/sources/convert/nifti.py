@@ -12,8 +12,8 @@ import zlib
 import numpy as np
 
 _FLOATS = {16: "f4", 64: "f8"}
-# By the size of the header (version 1 or 2): place and form of the dimensions, of the
-# type with the bits of a voxel, and of the start of the voxels.
+# For each size of the header (version 1 or 2), the place and format of the dimensions,
+# of the type with the bits of a voxel, and of the start of the voxels.
 _PLACES = {
     348: ((40, "8h"), (70, "2h"), (108, "f")),
     540: ((16, "8q"), (12, "2h"), (168, "q")),

@@ -1,4 +1,4 @@
-"""Which images to convert: volumes or pictures with their labels, numbered as cases."""
+"""Pair the volumes or pictures to convert with their labels, and number the cases."""
 
 import dataclasses
 import pathlib
@@ -14,7 +14,7 @@ _SEPARATOR = r"[^A-Za-z0-9]"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Folders:
-    """Where images lie, their labels, and the images of the test."""
+    """The folders of the images, of their labels, and of the test's images."""
 
     images: pathlib.Path
     labels: pathlib.Path
@@ -44,8 +44,8 @@ class Pair:
 def find(folders: Folders, find: Find) -> list[Pair]:
     """Pair images with labels of the same name, then the test, cases from 1 by name.
 
-    An image x_0000 goes with labels x: the number is that of its only channel. Where
-    names differ, 21_training goes with 21_manual1, see `_by_beginning`.
+    An image x_0000 goes with labels x: the number is that of its only channel. If names
+    differ, 21_training goes with 21_manual1, see `_by_beginning`.
     """
     labels, test = folders.labels, folders.test
     labelled = find(labels)
@@ -104,9 +104,9 @@ def _by_name(
 def _by_beginning(
     images: Collection[str], labelled: dict[str, pathlib.Path]
 ) -> dict[str, pathlib.Path]:
-    """Return labels by the name of the image that they begin as.
+    """Return labels by the name of the image with which their name begins.
 
-    What all images end with does not count: 21_training and 22_training go with
+    A common ending of all images is ignored: 21_training and 22_training go with
     21_manual1 and 22_manual1. Labels of no image keep their name.
     """
     first = next(iter(images))
@@ -116,7 +116,7 @@ def _by_beginning(
     begins = {name.removesuffix(ending): name for name in images}
     by_image: dict[str, pathlib.Path] = {}
     for own, path in labelled.items():
-        # The longest: 1_2_mask is of 1_2, not of 1.
+        # Take the longest name: 1_2_mask belongs to 1_2, not to 1.
         lengths = [m.start() for m in re.finditer(f"{_SEPARATOR}|$", own)]
         name = next(
             (begins[own[:n]] for n in reversed(lengths) if own[:n] in begins), own

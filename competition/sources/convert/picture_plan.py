@@ -1,4 +1,4 @@
-"""Which images are slices of which scan, and which masks they have."""
+"""Find out which images are slices of which scan, and which masks they have."""
 
 import dataclasses
 import pathlib
@@ -29,7 +29,7 @@ class PictureScan:
 
 
 def class_folders(labels: pathlib.Path) -> list[str | None]:
-    """Return the classes whose masks have a folder each; [None] for masks without."""
+    """Return the classes whose masks have a folder each; [None] if there are none."""
     inside = sorted(labels.iterdir()) if labels.is_dir() else []
     inside = [path for path in inside if not path.name.startswith(".")]
     if any(map(pictures.name, inside)):

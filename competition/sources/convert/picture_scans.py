@@ -19,7 +19,7 @@ from competition.sources.convert import (
 
 # The files do not say how large a pixel is.
 _PIXEL_MM = 1.0
-# The number that a class has in a folder of its own, where no mask says another.
+# The pixel value of a class with a folder of its own, unless a mask has another.
 _WHITE = 255
 
 
@@ -43,9 +43,9 @@ def plan(
     channel: str,
     window: levels.Window | None,
 ) -> scans.Plan:
-    """Return what becomes of images and their masks.
+    """Plan the conversion of images and their masks.
 
-    Masks in folders of their own have their folder's class, others one for each value.
+    A mask in a class's folder has that class; others have a class for each value.
     """
     pictures.check_channel(channel)
     classes = picture_plan.class_folders(folders.labels)
@@ -125,9 +125,10 @@ def _check_size(
 def _labels(
     path: pathlib.Path, numbers: np.ndarray, folder: str | None, reading: Reading
 ) -> tuple[np.ndarray, int]:
-    """Return the labels of a mask image (H, W), and the number its folder's class has.
+    """Return the labels of a mask image (H, W), and the pixel value of its class.
 
-    Numbers that no class has are an error.
+    Only a mask in a class's folder has such a value. A value without a class is an
+    error.
     """
     values = [int(value) for value in np.unique(numbers) if value]
     if folder is None and reading.named:

@@ -36,7 +36,7 @@ def read(path: pathlib.Path) -> np.ndarray:
 
     data = np.frombuffer(files.read_bytes(path), np.uint8)
     try:
-        # Before the pages are counted, because this notices a file that is cut off.
+        # Read before counting the pages, because this notices a file that is cut off.
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         pages = cv2.imcount(str(path)) if pixels is not None else 0
     except cv2.error:

@@ -1,6 +1,6 @@
-"""Masks of a converted folder become label volumes or mask images, as the sources were.
+"""Convert masks of a converted folder back to label volumes or mask images.
 
-The labels that `convert` read come back voxel by voxel, pixel by pixel.
+They equal the labels that `convert` read, voxel by voxel or pixel by pixel.
 """
 
 import pathlib
@@ -20,8 +20,8 @@ def write(
 ) -> dict[str, Any]:
     """Write the labels of every scan of a submission or a train.csv.
 
-    `data` is the converted folder. Where classes overlap, the first by name has the
-    voxel, unless each class has mask images of its own. Returns counts of volumes or
+    `data` is the converted folder. If classes overlap, the first by name gets the
+    voxel, unless each class has mask images of its own. Return counts of volumes or
     images, of overlapping voxels and of slices without rows.
     """
     form, sidecar = read_sidecar(data)
@@ -55,7 +55,7 @@ def write(
 
 
 def read_sidecar(data: pathlib.Path) -> tuple[types.ModuleType, Any]:
-    """Return the module of what was converted, volumes or images, and geometry.json."""
+    """Return the module that restores volumes or that for images, and geometry.json."""
     path = data / layout.GEOMETRY
     if not path.is_file():
         raise ValueError(
@@ -84,7 +84,7 @@ def paint(
 def _paint(
     row: mask_csv.Row, painted: dict[str, np.ndarray], classes: dict[str, int]
 ) -> int:
-    """Draw a mask into the labels of its class; return how many were drawn before."""
+    """Draw a mask into its class's labels; return how many voxels had one before."""
     if row.class_name not in classes:
         raise ValueError(
             f"expected a class of {layout.GEOMETRY}, one of {', '.join(classes)}, "

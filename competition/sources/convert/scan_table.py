@@ -57,7 +57,7 @@ def _place(fields: list[str], known: set[str]) -> Place:
 
 
 def _check_order(path: pathlib.Path, places: list[Place]) -> None:
-    """Refuse a scan that leaves out a slice: its neighbours would be no neighbours."""
+    """Refuse a scan that leaves out a slice: the others would count as neighbours."""
     scans: dict[tuple[int, int], list[int]] = {}
     for case, day, number in sorted(places):
         scans.setdefault((case, day), []).append(number)

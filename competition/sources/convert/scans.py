@@ -1,4 +1,4 @@
-"""A volume becomes a scan: slices as PNGs, a record of its geometry, masks as text."""
+"""Convert a volume to a scan: slices as PNGs, a geometry record, masks as text."""
 
 import dataclasses
 import functools
@@ -20,10 +20,10 @@ Converted = tuple[dict[str, Any], Texts]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be converted: a function for each scan, which writes into a folder.
+    """A conversion: for each scan a function that writes it into a folder.
 
-    `named` are the names of label values where they are known, `about` is what
-    geometry.json says of all scans.
+    `named` are the known names of label values. `about` is what geometry.json says
+    about all scans.
     """
 
     scans: Mapping[str, Callable[[pathlib.Path], Converted]]
@@ -32,7 +32,7 @@ class Plan:
 
 
 def plan(folders: pairs.Folders, *, axis: str, window: levels.Window | None) -> Plan:
-    """Return what becomes of volumes and their label volumes."""
+    """Plan the conversion of volumes and their label volumes."""
     named = label_names.read(folders.labels, folders.images)
     planned = {
         pair.scan: functools.partial(convert, pair, axis, window, named)

@@ -1,4 +1,4 @@
-"""Images without labels, converted as those that a model was trained on."""
+"""Convert images without labels like those that a model was trained on."""
 
 import dataclasses
 import functools
@@ -58,7 +58,7 @@ def settings(
 ) -> Settings:
     """Return how the training folder `data` was converted.
 
-    `classes` are those of the model. In a folder that no conversion made they have the
+    `classes` are those of the model. If the folder was not converted, they have the
     values 1, 2, ... in their order.
     """
     if classes and not (data / layout.GEOMETRY).is_file():
@@ -113,7 +113,7 @@ def _convert_image(
 
 
 def plan(images: pathlib.Path, settings: Settings) -> scans.Plan:
-    """Return what becomes of a folder without labels."""
+    """Plan the conversion of a folder without labels."""
     of_images = settings.of_images
     how = {"channel": settings.channel} if of_images else {"axis": settings.axis}
     named = {value: name for name, value in settings.classes.items()}
@@ -127,7 +127,7 @@ def save(
     masks: Mapping[tuple[str, str], str],
     settings: Settings,
 ) -> int:
-    """Write the labels of a scan from masks as text by (id, class).
+    """Write the labels of a scan, whose masks are given as text by (id, class).
 
     Return how many voxels lie in several classes.
     """

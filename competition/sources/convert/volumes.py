@@ -110,7 +110,7 @@ def _read_series(folder: pathlib.Path) -> sitk.Image:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the warnings of ITK, whose causes are checked here."""
+    """Silence the warnings of ITK: this module checks for their causes itself."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.GlobalWarningDisplayOff()
     try:

@@ -1,7 +1,7 @@
 """A synthetic competition folder, to run everything without the real data.
 
-It has the layout and the sizes of the competition, and it tells good models from bad:
-shape and texture find its organs, position and grey value alone do not.
+It has the layout and the sizes of the competition, and good models score better on it:
+shape and texture identify its organs, position and grey value alone do not.
 """
 
 import dataclasses
@@ -58,7 +58,7 @@ def write(
     `days` is the most days a case has, `slices` replaces the slices of every scan.
     `small` means 8 cases, 3 days and, unless given, 24 slices. `public` leaves the test
     out, as Kaggle's download does. `faults` plants faults in training masks, named in
-    `out`/faults.csv. Where `out` already holds this phantom, nothing is written.
+    `out`/faults.csv. If `out` already holds this phantom, nothing is written.
     """
     if small:
         cases, days, slices = 8, 3, slices or 24
@@ -144,7 +144,7 @@ def plan(*, cases: int, days: int, slices: int | None, seed: int) -> list[Planne
             grid = dataclasses.replace(grid, depth=slices)
         # The golden angle spreads any number of cases evenly around the middle.
         turn = first_turn + index * math.pi * (3 - math.sqrt(5))
-        # `prepare` would leave out scans that are known as faulty in the real data.
+        # `prepare` would leave out scans with the names of real ones known as faulty.
         allowed = [d for d in range(31) if f"case{case}_day{d}" not in faulty.HOST]
         drawn = sorted(rng.choice(allowed, days, replace=False).tolist())
         if index >= cases - new:

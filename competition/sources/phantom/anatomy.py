@@ -1,8 +1,8 @@
 """The phantom's abdomen: where its organs lie.
 
-Position, orientation and grey value of an organ say little. What tells the organs
-apart is wall and texture: large bowel mottled in a bright wall, small bowel ringed
-like a target, stomach layered under a dark wall.
+Position, orientation and grey value of an organ say little. Wall and texture tell the
+organs apart: large bowel mottled in a bright wall, small bowel ringed like a target,
+stomach layered under a dark wall.
 """
 
 import dataclasses
@@ -53,8 +53,8 @@ class Body:
 def draw_body(rng: np.random.Generator, field_mm: float, turn: float) -> Body:
     """Draw the anatomy of a case: its organs anywhere around the middle.
 
-    The body fills a field of view of `field_mm`, its shorter side; `turn` in radians
-    is where around the middle the stomach lies.
+    The body fills a field of view whose shorter side is `field_mm`. `turn` is the angle
+    of the stomach around the middle, in radians.
     """
     axes = field_mm * rng.uniform(0.38, 0.44), field_mm * rng.uniform(0.28, 0.32)
     size = field_mm / 400 * rng.uniform(0.95, 1.18)
@@ -77,7 +77,7 @@ def _polar(angle: float, reach: float) -> tuple[float, float]:
 
 
 def _large_bowel(rng: np.random.Generator, turn: float, side: float) -> np.ndarray:
-    """Up one flank, across below the top, down the other."""
+    """Draw it up one flank, across below the top, and down the other flank."""
     spread = rng.uniform(1.35, 1.8)
     angles = turn + side * np.array([spread, math.pi, 2 * math.pi - spread])
     reach = rng.uniform(0.55, 0.62, 3)
@@ -98,7 +98,7 @@ def _large_bowel(rng: np.random.Generator, turn: float, side: float) -> np.ndarr
 
 
 def _small_bowel(rng: np.random.Generator, turn: float) -> np.ndarray:
-    """Loops to and fro around the middle of their half, each a little lower."""
+    """Draw loops to and fro around the middle of their half, each a little lower."""
     centre = np.array(_polar(turn + rng.uniform(-0.4, 0.4), rng.uniform(0.18, 0.34)))
     tilt = rng.uniform(0, math.pi)
     axis = np.array([math.cos(tilt), math.sin(tilt)])
@@ -114,7 +114,7 @@ def _small_bowel(rng: np.random.Generator, turn: float) -> np.ndarray:
 
 
 def _stomach(rng: np.random.Generator, turn: float, side: float) -> np.ndarray:
-    """A wide sac that bends and narrows on its way down."""
+    """Draw a wide sac that bends and narrows on its way down."""
     start = turn + rng.uniform(-0.25, 0.25)
     bend = side * rng.uniform(0.35, 0.6)
     points = [
@@ -139,7 +139,7 @@ def _smooth(points: Sequence[tuple[float, ...]]) -> np.ndarray:
 
 
 def _blobs(rng: np.random.Generator, axes: tuple[float, float]) -> np.ndarray:
-    """Liver, spleen, kidneys, spine, vessels, bladder: smooth, in the organs' greys."""
+    """Draw liver, spleen, kidneys, spine, vessels, bladder: smooth, and grey alike."""
     side = rng.choice([-1.0, 1.0])
     liver_grey, spleen_grey, kidney_grey = rng.uniform(0.3, 0.7, 3)
     rows = [
@@ -212,7 +212,7 @@ def distances(body: Body, grid: Grid) -> np.ndarray:
 def masks(body: Body, grid: Grid, distance: np.ndarray) -> np.ndarray:
     """Return the annotation bool (D, H, W, C) that belongs to `distances`.
 
-    Organs overlap in a rim only: deep inside a later class an earlier one ends. No
+    Organs overlap only in a rim: an earlier class is not deep inside a later one. No
     slice has slivers of an organ, or little of it.
     """
     import cv2

@@ -46,7 +46,7 @@ def plant(
 ) -> tuple[np.ndarray, list[PlantedFault]]:
     """Return masks (D, H, W, C) with a fault of a kind, and the fault.
 
-    Where the masks have no room for it (too few slices), they come back unchanged.
+    If the masks have no room for it (too few slices), they come back unchanged.
     """
     changed = planes.copy()
     try:
@@ -58,8 +58,8 @@ def plant(
 def lines(scan: str, faults: Sequence[PlantedFault], names: Sequence[str]) -> list[str]:
     """Return the lines `scan,first_slice,last_slice,class,fault`; slices count from 1.
 
-    A blank separates the names of two swapped classes. The name is empty where the
-    fault is in all classes.
+    A space separates the names of two swapped classes. The name is empty if the fault
+    is in all classes.
     """
     rows = []
     for fault in faults:

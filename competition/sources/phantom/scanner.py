@@ -34,7 +34,7 @@ def slices(
         distance, inside = organs[0][:, index], organs[1][index]
         lumens = _lumens(distance, inside[..., 2], mottle, ripple)
         for c, lumen in enumerate(lumens):
-            # In class order: where organs overlap, the last one shows.
+            # In class order: if organs overlap, the last one is visible.
             grey[inside[..., c]] = lumen[inside[..., c]]
         grey = cv2.GaussianBlur(grey, (0, 0), 1.2 / grid.spacing_mm)
         grey += noise * rng.standard_normal(grey.shape, np.float32)
@@ -53,7 +53,7 @@ def _waves(rng: np.random.Generator, length_mm: float) -> np.ndarray:
 def _field(
     waves: np.ndarray, place: tuple[float, np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Add waves up on a slice (H, W); the sum has about unit variance."""
+    """Sum up waves on a slice (H, W); the sum has about unit variance."""
     z, y, x = place
     in_z, in_y, in_x, phase = waves.T
     rows = np.outer(y, in_y) + in_z * z + phase

@@ -42,7 +42,7 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
         if saved["key"] == key:
             return saved["summary"]
     prepared = runs.prepared(dataset)
-    # Killed from here on, it leaves no audit, rather than one whose pictures are gone.
+    # If killed from here on, it leaves no audit, not one without its pictures.
     files.remove(record)
     names = prepared["classes"]
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list).to_dict()
@@ -87,7 +87,7 @@ def _measure(
     scans, rows = {}, []
     spacings = slice_table.spacings(table)
     for scan in console.track(slice_table.scans(table), "audit"):
-        # Opened anew for each scan, so that its pages leave the memory with it.
+        # Open the arrays for each scan, so that its pages are freed after it.
         store = arrays.Arrays(dataset)
         volume, bits = np.array(store.scan(scan)), np.array(store.masks(scan))
         scans[scan] = fingerprint.describe(volume, bits, names, [*spacings[scan]])

@@ -1,6 +1,6 @@
 """The checks of an audit: each finds masks that look wrong for one reason.
 
-The median and the robust spread over the data set say what is usual. A fault has one
+The median and the robust spread over the data set define what is usual. A fault has one
 suspect, with the reason that explains most of it.
 """
 
@@ -18,8 +18,8 @@ from competition.study.audit import features, looks
 
 # Overlaps that lie this many robust spreads below the median are unusual.
 _SPREADS = 4
-# A border is tried at hundreds of places: the best stands out by chance by less than
-# this many standard deviations.
+# A border is tried at hundreds of places. By chance, the best one is less than so many
+# standard deviations above the mean.
 _CHANCE = 7
 # Masks of fewer pixels are equal by chance.
 _FEWEST_PIXELS = 30
@@ -66,7 +66,7 @@ def find(rows: pd.DataFrame) -> list[Suspect]:
 def explained(suspects: Sequence[Suspect]) -> list[Suspect]:
     """Drop each suspect whose masks a stronger reason names as well.
 
-    In the slice after a fault, masks go back to normal: that is no second fault.
+    The return to normal masks in the slice after a fault is not a second fault.
     """
     chosen: list[Suspect] = []
     strongest = list(findings.REASONS)
@@ -86,7 +86,7 @@ def moved(rows: pd.DataFrame) -> Iterator[Suspect]:
     """Find scans whose masks all fit other slices better than their own."""
     for _, group in rows.groupby("scan", sort=False):
         fits = pd.DataFrame(group["by_slice"].tolist())
-        # A long border says more than a short one.
+        # A long border is stronger evidence than a short one.
         weights = np.sqrt(group["area"].to_numpy())[:, None]
         fit = ((fits * weights).sum() / (fits.notna() * weights).sum()).to_numpy()
         rise = fit - np.nanmedian(fit)
@@ -127,11 +127,11 @@ def swapped(rows: pd.DataFrame) -> Iterator[Suspect]:
 
 
 def displaced(rows: pd.DataFrame) -> Iterator[Suspect]:
-    """Find stretches that lie elsewhere than their neighbours, and masks that jump.
+    """Find stretches that are displaced from their neighbours, and masks that jump.
 
-    A mask leaps where it overlaps the one before less than is usual, or where a shift
-    improves the overlap much. A leap and another one back bound a shifted stretch; any
-    other leap is a jump. A small mask jumps only where it overlaps no pixel at all.
+    A mask leaps if it overlaps the one before less than is usual, or if a shift
+    improves the overlap much. A leap and a leap back bound a shifted stretch; any
+    other leap is a jump. A small mask jumps only if it overlaps no pixel at all.
     """
     low = rows.groupby("class")["dice"].transform(least_overlap)
     small = rows.groupby("class")["area"].transform("quantile", 0.25)
@@ -205,7 +205,7 @@ def repeated(rows: pd.DataFrame) -> Iterator[Suspect]:
 
 
 def _runs(rows: pd.DataFrame, gap: int = 0) -> list[pd.DataFrame]:
-    """Part sorted masks between scans, classes, and more than `gap` empty slices."""
+    """Split sorted masks between scans, classes, and more than `gap` empty slices."""
     new = rows["number"].diff().gt(gap + 1)
     for column in ("scan", "class"):
         new |= rows[column] != rows[column].shift()
@@ -213,7 +213,7 @@ def _runs(rows: pd.DataFrame, gap: int = 0) -> list[pd.DataFrame]:
 
 
 def _suspect(rows: pd.DataFrame, reason: str, words: str, share: float = 1) -> Suspect:
-    """Return the suspect of these masks, of which `share` of the pixels is wrong."""
+    """Return the suspect of these masks; a `share` of their pixels is wrong."""
     return Suspect(
         scan=str(rows["scan"].iloc[0]),
         first=int(rows["number"].min()),

@@ -40,7 +40,7 @@ def measure(
     smooth = [cv2.GaussianBlur(each.astype(np.float32), (0, 0), 2) for each in volume]
     # The body is brighter than the air around it.
     bodies = [each > 0.1 * np.percentile(each, 99) for each in smooth]
-    # A hundredth of the body's width: as deep in small bodies as in large ones.
+    # A hundredth of the body's width, so that depths are relative to the body.
     unit = math.sqrt(max(np.median([body.sum() for body in bodies]), 1)) / 100
     reach = max(6, len(volume) // 8)
     rows: list[Row] = []
@@ -98,9 +98,9 @@ def border(mask: np.ndarray) -> Border:
 def fit(slopes: np.ndarray, line: Border, shifts: np.ndarray = _IN_PLACE) -> np.ndarray:
     """Return how much (0 to 1) a border follows an edge of one sign, by shift (N, N).
 
-    Along a well-drawn border the slice gets brighter, or darker, all the way round.
-    Elsewhere a border crosses edges of either sign, and they cancel. The border is
-    moved by each of `shifts` (N,), down by right.
+    Along a well-drawn border the slice gets brighter everywhere, or darker everywhere.
+    Elsewhere a border crosses edges of either sign, which cancel. The border is moved
+    by each pair of `shifts` (N,), down and right.
     """
     y, x, down, right = line
     height, width = slopes.shape[1:]
@@ -111,7 +111,7 @@ def fit(slopes: np.ndarray, line: Border, shifts: np.ndarray = _IN_PLACE) -> np.
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the Dice of two masks, of which one at least is not empty."""
+    """Return the Dice of two masks, at least one of which is not empty."""
     both = np.count_nonzero(one & other)
     return 2 * both / (np.count_nonzero(one) + np.count_nonzero(other))
 
@@ -121,10 +121,11 @@ def _compare(
 ) -> Row:
     """Compare a mask with the `latest` one (slice number and mask) of every class.
 
-    `other` is the other class that it overlaps most, by `cross`, in the slice before;
-    -1 and 0 without one. `gap` counts the empty slices since its own class's mask,
-    `dice` is the overlap with that, and `rigid` the overlap after a shift by (`down`,
-    `right`) that unites the centres; NaN beyond `LONGEST_GAP` empty slices.
+    `other` is the other class that it overlaps most in the slice before, and `cross` is
+    that overlap; they are -1 and 0 without one. `gap` counts the empty slices since its
+    own class's mask. `dice` is the overlap with that mask, `rigid` the overlap after it
+    is shifted by (`down`, `right`) to the same centre. Beyond `LONGEST_GAP` empty
+    slices these are NaN.
     """
     last, before = latest.get(c, (-math.inf, mask))
     gap = number - last - 1

@@ -67,7 +67,7 @@ def summarise(
 
 
 def _class_summary(scans: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
-    """Count how often a class is there by relative position; and its masks' areas."""
+    """Count how often a class occurs by relative position; add its masks' areas."""
     planes = [np.array(scan["areas"][name]) for scan in scans]
     spacings = [scan["spacing_mm"] for scan in scans]
     places = [np.arange(len(each)) * _POSITIONS // len(each) for each in planes]

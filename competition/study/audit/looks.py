@@ -18,11 +18,12 @@ _SCALES = (1, 2.5, 5)
 _FEWEST_CASES = 4
 _FEWEST_MASKS = 3
 _FOLDS = 10
-# A mask that overlaps another class's by this Dice, one slice on, is of that organ.
+# A mask that overlaps another class's mask in the slice before by this Dice is of that
+# organ.
 RENAMED = 0.7
 _OWN_NAME = 0.5
 # Natural logarithms: how much a mask must look like the other class on average, what
-# each mask in a swapped stretch costs, and what it gains where names change.
+# each mask in a swapped stretch costs, and what it gains if its name is swapped.
 _FAVOUR, _DOUBT, _SURE = 0.7, 1.0, 9.0
 
 
@@ -42,7 +43,7 @@ def look(details: list[np.ndarray], mask: np.ndarray, unit: float) -> list[float
     `details` are the slice's `views`.
     """
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    # Where a mask fills its slice, OpenCV says that its end is 3e38 pixels away.
+    # If a mask fills its slice, OpenCV says that its border is 3e38 pixels away.
     depth = inside[mask].clip(max=max(mask.shape)) / unit
     grey = details[0][mask]
     values = [grey.mean()]
@@ -57,9 +58,9 @@ def look(details: list[np.ndarray], mask: np.ndarray, unit: float) -> list[float
 def class_chances(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the log probability (N, C) of each class for every mask by its look.
 
-    A model of the other cases judges each mask. It is fitted twice, the second time
-    without masks that look like another class. With too few cases, or a class in too
-    few of them, all are zero.
+    A model that was fitted on other cases judges each mask. It is fitted twice, the
+    second time without masks that look like another class. With too few cases, or a
+    class in too few of them, all are zero.
     """
     labels, cases = rows["class"].to_numpy(), rows["case"].nunique()
     classes = np.unique(labels)
@@ -94,7 +95,7 @@ def swapped_part(
 
     `masks` are those of a scan by slice, `chances` (N, 2) their log probabilities. With
     too few cases to know how classes look, only names that change in the scan are
-    found. Where no names are swapped, no masks are returned.
+    found. If no names are swapped, no masks are returned.
     """
     one, other = chances.columns
     favour = chances[other] - chances[one]
@@ -115,10 +116,10 @@ def swapped_part(
 
 
 def _renamed(masks: pd.DataFrame, favour: pd.Series) -> pd.Series:
-    """Return which masks (N,) lie where the names are those of the other class.
+    """Return which masks (N,) have the name of the other class.
 
-    Names change where a mask continues the other class's and not its own. Of the
-    stretches between changes every other one is renamed: those with more `favour`.
+    Names change at a mask that continues the other class's mask and not its own. Of the
+    stretches between changes every second one is renamed: those with more `favour`.
     """
     continues = masks["other"].isin(masks["class"]) & (masks["cross"] >= RENAMED)
     changes = masks["number"][continues & ~(masks["dice"] >= _OWN_NAME)].unique()

@@ -21,8 +21,8 @@ def draw(
 ) -> np.ndarray:
     """Draw a suspect in its slices of a scan (D, H, W) as a strip BGR (h, w, 3).
 
-    Its masks have thick outlines, other classes thin ones, its own slices a bright bar
-    below; `numbers` (D,) are the slices' own numbers.
+    Its masks have thick outlines, those of other classes thin ones. A bright bar marks
+    its slices. `numbers` (D,) are the slices' own numbers.
     """
     first, last = numbers.index(suspect.first), numbers.index(suspect.last)
     # The slice before, the first, middle and last, and the one after.
@@ -52,7 +52,7 @@ def draw(
 def _box(bits: masks.Bits, classes: Sequence[int]) -> tuple[slice, slice]:
     """Return rows and columns of a square around the masks of some classes (n, H, W).
 
-    It is as large as the slice allows where these slices have no such mask.
+    Without such a mask, it is as large as the slice allows.
     """
     height, width = bits.shape[1:]
     covered = np.any([masks.plane(bits, c).any(axis=0) for c in classes], axis=0)

@@ -1,4 +1,4 @@
-"""The experiment `auto`: planned from the data, the device and the time there is."""
+"""The experiment `auto`, which is planned from the data, the device and the time."""
 
 import dataclasses
 import pathlib
@@ -11,7 +11,7 @@ from competition.study import amounts
 from competition.study.auto import choices, findings, networks, pace, writing
 
 NAME = "auto"
-# A session on Kaggle.
+# The time of a session on Kaggle.
 BUDGET = "9h"
 MOST = 15_000
 # Planning times up to ten networks, each for two minutes at most.
@@ -19,10 +19,10 @@ _PATIENCE = 1800.0
 
 
 def write_apart(dataset: layout.DatasetFiles, budget: str | None) -> pathlib.Path:
-    """Write as `write` does, unless a plan is there, in a process of its own.
+    """Write a plan as `write` does in another process, unless there is one.
 
-    That takes its memory with it: networks that are timed keep gigabytes, or nearly all
-    memory of a GPU, and folds are trained in other processes.
+    The process frees its memory when it ends: timed networks keep gigabytes, or nearly
+    all memory of a GPU, which the processes that train folds need.
     """
     if not _is_planned(dataset):
         options = ["--budget", budget] if budget else []
@@ -32,12 +32,12 @@ def write_apart(dataset: layout.DatasetFiles, budget: str | None) -> pathlib.Pat
 
 
 def write_once(dataset: layout.DatasetFiles, budget: str | None) -> None:
-    """Write as `write` does, while no other process plans; what is there by then stays.
+    """Write a plan as `write` does, unless another process wrote one meanwhile.
 
-    Folds that begin at once, each by a call of its own, train by one plan.
+    So folds that begin at once, each by a call of its own, train by one plan.
     """
     with locks.locked(dataset.automatic, doing="planning", wait_seconds=_PATIENCE):
-        # What another machine has planned meanwhile.
+        # Another machine may have planned meanwhile.
         storage.refresh(dataset.root)
         if not _is_planned(dataset):
             write(dataset, budget)
@@ -58,8 +58,8 @@ def write(
 ) -> pathlib.Path:
     """Write auto.toml beside prepared data; return its path.
 
-    A blend's members lie beside it, auto_2d.toml and auto_3d.toml. The budget begins
-    now: planning takes its share of it.
+    The members of a blend are written beside it, as auto_2d.toml and auto_3d.toml. The
+    budget begins now, so planning takes a part of it.
     """
     backend.check()
     at_once = len(gpus.environments(configs.load("base").training.gpus))
@@ -73,7 +73,7 @@ def write(
         )
     chosen = networks.choose(dataset, found, given)
     given = dataclasses.replace(given, networks=len(chosen))
-    # Few folds that learn are worth more than all of them hardly trained.
+    # A few folds with enough steps are worth more than all folds with too few.
     folds = found.amount.folds
     while folds > 1 and _fewest(chosen, given, folds) < networks.LEAST:
         folds -= 1
@@ -89,11 +89,11 @@ def _write(
     given: pace.Budget,
     folds: int,
 ) -> None:
-    """Write the experiment of each network, and that of their blend at last."""
+    """Write the experiment of each network, and then that of their blend."""
     own = [choices.of_folds(found, folds)]
     about = _about(dataset, found, given)
     names = [NAME] if len(chosen) == 1 else [n.family.member for n in chosen]
-    # Members of an earlier plan are none of this one.
+    # Members of an earlier plan are not members of this one.
     for family in networks.FAMILIES:
         files.remove(dataset.automatic.with_stem(family.member))
     for name, network in zip(names, chosen, strict=True):
@@ -106,7 +106,7 @@ def _write(
 
 
 def planned(experiment: str, dataset: layout.DatasetFiles) -> str:
-    """Return the path of the TOML that was planned for `auto`; else the experiment."""
+    """Return the experiment; for `auto`, the path of the TOML that was planned."""
     if experiment != NAME:
         return experiment
     files.require(dataset.automatic, f"plan --experiment {NAME}")
@@ -115,7 +115,7 @@ def planned(experiment: str, dataset: layout.DatasetFiles) -> str:
 
 
 def _check_members(dataset: layout.DatasetFiles) -> None:
-    """Refuse a planned blend of which a member's file was deleted."""
+    """Refuse a planned blend if the file of a member was deleted."""
     planned = dataset.automatic
     for name in configs.load(str(planned)).members:
         path = planned.with_stem(layout.plain(name))
@@ -128,14 +128,14 @@ def _check_members(dataset: layout.DatasetFiles) -> None:
 
 
 def _fewest(chosen: list[networks.Network], given: pace.Budget, folds: int) -> float:
-    """Return the steps of the network that has the fewest, if so many folds train."""
+    """Return the fewest steps that a network has time for, if so many folds train."""
     return min(given.steps(folds, network.speed) for network in chosen)
 
 
 def _of_time(
     network: networks.Network, found: findings.Findings, given: pace.Budget, folds: int
 ) -> list[choices.Choice]:
-    """Choose the length of a training that so many folds have the time for."""
+    """Choose the longest training that so many folds have time for."""
     seconds = given.of_fold(folds, network.speed)
     steps = min(MOST, int(network.speed.steps(seconds)))
     in_epoch = amounts.steps(network.config, found.amount)
@@ -149,7 +149,7 @@ def _of_time(
 def _about(
     dataset: layout.DatasetFiles, found: findings.Findings, given: pace.Budget
 ) -> str:
-    """Return the words that a file begins with."""
+    """Return the text that a file begins with."""
     amount = found.amount
     return (
         f"Planned for {dataset.root.name}: {amount.scans} scans of {found.cases} "
@@ -160,7 +160,7 @@ def _about(
 
 
 def _about_speed(network: networks.Network) -> str:
-    """Return the words about the speed of a network on this device."""
+    """Return the text about the speed of a network on this device."""
     now = network.speed
     return (
         f"\nHere a fold starts in {now.start:.0f} s, a step takes {now.step:.2f} s and "

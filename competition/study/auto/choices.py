@@ -1,4 +1,4 @@
-"""The lines of a planned experiment: key, value and reason; those of any network."""
+"""The lines that every planned experiment may have: key, value and reason."""
 
 import dataclasses
 import math
@@ -12,18 +12,19 @@ from competition.study.auto.findings import Findings
 if typing.TYPE_CHECKING:
     from competition.net import devices
 
-# Where fewer are left, the coarsest features would see padding alone.
+# With fewer pixels left, the coarsest features would see only padding.
 _COARSEST = 5
 _MOST_LEVELS = 5
-# Where more of the labelled pixels lie outside of bodies, these are not cut out: there
-# nothing would be predicted.
+# If more of the labelled pixels lie outside of bodies, slices are not cropped to these:
+# nothing would be predicted there.
 _MOST_OUTSIDE = 1e-4
-# Where neighbouring slices differ more than this if a scan is scaled as one, they were
-# not stored as bright as they were to each other. Of 12 hippocampus volumes it is 0.82
-# to 1.0, of phantoms 1.0, and of three scans whose slices were stretched 1.05 to 1.5.
+# If neighbouring slices differ more than this many times as much when a scan is scaled
+# as a whole as when each slice is scaled alone, their stored brightness cannot be
+# compared. The ratio is 0.82 to 1.0 in 12 hippocampus volumes, 1.0 in phantoms, and
+# 1.05 to 1.5 in three scans whose slices were stretched.
 _EVEN = 1.02
-# A long training learns fewer cases than these by heart. Of three scans, trained on
-# two, the held-out score was 0.54 to 0.57 in epochs 16 to 48, then 0.51 to 0.53.
+# A long training overfits fewer cases than these. With three scans, trained on two, the
+# held-out score was 0.54 to 0.57 in epochs 16 to 48, then 0.51 to 0.53.
 _FEW_CASES, _FEW_EPOCHS, _FEW_STEPS = 10, 40, 2_000
 
 
@@ -40,8 +41,8 @@ class Choice:
 class Effort:
     """How much of a device the network takes.
 
-    `channels` are those of its finest level; `share` is that of the slices' sides which
-    it sees.
+    `channels` is their number on its finest level. It sees this `share` of each side of
+    a slice.
     """
 
     channels: int
@@ -49,7 +50,7 @@ class Effort:
 
     @property
     def cost(self) -> float:
-        """Return about how a step's time compares with that of other efforts."""
+        """Return about how long a step takes, relative to other efforts."""
         return self.share**2 * self.channels**1.5
 
 
@@ -65,17 +66,17 @@ def of_members(names: list[str]) -> Choice:
 
 
 def most_steps(found: Findings, in_epoch: int) -> float:
-    """Return the steps from which on few cases are learned by heart."""
+    """Return the steps after which a network overfits few cases."""
     if found.cases >= _FEW_CASES:
         return math.inf
     return max(_FEW_STEPS, _FEW_EPOCHS * in_epoch)
 
 
 def of_time(found: Findings, steps: int, in_epoch: int, scores: int) -> list[Choice]:
-    """Choose the length of a training with time for so many steps and scores."""
+    """Choose the length of a training that has time for `steps` and `scores`."""
     most = most_steps(found, in_epoch)
     epochs = max(1, int(min(steps, most)) // in_epoch)
-    limit = "what time allows" if steps <= most else "more learn few cases by heart"
+    limit = "what time allows" if steps <= most else "more would overfit few cases"
     choices = [
         Choice("training.epochs", epochs, f"of {in_epoch:,} steps: {limit}"),
         Choice(
@@ -97,7 +98,7 @@ def of_time(found: Findings, steps: int, in_epoch: int, scores: int) -> list[Cho
 
 
 def intensity(found: Findings) -> Choice:
-    """Choose whether slices are scaled each on its own, or all of a scan alike."""
+    """Choose whether each slice is scaled on its own, or a scan as a whole."""
     if found.jump > _EVEN:
         text = f"else neighbouring slices differ {found.jump:.2f} times as much"
         return Choice("intensity", "slice", text)
@@ -106,7 +107,7 @@ def intensity(found: Findings) -> Choice:
 
 def precision(device: "devices.Device") -> list[Choice]:
     """Choose bfloat16 on a CPU that multiplies it; other devices choose by default."""
-    # It was timed on TensorFlow alone.
+    # It was timed only on TensorFlow.
     is_cpu = device.kind == "cpu" and device.backend == "tensorflow"
     if not is_cpu or not cpu.multiplies_bfloat16():
         return []
@@ -115,7 +116,7 @@ def precision(device: "devices.Device") -> list[Choice]:
 
 
 def frame(found: Findings) -> tuple[list[Choice], frames.Frame]:
-    """Choose whether to cut out bodies; return the frame of what is left."""
+    """Choose whether to crop to bodies; return the frame of what is left."""
     if found.saving < 0.2:
         return [], found.whole
     if found.outside > _MOST_OUTSIDE:
@@ -145,7 +146,7 @@ def geometry(frame: frames.Frame, scale: float = 1.0) -> list[Choice]:
 
 
 def widths(effort: Effort, side: int) -> Choice:
-    """Choose the channels of a network that sees so many pixels of the smaller side."""
+    """Choose the channels of a network whose shorter input side has `side` pixels."""
     levels = 1 + int(math.log2(max(1, side / _COARSEST)))
     levels = max(2, min(_MOST_LEVELS, levels))
     channels = [effort.channels * 2**level for level in range(levels)]
@@ -163,7 +164,7 @@ def flip(found: Findings) -> list[Choice]:
 
 
 def augment(reason: str) -> list[Choice]:
-    """Choose strong changes of samples."""
+    """Choose strong augmentation."""
     return [
         Choice("augment.rotate_degrees", 15.0, reason),
         Choice("augment.scale", 0.15, "as above"),

@@ -1,4 +1,4 @@
-"""What prepared data is like, as far as an experiment is planned by it."""
+"""Find the properties of prepared data by which an experiment is planned."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from competition.study.auto import frames, labels
 if TYPE_CHECKING:
     import pandas as pd
 
-# Neighbouring slices are compared in so many scans, and so many pairs of each.
+# Neighbouring slices are compared in so many scans, and in so many pairs of each.
 JUMP_SCANS, JUMP_PAIRS = 12, 24
 
 
@@ -28,9 +28,9 @@ class Findings:
     ones. A mirror would exchange the classes `exchanged`, if it names any. Slices are
     `anisotropy` times as far apart as pixels. The thinnest class, or a thinner gap in a
     class, is about `thickness` pixels thick; 0 without any mask. Neighbouring slices
-    differ `jump` times as much where a scan is scaled as one, as where each slice is
-    scaled on its own; 1 where scans have one slice. The fold with the `fewest` slices
-    to train on has so many.
+    differ `jump` times as much if a scan is scaled as a whole as if each slice is
+    scaled alone; 1 if scans have one slice. `fewest` is the smallest number of slices
+    that a fold trains on.
     """
 
     amount: amounts.Amounts
@@ -85,7 +85,7 @@ def of(dataset: layout.DatasetFiles) -> Findings:
 
 
 def _jump(dataset: layout.DatasetFiles, table: "pd.DataFrame") -> float:
-    """Return the median jump of some scans; 1 where none has two slices."""
+    """Return the median jump of some scans; 1 if none has two slices."""
     store, jumps = arrays.Arrays(dataset), []
     for scan in labels.spread(slice_table.scans(table), JUMP_SCANS):
         rows = table[table["scan"] == scan]
@@ -98,10 +98,10 @@ def _jump(dataset: layout.DatasetFiles, table: "pd.DataFrame") -> float:
 
 
 def jump(volume: np.ndarray, windows: Mapping[str, np.ndarray]) -> float:
-    """Return how many times as much neighbouring slices of a scan (D, H, W) differ.
+    """Return how many times as much neighbouring slices differ if scaled by the scan.
 
-    `windows` are the (low, high) of each slice, those of the "scan" and its own, those
-    of the "slice": with the first they differ so many times as much as with the second.
+    The other case is that each slice of the scan (D, H, W) is scaled alone. `windows`
+    are the (low, high) of each slice: by "scan" those of the scan, by "slice" its own.
     """
     pairs = labels.spread(range(len(volume) - 1), JUMP_PAIRS)
 

@@ -1,4 +1,4 @@
-"""The networks that an experiment is planned for: by data, device and time."""
+"""Choose the networks of a planned experiment by data, device and time."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from competition.core.experiment import configs, layout
 from competition.study import amounts
 from competition.study.auto import choices, findings, pace, stacks, volumes, writing
 
-# Folds are left out where each would have fewer.
+# If folds would have fewer steps, some folds are left out.
 LEAST = 300
 # Volumes gain little from more steps than these: at 2,200 steps on volumes of
 # 35 x 51 x 35 voxels Dice was 0.888, at 5,500 0.889, and averaged with stacks 0.8905.
@@ -21,11 +21,10 @@ PLENTY = 2_500
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Family:
-    """Networks of one kind, from the one that takes most of a device on.
+    """Networks of one kind, the one that takes most of a device first.
 
     From `enough` steps on, a larger network is worth more than more steps of a smaller
-    one. Where networks of two families are blended, the experiment of this one is
-    called `member`.
+    one. In a blend with another family, its run is called `member`.
     """
 
     name: str
@@ -52,8 +51,8 @@ STACKS = _family(
     "stacks of slices", "auto_2d", stacks, 3_000,
     (32, 1.0), (16, 1.0), (32, 0.5), (16, 0.7), (16, 0.5), (16, 0.35), (8, 0.35),
 )  # fmt: skip
-# A step sees whole volumes: on those of 35 x 51 x 35 voxels 1,000 steps, 10 minutes of
-# a core, score what stacks do after 18.
+# A step sees whole volumes: at 35 x 51 x 35 voxels, 1,000 steps take 10 minutes of a
+# core and score as stacks do after 18 minutes.
 VOLUMES = _family("volumes", "auto_3d", volumes, 1_000, (32, 1.0), (16, 1.0), (8, 1.0))
 FAMILIES = VOLUMES, STACKS
 
@@ -73,7 +72,7 @@ def choose(
 ) -> list[Network]:
     """Choose a network of the family that fits the data and this device, or of both.
 
-    Both are trained where half of the time is plenty for volumes.
+    Both are trained if half of the time is plenty for volumes.
     """
     chosen = _choose(dataset, found, given)
     for network in chosen:
@@ -114,9 +113,9 @@ def _largest(
     given: pace.Budget,
     time_it: Callable[[configs.Config], pace.Pace],
 ) -> Network:
-    """Time networks from the largest on, until one has time for a long training.
+    """Time networks, the largest first, until one has time for a long training.
 
-    The smallest network is taken where none has.
+    If none has, take the smallest.
     """
     from competition.net import devices
 
@@ -134,8 +133,8 @@ def _largest(
         enough = min(family.enough, choices.most_steps(found, in_epoch))
         if steps >= enough or not efforts:
             return Network(family, chosen, config, now)
-        # Where there was no memory, the next smaller one may have it.
+        # If a network did not fit the memory, the next smaller one may.
         if not math.isinf(now.step):
-            # By their cost, the others on the way would not be fast enough either.
+            # Skip networks that are not fast enough by their cost either.
             most = effort.cost * steps / enough
             efforts = [other for other in efforts if other.cost <= most] or efforts[-1:]

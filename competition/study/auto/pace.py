@@ -14,17 +14,17 @@ from competition.machine import deadline
 from competition.study import amounts
 from competition.study.auto import findings
 
-# Deciding and the submission may need as much of a budget; `run` keeps it as well.
+# The share of a budget for deciding and the submission; `run` keeps as much.
 FINISH = 0.1
-# Steps on real data may take so much longer than those timed, on a machine so busy.
+# The share by which steps on real data, on a busy machine, may exceed those timed.
 MARGIN = 0.1
-# A score takes so much longer than its predictions and its metric: probabilities are
-# rounded, and a rule decides. It took 1.6 and 2 times as long on two data sets.
+# A score takes so many times as long as its predictions and its metric, because
+# probabilities are rounded and a rule decides. On two data sets it was 1.6 and 2.
 DECIDING = 1.8
-# Scores take no more of a training, and there are no more of them.
+# The most that scores may take of a training, and the most scores.
 SCORING, MOST_SCORES = 0.1, 8
-# Loading the framework takes at least this; here it may be loaded already. The rest of
-# a fold's process is its interpreter, its tables and its last files.
+# The least seconds for loading the framework (here it may be loaded already), and those
+# for the rest of a fold's process: its interpreter, its tables, its last files.
 LOADING, PROCESS = 6.0, 3.0
 
 
@@ -32,10 +32,9 @@ LOADING, PROCESS = 6.0, 3.0
 class Pace:
     """Seconds of the parts of a training.
 
-    `load` is that of a process and its framework, `build` that of a network until its
-    first step and its first prediction. `step` is without end where no memory is left.
-    `score` is that of the held-out scans once, `predict` that of the scans that a fold
-    holds out.
+    `load` starts a process with its framework, `build` makes a network, its first step
+    and its first prediction. `step` is infinite if a step does not fit the memory.
+    `score` scores the held-out scans once, `predict` predicts a fold's held-out scans.
     """
 
     load: float
@@ -46,23 +45,23 @@ class Pace:
 
     @property
     def start(self) -> float:
-        """Return the seconds in which a fold makes no step, at its beginning."""
+        """Return the seconds that a fold takes to start, beside its steps."""
         return self.load + self.build
 
     def scores(self, seconds: float) -> int:
-        """Return how often a fold that has so much time can be scored."""
+        """Return how often a fold with this time is scored."""
         most = SCORING * (seconds - self.start) / max(self.score, 1e-9)
         return max(1, min(MOST_SCORES, int(most)))
 
     def steps(self, seconds: float) -> float:
-        """Return the steps of a fold that has so much time, or 0."""
+        """Return the steps that a fold has time for, or 0."""
         scoring = self.scores(seconds) * self.score
         return max(0.0, seconds - self.start - scoring) / self.step
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Budget:
-    """A time that planning, training and the steps after it share.
+    """The time that planning, training and the steps after it share.
 
     It is `whole` seconds long and ends at `limit`, so that what planning takes is no
     longer left. `at_once` is how many folds are trained at the same time, and
@@ -75,13 +74,13 @@ class Budget:
     networks: int = 1
 
     def of_fold(self, folds: int, pace: Pace) -> float:
-        """Return the seconds of each fold that is trained, its start included."""
+        """Return the seconds for each fold that is trained, including its start."""
         rounds = self.networks * math.ceil(folds / self.at_once)
         after = FINISH * self.whole + rounds * (pace.build + pace.predict)
         return (1 - MARGIN) * max(0.0, self.limit.left() - after) / rounds
 
     def steps(self, folds: int, pace: Pace) -> float:
-        """Return the steps that each of so many folds has the time for."""
+        """Return the steps that each fold has time for, if so many are trained."""
         return pace.steps(self.of_fold(folds, pace))
 
 
@@ -96,12 +95,12 @@ def loading(clock: deadline.Clock = time.monotonic) -> float:
 def measured(
     dataset: layout.DatasetFiles, classes: int, clock: deadline.Clock = time.monotonic
 ) -> float:
-    """Return the seconds in which the score of a prepared scan is computed."""
+    """Return the seconds that the score of a prepared scan takes."""
     table, store = slice_table.read(dataset), arrays.Arrays(dataset)
     scans = slice_table.scans(table)
     truth = np.asarray(store.masks(scans[len(scans) // 2]))
     began = clock()
-    # Nothing to count costs nothing, so an error is made.
+    # Without an error the metric has nothing to measure, so the prediction is shifted.
     metric.measure(truth, np.roll(truth, 1, axis=2), classes=classes)
     return clock() - began
 
@@ -116,7 +115,7 @@ def of(
 ) -> Pace:
     """Time the network of an experiment.
 
-    `measure_scan` are the seconds in which a predicted scan is compared with its masks.
+    `measure_scan` are the seconds that scoring a predicted scan takes.
     """
     from competition.net import timing
 
@@ -130,7 +129,7 @@ def of(
     held_out = amount.scans / amount.folds
     scored = min(config.training.score_scans or held_out, held_out)
     in_scan = amounts.slices(config, amount) / amount.scans
-    # An epoch is scored without the other views of a slice.
+    # Scoring an epoch predicts a slice only once, without test-time augmentation.
     score = DECIDING * scored * (in_scan * slice / timed.views + measure_scan)
     return Pace(
         load=load,

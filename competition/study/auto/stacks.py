@@ -1,20 +1,20 @@
-"""The lines of an experiment whose network sees stacks of slices."""
+"""Choose the lines of an experiment whose network sees stacks of slices."""
 
 import math
 
 from competition.study.auto import choices, findings
 
-# Below so many pixels, structures are not shrunk: their outline would be lost.
+# Structures are not shrunk below so many pixels: their outline would be lost.
 _LEAST_THICKNESS = 6.0
-# With so few cases augmentation is all that shows a network anything new.
+# With fewer cases, only augmentation shows a network anything new.
 _FEW_CASES = 60
 _MOST_BATCH = 16
-# So many batches at least make an epoch, where the batch can be made smaller.
+# The batch is made smaller, down to 2, so that an epoch has so many batches.
 _BATCHES = 20
 
 
 def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Choice]:
-    """Choose what follows from the data, for a network of this effort."""
+    """Choose the lines that depend on the data, for a network of this effort."""
     geometry, side = _geometry(found, effort)
     return [
         *_slices(found),
@@ -40,11 +40,11 @@ def _slices(found: findings.Findings) -> list[choices.Choice]:
 def _geometry(
     found: findings.Findings, effort: choices.Effort
 ) -> tuple[list[choices.Choice], int]:
-    """Choose size and fit; return the smaller side that is trained on as well."""
+    """Choose size and fit; return the shorter side that is trained on too."""
     lines, frame = choices.frame(found)
     scale = effort.share
     if found.thickness:
-        # Thin structures are trained on crops, not shrunk until they are gone.
+        # Thin structures are trained on crops, so that shrinking does not lose them.
         scale = max(scale, min(1.0, _LEAST_THICKNESS / found.thickness))
     sides = [choices.rounded(side * scale) for side in (frame.height, frame.width)]
     lines += choices.geometry(frame, scale)
@@ -82,7 +82,7 @@ def _batch(found: findings.Findings) -> choices.Choice:
     amount = found.amount
     rows = amount.positives * (1 - 1 / max(2, amount.folds))
     batch = 2 ** int(math.log2(max(2, min(_MOST_BATCH, rows / _BATCHES))))
-    # Every fold needs a batch: where cases differ in size, one may have few slices.
+    # Every fold needs a full batch. If cases differ in size, one may have few slices.
     batch = max(1, min(batch, found.fewest))
     text = f"{rows:.0f} slices with a mask to train on"
     return choices.Choice("training.batch", batch, text)

@@ -1,12 +1,12 @@
-"""The lines of an experiment whose 3D network sees a volume, or a large part of it."""
+"""Choose the lines of an experiment with a 3D network, which sees most of a volume."""
 
 import math
 
 from competition.study.auto import choices, findings
 
-# Two such patches, a batch, take about 5 GB where a network begins with 32 channels.
+# A batch of two such patches takes about 5 GB if a network begins with 32 channels.
 MOST_VOXELS = 400_000
-# Of larger volumes a patch would be a small part, and stacks of slices show more.
+# For a volume of more patches than this, stacks of slices show a network more.
 _VOLUMES = 4
 _LEAST_DEPTH = 16
 
@@ -14,8 +14,8 @@ _LEAST_DEPTH = 16
 def fit(found: findings.Findings) -> bool:
     """Return whether 3D networks fit the data.
 
-    Voxels must be about as long as wide, a volume no flat stack, and a patch a large
-    part of it.
+    Voxels must be about as long as wide, a volume must not be flat, and a patch must be
+    a large part of it.
     """
     _, frame = choices.frame(found)
     is_thick = found.depth * found.anisotropy >= min(frame.height, frame.width) / 2
@@ -28,7 +28,7 @@ def fit(found: findings.Findings) -> bool:
 
 
 def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Choice]:
-    """Choose what follows from the data, for a network of this effort."""
+    """Choose the lines that depend on the data, for a network of this effort."""
     boxes, frame = choices.frame(found)
     volume = _volume(found)
     patch = _patch(volume)
@@ -62,7 +62,7 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
 
 
 def _volume(found: findings.Findings) -> list[int]:
-    """Return depth, height and width of a volume, rounded up for halving them."""
+    """Return depth, height and width of a volume, rounded up so that they can halve."""
     _, frame = choices.frame(found)
     return [choices.rounded(s) for s in (found.depth, frame.height, frame.width)]
 

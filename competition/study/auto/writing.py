@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from competition.study.auto.choices import Choice
 
-# The column of a reason, and the last one; a longer reason stands above its line.
+# The column of a reason, and the last column; a longer reason is put above its line.
 _REASONS, _WIDTH = 38, 88
 
 

@@ -1,4 +1,4 @@
-"""Four simple methods: three cluster and map clusters to classes, one classifies.
+"""Four simple methods: three map clusters to classes, and one is a classifier.
 
 Each is fitted on scaled features (N, F) and truth (N, C) of the training folds, and
 returns a function from scaled features (N, F) to masks (N, C).
@@ -43,7 +43,7 @@ def _em(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
 
 
 def _hierarchical(features: np.ndarray, truth: np.ndarray, seed: int) -> Predict:
-    """Cluster superpixels agglomeratively; others join the nearest cluster's mean."""
+    """Cluster some samples agglomeratively; others join the cluster of nearest mean."""
     linked = features[np.random.default_rng(seed).permutation(len(features))[:_LINKED]]
     labels = cluster.AgglomerativeClustering(CLUSTERS).fit_predict(linked)
     nearest = neighbors.NearestCentroid().fit(linked, labels)

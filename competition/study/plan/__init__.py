@@ -1,4 +1,4 @@
-"""What an experiment needs before it begins: steps, memory, disk and time."""
+"""Estimate what an experiment needs before it begins: steps, memory, disk and time."""
 
 import dataclasses
 import gc
@@ -23,9 +23,9 @@ def run(
 ) -> dict[str, Any]:
     """Time steps of each run of an experiment, and say what does not fit.
 
-    Without `data` the amounts are those of the competition. `folds` is how many it was
-    prepared with, else as many as `prepare` makes of itself. Members and gates that are
-    no experiments are left out: they were trained before.
+    Without `data` the amounts are those of the competition. `folds` is how many the
+    data was prepared with; None means the default of `prepare`. Members and gates that
+    are not experiments are left out: they were trained before.
     """
     backend.check()
     if budget:
@@ -59,10 +59,10 @@ def preview(
 ) -> Iterator[str]:
     """Yield a line for each run that `run` trains, without building a network.
 
-    Of prepared data the share of slices with an organ is taken from the competition's.
+    The share of slices with an organ is assumed to be that of the competition.
     """
     real, slices = amounts.REAL, prepared["slices"]
-    # The files of a scan and of its masks, of which the first has two bytes a pixel.
+    # The sizes of a scan's file, with two bytes a pixel, and of its masks' file.
     sizes = prepared.get("sizes", [])
     amount = dataclasses.replace(
         real,

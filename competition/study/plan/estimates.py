@@ -13,21 +13,20 @@ if typing.TYPE_CHECKING:
     from competition.net import timing
 
 
-# Bytes of the host that a training process takes beside scans (see bench/README.md).
+# Bytes of the host that a training process takes without scans (see bench/README.md).
 PROCESS = 2.6e9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run needs: bytes, and seconds, which are None where no step fits.
+    """What a run needs: bytes, and seconds, which are None if no step fits.
 
     `step` and `slice` are measured: a training step, and a slice predicted by one fold.
-    `memory` is that of this device, with the scans that it keeps, and `on_t4` that of a
-    T4, which leaves more scans on the host. `fitting` is the largest batch that a T4
-    has memory for, and `host` the memory of Kaggle's host that all processes take,
-    beside mapped files. `fold` is the training of a fold, `seconds` those of all folds
-    and of predicting the scans that they hold out; `submission` the test's slices by
-    all folds.
+    `memory` is that of this device, with the scans that it keeps. `on_t4` is that of a
+    T4, which leaves more scans on the host. `fitting` is the largest batch that fits a
+    T4. `host` is the memory that all processes take of Kaggle's host, without mapped
+    files. `fold` is the training of a fold, `seconds` that of all folds and the
+    prediction of their held-out scans, `submission` the prediction of the test.
     """
 
     name: str
@@ -80,7 +79,7 @@ def run(
         slices = amounts.slices(config, data)
         scored = scores * scans * slices / data.scans * is_scored
         fold = training.epochs * steps * measured.step
-        # An epoch is scored without the other views of a slice.
+        # Scoring an epoch predicts a slice once, without test-time augmentation.
         fold += scored * measured.slice / measured.views
         held_out = slices * folds / data.folds * is_scored
         seconds = rounds * fold + held_out / at_once * measured.slice
@@ -127,7 +126,7 @@ def size(count: int) -> str:
 
 
 def _kept_on_t4(config: configs.Config, scans: int) -> int:
-    """Return the bytes of scans that a T4 keeps, of those that this device keeps."""
+    """Return how many of the bytes of scans that this device keeps a T4 keeps too."""
     from competition.net.input import resident_scans
 
     is_forced = config.input.place == "device"
@@ -136,9 +135,9 @@ def _kept_on_t4(config: configs.Config, scans: int) -> int:
 
 
 def _on_host(config: configs.Config, folds: int, kept: int) -> int:
-    """Return the bytes of Kaggle's host that the processes of a run take at a time.
+    """Return the bytes of Kaggle's host that the processes of a run take at once.
 
-    Each gathers there the scans that the device is to keep.
+    Each process collects there the scans that its device will keep.
     """
     is_spread = config.training.gpus in {"auto", "folds"}
     at_once = min(folds, kaggle_limits.GPUS) if is_spread else 1

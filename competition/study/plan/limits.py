@@ -1,16 +1,16 @@
-"""What does not fit the budget, the device or Kaggle's limits, and what would."""
+"""Check a plan against the budget, the device and Kaggle's limits."""
 
 from collections.abc import Iterator
 
 from competition.machine import deadline, kaggle_limits
 from competition.study.plan import estimates
 
-# What is kept of a budget for predicting and deciding after the training.
+# The share of a budget for training and predicting; the rest is for the other steps.
 SHARE = 0.9
 
 
 def problems(plan: estimates.Plan, budget: str | None) -> list[str]:
-    """Return in words what does not fit, each with what to change."""
+    """Return a sentence for each thing that does not fit, with what to change."""
     found = [text for run in plan.runs for text in _of_run(run)]
     return [*found, *_of_time(plan, budget), *_of_disk(plan)]
 

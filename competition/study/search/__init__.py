@@ -1,4 +1,4 @@
-"""A search for better values of an experiment, which trains it again and again.
+"""Search for better values of an experiment by training it again and again.
 
 All trials are in the study, an SQLite file; a killed trial goes on where it stopped.
 """
@@ -37,11 +37,11 @@ def run(
     """Search until `count` trials have ended, by default as many as the plan says.
 
     Writes best.toml, trials.csv and trials.png. No trial begins that would not end
-    before `limit`; a trial that `limit` stops goes on with the next call. Trials
-    `at_once` run side by side: each is drawn by those that have ended then.
+    before `limit`; a trial that `limit` stops goes on with the next call. `at_once`
+    trials run side by side: each is drawn from the results of those that have ended.
     """
     runs.prepared(dataset)
-    # A second search would take the running trial of this one for a killed one.
+    # A second search would think that the running trial of this one was killed.
     folder = dataset.search(name).root
     folder.mkdir(parents=True, exist_ok=True)
     with locks.locked(folder, doing="searching"):
@@ -80,7 +80,7 @@ def _search(
                     last = study.result(number)
                     if last.state == "unfinished":
                         is_over = True
-                        text = "stopped in time. Run the same: it goes on."
+                        text = "stopped in time. Run the same again: it goes on."
                         console.note(f"trial {number} {text}")
                         continue
                     others = [each for each in study.ended() if each.number != number]
@@ -99,7 +99,7 @@ def _search(
 def _next(
     study: trials.Study, count: int, running: int, limit: deadline.Deadline | None
 ) -> trials.RunningTrial | None:
-    """Begin a trial; None where there are `count`, or there is no time for another."""
+    """Begin a trial; None if there are `count`, or if there is no time for another."""
     if len(ended := study.ended()) + running >= count:
         return None
     complete = [each for each in ended if each.state == "complete"]
@@ -120,8 +120,8 @@ def _train(
 ) -> None:
     """Train the folds of a trial and end it; after `limit` or `stop` it stays open.
 
-    Its score is the mean of the folds' scores; the first fold may prune it. Training
-    repeats to the bit, so the values of an earlier trial need no second one.
+    Its score is the mean of the folds' scores; the first fold may prune it. Training is
+    deterministic, so the same values as in an earlier trial are not trained again.
     """
     begun, complete = trial.begun, study.ended()
     twin = next(
@@ -155,7 +155,7 @@ def _score(
     """Return the mean score of the folds; None if a trial is pruned or unfinished."""
     plan, begun = study.plan, trial.begun
     config = space.change(plan, begun.values, source=f"trial {begun.number}")
-    # A gate trains apart, and opens slices only after `decide`.
+    # A gate is trained separately, and chooses slices only from `decide` on.
     config = config.model_copy(update={"folds": plan.search.folds, "gate": ()})
     name = f"{study.files.root.name}/{begun.folder}"
     run_files = study.files.trial(begun.folder)
@@ -175,8 +175,8 @@ def _score(
             return None
         if (score := history.kept(rows, run.config.training.keep)) is None:
             raise ValueError(
-                f"{run.files.fold(fold)}: no score was taken, by which trials are "
-                "compared. Expected held-out scans with masks. Choose other "
+                f"{run.files.fold(fold)}: there is no score by which to compare "
+                "trials. Expected held-out scans with masks. Choose other "
                 "`search.folds`."
             )
         scores.append(score)

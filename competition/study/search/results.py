@@ -11,7 +11,7 @@ from competition.core.pages import pictures
 from competition.study.search import space, trials
 
 _CURVES = 6
-# Legible on a light and on a dark page.
+# Colours that are legible on a light and on a dark page.
 _INK = "#6b7280"
 
 
@@ -63,7 +63,7 @@ def write(study: trials.Study) -> dict[str, Any]:
         }
         rows.append(row)
     if rows:
-        # As objects: otherwise pandas writes 4 as 4.0 where another trial has no value.
+        # As objects, since pandas writes 4 as 4.0 if another trial has no value.
         table = pd.DataFrame(rows, dtype=object)
         text = table.to_csv(index=False, lineterminator="\n")
         files.write_text(study.files.table, text)

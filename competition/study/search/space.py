@@ -11,7 +11,7 @@ from sklearn import model_selection
 from competition.core.experiment import configs, faults, schema
 
 Number = int | float
-# These keys change nothing in the training of a fold, which is all that a trial is.
+# These keys do not change the training of a fold, and a trial is only that.
 _NOT_TRAINED = {"decide", "submit", "folds", "members", "gate"}
 # If there are more combinations than this, a random sample of them is checked.
 _CHECKED = 2000
@@ -58,8 +58,8 @@ class Parameter(schema.Table):
 class SearchTable(schema.Table):
     """The settings of a search: `space` has a parameter for each key to change.
 
-    A trial is pruned where its best score is below the median of the earlier trials'
-    at the same epoch; the first `startup` trials and `warmup` epochs are spared.
+    A trial is pruned if its best score is below the median of the earlier trials at the
+    same epoch, but not in the first `startup` trials or the first `warmup` epochs.
     """
 
     trials: schema.Count
@@ -153,7 +153,7 @@ def as_toml(config: configs.Config) -> str:
 
 
 def restore(plan: SearchPlan, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a trial as values of the config, choices by their label.
+    """Return the parameters of a trial as values of the config, not labels of choices.
 
     A trial that was killed early lacks some keys.
     """
@@ -192,5 +192,5 @@ def _check_key(
 
 
 def _label(value: Any) -> str:
-    # `default`: JSON has no dates, TOML has; no key takes one, which is checked later.
+    # `default` is for TOML's dates, which JSON lacks; a later check refuses them.
     return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -42,9 +42,9 @@ class TrialResult:
 
 
 class Study:
-    """All trials of a search, on disk; a killed call leaves them to the next one.
+    """All trials of a search, on disk; after a kill, the next call goes on with them.
 
-    A trial that `ask` begins and nobody ends goes on with the next call.
+    A trial that `ask` begins and nothing ends goes on with the next call.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Study:
         self._revive_killed()
 
     def trials(self) -> list[TrialResult]:
-        """Return the results of all trials but killed ones that others continue."""
+        """Return the results of all trials except killed ones that others continue."""
         trials = self._study.get_trials(deepcopy=False)
         continued = {trial.user_attrs.get(_CONTINUES) for trial in trials}
         return [self._result(t) for t in trials if t.number not in continued]
@@ -74,7 +74,7 @@ class Study:
         scores = list(trial.intermediate_values.values())
         is_complete = trial.state == TrialState.COMPLETE
         run = self.files.trial(_folder(trial))
-        # Optuna knows the time since the last kill alone, the histories know all of it.
+        # Optuna knows only the time since the last kill, the histories know all of it.
         folds = self.plan.search.folds
         epochs = [row for k in folds for row in history.read(run.history(k))]
         last = trial.duration.total_seconds() if trial.duration else 0.0
@@ -108,9 +108,9 @@ class Study:
         return RunningTrial(self._study, trial, self.result(trial.number))
 
     def _check_same_search(self) -> None:
-        """Raise an error where the study has trials of another plan or other data."""
+        """Raise an error if the study has trials of another plan or other data."""
         search = self.plan.search.model_dump(mode="json", include={"folds", "space"})
-        # The views of `submit` are those of no trial.
+        # No trial uses the settings of `submit`.
         about = {
             "fingerprint": runs.prepared(self.dataset)["fingerprint"],
             "config": configs.told(self.plan.base, exclude={"submit"}),
@@ -131,9 +131,9 @@ class Study:
 
     def _revive_killed(self) -> None:
         """Queue every killed trial again, to go on in the folder that it was in."""
-        # Optuna's heartbeat does not promise this: it marks a trial as failed before it
-        # queues it again, so that a kill in between loses the trial, and it takes only
-        # trials of `optimize` for killed, after a time of grace.
+        # Optuna's heartbeat does not promise this. It marks a trial as failed before it
+        # queues it again, so a kill in between loses the trial. It also finds killed
+        # trials only of `optimize`, and only after a time of grace.
         trials = self._study.get_trials(deepcopy=False)
         continued = {trial.user_attrs.get(_CONTINUES) for trial in trials}
         for trial in trials:

@@ -1,4 +1,4 @@
-"""Pictures of one held-out scan: how a mask comes about, and what gates let through."""
+"""Pictures of one held-out scan: the steps to its masks, and its gate maps."""
 
 import pathlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def run(
 
     A row is a slice and class: input, probability, each part of the rule, truth. The
     picture is written to `out`, by default show/<scan>.png in the run, and beside it a
-    page in which the whole scan can be looked through.
+    page with a viewer of the whole scan.
     """
     rows = _rows(dataset, run, scan)
     out = out or run.files.root / "show" / f"{scan}.png"
@@ -60,8 +60,7 @@ def folder(
 ) -> dict[str, Any]:
     """Write a page with a scan of a competition folder and its annotations.
 
-    With a `submission` its masks are shown, beside the annotations where the scan has
-    any.
+    With a `submission` its masks are shown, beside the annotations if there are any.
     """
     _check_name(out, ".html")
     view, classes, lines = of_folder.view(data, scan, submission)
@@ -111,7 +110,7 @@ def gates(
 
 
 def _check_name(out: pathlib.Path, expected: str) -> None:
-    """Raise an error where a file's name would say that it is something else."""
+    """Refuse a file name whose suffix is for another kind of file."""
     if out.suffix.lower() != expected:
         kind = "a page" if expected == ".html" else "a picture, with a page beside it"
         raise ValueError(
@@ -133,7 +132,7 @@ def _write_page(
 
 
 def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFrame:
-    """Return the rows of a scan in order; one that no fold held out is an error."""
+    """Return the rows of a scan in order; refuse one that no fold held out."""
     table = slice_table.read(dataset)
     rows = table[table["scan"] == scan].sort_values("index").reset_index(drop=True)
     if rows.empty:
@@ -152,7 +151,7 @@ def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFram
 
 
 def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
-    """Raise an error that names the runs with gates, where this run has none."""
+    """Refuse a run without gates, and name the runs that have them."""
     if run.config.model.gated and not run.config.members:
         return
     others = [
@@ -173,6 +172,6 @@ def _is_gated(path: pathlib.Path) -> bool:
     try:
         config = runs.read(layout.RunFiles(path.parent)).config
     except ValueError:
-        # Of a damaged run there is nothing to show.
+        # A damaged run has nothing to show.
         return False
     return config.model.gated

@@ -53,8 +53,8 @@ def draw_gates(
 ) -> bytes:
     """Draw a slice a row: truth and prediction, then each map over the grey slice.
 
-    `maps` has for each gate its map of each slice (N, H, W), coarsest level first. A
-    level's colours reach from its lowest to its highest value, which its title says.
+    `maps` has for each gate its map of each slice (N, H, W), coarsest level first. The
+    colours of a level span its lowest to its highest value, which are in its title.
     """
     from matplotlib import cm, colors, figure
 
@@ -75,7 +75,7 @@ def draw_gates(
             )
         title = f"{name}: decoder level {name.removeprefix('gate')}\n"
         column[0].set_title(f"{title}values {low:.3f} to {high:.3f}", fontsize=9)
-        # The bar has the colours as they are, without the slice that shines through.
+        # The bar shows the colours alone, without the slice under them.
         colours = cm.ScalarMappable(colors.Normalize(low, high), _MAP_COLOURS)
         bar = picture.colorbar(colours, ax=list(column), location="bottom", shrink=0.8)
         bar.ax.tick_params(labelsize=8)

@@ -1,6 +1,6 @@
-"""Show how far the folds of a run are while they train, from its files alone.
+"""Show the progress of a run's folds while they train, only from its files.
 
-So another terminal can show it, and another machine that mounts the folder.
+So it works from another terminal, or on another machine that mounts the folder.
 """
 
 import contextlib
@@ -17,15 +17,15 @@ from competition.core.experiment import history
 from competition.study.watch import display, reading
 
 SECONDS = 2.0
-# Of a log, which has no width of its own.
+# The width of a log, which has none of its own.
 LOG_WIDTH = 120
 
 
 def run(root: pathlib.Path, *, once: bool, out: console.Console | None = None) -> None:
-    """Show the run in folder `root`, and of a blend its members, until all are done.
+    """Show the run in folder `root`, and a blend's members, until all are done.
 
-    The run may not have begun. With `once`, and where there is no terminal, it is shown
-    as it is now. Ctrl-C ends it.
+    The run may not have begun. With `once`, or without a terminal, it is shown once, as
+    it is now. Ctrl-C ends it.
     """
     out = out or console.Console()
     reader = reading.Reader(root)
@@ -50,9 +50,9 @@ def run(root: pathlib.Path, *, once: bool, out: console.Console | None = None) -
 
 @contextlib.contextmanager
 def below(root: pathlib.Path, out: console.Console) -> Iterator[Callable[[], None]]:
-    """Show a run below what is printed in the block, on a terminal alone.
+    """Show a run below what the block prints, if there is a terminal.
 
-    The block calls the function again and again.
+    The block calls the function again and again to update it.
     """
     if not out.is_terminal:
         yield lambda: None
@@ -73,7 +73,7 @@ def below(root: pathlib.Path, out: console.Console) -> Iterator[Callable[[], Non
 
 
 def now(root: pathlib.Path) -> dict[str, Any]:
-    """Return how far each fold of a run, and of its members, is."""
+    """Return the progress of each fold of a run and of its members."""
     members = reading.Reader(root).members()
     return {
         "run": str(root),
@@ -100,7 +100,7 @@ def newest(work: pathlib.Path) -> pathlib.Path:
 
 
 def _written(root: pathlib.Path) -> float:
-    """Return the time of what the training of a run has written last."""
+    """Return the time at which the training of a run last wrote a file."""
     paths = [root / "config.json", *root.glob("fold*/history.csv")]
     paths += root.glob(".fold*.heartbeat")
     times = []
@@ -119,7 +119,7 @@ def _view(
 
 
 def _refresh(root: pathlib.Path, before: float) -> float:
-    """Show what a storage has now, if the run mirrors one and it was long ago."""
+    """Refresh a run that mirrors a storage, if that was long ago; return when."""
     if time.monotonic() - before < storage.BEAT_SECONDS:
         return before
     storage.refresh(root.parent)

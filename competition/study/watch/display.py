@@ -1,4 +1,4 @@
-"""The folds of a run as a table for the terminal, as wide and high as that is."""
+"""The folds of a run as a table that fits the width and height of the terminal."""
 
 import math
 import time
@@ -19,7 +19,7 @@ STYLES = {
     "stopped": "yellow",
     "done": "green",
 }
-# Of each column: its width, and the width of the terminal from which it is shown.
+# Each column's width, and the least width of a terminal that shows the column.
 COLUMNS = {
     "fold": (4, 0),
     "state": (12, 0),
@@ -41,7 +41,7 @@ GAP, WIDEST = 2, 24
 def show(
     members: Sequence[reading.Member], *, title: str, out: console.Console
 ) -> console.Group:
-    """Draw all folds; runs of which nothing moves are one line where rows are few."""
+    """Draw all folds; if they do not fit, a run that is done or waiting is one line."""
     rows = sum(len(member.folds) + 3 for member in members)
     is_high = out.is_terminal and rows + 2 > out.height
     parts: list[console.RenderableType] = [_head(members, title, out)]
@@ -167,8 +167,8 @@ def spark(
 ) -> str:
     """Draw values as a line of `width` blocks, the lowest value lowest.
 
-    Of more values than blocks, a block shows the last of its part. With `log` a loss
-    that falls to a tenth still shows how it falls from there.
+    If there are more values than blocks, each block shows the last value of its part.
+    `log` draws logarithms: a loss that fell to a tenth still shows how it falls on.
     """
     if len(values) > width:
         ends = [(place + 1) * len(values) // width - 1 for place in range(width)]

@@ -1,6 +1,6 @@
-"""How far the folds of a run are, read from its files alone.
+"""Read the progress of a run's folds, only from its files.
 
-A file may be missing, half-written or damaged: then the rest is told, and the fault.
+A file may be missing, half-written or damaged: the rest is read, and the fault told.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ ALIVE: tuple[State, ...] = ("starting", "training", "scoring")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fold:
-    """A fold: its epochs so far, and of how many; None where nobody tells that.
+    """A fold: its epochs so far, and how many it will have, None if that is unknown.
 
     `left` are the seconds until its last epoch ends, `score` is that of the weights
-    that it keeps. `beat` says what it does now, where a process trains it.
+    that it keeps. `beat` says what it does now, if a process trains it.
     """
 
     name: layout.Fold
@@ -37,7 +37,7 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Member:
-    """A run with folds: that which is watched, or one that it predicts with."""
+    """A run with folds: the one that is watched, or one that it predicts with."""
 
     name: str
     folds: list[Fold]
@@ -45,12 +45,12 @@ class Member:
 
 
 class Reader:
-    """Reads a run again and again, and remembers what it has read well before."""
+    """Read a run again and again, and remember its last sound config."""
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root = root
         self._configs: dict[pathlib.Path, configs.Config] = {}
-        # Of each heartbeat its time of writing, and when that was seen to change.
+        # For each heartbeat, its time of writing and when that was seen to change.
         self._written: dict[pathlib.Path, tuple[int, float]] = {}
 
     def members(self) -> list[Member]:
@@ -68,7 +68,7 @@ class Reader:
         ]
 
     def _config(self, root: pathlib.Path) -> tuple[configs.Config | None, str]:
-        """Return a run's config as it was last sound, and what is wrong with it now."""
+        """Return a run's last sound config, and what is wrong with its config now."""
         try:
             self._configs[root] = runs.read(layout.RunFiles(root)).config
         except (OSError, ValueError) as error:
@@ -135,7 +135,7 @@ class Reader:
 
 
 def _seen(root: pathlib.Path) -> Sequence[layout.Fold]:
-    """Return the folds that have files, where no config tells which there are."""
+    """Return the folds that have files, for a run without a sound config."""
     names = {path.parent.name for path in root.glob("fold*/history.csv")}
     names |= {path.stem.removeprefix(".") for path in root.glob(".fold*.heartbeat")}
     found = sorted(name.removeprefix("fold") for name in names)
@@ -172,7 +172,7 @@ def _left(
 
 
 def with_pace_of_others(folds: list[Fold]) -> list[Fold]:
-    """Say of folds that have not begun how long they take: as long as the others."""
+    """Estimate the time of folds that have not begun from that of the others."""
     paces = [pace for fold in folds if (pace := _pace(fold.rows, fold.beat))]
     if not paces:
         return folds
@@ -186,9 +186,9 @@ def with_pace_of_others(folds: list[Fold]) -> list[Fold]:
 
 
 def left(members: Sequence[Member]) -> float | None:
-    """Return the seconds until all folds are done, as many side by side as now.
+    """Return the seconds until all folds are done, if as many train at once as now.
 
-    None where nobody trains, or where a run has no pace yet.
+    Return None if no process trains, or if a run has no pace yet.
     """
     folds = [fold for member in members for fold in member.folds]
     alive = sum(fold.state in ALIVE for fold in folds)
@@ -196,5 +196,5 @@ def left(members: Sequence[Member]) -> float | None:
     known = [each for each in times if each is not None]
     if not alive or len(known) < len(times):
         return None
-    # The last fold is not shared.
+    # Other processes cannot help with the last fold.
     return max(sum(known) / alive, max(known))

@@ -53,7 +53,7 @@ def test_each_run_has_the_weights_that_name_it_or_its_encoder(file):
             r"a version of a model\. Add .* as keras/mit/k.*/1;",
         ),
         ("plain:ann/weights", r"plain has no encoder.*with an encoder: one, two"),
-        ("ann/weights", r"expected one encoder.*one mit_b0, two EfficientNetB0\. Leav"),
+        ("ann/weights", r"share one encoder.*one mit_b0, two EfficientNetB0\. Leav"),
     ],
 )
 def test_weights_of_no_encoder_and_of_no_place_are_refused(given, message):
@@ -63,7 +63,7 @@ def test_weights_of_no_encoder_and_of_no_place_are_refused(given, message):
 
 
 def test_an_experiment_without_an_encoder_takes_no_weights(file):
-    with pytest.raises(ValueError, match=r"of\. Received: none\. Leave it out"):
+    with pytest.raises(ValueError, match=r"encoder\)\. Received: none\. Leave it out"):
         encoder_weights.of_runs([file], trained(unet=None))
 
 

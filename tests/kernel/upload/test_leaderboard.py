@@ -116,7 +116,7 @@ def test_a_run_that_was_decided_since_is_not_scored_by_its_old_version(built, ka
     push.run(built)
     files.write_json(built.run.decision, {"rules": {}, "key": "other"})
     with pytest.raises(
-        ValueError, match="anew since version 1 was pushed, so that its"
+        ValueError, match="anew since version 1 was pushed, so its score"
     ):
         leaderboard.run(built)
     assert not kaggle.submissions

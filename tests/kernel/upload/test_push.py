@@ -112,7 +112,7 @@ def test_slow_processing_is_waited_for(built, kaggle):
 def test_processing_without_an_end_says_how_to_go_on(built, kaggle, monkeypatch):
     monkeypatch.setattr(push, "READY_HOURS", 0.0)
     kaggle.dataset_statuses = ["BLOBS_RECEIVED"]
-    with pytest.raises(ValueError, match=r"not over after 0 minutes. Run the command"):
+    with pytest.raises(ValueError, match=r"not done after 0 minutes. Run the command"):
         push.run(built)
     assert kaggle.kernels == []
 
@@ -214,10 +214,10 @@ def test_a_training_that_left_no_run_is_an_error(training, kaggle):
     [
         ("SaveKernel", 403, "You must accept the rules", "Accept them on its page"),
         ("SaveKernel", 401, "Unauthenticated", "does not know the token"),
-        ("SaveKernel", 403, "Forbidden", "is `user` the token's user"),
+        ("SaveKernel", 403, "Forbidden", "Is `user` the token's user"),
         ("SaveKernel", 404, "Not found", "Check `user`"),
         ("SaveKernel", 409, "Conflict", "The name is taken"),
-        ("SaveKernel", 400, "Bad slug", "does not take the request"),
+        ("SaveKernel", 400, "Bad slug", "refuses the request"),
         ("CreateDataset", 400, "Daily limit reached", "quota is used up"),
         ("CreateDataset", 400, "Title already in use", "Build again with another"),
     ],
@@ -344,7 +344,7 @@ def test_a_token_serves_as_well_as_a_key(built, kaggle, monkeypatch):
 
 def test_anothers_credentials_are_refused_before_anything_is_sent(bundle, kaggle):
     build.run(bundle, user="someone")
-    with pytest.raises(ValueError, match=r"built for the user someone.*of jane-doe"):
+    with pytest.raises(ValueError, match=r"built for the user someone.*for jane-doe"):
         push.run(bundle)
     assert kaggle.asked == []
 

@@ -133,7 +133,7 @@ def test_few_cases_are_not_learned_by_heart(cases, in_epoch, epochs):
     found = dataclasses.replace(FOUND, cases=cases)
     lines = choices.of_time(found, 500 * in_epoch, in_epoch, 4)
     assert lines[0].key == "training.epochs" and lines[0].value == epochs
-    assert ("by heart" in lines[0].reason) == (epochs < 500)
+    assert ("overfit" in lines[0].reason) == (epochs < 500)
 
 
 def test_a_cpu_that_multiplies_bfloat16_trains_in_it(monkeypatch):
