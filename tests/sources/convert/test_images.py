@@ -170,6 +170,27 @@ def test_masks_with_smoothed_edges_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_masks_that_number_objects_are_told_what_to_do(tmp_path):
+    objects = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    folders = make(tmp_path, names=["a"], image=objects, mask=objects)
+    with pytest.raises(
+        ValueError, match=r"received 19\. .* all objects of a class one"
+    ):
+        convert.write(*folders, out=tmp_path / "out")
+
+
+def test_a_jpeg_is_a_mask_only_where_its_values_are_known(tmp_path):
+    # Blocks of eight pixels, which JPEG keeps as they are.
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:8, 8:] = 255
+    folders = make(tmp_path, image=mask, mask=mask, suffix=".JPG")
+    with pytest.raises(ValueError, match=r"masks/a\.JPG: expected .* received a JPEG"):
+        convert.write(*folders, out=tmp_path / "out")
+    (tmp_path / "dataset.json").write_text('{"labels": {"vessel": 255}}')
+    convert.write(*folders, out=tmp_path / "out")
+    np.testing.assert_array_equal(pictures.read(back(tmp_path / "out") / "a.png"), mask)
+
+
 def test_names_may_end_otherwise(tmp_path):
     write(tmp_path / "images/21_training.tif", IMAGE)
     write(tmp_path / "images/22_training.tif", IMAGE)
