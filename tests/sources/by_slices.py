@@ -1,11 +1,16 @@
 """A DICOM series as a scanner leaves it: a file a slice."""
 
+import struct
+
 import numpy as np
 import SimpleITK as sitk
 
 
-def write_series(folder, array, geometry, *, uid="1.2.3.4", skip=()):
-    """Write a stored array (k, j, i) as a series, without the slices in `skip`."""
+def write_series(folder, array, geometry, *, uid="1.2.3.4", skip=(), lost=()):
+    """Write a stored array (k, j, i) as a series.
+
+    It is without the slices in `skip`, and its files without the tags `lost`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(geometry.spacing)
@@ -28,5 +33,17 @@ def write_series(folder, array, geometry, *, uid="1.2.3.4", skip=()):
         }.items():
             slice.SetMetaData(tag, value)
         # Named against their order in space.
-        writer.SetFileName(str(folder / f"{uid}-{len(array) - k:03d}.dcm"))
+        path = folder / f"{uid}-{len(array) - k:03d}.dcm"
+        writer.SetFileName(str(path))
         writer.Execute(slice)
+        for tag in lost:
+            _remove(path, tag)
+
+
+def _remove(path, tag):
+    """Remove a tag such as "0020|0032" from a file of implicit types."""
+    content = path.read_bytes()
+    numbers = (int(part, 16) for part in tag.split("|"))
+    start = content.index(struct.pack("<2H", *numbers), 132)
+    (length,) = struct.unpack_from("<I", content, start + 4)
+    path.write_bytes(content[:start] + content[start + 8 + length :])

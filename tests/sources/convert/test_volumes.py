@@ -34,31 +34,6 @@ def test_a_volume_is_read_as_it_was_written(tmp_path, file):
     assert near(geometry, GEOMETRY)
 
 
-def test_a_dicom_series_is_read_in_the_order_of_its_places(tmp_path):
-    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY)
-    array, geometry = volumes.read(tmp_path / "a")
-    np.testing.assert_array_equal(array, STORED)
-    assert near(geometry, GEOMETRY)
-
-
-def test_a_series_of_one_file_is_a_volume(tmp_path):
-    by_slices.write_series(tmp_path / "a", STORED[:1], GEOMETRY)
-    assert volumes.read(tmp_path / "a")[0].shape == (1, 4, 3)
-
-
-def test_a_missing_slice_of_a_series_is_noticed(tmp_path):
-    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, skip=[2])
-    with pytest.raises(ValueError, match=r"a: expected slices at equal .* 4 slices"):
-        volumes.read(tmp_path / "a")
-
-
-def test_two_series_in_a_folder_are_told_apart(tmp_path):
-    for uid in ("1.2.3.4", "1.2.3.5"):
-        by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, uid=uid)
-    with pytest.raises(ValueError, match=r"one DICOM series, received 2: 1\.2\.3\.4"):
-        volumes.read(tmp_path / "a")
-
-
 def test_files_and_series_are_found_and_the_rest_left_out(tmp_path, capfd):
     for name in ("b.nii.gz", "a.nii", "._b.nii.gz"):
         volumes.write(tmp_path / name.lstrip("."), STORED, GEOMETRY)

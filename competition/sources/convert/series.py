@@ -1,0 +1,88 @@
+"""Find and read DICOM series: folders with the slices of one volume."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+import SimpleITK as sitk
+
+from competition.core import console
+
+_SPACING = "0028|0030"
+# Without these SimpleITK takes slices at the origin, 1 mm apart, in the order of names.
+_PLACE = {
+    "0020|0032": "ImagePositionPatient",
+    "0020|0037": "ImageOrientationPatient",
+    _SPACING: "PixelSpacing",
+}
+
+
+def ids(folder: pathlib.Path) -> tuple[str, ...]:
+    """Return the ids of the series in a folder."""
+    with _quiet():
+        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+
+
+def read(folder: pathlib.Path) -> sitk.Image:
+    """Read the one series of a folder, whose slices must say where they lie."""
+    found = ids(folder)
+    if len(found) != 1:
+        raise ValueError(
+            f"{folder}: expected one DICOM series, received {len(found)}: "
+            f"{', '.join(found)}. Give each a folder of its own."
+        )
+    reader = sitk.ImageSeriesReader()
+    reader.MetaDataDictionaryArrayUpdateOn()
+    names = reader.GetGDCMSeriesFileNames(str(folder), found[0])
+    # A series of one file holds all slices in it.
+    if len(names) == 1:
+        return _read_one(names[0])
+    reader.SetFileNames(names)
+    with _quiet():
+        image = reader.Execute()
+    for index, name in enumerate(names):
+        if missing := [tag for tag in _PLACE if not _has(reader, index, tag)]:
+            tags = ", ".join(f"{_PLACE[tag]} ({tag})" for tag in missing)
+            raise ValueError(
+                f"{name}: expected slices that say where they lie, received one "
+                f"without {tags}. Restore the tags, or save the volume as NIfTI with "
+                "its true order and spacing."
+            )
+    if image.HasMetaDataKey("ITK_non_uniform_sampling_deviation"):
+        raise ValueError(
+            f"{folder}: expected slices at equal distances, received {len(names)} "
+            "slices with gaps. Restore the missing ones."
+        )
+    return image
+
+
+def _read_one(name: str) -> sitk.Image:
+    """Read a file that holds all slices; one without the size of pixels is warned of.
+
+    What holds several slices may keep it elsewhere than in the tag.
+    """
+    image = sitk.ReadImage(name)
+    known = image.HasMetaDataKey(_SPACING) or image.GetSpacing()[:2] != (1.0, 1.0)
+    if not known and image.GetSize()[2:] == (1,):
+        console.warn(
+            f"{name}: there is no {_PLACE[_SPACING]} ({_SPACING}), so its pixels count "
+            "as 1 mm."
+        )
+    return image
+
+
+def _has(reader: sitk.ImageSeriesReader, index: int, tag: str) -> bool:
+    """Return whether a slice that was read has a tag with a value."""
+    has = reader.HasMetaDataKey(index, tag)
+    return bool(has and reader.GetMetaData(index, tag).strip())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the warnings of ITK, whose causes are checked here."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
