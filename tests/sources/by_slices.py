@@ -6,10 +6,11 @@ import numpy as np
 import SimpleITK as sitk
 
 
-def write_series(folder, array, geometry, *, uid="1.2.3.4", skip=(), lost=()):
+def write_series(folder, array, geometry, *, uid="1.2.3.4", lost=(), at=None):
     """Write a stored array (k, j, i) as a series.
 
-    It is without the slices in `skip`, and its files without the tags `lost`.
+    Its files are without the tags `lost`. `at` says where slices lie, in slices from
+    the first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(array)
@@ -19,9 +20,11 @@ def write_series(folder, array, geometry, *, uid="1.2.3.4", skip=(), lost=()):
     columns = np.reshape(geometry.direction, (3, 3)).T
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
-    for k in sorted(set(range(len(array))) - set(skip)):
+    for k in range(len(array)):
         slice = image[:, :, k]
-        place = image.TransformIndexToPhysicalPoint((0, 0, k))
+        place = image.TransformContinuousIndexToPhysicalPoint(
+            (0, 0, at[k] if at else k)
+        )
         for tag, value in {
             "0008|0018": f"{uid}.{k + 1}",
             "0008|0060": "MR",

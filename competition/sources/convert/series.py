@@ -2,19 +2,23 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import SimpleITK as sitk
 
 from competition.core import console
 
+_POSITION = "0020|0032"
 _SPACING = "0028|0030"
 # Without these SimpleITK takes slices at the origin, 1 mm apart, in the order of names.
 _PLACE = {
-    "0020|0032": "ImagePositionPatient",
+    _POSITION: "ImagePositionPatient",
     "0020|0037": "ImageOrientationPatient",
     _SPACING: "PixelSpacing",
 }
+# Positions are rounded, often to 0.01 mm.
+_TOLERANCE_SLICES = 0.05
 
 
 def ids(folder: pathlib.Path) -> tuple[str, ...]:
@@ -48,10 +52,13 @@ def read(folder: pathlib.Path) -> sitk.Image:
                 f"without {tags}. Restore the tags, or save the volume as NIfTI with "
                 "its true order and spacing."
             )
-    if image.HasMetaDataKey("ITK_non_uniform_sampling_deviation"):
+    positions = [
+        reader.GetMetaData(k, _POSITION).split("\\") for k in range(len(names))
+    ]
+    normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
+    if fault := _fault(names, np.array(positions, float), normal):
         raise ValueError(
-            f"{folder}: expected slices at equal distances, received {len(names)} "
-            "slices with gaps. Restore the missing ones."
+            f"{folder}: expected slices at equal distances, received {fault}"
         )
     return image
 
@@ -69,6 +76,40 @@ def _read_one(name: str) -> sitk.Image:
             "as 1 mm."
         )
     return image
+
+
+def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str | None:
+    """Return what is wrong with the distances of slices, and how to mend it.
+
+    Slices lie at `places` (N, 3) in mm, across `normal`. The result is None where their
+    distances are equal.
+    """
+    order = np.argsort(places @ normal, kind="stable")
+    places, names = places[order], [pathlib.Path(names[k]).name for k in order]
+    steps = np.diff(places @ normal)
+    usual, near, far = np.median(steps), steps.argmin(), steps.argmax()
+    tolerance = _TOLERANCE_SLICES * usual
+    if steps[near] <= tolerance:
+        return (
+            f"two slices at one place, {names[near]} and {names[near + 1]}. Give each "
+            "echo, time or copy a folder of its own."
+        )
+    equal = np.linspace(places[0], places[-1], len(places))
+    off = np.linalg.norm(places - equal, axis=1).max()
+    if off <= tolerance:
+        return None
+    missing = np.round(steps / usual) - 1
+    if missing.any() and np.abs(steps - usual * (missing + 1)).max() <= tolerance:
+        return (
+            f"a gap of {steps[far]:.5g} mm between {names[far]} and {names[far + 1]}, "
+            f"where others are {usual:.5g} mm apart. Restore the missing slices "
+            f"({missing.sum():.0f})."
+        )
+    return (
+        f"distances from {steps[near]:.5g} to {steps[far]:.5g} mm, which put a slice "
+        f"{off:.3g} mm from its place. Resample the volume to equal distances, and "
+        "save it as NIfTI."
+    )
 
 
 def _has(reader: sitk.ImageSeriesReader, index: int, tag: str) -> bool:

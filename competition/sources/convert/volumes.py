@@ -59,8 +59,10 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:
         image = series.read(path) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
+        sheared = "orthonormal direction" in reason
+        mend = "Resample it, or set the qform." if sheared else "Restore or remove it."
         raise ValueError(
-            f"{path}: not readable as a volume: {reason} Restore or remove it."
+            f"{path}: not readable as a volume: {reason} {mend}"
         ) from error
     channels = image.GetNumberOfComponentsPerPixel()
     array = sitk.GetArrayFromImage(image)

@@ -1,5 +1,7 @@
 """Reading DICOM series of a few voxels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -22,10 +24,32 @@ def test_a_series_of_one_file_is_a_volume(tmp_path):
     assert volumes.read(tmp_path / "a")[0].shape == (1, 4, 3)
 
 
-def test_a_missing_slice_of_a_series_is_noticed(tmp_path):
-    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, skip=[2])
-    with pytest.raises(ValueError, match=r"a: expected slices at equal .* 4 slices"):
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ((0, 1, 3, 4, 5), r"a gap of 5 mm between .*4\.dcm and .*3\.dcm, .* 2\.5 mm"),
+        ((0, 1, 2, 3, 6), r"a gap of 7\.5 mm .* Restore the missing slices \(2\)"),
+        ((0, 1, 1, 2, 3), r"two slices at one place, .*4\.dcm and .*3\.dcm"),
+        ((0, 1, 2, 0, 1), r"two slices at one place, .*5\.dcm and .*2\.dcm"),
+        ((0, 0, 0, 0, 0), "two slices at one place"),
+        ((0, 1, 2.4, 3, 4), r"distances from 1\.5 to 3\.5 mm, .* slice 1 mm from its"),
+        ((0, 1, 2, 3.1, 4.2), r"distances from 2\.5 to 2\.75 mm"),
+    ],
+)
+def test_slices_at_other_than_equal_distances_are_named(tmp_path, at, message):
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, at=at)
+    with pytest.raises(ValueError, match=rf"a: expected .*, received {message}"):
         volumes.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("spacing", [0.625, 10 / 3, 7.3])
+def test_positions_may_be_rounded(tmp_path, spacing):
+    lies = dataclasses.replace(GEOMETRY, spacing=(0.75, 1.5, spacing))
+    at = [round(k * spacing, 2) / spacing for k in range(5)]
+    by_slices.write_series(tmp_path / "a", STORED, lies, at=at)
+    array, geometry = volumes.read(tmp_path / "a")
+    np.testing.assert_array_equal(array, STORED)
+    assert geometry.spacing[2] == pytest.approx(spacing, abs=0.01)
 
 
 def test_two_series_in_a_folder_are_told_apart(tmp_path):
