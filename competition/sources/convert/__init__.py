@@ -79,6 +79,8 @@ def _write(plan: scans.Plan, labels: pathlib.Path, out: pathlib.Path) -> dict[st
     """Write a competition folder; errors about the names of labels name `labels`."""
     texts: scans.Texts = {}
     records: dict[str, dict[str, Any]] = {}
+    if plan.named:
+        label_names.complete(plan.named, (), labels)
     with files.replacing(out) as folder:
         for scan, convert in console.track(list(plan.scans.items()), "convert"):
             records[scan], scan_texts = convert(folder)

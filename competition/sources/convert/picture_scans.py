@@ -15,6 +15,7 @@ from competition.sources.convert import (
     picture_plan,
     pictures,
     scans,
+    sizes,
 )
 
 # The files do not say how large a pixel is.
@@ -52,10 +53,9 @@ def plan(
     named = {place: name for place, name in enumerate(classes, start=1) if name}
     named = named or label_names.read(folders.labels, folders.images)
     reading = Reading(channel, window, named, classes)
-    planned = {
-        each.scan: functools.partial(convert, each, reading)
-        for each in picture_plan.find(folders, table)
-    }
+    found = picture_plan.find(folders, table)
+    sizes.check_images([[slice.image for slice in each.slices] for each in found])
+    planned = {each.scan: functools.partial(convert, each, reading) for each in found}
     about = {"channel": channel, "window": window}
     return scans.Plan(planned, named, about)
 

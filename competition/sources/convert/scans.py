@@ -10,7 +10,14 @@ import numpy as np
 
 from competition.core import rle
 from competition.core.data import images
-from competition.sources.convert import frames, label_names, levels, pairs, volumes
+from competition.sources.convert import (
+    frames,
+    label_names,
+    levels,
+    pairs,
+    sizes,
+    volumes,
+)
 
 # Masks as text by slice and label value; empty ones are left out.
 Texts = dict[tuple[str, int], str]
@@ -34,9 +41,11 @@ class Plan:
 def plan(folders: pairs.Folders, *, axis: str, window: levels.Window | None) -> Plan:
     """Return what becomes of volumes and their label volumes."""
     named = label_names.read(folders.labels, folders.images)
+    found = pairs.find(folders, volumes.find)
+    sizes.check_volumes([pair.image for pair in found], axis)
     planned = {
         pair.scan: functools.partial(convert, pair, axis, window, named)
-        for pair in pairs.find(folders, volumes.find)
+        for pair in found
     }
     return Plan(planned, named, {"axis": axis, "window": window})
 

@@ -23,8 +23,14 @@ _TOLERANCE_SLICES = 0.05
 
 def ids(folder: pathlib.Path) -> tuple[str, ...]:
     """Return the ids of the series in a folder."""
-    with _quiet():
+    with quiet():
         return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+
+
+def names(folder: pathlib.Path) -> tuple[str, ...]:
+    """Return the files of the first series in a folder, in their order."""
+    with quiet():
+        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
 
 
 def read(folder: pathlib.Path) -> sitk.Image:
@@ -42,7 +48,7 @@ def read(folder: pathlib.Path) -> sitk.Image:
     if len(names) == 1:
         return _read_one(names[0])
     reader.SetFileNames(names)
-    with _quiet():
+    with quiet():
         image = reader.Execute()
     for index, name in enumerate(names):
         if missing := [tag for tag in _PLACE if not _has(reader, index, tag)]:
@@ -119,7 +125,7 @@ def _has(reader: sitk.ImageSeriesReader, index: int, tag: str) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the warnings of ITK, whose causes are checked here."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.GlobalWarningDisplayOff()

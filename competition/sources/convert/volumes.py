@@ -74,10 +74,34 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:
         )
     if not path.is_dir():
         nifti.check(path)
-    geometry = VolumeGeometry(
+    return array, _geometry(image)
+
+
+def read_header(path: pathlib.Path) -> VolumeGeometry | None:
+    """Return the geometry of a volume or image as its header has it.
+
+    Of a series only the size and the direction are known. The result is None where no
+    header can be read.
+    """
+    names = series.names(path) if path.is_dir() else [str(path)]
+    reader = sitk.ImageFileReader()
+    try:
+        reader.SetFileName(names[0])
+        with series.quiet():
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    geometry = _geometry(reader)
+    if len(names) == 1:
+        return geometry
+    size = (*geometry.size[:2], len(names))
+    return dataclasses.replace(geometry, size=size)
+
+
+def _geometry(image: sitk.Image | sitk.ImageFileReader) -> VolumeGeometry:
+    return VolumeGeometry(
         image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
     )
-    return array, geometry
 
 
 def check_same(

@@ -289,6 +289,21 @@ def test_an_image_that_prepare_would_refuse_is_named(tmp_path):
         convert.write(*folders, out=tmp_path / "out")
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp"])
+def test_all_images_that_are_too_large_are_named_before_any_is_read(tmp_path, suffix):
+    folders = make(tmp_path, names="abc")
+    for name in "bc":
+        (folders[0] / f"{name}.png").unlink()
+        write(folders[0] / f"{name}{suffix}", np.zeros((2, 4097), np.uint8))
+    damage(folders[0] / "a.png", "cut")
+    pattern = rf"b\{suffix}: .* 4096 .*received 4097 x 2\.[^\n]*\n.*c\{suffix}: .* 4097"
+    with pytest.raises(ValueError, match=pattern):
+        convert.write(*folders, out=tmp_path / "out")
+    like = convert.Settings(True, {"vessel": 1})
+    with pytest.raises(ValueError, match=pattern):
+        convert.write_unlabelled(folders[0], out=tmp_path / "out", like=like)
+
+
 def test_a_channel_and_a_table_must_fit(tmp_path):
     folders = make(tmp_path)
     with pytest.raises(ValueError, match=r"one of red, green, .* Received: 'alpha'"):
