@@ -51,6 +51,7 @@ def write(
     _check_new(out)
     if window:
         levels.check(window)
+    _check_kinds(images, labels)
     folders = pairs.Folders(images, labels, test)
     if pictures.are_in(images) and not volumes.are_in(images):
         plan = picture_scans.plan(folders, table=table, channel=channel, window=window)
@@ -122,6 +123,25 @@ def _check_new(out: pathlib.Path) -> None:
         raise ValueError(
             f"{out} exists already. Name a new folder as `out`, or remove this one."
         )
+
+
+def _check_kinds(images: pathlib.Path, labels: pathlib.Path) -> None:
+    """Refuse volumes whose labels are pictures, and pictures with label volumes."""
+    kind, other = _kind(images), _kind(labels)
+    if kind and other and kind != other:
+        raise ValueError(
+            f"{images} holds {kind} and {labels} holds {other}: expected both of one "
+            "kind. Convert one of them: save pictures as NIfTI in the geometry of the "
+            "volumes, or volumes as PNG, a slice a file."
+        )
+
+
+def _kind(folder: pathlib.Path) -> str | None:
+    """Return "volumes" or "pictures", also where each class has a folder of them."""
+    if volumes.are_in(folder):
+        return "volumes"
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return "pictures" if any(map(pictures.are_in, (folder, *inside))) else None
 
 
 def _rows(

@@ -48,8 +48,8 @@ def find(folders: Folders, find: Find) -> list[Pair]:
     names differ, 21_training goes with 21_manual1, see `_by_beginning`.
     """
     labels, test = folders.labels, folders.test
-    labelled = find(labels)
-    train = _by_name(find(folders.images), labelled)
+    images, labelled = find(folders.images), find(labels)
+    train = _by_name(images, labelled)
     if train.keys() - labelled.keys():
         labelled = _by_beginning(train, labelled)
     missing = [name for name in train if name not in labelled]

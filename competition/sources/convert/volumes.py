@@ -67,10 +67,15 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:
     channels = image.GetNumberOfComponentsPerPixel()
     array = sitk.GetArrayFromImage(image)
     if image.GetDimension() != 3 or channels != 1 or array.dtype.kind not in "iuf":
+        mend = (
+            "Add a third axis of length 1."
+            if image.GetDimension() == 2
+            else "Only one channel is used: write that one as a file of its own."
+        )
         raise ValueError(
             f"{path}: expected three dimensions and one real number a voxel, received "
             f"size {image.GetSize()}, {image.GetPixelIDTypeAsString()}, {channels} "
-            "channels. Write one volume a file."
+            f"channels. {mend}"
         )
     if not path.is_dir():
         nifti.check(path)

@@ -15,6 +15,8 @@ from competition.core.data import images, mask_csv
 from competition.core.experiment import layout
 from competition.sources import convert
 from competition.sources.convert import pictures
+from tests.sources import by_slices
+from tests.sources.convert import test_volumes
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)[..., :3]
 MASK = np.array([[0, 0, 255, 255]] * 3, np.uint8)
@@ -313,6 +315,22 @@ def test_a_channel_and_a_table_must_fit(tmp_path):
         convert.write(
             tmp_path / "volumes", folders[1], out=tmp_path / "o", table=tmp_path / "t"
         )
+
+
+def test_images_and_masks_are_of_one_kind(tmp_path):
+    folders = make(tmp_path)
+    lies = test_volumes.GEOMETRY
+    by_slices.write_series(tmp_path / "volumes/a", test_volumes.STORED[:1], lies)
+    for images_in, labels_in in (
+        (tmp_path / "volumes", folders[1]),
+        (folders[0], tmp_path / "volumes"),
+        (tmp_path / "volumes", tmp_path / "classes"),
+    ):
+        write(tmp_path / "classes/vessel/a.png", MASK)
+        with pytest.raises(
+            ValueError, match=r"volumes.* holds .* both of one kind\. C"
+        ):
+            convert.write(images_in, labels_in, out=tmp_path / "out")
 
 
 def in_table(tmp_path, *rows, header="file,case,day,slice", test=None):

@@ -67,15 +67,21 @@ def test_folders_that_cannot_be_meant(tmp_path, files, message):
 
 
 @pytest.mark.parametrize(
-    ("array", "vector"),
-    [(np.zeros((2, 3, 4, 5)), False), (np.zeros((3, 4, 5, 2)), True),
-     (np.zeros((3, 4, 5), np.complex64), False), (np.zeros((4, 5)), False)],
+    ("array", "vector", "mend"),
+    [(np.zeros((2, 3, 4, 5)), False, "Only one channel is used"),
+     (np.zeros((3, 4, 5, 2)), True, "Only one channel is used"),
+     (np.zeros((3, 4, 5), np.complex64), False, "one real number a voxel"),
+     (np.zeros((4, 5)), False, "Add a third axis of length 1")],
     ids=["4D", "vectors", "complex", "2D"],
 )  # fmt: skip
-def test_only_three_dimensions_of_real_numbers_are_a_volume(tmp_path, array, vector):
+def test_only_three_dimensions_of_real_numbers_are_a_volume(
+    tmp_path, array, vector, mend
+):
     image = sitk.GetImageFromArray(array, isVector=vector)
     sitk.WriteImage(image, str(tmp_path / "a.nii"))
-    with pytest.raises(ValueError, match=r"a\.nii: expected three dimensions and one"):
+    with pytest.raises(
+        ValueError, match=rf"a\.nii: expected three dimensions and .*{mend}"
+    ):
         volumes.read(tmp_path / "a.nii")
 
 
