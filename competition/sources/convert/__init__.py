@@ -44,9 +44,10 @@ def write(
     """Convert what lies under `images` and `labels`; return what `out` then holds.
 
     Every volume or image is a case with day 0, numbered by name; those under `test`
-    follow and have no labels. A `table` makes images the slices of one scan instead,
-    see `scan_table`. Slices of volumes lie along the anatomical `axis`, see `frames`;
-    of colours one `channel` is kept, of intensities a `window` (centre, width).
+    follow and have no labels. A `table` gives them cases and days, and makes images
+    the slices of one scan, see `scan_table`. Slices of volumes lie along the
+    anatomical `axis`, see `frames`; of colours one `channel` is kept, of
+    intensities a `window` (centre, width).
     """
     _check_new(out)
     if window:
@@ -55,13 +56,8 @@ def write(
     folders = pairs.Folders(images, labels, test)
     if pictures.are_in(images) and not volumes.are_in(images):
         plan = picture_scans.plan(folders, table=table, channel=channel, window=window)
-    elif table:
-        raise ValueError(
-            f"{images}: a `table` is for images of one slice, received volumes. Each "
-            "is a scan of its own; leave the table out."
-        )
     else:
-        plan = scans.plan(folders, axis=axis, window=window)
+        plan = scans.plan(folders, table=table, axis=axis, window=window)
     return _write(plan, labels, out)
 
 

@@ -29,11 +29,12 @@ class Pair:
     name: str
     image: pathlib.Path
     label: pathlib.Path | None
+    day: int = 0
 
     @property
     def scan(self) -> str:
-        """The scan that it becomes: a case is one image, its day is 0."""
-        return f"case{self.case}_day0"
+        """The scan that it becomes."""
+        return f"case{self.case}_day{self.day}"
 
     @property
     def part(self) -> str:

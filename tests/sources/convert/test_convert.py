@@ -133,6 +133,49 @@ def test_test_volumes_follow_and_have_empty_rows(tmp_path):
     assert not volumes.read(tmp_path / "back/c.nii.gz")[0].any()
 
 
+def in_table(root, *rows):
+    """Convert volumes a and b, and c of the test, by a table of these rows."""
+    folders = make(root)
+    (root / "ts").mkdir()
+    volumes.write(root / "ts/c.nii", IMAGE, STRAIGHT)
+    (root / "table.csv").write_text("\n".join(["file,case,day", *rows]) + "\n")
+    table, out = root / "table.csv", root / "out"
+    convert.write(*folders, out=out, test=root / "ts", table=table)
+    return out
+
+
+def test_a_table_says_which_volumes_are_of_one_case(tmp_path):
+    out = in_table(tmp_path, "c.nii,9,0", "b.nii.gz,4,1", "a.nii.gz,4,2")
+    scans = files.read_json(out / "geometry.json")["scans"]
+    assert {scan: record["name"] for scan, record in scans.items()} == {
+        "case4_day1": "b",
+        "case4_day2": "a",
+        "case9_day0": "c",
+    }
+    assert {image.scan for image in images.find(out, "test")} == {"case9_day0"}
+    convert.restore(out / "train.csv", data=out, out=tmp_path / "back")
+    for name in "ab":
+        array = volumes.read(tmp_path / f"back/{name}.nii.gz")[0]
+        np.testing.assert_array_equal(array, LABEL)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a.nii.gz,1,0", "b.nii.gz,1,1"], r"no row for 1 of 3 images: c\.nii\."),
+        (["a.nii.gz,1,0", "b.nii.gz,1,0"], r"row 3: case 1, day 0 stands already in"),
+        (
+            ["a.nii.gz,1,0,1"],
+            r"row 2: expected 3 fields \(file, case, day\), received 4",
+        ),
+    ],
+    ids=["missing", "twice", "fields"],
+)
+def test_a_table_that_does_not_fit_the_volumes(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        in_table(tmp_path, *rows)
+
+
 def test_without_a_test_the_sample_submission_is_its_header(tmp_path):
     convert.write(*make(tmp_path), out=tmp_path / "out")
     text = (tmp_path / "out/sample_submission.csv").read_text("utf-8")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from competition import prepare
 from competition.core import rle
-from competition.core.data import images, mask_csv
+from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout
 from competition.sources import convert
 from competition.sources.convert import pictures
@@ -306,15 +306,10 @@ def test_all_images_that_are_too_large_are_named_before_any_is_read(tmp_path, su
         convert.write_unlabelled(folders[0], out=tmp_path / "out", like=like)
 
 
-def test_a_channel_and_a_table_must_fit(tmp_path):
+def test_a_channel_must_be_one_of_colours(tmp_path):
     folders = make(tmp_path)
     with pytest.raises(ValueError, match=r"one of red, green, .* Received: 'alpha'"):
         convert.write(*folders, out=tmp_path / "out", channel="alpha")
-    (tmp_path / "volumes").mkdir()
-    with pytest.raises(ValueError, match="a `table` is for images of one slice"):
-        convert.write(
-            tmp_path / "volumes", folders[1], out=tmp_path / "o", table=tmp_path / "t"
-        )
 
 
 def test_images_and_masks_are_of_one_kind(tmp_path):
@@ -354,6 +349,16 @@ def test_a_table_says_which_images_are_one_scan(tmp_path):
         "case7_day2_slice_0002": 0,
     }
     assert {path.name for path in back(out).iterdir()} == {"a.png", "b.png", "c.png"}
+
+
+def test_tiles_of_a_case_have_days_of_their_own(tmp_path):
+    out = in_table(tmp_path, "a.png,1,1,1", "b.png,1,2,1", "c.png,2,1,1")
+    dataset = layout.DatasetFiles(tmp_path / "work")
+    prepare.run(out, dataset, options=prepare.PrepareOptions(folds=2))
+    table = slice_table.read(dataset)
+    assert list(table["scan"]) == ["case1_day1", "case1_day2", "case2_day1"]
+    first, second, third = table["fold"]
+    assert first == second != third
 
 
 ROWS = ["a.png,1,0,1", "b.png,1,0,2", "c.png,1,0,3"]
