@@ -60,7 +60,8 @@ def convert_volumes(
         str | None, typer.Option(help="x, y or z: slices lie across it. Default: z.")
     ] = None,
     table: Annotated[
-        File, typer.Option(help="A CSV with columns file, case, day, slice.")
+        File,
+        typer.Option(help="A CSV with columns file, case, day and, of images, slice."),
     ] = None,
     channel: Annotated[
         str | None,

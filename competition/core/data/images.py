@@ -22,7 +22,7 @@ _NAME = re.compile(
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 4096
 # Every thread that reads a scan holds the whole scan in memory.
-_LARGEST_GIB = 4
+LARGEST_GIB = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,9 +173,9 @@ def check_sides(shape: Sequence[int], file: str = "") -> None:
 def check_memory(data: pathlib.Path, slices: Sequence[Image]) -> None:
     """Refuse a scan that is too large for the memory; its file names give the sizes."""
     gib = 2 * len(slices) * max(i.width * i.height for i in slices) / 2**30
-    if gib > _LARGEST_GIB:
+    if gib > LARGEST_GIB:
         raise ValueError(
-            f"{data / slices[0].path}: expected at most {_LARGEST_GIB} GiB for the "
+            f"{data / slices[0].path}: expected at most {LARGEST_GIB} GiB for the "
             f"scan {slices[0].scan}, received {len(slices)} slices that need {gib:.1f} "
             "GiB. Make its slices smaller."
         )

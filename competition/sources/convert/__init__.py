@@ -44,23 +44,20 @@ def write(
     """Convert what lies under `images` and `labels`; return what `out` then holds.
 
     Every volume or image is a case with day 0, numbered by name; those under `test`
-    follow and have no labels. A `table` makes images the slices of one scan instead,
-    see `scan_table`. Slices of volumes lie along the anatomical `axis`, see `frames`;
-    of colours one `channel` is kept, of intensities a `window` (centre, width).
+    follow and have no labels. A `table` gives them cases and days, and makes images
+    the slices of one scan, see `scan_table`. Slices of volumes lie along the
+    anatomical `axis`, see `frames`; of colours one `channel` is kept, of
+    intensities a `window` (centre, width).
     """
     _check_new(out)
     if window:
         levels.check(window)
+    _check_kinds(images, labels)
     folders = pairs.Folders(images, labels, test)
     if pictures.are_in(images) and not volumes.are_in(images):
         plan = picture_scans.plan(folders, table=table, channel=channel, window=window)
-    elif table:
-        raise ValueError(
-            f"{images}: a `table` is for images of one slice, received volumes. Each "
-            "is a scan of its own; leave the table out."
-        )
     else:
-        plan = scans.plan(folders, axis=axis, window=window)
+        plan = scans.plan(folders, table=table, axis=axis, window=window)
     return _write(plan, labels, out)
 
 
@@ -79,6 +76,8 @@ def _write(plan: scans.Plan, labels: pathlib.Path, out: pathlib.Path) -> dict[st
     """Write a competition folder; errors about the names of labels name `labels`."""
     texts: scans.Texts = {}
     records: dict[str, dict[str, Any]] = {}
+    if plan.named:
+        label_names.complete(plan.named, (), labels)
     with files.replacing(out) as folder:
         for scan, convert in console.track(list(plan.scans.items()), "convert"):
             records[scan], scan_texts = convert(folder)
@@ -120,6 +119,25 @@ def _check_new(out: pathlib.Path) -> None:
         raise ValueError(
             f"{out} exists already. Name a new folder as `out`, or remove this one."
         )
+
+
+def _check_kinds(images: pathlib.Path, labels: pathlib.Path) -> None:
+    """Refuse volumes whose labels are pictures, and pictures with label volumes."""
+    kind, other = _kind(images), _kind(labels)
+    if kind and other and kind != other:
+        raise ValueError(
+            f"{images} holds {kind} and {labels} holds {other}: expected both of one "
+            "kind. Convert one of them: save pictures as NIfTI in the geometry of the "
+            "volumes, or volumes as PNG, a slice a file."
+        )
+
+
+def _kind(folder: pathlib.Path) -> str | None:
+    """Return "volumes" or "pictures", also where each class has a folder of them."""
+    if volumes.are_in(folder):
+        return "volumes"
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return "pictures" if any(map(pictures.are_in, (folder, *inside))) else None
 
 
 def _rows(

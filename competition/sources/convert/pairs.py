@@ -29,11 +29,12 @@ class Pair:
     name: str
     image: pathlib.Path
     label: pathlib.Path | None
+    day: int = 0
 
     @property
     def scan(self) -> str:
-        """The scan that it becomes: a case is one image, its day is 0."""
-        return f"case{self.case}_day0"
+        """The scan that it becomes."""
+        return f"case{self.case}_day{self.day}"
 
     @property
     def part(self) -> str:
@@ -48,8 +49,8 @@ def find(folders: Folders, find: Find) -> list[Pair]:
     differ, 21_training goes with 21_manual1, see `_by_beginning`.
     """
     labels, test = folders.labels, folders.test
-    labelled = find(labels)
-    train = _by_name(find(folders.images), labelled)
+    images, labelled = find(folders.images), find(labels)
+    train = _by_name(images, labelled)
     if train.keys() - labelled.keys():
         labelled = _by_beginning(train, labelled)
     missing = [name for name in train if name not in labelled]

@@ -59,7 +59,8 @@ def find(folders: pairs.Folders, table: pathlib.Path | None) -> list[PictureScan
 
 def _by_table(table: pathlib.Path, slices: list[Slice]) -> list[PictureScan]:
     """Return the scans that a table makes of slices."""
-    places = scan_table.read(table, [slice.image.name for slice in slices])
+    names = [slice.image.name for slice in slices]
+    places = scan_table.read(table, names, scan_table.OF_SLICES)
     by_scan: dict[tuple[int, int], list[Slice]] = {}
     for slice in sorted(slices, key=lambda slice: places[slice.image.name]):
         by_scan.setdefault(places[slice.image.name][:2], []).append(slice)

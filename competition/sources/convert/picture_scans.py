@@ -15,6 +15,7 @@ from competition.sources.convert import (
     picture_plan,
     pictures,
     scans,
+    sizes,
 )
 
 # The files do not say how large a pixel is.
@@ -52,10 +53,9 @@ def plan(
     named = {place: name for place, name in enumerate(classes, start=1) if name}
     named = named or label_names.read(folders.labels, folders.images)
     reading = Reading(channel, window, named, classes)
-    planned = {
-        each.scan: functools.partial(convert, each, reading)
-        for each in picture_plan.find(folders, table)
-    }
+    found = picture_plan.find(folders, table)
+    sizes.check_images([[slice.image for slice in each.slices] for each in found])
+    planned = {each.scan: functools.partial(convert, each, reading) for each in found}
     about = {"channel": channel, "window": window}
     return scans.Plan(planned, named, about)
 
@@ -133,6 +133,12 @@ def _labels(
     values = [int(value) for value in np.unique(numbers) if value]
     if folder is None and reading.named:
         label_names.check(path, values, reading.named)
+    elif folder is None and path.suffix.lower() in pictures.LOSSY:
+        raise ValueError(
+            f"{path}: expected a mask without loss, because each of its values is a "
+            "class, received a JPEG, which mixes values at edges. Threshold the masks "
+            "and save them as PNG."
+        )
     # Smoothed edges have more values.
     most = masks.MOST_CLASSES if folder is None else 1
     if len(values) > most:
@@ -140,7 +146,8 @@ def _labels(
             f"{path}: expected 0 and at most {most} other "
             f"{'values, one a class' if folder is None else 'value'}, received "
             f"{len(values)}. JPEG and smoothed edges mix values: save the masks as PNG "
-            "and without smoothing."
+            "and without smoothing. If each object has a number of its own, give all "
+            "objects of a class one."
         )
     if folder is None:
         return numbers, _WHITE

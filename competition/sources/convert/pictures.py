@@ -8,6 +8,7 @@ from competition.core import files
 from competition.sources.convert import colours, label_names, listing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp")
+LOSSY = (".jpg", ".jpeg")
 CHANNELS = ("red", "green", "blue", "grey")
 # How bright red, green and blue look, as television has it (ITU-R BT.601).
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114])

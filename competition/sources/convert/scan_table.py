@@ -1,22 +1,28 @@
-"""A table that says which images are slices of one scan, and of which case."""
+"""A table that says of which case volumes are, and images slices of which scan."""
 
 import pathlib
 from collections.abc import Sequence
 
 from competition.core.data import images, mask_csv
 
-COLUMNS = ["file", "case", "day", "slice"]
+OF_SLICES = ("file", "case", "day", "slice")
+OF_VOLUMES = OF_SLICES[:-1]
 # Case, day and slice.
 Place = tuple[int, int, int]
 
 
-def read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Place]:
-    """Return the place of every image in `names` from a CSV with one row for each."""
+def read(
+    path: pathlib.Path, names: Sequence[str], columns: Sequence[str]
+) -> dict[str, Place]:
+    """Return the place of every image in `names` from a CSV with one row for each.
+
+    A table of volumes has no column for slices; theirs is then 1.
+    """
     table = mask_csv.lines(path)
     _, header = next(table)
-    if header != COLUMNS:
+    if header != list(columns):
         raise ValueError(
-            f"{path}: expected the columns {','.join(COLUMNS)}, received "
+            f"{path}: expected the columns {','.join(columns)}, received "
             f"{','.join(header)}. Correct the first row."
         )
     known = set(names)
@@ -24,8 +30,9 @@ def read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Place]:
     rows: dict[str, int] = {}
     for number, fields in table:
         try:
-            place = _place(fields, known)
-            for key in (fields[0], "case {}, day {}, slice {}".format(*place)):
+            place = _place(fields, known, columns)
+            numbers = zip(columns[1:], place, strict=False)
+            for key in (fields[0], ", ".join(f"{name} {n}" for name, n in numbers)):
                 if rows.setdefault(key, number) != number:
                     raise ValueError(
                         f"{key} stands already in row {rows[key]}. Remove one of them."
@@ -42,10 +49,10 @@ def read(path: pathlib.Path, names: Sequence[str]) -> dict[str, Place]:
     return places
 
 
-def _place(fields: list[str], known: set[str]) -> Place:
-    if len(fields) != len(COLUMNS):
+def _place(fields: list[str], known: set[str], columns: Sequence[str]) -> Place:
+    if len(fields) != len(columns):
         raise ValueError(
-            f"expected {len(COLUMNS)} fields ({', '.join(COLUMNS)}), received "
+            f"expected {len(columns)} fields ({', '.join(columns)}), received "
             f"{len(fields)}. Correct the row."
         )
     if fields[0] not in known:
@@ -53,7 +60,8 @@ def _place(fields: list[str], known: set[str]) -> Place:
             f"expected an image of the folders, such as {min(known)}, received "
             f"{fields[0]!r}. Correct the row."
         )
-    return images.parse_id("case{1}_day{2}_slice_{3}".format(*fields))
+    case, day, number = [*fields[1:], "1"][:3]
+    return images.parse_id(f"case{case}_day{day}_slice_{number}")
 
 
 def _check_order(path: pathlib.Path, places: list[Place]) -> None:

@@ -10,7 +10,15 @@ import numpy as np
 
 from competition.core import rle
 from competition.core.data import images
-from competition.sources.convert import frames, label_names, levels, pairs, volumes
+from competition.sources.convert import (
+    frames,
+    label_names,
+    levels,
+    pairs,
+    scan_table,
+    sizes,
+    volumes,
+)
 
 # Masks as text by slice and label value; empty ones are left out.
 Texts = dict[tuple[str, int], str]
@@ -31,14 +39,38 @@ class Plan:
     about: dict[str, Any]
 
 
-def plan(folders: pairs.Folders, *, axis: str, window: levels.Window | None) -> Plan:
-    """Plan the conversion of volumes and their label volumes."""
+def plan(
+    folders: pairs.Folders,
+    *,
+    table: pathlib.Path | None,
+    axis: str,
+    window: levels.Window | None,
+) -> Plan:
+    """Plan the conversion of volumes and their label volumes.
+
+    Each is a case of one day, unless a `table` says more.
+    """
     named = label_names.read(folders.labels, folders.images)
+    found = pairs.find(folders, volumes.find)
+    if table:
+        found = _by_table(table, found)
+    sizes.check_volumes([pair.image for pair in found], axis)
     planned = {
         pair.scan: functools.partial(convert, pair, axis, window, named)
-        for pair in pairs.find(folders, volumes.find)
+        for pair in found
     }
     return Plan(planned, named, {"axis": axis, "window": window})
+
+
+def _by_table(table: pathlib.Path, found: list[pairs.Pair]) -> list[pairs.Pair]:
+    """Return volumes with the case and the day that a table gives them, in order."""
+    names = [pair.image.name for pair in found]
+    places = scan_table.read(table, names, scan_table.OF_VOLUMES)
+    numbered = []
+    for pair in found:
+        case, day, _ = places[pair.image.name]
+        numbered.append(dataclasses.replace(pair, case=case, day=day))
+    return sorted(numbered, key=lambda pair: (pair.case, pair.day))
 
 
 def convert(

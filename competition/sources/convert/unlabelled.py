@@ -20,6 +20,7 @@ from competition.sources.convert import (
     pictures,
     restoring,
     scans,
+    sizes,
     volumes,
 )
 
@@ -117,7 +118,12 @@ def plan(images: pathlib.Path, settings: Settings) -> scans.Plan:
     of_images = settings.of_images
     how = {"channel": settings.channel} if of_images else {"axis": settings.axis}
     named = {value: name for name, value in settings.classes.items()}
-    planned = {each.scan: each.convert for each in find(images, settings)}
+    found = find(images, settings)
+    if of_images:
+        sizes.check_images([[each.path] for each in found])
+    else:
+        sizes.check_volumes([each.path for each in found], settings.axis)
+    planned = {each.scan: each.convert for each in found}
     return scans.Plan(planned, named, {**how, "window": settings.window})
 
 

@@ -1,16 +1,14 @@
 """Find, read, compare and write volumes: NIfTI files and DICOM series."""
 
-import contextlib
 import dataclasses
 import itertools
 import pathlib
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import SimpleITK as sitk
 
-from competition.sources.convert import listing, nifti
+from competition.sources.convert import listing, nifti, series
 
 _TOLERANCE_VOXELS = 0.1
 
@@ -50,73 +48,65 @@ def are_in(folder: pathlib.Path) -> bool:
 
 def _name(path: pathlib.Path) -> str | None:
     if path.is_dir():
-        return path.name if _series(path) else None
+        return path.name if series.ids(path) else None
     match = re.fullmatch(r"(.+)\.nii(\.gz)?", path.name)
     return match[1] if match else None
-
-
-def _series(folder: pathlib.Path) -> tuple[str, ...]:
-    with _quiet():
-        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
 
 
 def read(path: pathlib.Path) -> tuple[np.ndarray, VolumeGeometry]:
     """Read a volume as a stored array (k, j, i) and its geometry."""
     try:
-        image = _read_series(path) if path.is_dir() else sitk.ReadImage(str(path))
+        image = series.read(path) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
+        sheared = "orthonormal direction" in reason
+        mend = "Resample it, or set the qform." if sheared else "Restore or remove it."
         raise ValueError(
-            f"{path}: not readable as a volume: {reason} Restore or remove it."
+            f"{path}: not readable as a volume: {reason} {mend}"
         ) from error
     channels = image.GetNumberOfComponentsPerPixel()
     array = sitk.GetArrayFromImage(image)
     if image.GetDimension() != 3 or channels != 1 or array.dtype.kind not in "iuf":
+        mend = (
+            "Add a third axis of length 1."
+            if image.GetDimension() == 2
+            else "Only one channel is used: write that one as a file of its own."
+        )
         raise ValueError(
             f"{path}: expected three dimensions and one real number a voxel, received "
             f"size {image.GetSize()}, {image.GetPixelIDTypeAsString()}, {channels} "
-            "channels. Write one volume a file."
+            f"channels. {mend}"
         )
     if not path.is_dir():
         nifti.check(path)
-    geometry = VolumeGeometry(
+    return array, _geometry(image)
+
+
+def read_header(path: pathlib.Path) -> VolumeGeometry | None:
+    """Return the geometry of a volume or image as its header has it.
+
+    Of a series only the size and the direction are known. The result is None where no
+    header can be read.
+    """
+    names = series.names(path) if path.is_dir() else [str(path)]
+    reader = sitk.ImageFileReader()
+    try:
+        reader.SetFileName(names[0])
+        with series.quiet():
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    geometry = _geometry(reader)
+    if len(names) == 1:
+        return geometry
+    size = (*geometry.size[:2], len(names))
+    return dataclasses.replace(geometry, size=size)
+
+
+def _geometry(image: sitk.Image | sitk.ImageFileReader) -> VolumeGeometry:
+    return VolumeGeometry(
         image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
     )
-    return array, geometry
-
-
-def _read_series(folder: pathlib.Path) -> sitk.Image:
-    series = _series(folder)
-    if len(series) != 1:
-        raise ValueError(
-            f"{folder}: expected one DICOM series, received {len(series)}: "
-            f"{', '.join(series)}. Give each a folder of its own."
-        )
-    reader = sitk.ImageSeriesReader()
-    names = reader.GetGDCMSeriesFileNames(str(folder), series[0])
-    # A series of one file holds all slices in it.
-    if len(names) == 1:
-        return sitk.ReadImage(names[0])
-    reader.SetFileNames(names)
-    with _quiet():
-        image = reader.Execute()
-    if image.HasMetaDataKey("ITK_non_uniform_sampling_deviation"):
-        raise ValueError(
-            f"{folder}: expected slices at equal distances, received {len(names)} "
-            "slices with gaps. Restore the missing ones."
-        )
-    return image
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the warnings of ITK: this module checks for their causes itself."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.GlobalWarningDisplayOff()
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
 def check_same(

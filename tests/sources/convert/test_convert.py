@@ -80,9 +80,39 @@ def test_a_window_is_cut_out_of_every_volume(tmp_path):
     assert pixels.ravel()[[0, 5, 10]].tolist() == [0, 0, 32768]
 
 
-def test_a_volume_that_prepare_would_refuse_is_named(tmp_path):
-    folders = make(tmp_path, image=np.zeros((1, 4097, 2), np.int16))
-    with pytest.raises(ValueError, match=r"a\.nii\.gz: .* pixels a .* 2 x 4097\."):
+def test_volumes_that_prepare_would_refuse_are_all_named_first(tmp_path):
+    folders = make(tmp_path, names="abc", image=np.zeros((1, 4097, 2), np.int16))
+    volumes.write(folders[0] / "a.nii.gz", IMAGE, STRAIGHT)
+    pattern = (
+        r"b\.nii\.gz: .* pixels a .* 2 x 4097\.[^\n]*\n.*c\.nii\.gz: .* 2 x 4097\."
+    )
+    with pytest.raises(ValueError, match=pattern):
+        convert.write(*folders, out=tmp_path / "out")
+    # Cut along y they are small, and only their labels do not fit.
+    with pytest.raises(ValueError, match=r"b\.nii\.gz .* must have one geometry"):
+        convert.write(*folders, out=tmp_path / "out", axis="y")
+    like = convert.Settings(False, {"liver": 1})
+    with pytest.raises(ValueError, match=pattern):
+        convert.write_unlabelled(folders[0], out=tmp_path / "out", like=like)
+
+
+def test_a_volume_that_fills_the_memory_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "LARGEST_GIB", 1e-7)
+    with pytest.raises(ValueError, match=r"a\.nii\.gz: .* 5 slices that need 0\.0 GiB"):
+        convert.write(*make(tmp_path), out=tmp_path / "out")
+
+
+def test_the_sizes_of_a_series_are_known_before_it_is_read(tmp_path):
+    array = np.zeros((5, 4, 3), np.uint16)
+    by_slices.write_series(tmp_path / "a", array, STRAIGHT)
+    assert volumes.read_header(tmp_path / "a").size == (3, 4, 5)
+
+
+def test_too_many_names_are_refused_before_a_volume_is_read(tmp_path):
+    labels = {f"part {n}": n for n in range(1, 18)}
+    folders = make(tmp_path, dataset=json.dumps({"labels": labels}))
+    (folders[0] / "a.nii.gz").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"at most 16 labels above 0, received 17\."):
         convert.write(*folders, out=tmp_path / "out")
 
 
@@ -101,6 +131,49 @@ def test_test_volumes_follow_and_have_empty_rows(tmp_path):
         out=tmp_path / "back",
     )
     assert not volumes.read(tmp_path / "back/c.nii.gz")[0].any()
+
+
+def in_table(root, *rows):
+    """Convert volumes a and b, and c of the test, by a table of these rows."""
+    folders = make(root)
+    (root / "ts").mkdir()
+    volumes.write(root / "ts/c.nii", IMAGE, STRAIGHT)
+    (root / "table.csv").write_text("\n".join(["file,case,day", *rows]) + "\n")
+    table, out = root / "table.csv", root / "out"
+    convert.write(*folders, out=out, test=root / "ts", table=table)
+    return out
+
+
+def test_a_table_says_which_volumes_are_of_one_case(tmp_path):
+    out = in_table(tmp_path, "c.nii,9,0", "b.nii.gz,4,1", "a.nii.gz,4,2")
+    scans = files.read_json(out / "geometry.json")["scans"]
+    assert {scan: record["name"] for scan, record in scans.items()} == {
+        "case4_day1": "b",
+        "case4_day2": "a",
+        "case9_day0": "c",
+    }
+    assert {image.scan for image in images.find(out, "test")} == {"case9_day0"}
+    convert.restore(out / "train.csv", data=out, out=tmp_path / "back")
+    for name in "ab":
+        array = volumes.read(tmp_path / f"back/{name}.nii.gz")[0]
+        np.testing.assert_array_equal(array, LABEL)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a.nii.gz,1,0", "b.nii.gz,1,1"], r"no row for 1 of 3 images: c\.nii\."),
+        (["a.nii.gz,1,0", "b.nii.gz,1,0"], r"row 3: case 1, day 0 stands already in"),
+        (
+            ["a.nii.gz,1,0,1"],
+            r"row 2: expected 3 fields \(file, case, day\), received 4",
+        ),
+    ],
+    ids=["missing", "twice", "fields"],
+)
+def test_a_table_that_does_not_fit_the_volumes(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        in_table(tmp_path, *rows)
 
 
 def test_without_a_test_the_sample_submission_is_its_header(tmp_path):

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from competition import prepare
 from competition.core import rle
-from competition.core.data import images, mask_csv
+from competition.core.data import images, mask_csv, slice_table
 from competition.core.experiment import layout
 from competition.sources import convert
 from competition.sources.convert import pictures
+from tests.sources import by_slices
+from tests.sources.convert import test_volumes
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)[..., :3]
 MASK = np.array([[0, 0, 255, 255]] * 3, np.uint8)
@@ -170,6 +172,27 @@ def test_masks_with_smoothed_edges_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_masks_that_number_objects_are_told_what_to_do(tmp_path):
+    objects = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    folders = make(tmp_path, names=["a"], image=objects, mask=objects)
+    with pytest.raises(
+        ValueError, match=r"received 19\. .* all objects of a class one"
+    ):
+        convert.write(*folders, out=tmp_path / "out")
+
+
+def test_a_jpeg_is_a_mask_only_where_its_values_are_known(tmp_path):
+    # Blocks of eight pixels, which JPEG keeps as they are.
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:8, 8:] = 255
+    folders = make(tmp_path, image=mask, mask=mask, suffix=".JPG")
+    with pytest.raises(ValueError, match=r"masks/a\.JPG: expected .* received a JPEG"):
+        convert.write(*folders, out=tmp_path / "out")
+    (tmp_path / "dataset.json").write_text('{"labels": {"vessel": 255}}')
+    convert.write(*folders, out=tmp_path / "out")
+    np.testing.assert_array_equal(pictures.read(back(tmp_path / "out") / "a.png"), mask)
+
+
 def test_names_may_end_otherwise(tmp_path):
     write(tmp_path / "images/21_training.tif", IMAGE)
     write(tmp_path / "images/22_training.tif", IMAGE)
@@ -268,15 +291,41 @@ def test_an_image_that_prepare_would_refuse_is_named(tmp_path):
         convert.write(*folders, out=tmp_path / "out")
 
 
-def test_a_channel_and_a_table_must_fit(tmp_path):
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp"])
+def test_all_images_that_are_too_large_are_named_before_any_is_read(tmp_path, suffix):
+    folders = make(tmp_path, names="abc")
+    for name in "bc":
+        (folders[0] / f"{name}.png").unlink()
+        write(folders[0] / f"{name}{suffix}", np.zeros((2, 4097), np.uint8))
+    damage(folders[0] / "a.png", "cut")
+    pattern = rf"b\{suffix}: .* 4096 .*received 4097 x 2\.[^\n]*\n.*c\{suffix}: .* 4097"
+    with pytest.raises(ValueError, match=pattern):
+        convert.write(*folders, out=tmp_path / "out")
+    like = convert.Settings(True, {"vessel": 1})
+    with pytest.raises(ValueError, match=pattern):
+        convert.write_unlabelled(folders[0], out=tmp_path / "out", like=like)
+
+
+def test_a_channel_must_be_one_of_colours(tmp_path):
     folders = make(tmp_path)
     with pytest.raises(ValueError, match=r"one of red, green, .* Received: 'alpha'"):
         convert.write(*folders, out=tmp_path / "out", channel="alpha")
-    (tmp_path / "volumes").mkdir()
-    with pytest.raises(ValueError, match="a `table` is for images of one slice"):
-        convert.write(
-            tmp_path / "volumes", folders[1], out=tmp_path / "o", table=tmp_path / "t"
-        )
+
+
+def test_images_and_masks_are_of_one_kind(tmp_path):
+    folders = make(tmp_path)
+    lies = test_volumes.GEOMETRY
+    by_slices.write_series(tmp_path / "volumes/a", test_volumes.STORED[:1], lies)
+    for images_in, labels_in in (
+        (tmp_path / "volumes", folders[1]),
+        (folders[0], tmp_path / "volumes"),
+        (tmp_path / "volumes", tmp_path / "classes"),
+    ):
+        write(tmp_path / "classes/vessel/a.png", MASK)
+        with pytest.raises(
+            ValueError, match=r"volumes.* holds .* both of one kind\. C"
+        ):
+            convert.write(images_in, labels_in, out=tmp_path / "out")
 
 
 def in_table(tmp_path, *rows, header="file,case,day,slice", test=None):
@@ -300,6 +349,16 @@ def test_a_table_says_which_images_are_one_scan(tmp_path):
         "case7_day2_slice_0002": 0,
     }
     assert {path.name for path in back(out).iterdir()} == {"a.png", "b.png", "c.png"}
+
+
+def test_tiles_of_a_case_have_days_of_their_own(tmp_path):
+    out = in_table(tmp_path, "a.png,1,1,1", "b.png,1,2,1", "c.png,2,1,1")
+    dataset = layout.DatasetFiles(tmp_path / "work")
+    prepare.run(out, dataset, options=prepare.PrepareOptions(folds=2))
+    table = slice_table.read(dataset)
+    assert list(table["scan"]) == ["case1_day1", "case1_day2", "case2_day1"]
+    first, second, third = table["fold"]
+    assert first == second != third
 
 
 ROWS = ["a.png,1,0,1", "b.png,1,0,2", "c.png,1,0,3"]

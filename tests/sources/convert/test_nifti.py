@@ -62,3 +62,19 @@ def test_a_file_of_another_kind_is_named(tmp_path, file):
     (tmp_path / file).write_bytes(packed)
     with pytest.raises(ValueError, match=r"a\.nii.*: expected a NIfTI file, received"):
         nifti.check(tmp_path / file)
+
+
+def test_a_sheared_file_is_told_what_to_do(tmp_path):
+    volumes.write(tmp_path / "a.nii", STORED.astype(np.int16), GEOMETRY)
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    # No qform, and a sform whose second axis leans.
+    struct.pack_into("<2h", content, 252, 0, 1)
+    struct.pack_into("<f", content, 284, 1e-3)
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"orthonormal .* Resample it, or set the qform"
+    ):
+        volumes.read(tmp_path / "a.nii")
+    struct.pack_into("<h", content, 252, 1)
+    (tmp_path / "a.nii").write_bytes(content)
+    assert volumes.read(tmp_path / "a.nii")[1].direction == GEOMETRY.direction

@@ -1,0 +1,135 @@
+"""Find and read DICOM series: folders with the slices of one volume."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import SimpleITK as sitk
+
+from competition.core import console
+
+_POSITION = "0020|0032"
+_SPACING = "0028|0030"
+# Without these SimpleITK takes slices at the origin, 1 mm apart, in the order of names.
+_PLACE = {
+    _POSITION: "ImagePositionPatient",
+    "0020|0037": "ImageOrientationPatient",
+    _SPACING: "PixelSpacing",
+}
+# Positions are rounded, often to 0.01 mm.
+_TOLERANCE_SLICES = 0.05
+
+
+def ids(folder: pathlib.Path) -> tuple[str, ...]:
+    """Return the ids of the series in a folder."""
+    with quiet():
+        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+
+
+def names(folder: pathlib.Path) -> tuple[str, ...]:
+    """Return the files of the first series in a folder, in their order."""
+    with quiet():
+        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+
+
+def read(folder: pathlib.Path) -> sitk.Image:
+    """Read the one series of a folder, whose slices must say where they lie."""
+    found = ids(folder)
+    if len(found) != 1:
+        raise ValueError(
+            f"{folder}: expected one DICOM series, received {len(found)}: "
+            f"{', '.join(found)}. Give each a folder of its own."
+        )
+    reader = sitk.ImageSeriesReader()
+    reader.MetaDataDictionaryArrayUpdateOn()
+    names = reader.GetGDCMSeriesFileNames(str(folder), found[0])
+    # A series of one file holds all slices in it.
+    if len(names) == 1:
+        return _read_one(names[0])
+    reader.SetFileNames(names)
+    with quiet():
+        image = reader.Execute()
+    for index, name in enumerate(names):
+        if missing := [tag for tag in _PLACE if not _has(reader, index, tag)]:
+            tags = ", ".join(f"{_PLACE[tag]} ({tag})" for tag in missing)
+            raise ValueError(
+                f"{name}: expected slices that say where they lie, received one "
+                f"without {tags}. Restore the tags, or save the volume as NIfTI with "
+                "its true order and spacing."
+            )
+    positions = [
+        reader.GetMetaData(k, _POSITION).split("\\") for k in range(len(names))
+    ]
+    normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
+    if fault := _fault(names, np.array(positions, float), normal):
+        raise ValueError(
+            f"{folder}: expected slices at equal distances, received {fault}"
+        )
+    return image
+
+
+def _read_one(name: str) -> sitk.Image:
+    """Read a file that holds all slices; one without the size of pixels is warned of.
+
+    What holds several slices may keep it elsewhere than in the tag.
+    """
+    image = sitk.ReadImage(name)
+    known = image.HasMetaDataKey(_SPACING) or image.GetSpacing()[:2] != (1.0, 1.0)
+    if not known and image.GetSize()[2:] == (1,):
+        console.warn(
+            f"{name}: there is no {_PLACE[_SPACING]} ({_SPACING}), so its pixels count "
+            "as 1 mm."
+        )
+    return image
+
+
+def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str | None:
+    """Return what is wrong with the distances of slices, and how to mend it.
+
+    Slices lie at `places` (N, 3) in mm, across `normal`. The result is None where their
+    distances are equal.
+    """
+    order = np.argsort(places @ normal, kind="stable")
+    places, names = places[order], [pathlib.Path(names[k]).name for k in order]
+    steps = np.diff(places @ normal)
+    usual, near, far = np.median(steps), steps.argmin(), steps.argmax()
+    tolerance = _TOLERANCE_SLICES * usual
+    if steps[near] <= tolerance:
+        return (
+            f"two slices at one place, {names[near]} and {names[near + 1]}. Give each "
+            "echo, time or copy a folder of its own."
+        )
+    equal = np.linspace(places[0], places[-1], len(places))
+    off = np.linalg.norm(places - equal, axis=1).max()
+    if off <= tolerance:
+        return None
+    missing = np.round(steps / usual) - 1
+    if missing.any() and np.abs(steps - usual * (missing + 1)).max() <= tolerance:
+        return (
+            f"a gap of {steps[far]:.5g} mm between {names[far]} and {names[far + 1]}, "
+            f"where others are {usual:.5g} mm apart. Restore the missing slices "
+            f"({missing.sum():.0f})."
+        )
+    return (
+        f"distances from {steps[near]:.5g} to {steps[far]:.5g} mm, which put a slice "
+        f"{off:.3g} mm from its place. Resample the volume to equal distances, and "
+        "save it as NIfTI."
+    )
+
+
+def _has(reader: sitk.ImageSeriesReader, index: int, tag: str) -> bool:
+    """Return whether a slice that was read has a tag with a value."""
+    has = reader.HasMetaDataKey(index, tag)
+    return bool(has and reader.GetMetaData(index, tag).strip())
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the warnings of ITK, whose causes are checked here."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)

@@ -1,0 +1,85 @@
+"""Reading DICOM series of a few voxels."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from competition.sources.convert import volumes
+from tests.sources import by_slices
+from tests.sources.convert import test_volumes
+
+STORED, GEOMETRY = test_volumes.STORED, test_volumes.GEOMETRY
+
+
+def test_a_dicom_series_is_read_in_the_order_of_its_places(tmp_path):
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY)
+    array, geometry = volumes.read(tmp_path / "a")
+    np.testing.assert_array_equal(array, STORED)
+    assert test_volumes.near(geometry, GEOMETRY)
+
+
+def test_a_series_of_one_file_is_a_volume(tmp_path):
+    by_slices.write_series(tmp_path / "a", STORED[:1], GEOMETRY)
+    assert volumes.read(tmp_path / "a")[0].shape == (1, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ((0, 1, 3, 4, 5), r"a gap of 5 mm between .*4\.dcm and .*3\.dcm, .* 2\.5 mm"),
+        ((0, 1, 2, 3, 6), r"a gap of 7\.5 mm .* Restore the missing slices \(2\)"),
+        ((0, 1, 1, 2, 3), r"two slices at one place, .*4\.dcm and .*3\.dcm"),
+        ((0, 1, 2, 0, 1), r"two slices at one place, .*5\.dcm and .*2\.dcm"),
+        ((0, 0, 0, 0, 0), "two slices at one place"),
+        ((0, 1, 2.4, 3, 4), r"distances from 1\.5 to 3\.5 mm, .* slice 1 mm from its"),
+        ((0, 1, 2, 3.1, 4.2), r"distances from 2\.5 to 2\.75 mm"),
+    ],
+)
+def test_slices_at_other_than_equal_distances_are_named(tmp_path, at, message):
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, at=at)
+    with pytest.raises(ValueError, match=rf"a: expected .*, received {message}"):
+        volumes.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("spacing", [0.625, 10 / 3, 7.3])
+def test_positions_may_be_rounded(tmp_path, spacing):
+    lies = dataclasses.replace(GEOMETRY, spacing=(0.75, 1.5, spacing))
+    at = [round(k * spacing, 2) / spacing for k in range(5)]
+    by_slices.write_series(tmp_path / "a", STORED, lies, at=at)
+    array, geometry = volumes.read(tmp_path / "a")
+    np.testing.assert_array_equal(array, STORED)
+    assert geometry.spacing[2] == pytest.approx(spacing, abs=0.01)
+
+
+def test_two_series_in_a_folder_are_told_apart(tmp_path):
+    for uid in ("1.2.3.4", "1.2.3.5"):
+        by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, uid=uid)
+    with pytest.raises(ValueError, match=r"one DICOM series, received 2: 1\.2\.3\.4"):
+        volumes.read(tmp_path / "a")
+
+
+POSITION, ORIENTATION, SPACING = "0020|0032", "0020|0037", "0028|0030"
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ([POSITION], r"without ImagePositionPatient \(0020\|0032\)\. Restore"),
+        ([ORIENTATION], r"without ImageOrientationPatient \(0020\|0037\)\. Restore"),
+        ([SPACING], r"without PixelSpacing \(0028\|0030\)\. Restore"),
+        ([POSITION, "0020|0013", SPACING], r"ImagePosition.*\), PixelSpacing \("),
+    ],
+    ids=["position", "orientation", "spacing", "several"],
+)
+def test_slices_that_do_not_say_where_they_lie_are_refused(tmp_path, lost, message):
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, lost=lost)
+    with pytest.raises(ValueError, match=rf"a/1\.2\.3\.4-00\d\.dcm: .*{message}"):
+        volumes.read(tmp_path / "a")
+
+
+def test_one_slice_without_the_size_of_its_pixels_is_warned_of(tmp_path, capsys):
+    by_slices.write_series(tmp_path / "a", STORED[:1], GEOMETRY, lost=[SPACING])
+    assert volumes.read(tmp_path / "a")[1].spacing[:2] == (1, 1)
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "no PixelSpacing (0028|0030), so its pixels count as 1 mm" in said
