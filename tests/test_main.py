@@ -51,7 +51,7 @@ def test_every_command_has_help_and_json(call, name):
         ("ledger --submissions other add smoke", "give options after add"),
         ("ledger --json set smoke", "give options after set"),
         ("watch --data a", "--data goes with --experiment"),
-        ("show case1_day1 --data a --gates", "give --experiment"),
+        ("show case1_day1 --data a --attention", "give --experiment"),
         ("convert --images a --data b --out c --axis y", "--labels"),
         ("convert --restore a --data b --out c --window 40 400", "--labels"),
     ],

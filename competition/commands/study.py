@@ -164,14 +164,14 @@ def show_scan(
     work: options.Work = layout.WORK,
     out: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Default: show/SCAN.png or .html, or SCAN_gates.png."),
+        typer.Option(help="Default: show/SCAN.png or .html, or SCAN_attention.png."),
     ] = None,
     count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
-    gates: Annotated[
+    attention: Annotated[
         bool,
         typer.Option(
-            "--gates",
-            help="Draw the gate maps of an Attention U-Net instead.",
+            "--attention",
+            help="Draw the attention maps of an Attention U-Net instead.",
         ),
     ] = False,
     as_json: options.Json = False,
@@ -186,8 +186,8 @@ def show_scan(
 
     if experiment and submission:
         raise typer.BadParameter("give --experiment or --submission, not both")
-    if gates and not experiment:
-        raise typer.BadParameter("--gates needs a run: give --experiment")
+    if attention and not experiment:
+        raise typer.BadParameter("--attention needs a run: give --experiment")
     dataset = layout.dataset(data, work)
     if not experiment:
         out = out or dataset.root / "show" / f"{scan}.html"
@@ -196,7 +196,7 @@ def show_scan(
         return
     _check_source(data, dataset)
     run = runs.read(dataset.run(layout.run_name(experiment)))
-    draw = show.gates if gates else show.run
+    draw = show.attention if attention else show.run
     output.result(draw(dataset, run, scan=scan, out=out, count=count), as_json)
 
 

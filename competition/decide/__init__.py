@@ -57,7 +57,7 @@ def _search(
         candidates.steps(
             run.config.decide,
             members=len(runs.members(run)),
-            gated=bool(run.config.gate),
+            has_gate=bool(run.config.gate),
         ),
         by_scan.loc[scans, ["fold", "case"]].reset_index(),
         run.classes,

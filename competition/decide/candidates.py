@@ -15,12 +15,12 @@ _OFFSETS = (-0.1, -0.05, 0.05, 0.1)
 
 
 def steps(
-    decide: schema.Decide, *, members: int, gated: bool = False
+    decide: schema.Decide, *, members: int, has_gate: bool = False
 ) -> dict[str, Candidates]:
     """Return the steps of the search by name, coarse to fine.
 
     A part of the rule has no step if the config has no values for it. Falling back to
-    the gate's mask is tried only if the run is `gated` by other runs.
+    the gate's mask is tried only if the run has a `gate`.
     """
     by_name: dict[str, Candidates] = {}
     gates = functools.partial(_replace, "gate", (None, *decide.gates))
@@ -39,7 +39,7 @@ def steps(
         "gate": (None, *decide.gates),
         "smooth": (False, decide.smooth),
         "stretch": (0, *decide.stretch),
-        "fallback": (False, decide.fallback and gated),
+        "fallback": (False, decide.fallback and has_gate),
         "pixels": (0, *decide.pixels),
         "voxels": (0, *decide.voxels),
         "largest": (0, *decide.largest),

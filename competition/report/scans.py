@@ -28,16 +28,19 @@ def embedded(
 ) -> dict[str, Any] | None:
     """Return what viewer.html shows: the worst scans, as many as a page holds.
 
-    If the run has networks with gates, the worst scan has its gate maps too.
+    If the run has networks with gates, the worst scan has its attention maps too.
     """
     table = slice_table.read(dataset)
     shown = ranked[: _fitting(table, [row["scan"] for row in ranked])]
     if not shown:
         return None
-    gates = [_gates(dataset, run, table, shown[0]["scan"]), *[{}] * (len(shown) - 1)]
+    attention = [
+        _attention(dataset, run, table, shown[0]["scan"]),
+        *[{}] * (len(shown) - 1),
+    ]
     views = (
-        of_run.view(dataset, run, row["scan"], table, title=title(row), gates=maps)
-        for row, maps in zip(shown, gates, strict=True)
+        of_run.view(dataset, run, row["scan"], table, title=title(row), attention=maps)
+        for row, maps in zip(shown, attention, strict=True)
     )
     return viewer.values(views, run.classes, count=len(shown))
 
@@ -68,17 +71,18 @@ def _fitting(table: "pd.DataFrame", scans: Sequence[str]) -> int:
     return max(1, len([n for n in itertools.accumulate(voxels) if n <= VOXELS]))
 
 
-def _gates(
+def _attention(
     dataset: layout.DatasetFiles, run: runs.Run, table: "pd.DataFrame", scan: str
 ) -> dict[str, np.ndarray]:
-    """Return the gate maps of a scan, if the run has a network with gates at hand."""
+    """Return the attention maps of a scan, if the run has such networks at hand."""
     rows = table[table["scan"] == scan].sort_values("index")
     weights = run.files.weights(int(rows["fold"].iloc[0]))
-    if not run.config.model.gated or run.config.members or not weights.is_file():
+    is_blend = bool(run.config.members)
+    if is_blend or not run.config.model.has_attention_gates or not weights.is_file():
         return {}
-    from competition.net.inference import gate_maps
+    from competition.net.inference import attention_maps
 
-    return gate_maps.of_scan(dataset, run, rows)
+    return attention_maps.of_scan(dataset, run, rows)
 
 
 def write_pages(

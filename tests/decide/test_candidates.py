@@ -22,17 +22,17 @@ def test_a_step_without_values_is_left_out():
         "gate, first", "threshold", "gate", "smooth", "stretch", "pixels", "voxels",
         "largest", "holes", "threshold, finer",
     ]  # fmt: skip
-    assert not steps(*NOTHING, members=2, gated=True)
+    assert not steps(*NOTHING, members=2, has_gate=True)
     assert "gate" not in steps("decide.gates=[]")
     assert "holes" not in steps("decide.holes=false")
 
 
 def test_only_a_gated_run_can_fall_back_on_its_gate():
     assert "fallback" not in steps()
-    names = list(steps(gated=True))
+    names = list(steps(has_gate=True))
     assert names.index("smooth") < names.index("fallback") < names.index("pixels")
-    assert "fallback" not in steps("decide.fallback=false", gated=True)
-    tried = steps(gated=True)["fallback"](rules.Rule(gate=(12, 0.6, 0.5)))
+    assert "fallback" not in steps("decide.fallback=false", has_gate=True)
+    tried = steps(has_gate=True)["fallback"](rules.Rule(gate=(12, 0.6, 0.5)))
     assert tried == [rules.Rule(gate=(12, 0.6, 0.5), fallback=True)]
 
 

@@ -9,7 +9,7 @@ import pytest
 FIRST = (
     "activations",
     "devices",
-    "inference.gate_maps",
+    "inference.attention_maps",
     "inference.scan_predictor",
     "inference.trained_network",
     "input.training_data",

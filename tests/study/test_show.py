@@ -128,18 +128,18 @@ def held_out(dataset, fold):
     return slice_table.scans(slice_table.held_out(slice_table.read(dataset), fold))[0]
 
 
-def test_gate_maps_are_drawn_over_the_slices_that_show_chooses(gated):
+def test_attention_maps_are_drawn_over_the_slices_that_show_chooses(gated):
     dataset, run = gated
     scan = held_out(dataset, 1)
-    result = show.gates(dataset, run, scan=scan)
-    path = run.files.root / "show" / f"{scan}_gates.png"
+    result = show.attention(dataset, run, scan=scan)
+    path = run.files.root / "show" / f"{scan}_attention.png"
     assert (result["picture"], result["fold"]) == (str(path), 1)
     assert result["slices"] == show.run(dataset, run, scan=scan)["slices"]
-    assert list(result["gates"]) == ["gate2", "gate1"]
-    for values in result["gates"].values():
+    assert list(result["attention"]) == ["gate2", "gate1"]
+    for values in result["attention"].values():
         assert 0 < values["low"] < values["high"] < 1
     page = pathlib.Path(result["page"]).read_text(encoding="utf-8")
-    low, high = (f"{result['gates']['gate1'][end]:.3f}" for end in ("low", "high"))
+    low, high = (f"{result['attention']['gate1'][end]:.3f}" for end in ("low", "high"))
     assert f"gate1, {low} to {high}" in page
     picture = cv2.imread(str(path))
     # A row a slice; the grey slice and the two gates side by side, in colours.
@@ -151,7 +151,7 @@ def test_the_fold_that_held_the_scan_out_must_be_trained(gated):
     dataset, run = gated
     run.files.weights(0).unlink()
     with pytest.raises(ValueError, match=r"fold0.best\.weights\.h5: not found.*train"):
-        show.gates(dataset, run, scan=held_out(dataset, 0))
+        show.attention(dataset, run, scan=held_out(dataset, 0))
 
 
 def test_a_run_without_gates_names_those_that_have_some(gated, finished):
@@ -159,7 +159,7 @@ def test_a_run_without_gates_names_those_that_have_some(gated, finished):
     smoke = runs.read(dataset.run("smoke"))
     message = r"smoke is a unet, which has no gates.* have gates: gated\."
     with pytest.raises(ValueError, match=message):
-        show.gates(dataset, smoke, scan=held_out(dataset, 0))
+        show.attention(dataset, smoke, scan=held_out(dataset, 0))
     job, _ = finished
     with pytest.raises(ValueError, match=r"have gates: none, train one first\."):
-        show.gates(job.dataset, job.run, scan=held_out(dataset, 0))
+        show.attention(job.dataset, job.run, scan=held_out(dataset, 0))

@@ -138,7 +138,7 @@ class Model(Table):
     exclusive: bool | Literal["auto"] = False
 
     @property
-    def gated(self) -> bool:
+    def has_attention_gates(self) -> bool:
         """Whether the network has attention gates, whose maps can be shown."""
         return self.architecture == "attention_unet"
 

@@ -12,8 +12,7 @@ from keras import ops
 from competition.core import console
 from competition.core.experiment import configs
 from competition.net import devices
-from competition.net.networks import build, heads
-from competition.net.volumetric import depth
+from competition.net.networks import build, depth, heads
 
 Tensor = Any
 Outputs = dict[str, Tensor]

@@ -10,11 +10,12 @@ from competition.net.networks import (
     encoders,
     fcn,
     fpn,
+    residual_unet_3d,
     segnet,
     unet,
+    unet_3d,
     upernet,
 )
-from competition.net.volumetric import residual_unet_3d, unet_3d
 
 ARCHITECTURES = {
     "unet": unet.build,

@@ -54,7 +54,7 @@ def attention_maps(network: keras.Model) -> keras.Model:
     gated = [layer for layer in network.layers if layer.name.endswith("_gated")]
     if not gated:
         raise ValueError(
-            f"Gate maps need a network that has gates. Received: {network.name}. "
+            f"Attention maps need a network that has gates. Received: {network.name}. "
             'Build one with architecture = "attention_unet".'
         )
     maps = {layer.name.removesuffix("_gated"): layer.input[1] for layer in gated}

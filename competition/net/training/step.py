@@ -8,8 +8,7 @@ from keras import ops
 from competition.net import devices
 from competition.net.augment import augment_device
 from competition.net.input import resident_scans, waiting
-from competition.net.networks import heads
-from competition.net.volumetric import depth
+from competition.net.networks import depth, heads
 
 Tensor = Any
 

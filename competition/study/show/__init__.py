@@ -1,4 +1,4 @@
-"""Pictures of one held-out scan: the steps to its masks, and its gate maps."""
+"""Pictures of one held-out scan: the steps to its masks, and its attention maps."""
 
 import pathlib
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def folder(
     return {"page": _write_page(out, view, classes, lines), "scan": scan}
 
 
-def gates(
+def attention(
     dataset: layout.DatasetFiles,
     run: runs.Run,
     *,
@@ -75,26 +75,26 @@ def gates(
     out: pathlib.Path | None = None,
     count: int = pictures.SLICES,
 ) -> dict[str, Any]:
-    """Draw the gate maps of an Attention U-Net over the slices that `run` draws.
+    """Draw the attention maps of an Attention U-Net over the slices that `run` draws.
 
     The network is that of the fold that held the scan out. The picture is written to
-    `out`, by default show/<scan>_gates.png in the run, and beside it a page with the
-    maps of all slices.
+    `out`, by default show/<scan>_attention.png in the run, and beside it a page with
+    the maps of all slices.
     """
-    _check_gates(dataset, run)
+    _check_attention(dataset, run)
     rows = _rows(dataset, run, scan)
-    out = out or run.files.root / "show" / f"{scan}_gates.png"
+    out = out or run.files.root / "show" / f"{scan}_attention.png"
     _check_name(out, ".png")
     shown = pictures.choose(dataset, run, scan, count=count)
     numbers = [one.number for one in shown]
     chosen = rows.index[rows["slice"].isin(numbers)].tolist()
 
-    from competition.net.inference import gate_maps
+    from competition.net.inference import attention_maps
 
-    maps = gate_maps.of_scan(dataset, run, rows)
+    maps = attention_maps.of_scan(dataset, run, rows)
     drawn = {name: values[chosen] for name, values in maps.items()}
-    files.write_bytes(out, drawings.draw_gates(shown, drawn, run.classes))
-    view = of_run.view(dataset, run, scan, rows, gates=maps)
+    files.write_bytes(out, drawings.draw_attention(shown, drawn, run.classes))
+    view = of_run.view(dataset, run, scan, rows, attention=maps)
     page = _write_page(out.with_suffix(".html"), view, run.classes, viewer.LINES)
     return {
         "picture": str(out),
@@ -102,7 +102,7 @@ def gates(
         "scan": scan,
         "fold": int(rows["fold"][0]),
         "slices": numbers,
-        "gates": {
+        "attention": {
             name: {"low": float(np.nanmin(values)), "high": float(np.nanmax(values))}
             for name, values in maps.items()
         },
@@ -150,14 +150,14 @@ def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFram
     return rows
 
 
-def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
+def _check_attention(dataset: layout.DatasetFiles, run: runs.Run) -> None:
     """Refuse a run without gates, and name the runs that have them."""
-    if run.config.model.gated and not run.config.members:
+    if run.config.model.has_attention_gates and not run.config.members:
         return
     others = [
         path.parent.name
         for path in sorted(dataset.root.glob("runs/*/config.json"))
-        if _is_gated(path)
+        if _has_attention(path)
     ]
     kind = "blend" if run.config.members else run.config.model.architecture
     raise ValueError(
@@ -167,11 +167,11 @@ def _check_gates(dataset: layout.DatasetFiles, run: runs.Run) -> None:
     )
 
 
-def _is_gated(path: pathlib.Path) -> bool:
+def _has_attention(path: pathlib.Path) -> bool:
     """Return whether a config.json is that of a network with gates."""
     try:
         config = runs.read(layout.RunFiles(path.parent)).config
     except ValueError:
         # A damaged run has nothing to show.
         return False
-    return config.model.gated
+    return config.model.has_attention_gates

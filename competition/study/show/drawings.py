@@ -1,4 +1,4 @@
-"""The pictures of a scan: the stages of its masks, and its gate maps."""
+"""The pictures of a scan: the stages of its masks, and its attention maps."""
 
 import functools
 import itertools
@@ -46,7 +46,7 @@ def draw_stages(
     return pictures.png(picture, dpi=80)
 
 
-def draw_gates(
+def draw_attention(
     shown: Sequence[pictures.SlicePicture],
     maps: Mapping[str, np.ndarray],
     classes: Sequence[str],

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from competition.core.experiment import schema
 from competition.net.augment import augment_device, augment_host, augment_params
+from competition.net.networks import depth
 from competition.net.training import step
-from competition.net.volumetric import depth
 
 # tensorflow-addons wants to be asked for before TensorFlow is imported.
 INSTALLED = importlib.util.find_spec("tensorflow_addons") is not None

@@ -239,7 +239,7 @@ def test_dropout_is_active_in_training_alone():
     assert (once == again).all()
 
 
-def test_gate_maps_have_their_skips_sizes_and_lie_between_0_and_1():
+def test_attention_maps_have_their_skips_sizes_and_lie_between_0_and_1():
     sizes = "geometry.height=33", "model.widths=[4, 4, 8, 8]"
     network = build.build(make("attention_unet", *sizes), CLASSES)
     maps = unet.attention_maps(network)(np.ones((1, 33, 32, 3), np.float32))
@@ -253,9 +253,9 @@ def test_gate_maps_have_their_skips_sizes_and_lie_between_0_and_1():
         assert (np.array(each) < 1).all()
 
 
-def test_a_network_without_gates_has_no_gate_maps():
+def test_a_network_without_gates_has_no_attention_maps():
     network = build.build(make("unet"), CLASSES)
-    with pytest.raises(ValueError, match=r"Gate maps need.*Received: unet"):
+    with pytest.raises(ValueError, match=r"Attention maps need.*Received: unet"):
         unet.attention_maps(network)
 
 

@@ -23,11 +23,11 @@ def view(
     *,
     title: str | None = None,
     other: runs.Run | None = None,
-    gates: Mapping[str, np.ndarray] | None = None,
+    attention: Mapping[str, np.ndarray] | None = None,
 ) -> scan_view.ScanView:
     """Return the view of a held-out scan; `table` is the slice table.
 
-    The final masks of an `other` run are shown too, and the maps of attention `gates`,
+    The final masks of an `other` run are shown too, and the maps of `attention` gates,
     floats (D, H, W) by name.
     """
     rows = table[table["scan"] == scan].sort_values("index")
@@ -48,14 +48,14 @@ def view(
             for name, steps in zip(run.classes, traced, strict=True)
         }
         | {
-            _gate_title(name, values): pack.scaled(values)
-            for name, values in (gates or {}).items()
+            _attention_title(name, values): pack.scaled(values)
+            for name, values in (attention or {}).items()
         },
         presence=_presence(run, predictions, class_rules),
     )
 
 
-def _gate_title(name: str, values: np.ndarray) -> str:
+def _attention_title(name: str, values: np.ndarray) -> str:
     return f"{name}, {np.nanmin(values):.3f} to {np.nanmax(values):.3f}"
 
 

@@ -59,7 +59,7 @@ def test_depth_is_seen():
 
 
 def test_the_loss_takes_the_slices_of_patches_for_samples():
-    from competition.net.volumetric import depth
+    from competition.net.networks import depth
 
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 8, 6, 3, CLASSES)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The gate maps of an Attention U-Net for slices of a scan."""
+"""The attention maps of an Attention U-Net for slices of a scan."""
 
 import collections
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The gate maps of the slices of a scan, at the size of the slices."""
+"""The attention maps of the slices of a scan, at the size of the slices."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import pytest
 
 from competition.core import geometry
 from competition.core.experiment import configs, layout, runs
-from competition.net.inference import gate_maps
+from competition.net.inference import attention_maps
 from competition.net.networks import build
 
 TINY = (
@@ -40,7 +40,7 @@ def maps_of_scan(gated, volume):
     shape = volume.shape
     windows = np.tile(np.float32([0, 100]), (shape[0], 1))
     grid = geometry.Grid(shape[1:])
-    return gate_maps.compute(gated, 0, volume=volume, windows=windows, grid=grid)
+    return attention_maps.compute(gated, 0, volume=volume, windows=windows, grid=grid)
 
 
 def test_slices_have_maps_of_their_own_size_the_coarsest_gate_first(gated):

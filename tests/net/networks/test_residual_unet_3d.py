@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from competition.core.experiment import configs
-from competition.net.networks import build
-from competition.net.volumetric import residual_unet_3d
+from competition.net.networks import build, residual_unet_3d
 from tests.net.conftest import CLASSES, TINY
 
 

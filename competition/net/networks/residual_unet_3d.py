@@ -8,8 +8,7 @@ import keras
 from keras import layers
 
 from competition.core.experiment import configs, schema
-from competition.net.networks import blocks, doubling, recomputed
-from competition.net.volumetric import unet_3d
+from competition.net.networks import blocks, doubling, recomputed, unet_3d
 
 Strides = tuple[int, int, int]
 # The encoder's blocks at each level, finest first; deeper levels have as many as the
