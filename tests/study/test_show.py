@@ -139,7 +139,8 @@ def test_attention_maps_are_drawn_over_the_slices_that_show_chooses(gated):
     for values in result["attention"].values():
         assert 0 < values["low"] < values["high"] < 1
     page = pathlib.Path(result["page"]).read_text(encoding="utf-8")
-    low, high = (f"{result['attention']['gate1'][end]:.3f}" for end in ("low", "high"))
+    finest = result["attention"]["gate1"]
+    low, high = (f"{finest[end]:.3f}" for end in ("low", "high"))
     assert f"gate1, {low} to {high}" in page
     picture = cv2.imread(str(path))
     # A row a slice; the grey slice and the two gates side by side, in colours.

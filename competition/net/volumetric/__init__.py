@@ -1,1 +1,1 @@
-"""The 3D networks, their patches, and the window that slides over a scan."""
+"""The patches of 3D networks and of crops, and how they slide over a scan."""
