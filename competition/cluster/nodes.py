@@ -177,8 +177,8 @@ def _outcome(ref: Any) -> on_node.Outcome | None:
     except (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError):
         return None
     except ray.exceptions.RayError as error:
-        # Its worker was killed, as by SIGKILL.
-        status = -signal.SIGKILL
+        killed = ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError
+        status = -signal.SIGKILL if isinstance(error, killed) else 0
         return on_node.Outcome("a node", fault=str(error), again=True, status=status)
     return outcome
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from competition.core import storage
 from competition.machine import process
 
 
@@ -42,4 +43,6 @@ def attempt(
     except Exception as error:
         # Ray shows this on the machine that sent the task.
         traceback.print_exc(file=sys.stderr)
-        return Outcome(node, fault=repr(error), again=True, status=1)
+        is_of_machine = isinstance(error, (OSError, storage.StorageError))
+        status = 0 if is_of_machine else 1
+        return Outcome(node, fault=repr(error), again=True, status=status)

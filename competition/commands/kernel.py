@@ -95,13 +95,14 @@ def kernel_rehearse(
     """Run the built kernel as Kaggle would, twice, and judge what it writes."""
     from competition.kernel import rehearse
 
+    bundle = bundles.find(experiment, what, work=work, data=of, name=name)
     result = rehearse.run(
-        bundles.find(experiment, what, work=work, data=of, name=name),
+        bundle,
         data=data,
         truth=truth,
         python=python,
         weights=dict(map(_handle, weights or ())),
-        limits=rehearse.Limits(hours or rehearse.HOURS[what], memory_gb),
+        limits=rehearse.Limits(hours or rehearse.hours(bundle), memory_gb),
     )
     output.result(result, as_json, output.rehearsals)
     if not result["ok"]:

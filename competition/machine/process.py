@@ -57,8 +57,8 @@ def run_all(
                 running.append(_Child(command, free.pop(0)))
             if not running:
                 break
-            for error in errors[told:]:
-                console.warn(f"{error} The others go on.")
+            for each in errors[told:]:
+                console.warn(f"{each} The others go on.")
             told = len(errors)
             for child in [c for c in running if c.process.poll() is not None]:
                 try:
@@ -72,6 +72,8 @@ def run_all(
     finally:
         for child in running:
             child.end()
+    for each in errors[max(told, 1) :]:
+        console.warn(str(each))
     if errors:
         raise errors[0]
 

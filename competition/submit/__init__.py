@@ -111,7 +111,7 @@ def _run(
         )  # fmt: skip
     is_same = _is_unchanged(data, test, state, log)
     submission_file.write(out, test, part)
-    if patience and not test.rows:
+    if patience and not nodes and not test.rows:
         failure = trial.run(run, data, log=log, limit=limit, patience=patience)
     is_whole = part.scans.keys() >= test.scans.keys()
     summary = {
@@ -156,6 +156,12 @@ def _as_before(
     if not out.is_file() or earlier.get("digest") != submission_file.digest(out):
         return None
     return earlier | {"submission": str(out)}
+
+
+def failure(out: pathlib.Path) -> str | None:
+    """Return by its log why a submission lacks masks, or None."""
+    summary = event_log.read_summary(submission_file.log_of(out))
+    return summary.get("failure")
 
 
 def gives_more(budget: str | None, before: str | None) -> bool:

@@ -19,7 +19,7 @@ from rich import console
 from scipy import spatial
 
 from bench import chromium
-from competition import pipeline
+from competition import opening, pipeline
 from competition.core import files, masks, rle, scores
 from competition.core.data import images, mask_csv
 from competition.core.experiment import history, layout, runs
@@ -38,7 +38,7 @@ def smoke(work: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
     phantom.write(work / "phantom", small=True)
     data, truth = work / "phantom" / "competition", work / "phantom" / "solution.csv"
     pipeline.run("smoke", data=data, work=work, truth=truth)
-    return pipeline.open_experiment("smoke", data=data, work=work)
+    return opening.open_experiment("smoke", data=data, work=work)
 
 
 def prediction(work: pathlib.Path) -> bytes:

@@ -114,7 +114,7 @@ def test_faults_of_data_are_not_tried_again(error, again):
     assert str(error) in outcome.fault
     assert outcome.again is again
     # A study ends a trial that was killed or fails by a fault of the program.
-    assert bool(outcome.status) is isinstance(error, KeyError | OSError)
+    assert bool(outcome.status) is isinstance(error, KeyError)
 
 
 def test_a_file_that_is_not_seen_here_is_named(tmp_path, monkeypatch):

@@ -68,13 +68,16 @@ def test_it_is_ended_once_nobody_wants_it_to_go_on(tmp_path):
 
 
 def test_after_a_fault_the_others_go_on_and_then_it_is_raised(tmp_path, capsys):
-    commands = [child("budget", "x")]
+    commands = [child("budget", "x"), child("budget", "y")]
     commands += [child("write", tmp_path / name, "G") for name in ("a", "b", "c")]
     with pytest.raises(ValueError, match=r"^A budget is hours"):
         process.run_all(commands, [{"G": "0"}, {"G": "1"}])
+    with pytest.raises(ValueError, match=r"Received: 'x'"):
+        process.run_all([child("budget", "x"), child("budget", "z")], [{}])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
     said = " ".join(capsys.readouterr().err.split())
     assert "Received: 'x'. The others go on." in said
+    assert "Received: 'y'" in said and "Received: 'z'" in said
 
 
 def test_ctrl_c_is_left_to_the_parent():

@@ -81,10 +81,10 @@ def test_a_lack_of_memory_is_told_from_other_errors(error, is_memory):
     assert devices.is_out_of_memory(error) is is_memory
 
 
-def run(module, folder, *overrides, **environment):
+def run(module, *arguments, **environment):
     """Run a module of the tests; return what it prints last, and its messages."""
     done = subprocess.run(
-        [sys.executable, "-m", module, str(folder), *overrides],
+        [sys.executable, "-m", module, *map(str, arguments)],
         capture_output=True,
         encoding="utf-8",
         cwd=conftest.ROOT,
@@ -115,6 +115,14 @@ def test_mirrored_devices_learn_what_one_does_and_survive_a_full_memory(
     assert "4 slices at a time and 1 batches a step, 4 slices a step at a" in said
     # At the end both are 0, and warm-up counts whole steps.
     assert halved[0][1] == pytest.approx(both[0][1] / 2, rel=0.25)
+
+
+def test_in_float16_what_overflows_on_one_mirrored_device_is_learned_by_none():
+    (weights, scales), _ = run(
+        "tests.net.mirrored_overflow", KERAS_BACKEND="tensorflow"
+    )
+    assert weights == [[1.0, 2.0]] * 2
+    assert scales == [2.0**14] * 2
 
 
 def test_on_jax_any_number_of_devices_learns_and_predicts_the_same(

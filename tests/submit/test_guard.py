@@ -20,7 +20,7 @@ from competition.core import files, rules
 from competition.core.data import images, mask_csv
 from competition.core.experiment import configs, layout, runs
 from competition.machine import memory
-from competition.submit import event_log, guard, members, watched_process
+from competition.submit import event_log, guard, members, trial, watched_process
 from tests import conftest
 from tests.submit.planted import sitecustomize
 
@@ -333,7 +333,7 @@ def test_without_a_test_the_networks_are_tried_on_training_scans(
     if fault == "none":
         summary = submit.run(run, **asked)
         assert summary["complete"] and summary["events"] == {}
-        assert "trial: all networks predicted them" in capsys.readouterr().err
+        assert "trial: they were predicted" in capsys.readouterr().err
     else:
         for _ in range(2):
             with pytest.raises(
@@ -341,3 +341,13 @@ def test_without_a_test_the_networks_are_tried_on_training_scans(
             ):
                 submit.run(run, **asked)
     assert len(mask_csv.read(out, "predicted")) == 0
+
+
+def test_of_photographs_few_are_tried(tmp_path):
+    for number in range(1, 13):
+        name = f"slice_0001_{20 + number}_20_1.00_1.00.png"
+        path = tmp_path / f"train/case{number}/case{number}_day0/scans" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    assert len(trial.scans(tmp_path)) == trial.SIZES
+    assert trial.scans(tmp_path / "none") == {}

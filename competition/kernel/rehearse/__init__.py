@@ -21,10 +21,6 @@ from competition.machine import deadline, kaggle_limits
 
 Limits = jail.Limits
 IMAGE = build.ROOT / "kernels" / "kaggle-image.txt"
-# The hours after which Kaggle ends a kernel.
-HOURS = {
-    what: deadline.parse(most) / 3600 for what, most in kaggle_limits.SESSION.items()
-}
 # A rehearsal asks whether a kernel runs, not how fast: at level 1 XLA compiles in a
 # fraction of the time. At level 0 training steps have given NaN.
 _AS_TPU = {
@@ -64,7 +60,7 @@ def run(
         folder,
         used,
         isolation,
-        limits or jail.Limits(HOURS[bundle.what]),
+        limits or jail.Limits(hours(bundle)),
         _AS_TPU if is_tpu else {},
     )
     if bundle.what == "train":
@@ -78,3 +74,10 @@ def run(
         "not_isolated": open_ends,
         "rehearsals": results,
     }
+
+
+def hours(bundle: bundles.Bundle) -> float:
+    """Return the hours after which Kaggle ends a kernel."""
+    is_tpu = bundles.is_tpu(bundle.metadata()["machine_shape"])
+    most = kaggle_limits.TPU_SESSION if is_tpu else kaggle_limits.SESSION[bundle.what]
+    return deadline.parse(most) / 3600

@@ -8,7 +8,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from competition import score, validate
+from competition import score, submit, validate
 from competition.core import console
 from competition.core.data import mask_csv
 from competition.kernel import bundles
@@ -81,6 +81,8 @@ def _judge(stage: Stage, outcome: jail.Outcome, path: pathlib.Path) -> dict[str,
         faults = [f"row {each['row']}: {each['fault']}" for each in checked["faults"]]
         if not checked["ok"]:
             verdict, why = "Submission Scoring Error", "; ".join(faults[:5])
+        elif failure := submit.failure(path):
+            verdict, why = "Complete, with masks missing", failure
         else:
             rows = len(mask_csv.read(path, "predicted"))
             if stage.truth:

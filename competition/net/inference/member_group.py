@@ -88,9 +88,10 @@ class MemberGroup:
             except Exception as error:
                 if not devices.is_out_of_memory(error):
                     raise
-                if self.batch == self._least:
+                tried = self._batch_for(len(volume))
+                if tried == self._least:
                     raise devices.no_memory("a single slice") from error
-                self.batch = max(1, self.batch // self._least // 2) * self._least
+                self.batch = max(1, tried // self._least // 2) * self._least
                 self._warn(
                     "out of memory",
                     "The device's memory is too small for the batch; from now on it "

@@ -123,21 +123,23 @@ def _check_new(out: pathlib.Path) -> None:
 
 def _check_kinds(images: pathlib.Path, labels: pathlib.Path) -> None:
     """Refuse volumes whose labels are pictures, and pictures with label volumes."""
-    kind, other = _kind(images), _kind(labels)
-    if kind and other and kind != other:
+    kinds, others = _kinds(images), _kinds(labels)
+    if kinds and others and not kinds & others:
         raise ValueError(
-            f"{images} holds {kind} and {labels} holds {other}: expected both of one "
+            f"{images} holds {', '.join(kinds)} and {labels} holds "
+            f"{', '.join(others)}: expected both of one "
             "kind. Convert one of them: save pictures as NIfTI in the geometry of the "
             "volumes, or volumes as PNG, a slice a file."
         )
 
 
-def _kind(folder: pathlib.Path) -> str | None:
-    """Return "volumes" or "pictures", also where each class has a folder of them."""
-    if volumes.are_in(folder):
-        return "volumes"
+def _kinds(folder: pathlib.Path) -> set[str]:
+    """Return what a folder holds: "volumes", "pictures", by class too, or both."""
     inside = folder.iterdir() if folder.is_dir() else ()
-    return "pictures" if any(map(pictures.are_in, (folder, *inside))) else None
+    found = {"volumes"} if volumes.are_in(folder) else set()
+    if any(map(pictures.are_in, (folder, *inside))):
+        found.add("pictures")
+    return found
 
 
 def _rows(

@@ -111,6 +111,11 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
             f"where others are {usual:.5g} mm apart. Restore the missing slices "
             f"({missing.sum():.0f})."
         )
+    if steps[far] - steps[near] <= tolerance:
+        return (
+            f"slices that are shifted sideways, up to {off:.3g} mm. Resample the "
+            "volume, and save it as NIfTI."
+        )
     return (
         f"distances from {steps[near]:.5g} to {steps[far]:.5g} mm, which put a slice "
         f"{off:.3g} mm from its place. Resample the volume to equal distances, and "

@@ -44,15 +44,26 @@ def of(sizes: np.ndarray, spacings: np.ndarray) -> Frame:
     """
     largest = sizes.max(axis=0)
     few, median, most = np.quantile(spacings.mean(axis=1), (_FEW, 0.5, 1 - _FEW))
-    scaled = np.rint(sizes * spacings / median).max(axis=0)
-    if most > _SPACINGS * few and scaled.prod() <= _MOST_LARGER * largest.prod():
+    scaled = np.rint(sizes * spacings / median)
+    is_plausible = scaled.max(axis=0).prod() <= _MOST_LARGER * largest.prod()
+    if most > _SPACINGS * few and is_plausible and not _has_few_larger(scaled):
         text = f"pixels are {few:.2g} to {most:.2g} mm long"
-        return _frame(scaled, "spacing", text, float(median))
-    typical = np.quantile(sizes, 1 - _FEW, axis=0, method="higher")
-    if typical.prod() <= _SHARE * largest.prod():
+        return _frame(scaled.max(axis=0), "spacing", text, float(median))
+    if _has_few_larger(sizes):
+        typical = _typical(sizes)
         text = f"few are larger, up to {largest[0]} x {largest[1]} pixels"
         return _frame(typical, "letterbox", text)
     return _frame(largest)
+
+
+def _typical(sizes: np.ndarray) -> np.ndarray:
+    """Return the height and width that nine in ten scans have at most."""
+    return np.quantile(sizes, 1 - _FEW, axis=0, method="higher")
+
+
+def _has_few_larger(sizes: np.ndarray) -> bool:
+    """Return whether a few large scans would multiply the pixels of all others."""
+    return bool(_typical(sizes).prod() <= _SHARE * sizes.max(axis=0).prod())
 
 
 def _frame(size: np.ndarray, *others: Any) -> Frame:

@@ -63,3 +63,22 @@ def test_a_scan_of_few_slices_is_not_predicted_many_times(
     grid = geometry.Grid((32, 32))
     found = group.predict({}, volume, windows, grid, list)
     assert len(found) == depth and set(seen) == {size}
+
+
+def test_of_a_short_scan_the_batch_that_was_tried_is_halved(monkeypatch):
+    device = devices.Device("cpu", 1, backend="jax")
+    monkeypatch.setattr(devices, "find", lambda: device)
+    monkeypatch.setattr(devices, "shared", lambda *_: devices.policy("float32", device))
+    told = []
+    group = member_group.MemberGroup(
+        configs.load("smoke", (*TINY, "training.batch=32")),
+        forward_pass.ForwardPasses(),
+        warn=lambda what, text: told.append(text),
+    )
+
+    def collect(slices):
+        if group.batch > 2:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    group.predict({}, VOLUME, WINDOWS, geometry.Grid((32, 32)), collect)
+    assert len(told) == 1 and "it has 2 slices" in told[0]

@@ -59,3 +59,12 @@ def test_no_slice_is_cropped_whatever_the_spacing(scale):
         assert height <= config.height and width <= config.width
         # The same length is as many pixels in all of them.
         assert height == pytest.approx(size[0] * spacing[0] * scale / 0.97, abs=1)
+
+
+def test_one_scan_of_another_spacing_does_not_set_the_size_of_all():
+    sizes = np.array([[512, 512]] * 25)
+    spacings = np.array([[0.4, 0.4]] * 12 + [[0.8, 0.8]] * 13)
+    assert frames.of(sizes, spacings).fit == "spacing"
+    spacings[-1] = 4.0
+    found = frames.of(sizes, spacings)
+    assert (found.fit, found.height, found.width) == ("pad", 512, 512)
