@@ -49,7 +49,7 @@ class Grid:
 
     def scaled(self, geometry: schema.Geometry) -> Shape:
         """Return the size to which the box is scaled before it is padded or cropped."""
-        frame, shape = (geometry.height, geometry.width), self.box(geometry).shape
+        frame, shape = geometry.frame, self.box(geometry).shape
         if geometry.fit == "resize":
             return frame
         if geometry.fit == "letterbox":
@@ -67,7 +67,7 @@ class Grid:
 def fit(image: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
     """Bring an image (H, W) or (H, W, K) to the geometry's height and width."""
     scaled = _resize(image[grid.box(geometry).slices], grid.scaled(geometry))
-    return _pad(scaled, (geometry.height, geometry.width))
+    return _pad(scaled, geometry.frame)
 
 
 def restore(array: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndarray:
@@ -91,7 +91,7 @@ def fit_mask(bits: np.ndarray, geometry: schema.Geometry, grid: Grid) -> np.ndar
         import cv2
 
         bits = cv2.resize(bits, scaled[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return _pad(bits, (geometry.height, geometry.width))
+    return _pad(bits, geometry.frame)
 
 
 def inside(shape: Shape, frame: Shape) -> Shape:

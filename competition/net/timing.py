@@ -59,7 +59,7 @@ def measure(config: configs.Config, classes: int, *, slices: int) -> Timing:
     device, training = devices.find(), config.training
     setup.seed(config.seed, deterministic=False)
     pixel = 2 + np.dtype(masks.bits_type(classes)).itemsize
-    scans = slices * math.prod(_frame(config)) * pixel
+    scans = slices * math.prod(config.geometry.frame) * pixel
     free = devices.free_memory() if config.input.place == "auto" else None
     if free is not None and scans > resident_scans.SHARE * free:
         config = config.model_copy(
@@ -183,7 +183,3 @@ def _slice_seconds(member: scan_predictor.Member, random: RandomScans) -> float:
         began = time.perf_counter()
         predictor.predict(volume, {"slice": windows, "scan": windows}, grid)
     return (time.perf_counter() - began) / len(axes.turn(volume, member.config.axis))
-
-
-def _frame(config: configs.Config) -> tuple[int, int]:
-    return config.geometry.height, config.geometry.width

@@ -80,7 +80,7 @@ class Config(schema.Table):
                     "`geometry.crop` can be cut. Set geometry.crop = []"
                 )
             depth, *sides = model.patch
-            largest = [depth, *map(min, sides, (geometry.height, geometry.width))]
+            largest = [depth, *map(min, sides, geometry.frame)]
             if largest != list(model.patch):
                 raise ValueError(
                     "`model.patch` (depth, height, width) must fit into "

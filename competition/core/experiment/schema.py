@@ -99,14 +99,19 @@ class Geometry(Table):
     crop: Annotated[tuple[Count, ...], OPTIONAL] = ()
 
     @property
+    def frame(self) -> tuple[int, int]:
+        """The height and width that slices are fitted to."""
+        return self.height, self.width
+
+    @property
     def trained_size(self) -> tuple[int, int]:
         """The height and width of the images that the network is trained on."""
-        height, width = self.crop or (self.height, self.width)
+        height, width = self.crop or self.frame
         return height, width
 
     @pydantic.model_validator(mode="after")
     def _crop_fits(self) -> "Geometry":
-        frame = self.height, self.width
+        frame = self.frame
         if len(self.crop) not in (0, 2):
             raise ValueError(
                 "`crop` is a height and a width, such as [448, 448], or [] for none"

@@ -21,7 +21,7 @@ def predict(
     slice is the highest of its windows.
     """
     totals: list[Outputs] = []
-    for sides in patches.cover((geometry.height, geometry.width), geometry.crop):
+    for sides in patches.cover(geometry.frame, geometry.crop):
         (y, high), (x, wide) = sides
         part = np.s_[:, y : y + len(high), x : x + len(wide)]
         members = predict({**batch, "stack": batch["stack"][part]})

@@ -35,7 +35,7 @@ class ResidentScans(keras.layers.Layer):
         self, table: "pd.DataFrame", store: arrays.Arrays, config: configs.Config
     ) -> None:
         super().__init__(name="scans", trainable=False)
-        self.frame = config.geometry.height, config.geometry.width
+        self.frame = config.geometry.frame
         names, grids = slice_table.scans(table), slice_table.grids(table)
         depths = [len(store.scan(name)) for name in names]
         self.first = dict(zip(names, np.cumsum([0, *depths]).tolist(), strict=False))

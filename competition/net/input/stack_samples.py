@@ -16,7 +16,7 @@ class StackGatherer:
 
     def __init__(self, config: configs.Config) -> None:
         self.geometry, self.offsets = config.geometry, config.slices
-        self.frame = config.geometry.height, config.geometry.width
+        self.frame = config.geometry.frame
         self.bits_shape = config.geometry.trained_size
         self.centred = config.sampling.centred
         self.stack_shape = *self.bits_shape, len(config.slices)

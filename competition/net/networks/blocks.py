@@ -29,7 +29,7 @@ def stack_input(config: configs.Config) -> Tensor:
 
     With `position` a plane of the slice's place in its scan comes last.
     """
-    height, width = config.geometry.height, config.geometry.width
+    height, width = config.geometry.frame
     planes = len(config.slices) + config.position
     return keras.Input((height, width, planes), name="stack")
 

@@ -49,7 +49,7 @@ class PatchGatherer:
         y, x = patches.corner(
             lambda: self._organs(masks[chosen], grid),
             (height, width),
-            (self.geometry.height, self.geometry.width),
+            self.geometry.frame,
             centred=self.centred,
             seed=seed,
         )
