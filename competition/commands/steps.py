@@ -1,8 +1,7 @@
 """The commands of the steps after `train`, in order, and `run`, which takes all."""
 
 import pathlib
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,30 +12,6 @@ from competition.core.experiment import layout
 app = typer.Typer()
 
 File = pathlib.Path | None
-
-
-def _add(
-    step: Callable[..., dict[str, Any]],
-    show: Callable[[dict[str, Any]], None] = output.lines,
-) -> None:
-    """Add the command for a step that takes the run of an experiment."""
-    example = options.example(step.__name__, f"{options.PHANTOM} --experiment smoke")
-
-    @app.command(help=step.__doc__, **example)
-    def command(
-        data: options.Data,
-        experiment: options.Experiment,
-        work: options.Work = layout.WORK,
-        override: options.Set = None,
-        name: options.Name = None,
-        as_json: options.Json = False,
-    ) -> None:
-        from competition import opening
-
-        opened = opening.open_experiment(
-            experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-        )
-        output.result(step(*opened), as_json, show)
 
 
 @app.command(**options.example("predict", f"{options.PHANTOM} --experiment smoke"))
@@ -77,14 +52,23 @@ def predict(
         output.result(step.run(*opened), as_json)
 
 
-def decide(*opened: Any) -> dict[str, Any]:
+@app.command(**options.example("decide", f"{options.PHANTOM} --experiment smoke"))
+def decide(
+    data: options.Data,
+    experiment: options.Experiment,
+    work: options.Work = layout.WORK,
+    override: options.Set = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
     """Find the rule that turns probabilities into masks."""
-    from competition import decide
+    from competition import decide as step
+    from competition import opening
 
-    return decide.run(*opened)
-
-
-_add(decide, output.decided)
+    opened = opening.open_experiment(
+        experiment, data=data, work=work, overrides=tuple(override or ()), name=name
+    )
+    output.result(step.run(*opened), as_json, output.decided)
 
 
 @app.command(**options.example("submit", f"{options.PHANTOM} --experiment smoke"))
