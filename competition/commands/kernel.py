@@ -31,7 +31,13 @@ def kernel_build(
     name: options.Name = None,
     override: options.Set = None,
     fold: options.Fold = None,
-    budget: options.Budget = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="When to stop, such as 8h30m. Default: 11h30m to train, 8h30m to "
+            "submit or on a TPU."
+        ),
+    ] = None,
     earlier: Annotated[
         list[str] | None,
         typer.Option("--from", help="A kernel (user/slug) to go on training from."),
@@ -44,7 +50,11 @@ def kernel_build(
         ),
     ] = None,
     notebook: Annotated[
-        bool, typer.Option("--notebook", help="Push the notebook, with pictures.")
+        bool,
+        typer.Option(
+            "--notebook",
+            help="Build a notebook, with pictures, instead of a script.",
+        ),
     ] = False,
     machine: Annotated[
         str, typer.Option(help="Kaggle's machine_shape; TpuV5E8 is a TPU.")

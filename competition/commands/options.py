@@ -43,7 +43,7 @@ OptionalData = Annotated[Path | None, _DATA]
 # For commands that find the data set in the work folder, if only one has such a run.
 RunData = Annotated[
     Path | None,
-    typer.Option(help="The data set, if several have such a run.", **FOLDER),
+    typer.Option(help="The data set, if `work` holds several.", **FOLDER),
 ]
 Experiment = Annotated[str, typer.Option(help="A name or the path of a .toml file.")]
 ExperimentOrRun = Annotated[
@@ -77,7 +77,8 @@ Json = Annotated[
 Fold = Annotated[
     Any,
     typer.Option(
-        help="Only this fold: a number, or all.",
+        help='Train only this fold: its number, or "all" for the fold that trains on '
+        "every case.",
         metavar="FOLD",
         parser=layout.parse_fold,
     ),
@@ -110,25 +111,32 @@ Truth = Annotated[
     Path | None, typer.Option(help="The test's solution, if you have it.")
 ]
 Folds = Annotated[
-    int | None, typer.Option(help="How many folds. Default: as before, at first 5.")
+    int | None,
+    typer.Option(
+        help="How many folds. Default: that of the last call; 5 in the first."
+    ),
 ]
 FoldSeed = Annotated[
     int | None,
-    typer.Option(help="Seed of the split. Default: as before, at first 0."),
+    typer.Option(
+        help="Seed of the split. Default: that of the last call; 0 in the first."
+    ),
 ]
 FoldFile = Annotated[Path | None, typer.Option(help="A CSV with columns case, fold.")]
 Faulty = Annotated[
     str | None,
     typer.Option(
         help="Scans to leave out: none, uwm, host, a file with one scan a line, or "
-        "auto: uwm for the UW-Madison set, else none. Default: as before, first auto.",
+        "auto: uwm for the UW-Madison set, else none. Default: that of the last call; "
+        "auto in the first.",
     ),
 ]
 Quarantine = Annotated[
     bool | None,
     typer.Option(
         "--quarantine/--no-quarantine",
-        help="Leave out scans with problems, and go on. Default: as before, first no.",
+        help="Leave out scans with problems, and go on. Default: that of the last "
+        "call; no in the first.",
     ),
 ]
 Submissions = Annotated[Path, typer.Option(help="The folder of the ledger.")]

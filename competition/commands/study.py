@@ -67,7 +67,13 @@ def plan_experiment(
         ),
     ] = None,
     work: options.Work = layout.WORK,
-    budget: options.Budget = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="The time that training may take, such as 8h30m; `auto` is planned "
+            "for it."
+        ),
+    ] = None,
     override: options.Set = None,
     as_json: options.Json = False,
 ) -> None:
@@ -164,7 +170,10 @@ def show_scan(
     work: options.Work = layout.WORK,
     out: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Default: show/SCAN.png or .html, or SCAN_attention.png."),
+        typer.Option(
+            help="Default: SCAN.png, SCAN_attention.png or SCAN.html in show/, of the "
+            "run or else of the data set in `work`."
+        ),
     ] = None,
     count: Annotated[int, typer.Option("--slices", min=1, help="How many slices.")] = 3,
     attention: Annotated[
