@@ -1,8 +1,9 @@
 """Choose the lines of an experiment whose network sees stacks of slices."""
 
+import dataclasses
 import math
 
-from competition.study.auto import choices, findings
+from competition.study.auto import choices, findings, frames
 
 # Structures are not shrunk below so many pixels: their outline would be lost.
 _LEAST_THICKNESS = 6.0
@@ -25,6 +26,31 @@ def of_data(found: findings.Findings, effort: choices.Effort) -> list[choices.Ch
         *_sampling(found),
         _batch(found),
     ]
+
+
+def of_data_across_y(
+    found: findings.Findings, effort: choices.Effort
+) -> list[choices.Choice]:
+    """Choose the lines for slices across y, by the volumes as they are seen so."""
+    turned = dataclasses.replace(
+        found,
+        depth=found.whole.height,
+        whole=frames.Frame(found.deepest, found.whole.width),
+        # Bodies, and the intensities of slices, are known across z alone.
+        saving=0.0,
+        jump=1.0,
+        anisotropy=1 / found.anisotropy,
+    )
+    axis = choices.Choice("axis", "y", "the other network sees slices across z")
+    return [axis, *of_data(turned, effort)]
+
+
+def fit_across_y(found: findings.Findings) -> bool:
+    """Return whether a network may see slices across y, without a box or a spacing."""
+    lines, frame = choices.frame(found)
+    has_box = any((line.key, line.value) == ("geometry.box", "body") for line in lines)
+    is_even = choices.intensity(found).value == "scan"
+    return is_even and not has_box and frame.fit == "pad"
 
 
 def _slices(found: findings.Findings) -> list[choices.Choice]:

@@ -9,7 +9,14 @@ from competition.core.experiment import blends, configs
 from competition.machine import deadline
 from competition.net import timing
 from competition.study import amounts, auto
-from competition.study.auto import choices, findings, frames, networks, volumes
+from competition.study.auto import (
+    choices,
+    findings,
+    frames,
+    networks,
+    stacks,
+    volumes,
+)
 from tests.study.plan import test_plan
 
 # Volumes of 35 x 51 x 35 voxels, each a millimetre long.
@@ -19,6 +26,7 @@ FOUND = findings.Findings(
     ),
     cases=200,
     depth=35,
+    deepest=47,
     whole=frames.Frame(51, 35),
     body=frames.Frame(51, 35),
     saving=0.0,
@@ -71,12 +79,12 @@ def test_volumes_fit_where_they_are_thick_and_small(changes, expected):
 
 @pytest.fixture
 def planned(finished, monkeypatch):
-    """Plan for FOUND where a step of a 3D network takes so many seconds."""
+    """Plan for FOUND where a step of a 3D network, and of stacks, takes so long."""
     job, _ = finished
 
-    def plan(seconds, budget):
+    def plan(seconds, budget, stacks):
         def measure(config, classes, *, slices):
-            step = seconds if config.model.volumetric else 0.1
+            step = seconds if config.model.volumetric else stacks
             return dataclasses.replace(test_plan.MEASURED, step=step, slice=0.0)
 
         monkeypatch.setattr(timing, "measure", measure)
@@ -90,7 +98,7 @@ def planned(finished, monkeypatch):
 
 
 def test_volumes_get_a_3d_network(planned):
-    config, members = planned(0.5, "2h")
+    config, members = planned(0.5, "2h", stacks=0.5)
     assert not members
     assert config.model.architecture == "residual_unet_3d"
     assert config.training.batch == 2 and config.training.ema == 0.99
@@ -98,43 +106,78 @@ def test_volumes_get_a_3d_network(planned):
 
 @pytest.mark.parametrize("seconds", [60.0, None])
 def test_where_it_is_too_slow_or_too_large_they_get_stacks(planned, seconds):
-    config, _ = planned(seconds, "2h")
+    config, _ = planned(seconds, "2h", stacks=0.1)
     assert config.model.architecture == "unet"
 
 
 def test_planned_anew_nothing_is_left_of_an_earlier_blend(planned, finished):
     job, _ = finished
-    planned(0.5, "8h")
+    planned(0.5, "8h", stacks=0.1)
     members = sorted(job.dataset.root.glob("auto_*.toml"))
-    assert [path.stem for path in members] == ["auto_2d", "auto_3d"]
+    assert [path.stem for path in members] == ["auto_2d", "auto_2d_y"]
     job.dataset.automatic.unlink()
-    planned(0.5, "2h")
+    planned(0.5, "2h", stacks=0.5)
     assert not any(path.exists() for path in members)
 
 
 def test_a_blend_that_lacks_the_file_of_a_member_is_refused(planned, finished):
     job, _ = finished
-    planned(0.5, "8h")
-    job.dataset.automatic.with_stem("auto_3d").unlink()
-    fault = r"auto\.toml: its member auto_3d.*Delete auto\.toml to plan anew"
+    planned(0.5, "8h", stacks=0.1)
+    job.dataset.automatic.with_stem("auto_2d_y").unlink()
+    fault = r"auto\.toml: its member auto_2d_y.*Delete auto\.toml to plan anew"
     with pytest.raises(ValueError, match=fault):
         auto.write_apart(job.dataset, "8h")
     with pytest.raises(ValueError, match=fault):
         auto.planned("auto", job.dataset)
 
 
-@pytest.mark.parametrize(("seconds", "budget"), [(0.5, "8h"), (0.05, "1h30m")])
-def test_with_plenty_of_time_both_are_trained_and_averaged(planned, seconds, budget):
-    config, members = planned(seconds, budget)
+@pytest.mark.parametrize(
+    ("seconds", "budget", "stacks"), [(0.5, "8h", 2.0), (0.05, "1h30m", 0.2)]
+)
+def test_with_plenty_of_time_both_are_trained_and_averaged(
+    planned, seconds, budget, stacks
+):
+    config, members = planned(seconds, budget, stacks)
     assert config.members == ("auto_2d", "auto_3d") == tuple(members)
     architectures = [member.model.architecture for member in members.values()]
     assert architectures == ["unet", "residual_unet_3d"]
     assert {member.folds for member in members.values()} == {config.folds}
-    steps = {
+    steps = steps_of(members)
+    assert steps["auto_3d"] > 0.9 * networks.PLENTY
+    trained = len(config.folds) * (
+        stacks * steps["auto_2d"] + seconds * steps["auto_3d"]
+    )
+    whole = deadline.parse(budget)
+    assert 0.6 * whole < trained < 0.9 * whole
+
+
+def test_where_stacks_are_fast_they_are_seen_along_two_axes(planned):
+    config, members = planned(0.5, "2h", stacks=0.1)
+    assert config.members == ("auto_2d", "auto_2d_y") == tuple(members)
+    front = members["auto_2d_y"]
+    assert [member.axis for member in members.values()] == ["z", "y"]
+    assert (members["auto_2d"].geometry.frame, front.geometry.frame) == (
+        (56, 40),
+        (48, 40),
+    )
+    assert front.intensity == "scan" and front.geometry.box == "none"
+    steps = steps_of(members)
+    assert min(steps.values()) > 0.9 * networks.TWO_AXES
+    trained = len(config.folds) * 0.1 * sum(steps.values())
+    assert 0.6 < trained / deadline.parse("2h") < 0.9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"jump": 2.0}, {"saving": 0.5}, {"whole": frames.Frame(51, 35, "spacing")}],
+)
+def test_one_axis_is_seen_where_bodies_are_cut_out_or_slices_stand_alone(changes):
+    assert stacks.fit_across_y(FOUND)
+    assert not stacks.fit_across_y(dataclasses.replace(FOUND, **changes))
+
+
+def steps_of(members):
+    return {
         name: member.training.epochs * amounts.steps(member, FOUND.amount)
         for name, member in members.items()
     }
-    assert steps["auto_3d"] > 0.9 * networks.PLENTY
-    trained = len(config.folds) * (0.1 * steps["auto_2d"] + seconds * steps["auto_3d"])
-    whole = deadline.parse(budget)
-    assert 0.6 * whole < trained < 0.9 * whole
