@@ -47,10 +47,11 @@ class Timing:
     slice: float | None
 
 
-def measure(config: configs.Config, classes: int, *, slices: int) -> Timing:
+def measure(config: configs.Config, classes: int, *, slices: int, depth: int) -> Timing:
     """Build the network of an experiment, train it for a few steps, and predict.
 
-    `slices` is the number that a fold trains on; the device may hold their scans.
+    `slices` is the number that a fold trains on; the device may hold their scans. A
+    scan has `depth` slices, of which a batch of a short one has no more.
     """
     if len(config.folds) > 1 and len(gpus.environments(config.training.gpus)) > 1:
         # Each GPU trains a fold of its own; here JAX would share a batch among all.
@@ -85,7 +86,7 @@ def measure(config: configs.Config, classes: int, *, slices: int) -> Timing:
         )
         try:
             step = _step_seconds(network, config, data)
-            return about(step=step, slice=_slice_seconds(member, random))
+            return about(step=step, slice=_slice_seconds(member, random, depth))
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -169,13 +170,15 @@ def _step_seconds(
     return statistics.median(b - a for a, b in itertools.pairwise(ends))
 
 
-def _slice_seconds(member: scan_predictor.Member, random: RandomScans) -> float:
+def _slice_seconds(
+    member: scan_predictor.Member, random: RandomScans, depth: int
+) -> float:
     """Return the seconds per slice of a second prediction, when all is compiled.
 
     Slices are those across the network's axis.
     """
     predictor = scan_predictor.ScanPredictor([member])
-    count = predictor.typical_slices()
+    count = min(depth, predictor.typical_slices())
     volume = np.resize(random.scan(""), (count, *SHAPE))
     windows = np.tile(np.array([0, 1000], np.float32), (count, 1))
     grid = geometry.Grid(SHAPE, (SPACING, SPACING))

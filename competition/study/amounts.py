@@ -23,6 +23,11 @@ class Amounts:
     folds: int = 5
 
     @property
+    def depth(self) -> int:
+        """The mean number of slices of a scan."""
+        return max(1, round(self.slices / self.scans))
+
+    @property
     def bytes(self) -> int:
         """The bytes that prepared scans and masks take on the disk."""
         return self.pixels * (3 if self.classes <= 8 else 4)

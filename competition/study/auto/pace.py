@@ -121,7 +121,7 @@ def of(
 
     amount, began = found.amount, clock()
     slices = amounts.training_slices(config, amount)
-    timed = timing.measure(config, amount.classes, slices=slices)
+    timed = timing.measure(config, amount.classes, slices=slices, depth=amount.depth)
     # The next network needs the memory of this one.
     gc.collect()
     step, slice = timed.step or math.inf, timed.slice or 0.0

@@ -45,7 +45,9 @@ def run(
     for name, config in configured.items():
         console.note(f"{name}: building the network, then {timing.TIMED} steps")
         slices = amounts.training_slices(config, amount)
-        measured = timing.measure(config, amount.classes, slices=slices)
+        measured = timing.measure(
+            config, amount.classes, slices=slices, depth=amount.depth
+        )
         device = measured.device
         planned.append(estimates.run(name, config, amount, measured))
         # The next network needs the memory of this one.

@@ -54,7 +54,7 @@ def device(monkeypatch):
     """Let a step take as many seconds as are set for 32 channels, whole slices."""
     seconds, timed = {}, []
 
-    def measure(config, classes, *, slices):
+    def measure(config, classes, *, slices, depth):
         full = 32**1.5 * 200 * 280
         now = config.model.widths[0] ** 1.5 * np.prod(config.geometry.trained_size)
         timed.append(config.model.widths[0])

@@ -70,7 +70,7 @@ def test_folds_of_one_network_do_not_run_beside_those_of_another():
 def test_what_is_timed_tells_start_and_score(monkeypatch):
     clock = Clock()
 
-    def measure(config, classes, *, slices):
+    def measure(config, classes, *, slices, depth):
         # 23 steps of 0.1 seconds, and 7 seconds to build and compile.
         clock.now += 2.3 + 7
         return test_plan.MEASURED
@@ -91,7 +91,7 @@ def test_all_epochs_of_a_plan_end_within_the_budget(finished, monkeypatch):
     job, _ = finished
     clock, timed = Clock(), []
 
-    def measure(config, classes, *, slices):
+    def measure(config, classes, *, slices, depth):
         timed.append(config)
         clock.now += 20.0
         return test_plan.MEASURED

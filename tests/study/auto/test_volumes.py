@@ -83,7 +83,7 @@ def planned(finished, monkeypatch):
     job, _ = finished
 
     def plan(seconds, budget, stacks):
-        def measure(config, classes, *, slices):
+        def measure(config, classes, *, slices, depth):
             step = seconds if config.model.volumetric else stacks
             return dataclasses.replace(test_plan.MEASURED, step=step, slice=0.0)
 

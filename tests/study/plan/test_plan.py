@@ -195,7 +195,7 @@ def test_the_members_and_gates_of_a_blend_are_planned(tmp_path, monkeypatch):
     assert list(plan.trained("smoke")) == ["smoke"]
     given = []
 
-    def measure(config, classes, *, slices):
+    def measure(config, classes, *, slices, depth):
         given.append((config.training.batch, classes, slices))
         return MEASURED
 
@@ -233,7 +233,7 @@ def test_the_first_lines_of_a_run_tell_its_steps():
 
 def test_a_network_is_timed_on_random_slices():
     tiny = configs.load("smoke", (*conftest.TINY, "sampling.slices=positives"))
-    measured = timing.measure(tiny, 3, slices=1000)
+    measured = timing.measure(tiny, 3, slices=1000, depth=100)
     assert measured.parameters == build.build(tiny, 3).count_params()
     assert 0 < measured.step < 5 and 0 < measured.slice < 5
     assert 0 < measured.needs.fixed < measured.needs.memory
@@ -248,11 +248,11 @@ def test_where_each_gpu_trains_a_fold_one_is_timed_alone(monkeypatch):
     monkeypatch.setattr(
         timing, "_step_seconds", lambda network, config, data: seen.append(config) or 1
     )
-    monkeypatch.setattr(timing, "_slice_seconds", lambda member, random: 1)
+    monkeypatch.setattr(timing, "_slice_seconds", lambda member, random, depth: 1)
     monkeypatch.setattr(devices, "shared", lambda gpus, device: seen.append(gpus)
                         or contextlib.nullcontext())  # fmt: skip
     config = configs.load("smoke", ("model.widths=[4]", "training.precision=float32"))
-    measured = timing.measure(config, 3, slices=10)
+    measured = timing.measure(config, 3, slices=10, depth=100)
     assert seen[0] == "one" and seen[1].training.gpus == "one"
     assert measured.device.startswith("1 of 3 GPU")
 
@@ -271,7 +271,7 @@ def test_a_network_without_memory_has_no_time(monkeypatch):
 
     monkeypatch.setattr(timing, "_step_seconds", full)
     tiny = configs.load("smoke", conftest.TINY)
-    measured = timing.measure(tiny, 3, slices=1000)
+    measured = timing.measure(tiny, 3, slices=1000, depth=100)
     assert (measured.step, measured.slice) == (None, None)
 
 
