@@ -12,7 +12,8 @@ from competition.core.experiment import configs
 class Amounts:
     """The training data: `positives` are slices with an organ, `pixels` of all slices.
 
-    `folds` is their number, as `prepare` makes them. Slices lie across z.
+    `folds` is their number, as `prepare` makes them. Slices lie across z. Those across
+    y are `slices_y` and `positives_y`, or 0 if they were not counted.
     """
 
     slices: int
@@ -21,6 +22,8 @@ class Amounts:
     pixels: int
     classes: int = 3
     folds: int = 5
+    slices_y: int = 0
+    positives_y: int = 0
 
     @property
     def depth(self) -> int:
@@ -71,8 +74,17 @@ def slices(config: configs.Config, data: Amounts) -> int:
     """Return about how many slices all scans have across the experiment's axis."""
     if config.axis == "z":
         return data.slices
+    if config.axis == "y" and data.slices_y:
+        return data.slices_y
     # Across another axis, a scan has as many slices as a slice has rows or columns.
     return round(data.scans * math.sqrt(data.pixels / data.slices))
+
+
+def share(config: configs.Config, data: Amounts) -> float:
+    """Return about which share of the slices across the experiment's axis has masks."""
+    if config.axis == "y" and data.slices_y:
+        return data.positives_y / data.slices_y
+    return data.positives / data.slices
 
 
 def training_slices(config: configs.Config, data: Amounts) -> int:
@@ -96,6 +108,6 @@ def steps(config: configs.Config, data: Amounts) -> int:
     kind = patch_samples.PatchGatherer if volumetric else stack_samples.StackGatherer
     rows = training_slices(config, data)
     if config.sampling.slices != "all":
-        positives = round(rows * data.positives / data.slices)
+        positives = round(rows * share(config, data))
         rows = positives + round(config.sampling.empties * (rows - positives))
     return max(1, kind(config).count(rows) // config.training.batch)

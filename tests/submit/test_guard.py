@@ -351,3 +351,10 @@ def test_of_photographs_few_are_tried(tmp_path):
         path.write_bytes(b"")
     assert len(trial.scans(tmp_path)) == trial.SIZES
     assert trial.scans(tmp_path / "none") == {}
+
+
+def test_why_masks_are_missing_is_known_by_the_log(tmp_path):
+    out = tmp_path / "submission.csv"
+    assert submit.failure(out) is None
+    event_log.EventLog(tmp_path / "submit.log").finish({"failure": "a reason"})
+    assert submit.failure(out) == "a reason"

@@ -124,9 +124,11 @@ def _check_new(out: pathlib.Path) -> None:
 def _check_kinds(images: pathlib.Path, labels: pathlib.Path) -> None:
     """Refuse volumes whose labels are pictures, and pictures with label volumes."""
     kinds, others = _kinds(images), _kinds(labels)
-    if kinds and others and not kinds & others:
+    # Pictures beside volumes are left out.
+    kind = "volumes" if "volumes" in kinds else "pictures"
+    if kinds and others and kind not in others:
         raise ValueError(
-            f"{images} holds {', '.join(kinds)} and {labels} holds "
+            f"{images} holds {kind} and {labels} holds "
             f"{', '.join(others)}: expected both of one "
             "kind. Convert one of them: save pictures as NIfTI in the geometry of the "
             "volumes, or volumes as PNG, a slice a file."

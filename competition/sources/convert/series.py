@@ -111,9 +111,11 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
             f"where others are {usual:.5g} mm apart. Restore the missing slices "
             f"({missing.sum():.0f})."
         )
-    if steps[far] - steps[near] <= tolerance:
+    aside = places - equal
+    aside -= np.outer(aside @ normal, normal)
+    if (most := np.linalg.norm(aside, axis=1).max()) > tolerance:
         return (
-            f"slices that are shifted sideways, up to {off:.3g} mm. Resample the "
+            f"slices that are shifted sideways, up to {most:.3g} mm. Resample the "
             "volume, and save it as NIfTI."
         )
     return (

@@ -14,7 +14,7 @@ NAME = "auto"
 # The time of a session on Kaggle.
 BUDGET = "9h"
 MOST = 15_000
-# Planning times up to ten networks, each for two minutes at most.
+# Planning times up to twelve networks, each for two minutes at most.
 _PATIENCE = 1800.0
 
 
@@ -58,8 +58,8 @@ def write(
 ) -> pathlib.Path:
     """Write auto.toml beside prepared data; return its path.
 
-    The members of a blend are written beside it, as auto_2d.toml and auto_3d.toml. The
-    budget begins now, so planning takes a part of it.
+    The members of a blend are written beside it: auto_2d.toml, and auto_2d_y.toml or
+    auto_3d.toml. The budget begins now, so planning takes a part of it.
     """
     backend.check()
     at_once = len(gpus.environments(configs.load("base").training.gpus))

@@ -22,22 +22,22 @@ JUMP_SCANS, JUMP_PAIRS = 12, 24
 class Findings:
     """The size, shape and contents of a data set.
 
-    `depth` is the median number of slices of a scan, `deepest` the largest. `whole` is
-    the frame of its slices, and `body` that of the boxes around bodies. `saving` is the
-    share of all pixels that lie outside of these boxes, and `outside` the share of the
-    labelled ones. A mirror would exchange the classes `exchanged`, if it names any.
-    Slices are `anisotropy` times as far apart as pixels. The thinnest class, or a
-    thinner gap in a class, is about `thickness` pixels thick; 0 without any mask.
-    Neighbouring slices differ `jump` times as much if a scan is scaled as a whole as if
-    each slice is scaled alone; 1 if scans have one slice. `fewest` is the smallest
-    number of slices that a fold trains on.
+    `depth` is the median number of slices of a scan. `whole` is the frame of its
+    slices, `front` that of slices across y, and `body` that of the boxes around bodies.
+    `saving` is the share of all pixels that lie outside of these boxes, and `outside`
+    the share of the labelled ones. A mirror would exchange the classes `exchanged`, if
+    it names any. Slices are `anisotropy` times as far apart as pixels. The thinnest
+    class, or a thinner gap in a class, is about `thickness` pixels thick; 0 without any
+    mask. Neighbouring slices differ `jump` times as much if a scan is scaled as a whole
+    as if each slice is scaled alone; 1 if scans have one slice. `fewest` is the
+    smallest number of slices that a fold trains on.
     """
 
     amount: amounts.Amounts
     cases: int
     depth: int
-    deepest: int
     whole: frames.Frame
+    front: frames.Frame
     body: frames.Frame
     saving: float
     anisotropy: float
@@ -62,7 +62,10 @@ def of(dataset: layout.DatasetFiles) -> Findings:
     ends = scans[["box_bottom", "box_right"]].to_numpy()
     bodies = ends - scans[["box_top", "box_left"]].to_numpy()
     labelled = labels.of(dataset, table, manifest["classes"])
-    depths = table.groupby("scan").size()
+    depths = table.groupby("scan", sort=False).size()
+    # Slices across y have the rows z and the columns x.
+    fronts = np.column_stack([depths, scans["width"]])
+    front_spacings = scans[["spacing_z_mm", "spacing_x_mm"]].to_numpy()
     return Findings(
         amount=amounts.Amounts(
             slices=len(table),
@@ -71,11 +74,13 @@ def of(dataset: layout.DatasetFiles) -> Findings:
             pixels=int((table["height"] * table["width"]).sum()),
             classes=len(manifest["classes"]),
             folds=manifest["folds"],
+            slices_y=int(scans["height"].sum()),
+            positives_y=labelled.positives_y,
         ),
         cases=table["case"].nunique(),
         depth=int(depths.median()),
-        deepest=int(depths.max()),
         whole=frames.of(sizes, spacings),
+        front=frames.of(fronts, front_spacings),
         body=frames.of(bodies, spacings),
         saving=1 - float((bodies.prod(axis=1) / sizes.prod(axis=1)).mean()),
         anisotropy=float((scans["spacing_z_mm"] / spacings.mean(axis=1)).median()),

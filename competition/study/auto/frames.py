@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 # A frame that few scans exceed is taken where it has this share of the pixels at most.
-_FEW, _SHARE = 0.1, 0.5
+# Slices that are scaled to one spacing may differ more, since else organs would.
+_FEW, _SHARE, _SHARE_SCALED = 0.1, 0.5, 0.25
 # Where spacings differ more than this, all slices are scaled to the median. Where the
 # largest slice would then have so many times the pixels, one of them must be wrong.
 _SPACINGS, _MOST_LARGER = 1.5, 16
@@ -46,10 +47,14 @@ def of(sizes: np.ndarray, spacings: np.ndarray) -> Frame:
     few, median, most = np.quantile(spacings.mean(axis=1), (_FEW, 0.5, 1 - _FEW))
     scaled = np.rint(sizes * spacings / median)
     is_plausible = scaled.max(axis=0).prod() <= _MOST_LARGER * largest.prod()
-    if most > _SPACINGS * few and is_plausible and not _has_few_larger(scaled):
+    if (
+        most > _SPACINGS * few
+        and is_plausible
+        and not _has_few_larger(scaled, _SHARE_SCALED)
+    ):
         text = f"pixels are {few:.2g} to {most:.2g} mm long"
         return _frame(scaled.max(axis=0), "spacing", text, float(median))
-    if _has_few_larger(sizes):
+    if _has_few_larger(sizes, _SHARE):
         typical = _typical(sizes)
         text = f"few are larger, up to {largest[0]} x {largest[1]} pixels"
         return _frame(typical, "letterbox", text)
@@ -61,9 +66,9 @@ def _typical(sizes: np.ndarray) -> np.ndarray:
     return np.quantile(sizes, 1 - _FEW, axis=0, method="higher")
 
 
-def _has_few_larger(sizes: np.ndarray) -> bool:
+def _has_few_larger(sizes: np.ndarray, share: float) -> bool:
     """Return whether a few large scans would multiply the pixels of all others."""
-    return bool(_typical(sizes).prod() <= _SHARE * sizes.max(axis=0).prod())
+    return bool(_typical(sizes).prod() <= share * sizes.max(axis=0).prod())
 
 
 def _frame(size: np.ndarray, *others: Any) -> Frame:

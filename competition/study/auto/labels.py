@@ -31,6 +31,7 @@ class _Record(typing_extensions.TypedDict):
 class Labels:
     """About how many slices have a mask, and what the masks are like.
 
+    `positives` are slices across z, `positives_y` across y.
     `outside` is the share of the labelled pixels that lie outside of the boxes around
     bodies. The thinnest class, or a thinner gap in a class, is about `thickness` pixels
     thick. Both are 0 without any mask. `exchanged` are two classes that a mirror would
@@ -38,6 +39,7 @@ class Labels:
     """
 
     positives: int
+    positives_y: int
     outside: float
     thickness: float
     exchanged: tuple[str, str] | None
@@ -58,7 +60,7 @@ def of(
     sample = spread(annotated, max(SCANS, math.ceil(SLICES / max(1, depth))))
     store, spacings = arrays.Arrays(dataset), slice_table.spacings(table)
     boxes = {scan: _body(grid) for scan, grid in slice_table.grids(table).items()}
-    positives = pixels = inside = 0
+    positives = positives_y = rows = pixels = inside = 0
     found: list[list[float]] = [[] for _ in classes]
     places = []
     for scan in sample:
@@ -67,6 +69,8 @@ def of(
         inside += np.count_nonzero(volume[:, *boxes[scan].slices])
         filled = [index for index, bits in enumerate(volume) if bits.any()]
         positives += len(filled)
+        positives_y += np.count_nonzero(volume.any(axis=(0, 2)))
+        rows += volume.shape[1]
         moments = np.zeros((len(classes), 4))
         for number in spread(filled, math.ceil(SLICES / len(sample))):
             for index, by_slice in enumerate(found):
@@ -77,9 +81,12 @@ def of(
         places.append(sides.places(moments, boxes[scan], spacings[scan]))
     typical = [np.median(by_slice) for by_slice in found if by_slice]
     share = positives / max(1, sum(in_scan[scan] for scan in sample))
+    heights = table.drop_duplicates("scan").set_index("scan")["height"]
+    slices_y = int(heights.loc[annotated].sum())
     pair = sides.exchanged(places)
     return Labels(
         positives=round(share * slices),
+        positives_y=round(positives_y / max(1, rows) * slices_y),
         outside=1 - inside / pixels if pixels else 0.0,
         thickness=float(min(typical, default=0)),
         exchanged=pair and (classes[pair[0]], classes[pair[1]]),

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from competition.study.auto import choices, findings, frames
+from competition.study.auto import choices, findings
 
 # Structures are not shrunk below so many pixels: their outline would be lost.
 _LEAST_THICKNESS = 6.0
@@ -35,7 +35,12 @@ def of_data_across_y(
     turned = dataclasses.replace(
         found,
         depth=found.whole.height,
-        whole=frames.Frame(found.deepest, found.whole.width),
+        whole=dataclasses.replace(found.front, fit="pad"),
+        amount=dataclasses.replace(
+            found.amount,
+            slices=found.amount.slices_y,
+            positives=found.amount.positives_y,
+        ),
         # Bodies, and the intensities of slices, are known across z alone.
         saving=0.0,
         jump=1.0,
@@ -46,11 +51,15 @@ def of_data_across_y(
 
 
 def fit_across_y(found: findings.Findings) -> bool:
-    """Return whether a network may see slices across y, without a box or a spacing."""
+    """Return whether a network may see slices across y.
+
+    There is no box around the body, no size of pixels and no intensity of a slice.
+    """
     lines, frame = choices.frame(found)
     has_box = any((line.key, line.value) == ("geometry.box", "body") for line in lines)
     is_even = choices.intensity(found).value == "scan"
-    return is_even and not has_box and frame.fit == "pad"
+    is_padded = frame.fit == found.front.fit == "pad"
+    return is_even and is_padded and not has_box
 
 
 def _slices(found: findings.Findings) -> list[choices.Choice]:

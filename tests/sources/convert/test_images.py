@@ -326,6 +326,10 @@ def test_images_and_masks_are_of_one_kind(tmp_path):
             ValueError, match=r"volumes.* holds .* both of one kind\. C"
         ):
             convert.write(images_in, labels_in, out=tmp_path / "out")
+    # A picture beside the volumes is left out, and changes nothing.
+    write(tmp_path / "volumes/preview.png", MASK)
+    with pytest.raises(ValueError, match="expected both of one kind"):
+        convert.write(tmp_path / "volumes", folders[1], out=tmp_path / "out")
 
 
 def in_table(tmp_path, *rows, header="file,case,day,slice", test=None):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from competition.sources.convert import volumes
+from competition.sources.convert import series, volumes
 from tests.sources import by_slices
 from tests.sources.convert import test_volumes
 
@@ -83,3 +83,14 @@ def test_one_slice_without_the_size_of_its_pixels_is_warned_of(tmp_path, capsys)
     assert volumes.read(tmp_path / "a")[1].spacing[:2] == (1, 1)
     said = capsys.readouterr().err.replace("\n", " ")
     assert "no PixelSpacing (0028|0030), so its pixels count as 1 mm" in said
+
+
+def test_distances_that_drift_are_not_called_a_shift_aside(tmp_path):
+    at = [*range(100), *(99 + 1.05 * k for k in range(1, 101))]
+    normal = np.array([0.0, 0.0, 1.0])
+    places = np.outer(at, normal)
+    names = [f"{number}.dcm" for number in range(len(at))]
+    assert "distances from 1 to 1.05 mm" in series._fault(names, places, normal)
+    places = np.outer(np.arange(20.0), normal)
+    places[7] += (0.4, 0, 0)
+    assert "shifted sideways, up to 0.4 mm" in series._fault(names, places, normal)

@@ -25,8 +25,8 @@ FOUND = findings.Findings(
     ),
     cases=10,
     depth=100,
-    deepest=100,
     whole=frames.Frame(260, 310),
+    front=frames.Frame(100, 310),
     body=frames.Frame(180, 290),
     saving=0.3,
     anisotropy=2.0,
@@ -189,7 +189,11 @@ FRAMES = st.builds(
         findings.Findings,
         amount=st.builds(
             lambda slices, share, **others: amounts.Amounts(
-                slices=slices, positives=round(slices * share), **others
+                slices=slices,
+                positives=round(slices * share),
+                slices_y=slices,
+                positives_y=round(slices * share),
+                **others,
             ),
             slices=st.integers(1, 10**5),
             share=st.floats(0, 1),
@@ -200,8 +204,8 @@ FRAMES = st.builds(
         ),
         cases=st.integers(1, 1000),
         depth=st.integers(1, 300),
-        deepest=st.integers(1, 300),
         whole=FRAMES,
+        front=FRAMES,
         body=FRAMES,
         saving=st.floats(0, 0.9),
         anisotropy=st.floats(0.1, 20),

@@ -79,3 +79,13 @@ def test_classes_on_opposite_sides_of_the_body_are_named(finished, monkeypatch):
     found = labels.of(job.dataset, table, ["left", "liver", "right"])
     assert found.exchanged == ("left", "right")
     assert found.outside == 0
+
+
+def test_slices_across_y_are_counted(finished):
+    job, _ = finished
+    found = findings.of(job.dataset).amount
+    store, table = arrays.Arrays(job.dataset), slice_table.read(job.dataset)
+    volumes = [store.masks(scan) for scan in slice_table.scans(table)]
+    assert found.slices_y == sum(volume.shape[1] for volume in volumes)
+    filled = sum(int(volume.any(axis=(0, 2)).sum()) for volume in volumes)
+    assert found.positives_y == pytest.approx(filled, abs=1)

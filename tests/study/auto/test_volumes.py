@@ -22,12 +22,19 @@ from tests.study.plan import test_plan
 # Volumes of 35 x 51 x 35 voxels, each a millimetre long.
 FOUND = findings.Findings(
     amount=amounts.Amounts(
-        slices=7000, positives=5000, scans=200, pixels=12 * 10**6, classes=2, folds=5
+        slices=7000,
+        positives=5000,
+        scans=200,
+        pixels=12 * 10**6,
+        classes=2,
+        folds=5,
+        slices_y=10_000,
+        positives_y=7_800,
     ),
     cases=200,
     depth=35,
-    deepest=47,
     whole=frames.Frame(51, 35),
+    front=frames.Frame(47, 35),
     body=frames.Frame(51, 35),
     saving=0.0,
     anisotropy=1.0,
@@ -181,3 +188,9 @@ def steps_of(members):
         name: member.training.epochs * amounts.steps(member, FOUND.amount)
         for name, member in members.items()
     }
+
+
+def test_two_axes_are_for_the_largest_network_alone(planned):
+    """A smaller one, which has the steps, was not compared with a 3D network."""
+    config, members = planned(0.5, "2h", stacks=0.15)
+    assert not members and config.model.volumetric
