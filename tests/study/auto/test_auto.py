@@ -21,7 +21,14 @@ from tests.study.plan import test_plan
 
 FOUND = findings.Findings(
     amount=amounts.Amounts(
-        slices=1000, positives=400, scans=10, pixels=10**6, classes=2, folds=5
+        slices=1000,
+        positives=400,
+        scans=10,
+        pixels=10**6,
+        classes=2,
+        folds=5,
+        slices_y=2600,
+        positives_y=1500,
     ),
     cases=10,
     depth=100,
