@@ -47,7 +47,10 @@ def of_data_across_y(
         anisotropy=1 / found.anisotropy,
     )
     axis = choices.Choice("axis", "y", "the other network sees slices across z")
-    return [axis, *of_data(turned, effort)]
+    lines = of_data(turned, effort)
+    # A single row of pixels has no neighbours, and no line of this key.
+    rest = [line for line in lines if line.key != "intensity"]
+    return [axis, choices.intensity(turned), *rest]
 
 
 def fit_across_y(found: findings.Findings) -> bool:
