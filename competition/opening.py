@@ -17,13 +17,10 @@ def open_experiment(
     name: str | None = None,
 ) -> tuple[layout.DatasetFiles, runs.Run]:
     """Open the run of an experiment on prepared data; create it if it is new."""
-    dataset = layout.dataset(data, work)
-    prepare.check_source(data, dataset)
-    _keep_compiled(dataset)
+    dataset = _prepared(data, work)
     experiment = auto.planned(experiment, dataset)
     wanted = configs.load(experiment, overrides)
-    name = layout.run_name(experiment) if name is None else name
-    return dataset, starting.start(dataset, name, wanted)
+    return dataset, starting.start(dataset, _name(experiment, name), wanted)
 
 
 def open_training(
@@ -35,13 +32,11 @@ def open_training(
     name: str | None = None,
 ) -> tuple[layout.DatasetFiles, runs.Run]:
     """Open the run of an experiment, and a run for each of its members and gates."""
-    dataset = layout.dataset(data, work)
-    prepare.check_source(data, dataset)
-    experiment = auto.planned(experiment, dataset)
-    name = layout.run_name(experiment) if name is None else name
-    blends.start(dataset, experiment, overrides, name=name)
+    dataset = _prepared(data, work)
+    planned = auto.planned(experiment, dataset)
+    blends.start(dataset, planned, overrides, name=_name(planned, name))
     return open_experiment(
-        experiment, data=data, work=work, overrides=overrides, name=name
+        planned, data=data, work=work, overrides=overrides, name=name
     )
 
 
@@ -64,11 +59,21 @@ def open_trained(
     experiment: str, *, data: pathlib.Path, work: pathlib.Path, name: str | None
 ) -> runs.Run:
     """Open the run of an experiment that was trained on `data`; never create one."""
+    dataset = _prepared(data, work)
+    return runs.read(dataset.run(_name(experiment, name)))
+
+
+def _prepared(data: pathlib.Path, work: pathlib.Path) -> layout.DatasetFiles:
+    """Return the data set of a competition folder, which must not be another's."""
     dataset = layout.dataset(data, work)
     prepare.check_source(data, dataset)
     _keep_compiled(dataset)
-    name = layout.run_name(experiment) if name is None else name
-    return runs.read(dataset.run(name))
+    return dataset
+
+
+def _name(experiment: str, name: str | None) -> str:
+    """Return the name of a run: the given one, or that of the experiment."""
+    return layout.run_name(experiment) if name is None else name
 
 
 def _keep_compiled(dataset: layout.DatasetFiles) -> None:

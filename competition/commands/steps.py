@@ -1,7 +1,7 @@
 """The commands of the steps after `train`, in order, and `run`, which takes all."""
 
 import pathlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,9 +9,27 @@ from competition.commands import options, output
 from competition.core import console
 from competition.core.experiment import layout
 
+if TYPE_CHECKING:
+    from competition.core.experiment import runs
+
 app = typer.Typer()
 
 File = pathlib.Path | None
+
+
+def _opened(
+    experiment: str,
+    data: pathlib.Path,
+    work: pathlib.Path,
+    override: list[str] | None,
+    name: str | None,
+) -> tuple[layout.DatasetFiles, "runs.Run"]:
+    """Open the run of an experiment by the options of a command."""
+    from competition import opening
+
+    return opening.open_experiment(
+        experiment, data=data, work=work, overrides=tuple(override or ()), name=name
+    )
 
 
 @app.command(**options.example("predict", f"{options.PHANTOM} --experiment smoke"))
@@ -46,9 +64,7 @@ def predict(
     elif images or out:
         raise typer.BadParameter("give --images with --out, and without --set")
     else:
-        opened = opening.open_experiment(
-            experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-        )
+        opened = _opened(experiment, data, work, override, name)
         output.result(step.run(*opened), as_json)
 
 
@@ -63,11 +79,8 @@ def decide(
 ) -> None:
     """Find the rule that turns probabilities into masks."""
     from competition import decide as step
-    from competition import opening
 
-    opened = opening.open_experiment(
-        experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-    )
+    opened = _opened(experiment, data, work, override, name)
     output.result(step.run(*opened), as_json, output.decided)
 
 
@@ -137,12 +150,10 @@ def score_submission(
     With --experiment, compute the out-of-fold score of its run and the calibration of
     its probabilities, and with --truth the score of its submission too.
     """
-    from competition import opening, score
+    from competition import score
 
     if experiment and not submission:
-        opened = opening.open_experiment(
-            experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-        )
+        opened = _opened(experiment, data, work, override, name)
         scored = score.of_run(*opened, data=data, truth=truth)
         output.result(scored, as_json, output.scored)
     elif truth and submission and not (experiment or override or name):
@@ -182,12 +193,10 @@ def report_run(
     With --against, also write a page that says where another run is better, and how
     sure that is.
     """
-    from competition import opening, report
+    from competition import report
     from competition.core.pages import stills
 
-    opened = opening.open_experiment(
-        experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-    )
+    opened = _opened(experiment, data, work, override, name)
     result = report.run(*opened, pages=pages)
     if png:
         result["pictures"] = [str(path) for path in stills.write(*opened)]

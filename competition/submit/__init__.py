@@ -134,13 +134,20 @@ def _run(
         part.remove()
     log.finish(summary)
     if failure:
-        missing = "some of its masks are missing" if part.scans else "it has no masks"
-        text = f"{out} is written, but {missing}: {failure}"
-        if not (patience and part.scans):
-            raise ValueError(text)
-        # Kaggle scores no notebook that ends with an error, whatever it wrote.
-        console.warn(text)
+        _tell(failure, out, has_masks=bool(part.scans), is_guarded=bool(patience))
     return summary
+
+
+def _tell(
+    failure: str, out: pathlib.Path, *, has_masks: bool, is_guarded: bool
+) -> None:
+    """Raise why masks are missing; of a guarded submission with some, only warn."""
+    missing = "some of its masks are missing" if has_masks else "it has no masks"
+    text = f"{out} is written, but {missing}: {failure}"
+    if not (is_guarded and has_masks):
+        raise ValueError(text)
+    # Kaggle scores no notebook that ends with an error, whatever it wrote.
+    console.warn(text)
 
 
 def _as_before(

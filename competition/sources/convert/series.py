@@ -43,14 +43,14 @@ def read(folder: pathlib.Path) -> sitk.Image:
         )
     reader = sitk.ImageSeriesReader()
     reader.MetaDataDictionaryArrayUpdateOn()
-    names = reader.GetGDCMSeriesFileNames(str(folder), found[0])
+    paths = names(folder)
     # A series of one file holds all slices in it.
-    if len(names) == 1:
-        return _read_one(names[0])
-    reader.SetFileNames(names)
+    if len(paths) == 1:
+        return _read_one(paths[0])
+    reader.SetFileNames(paths)
     with quiet():
         image = reader.Execute()
-    for index, name in enumerate(names):
+    for index, name in enumerate(paths):
         if missing := [tag for tag in _PLACE if not _has(reader, index, tag)]:
             tags = ", ".join(f"{_PLACE[tag]} ({tag})" for tag in missing)
             raise ValueError(
@@ -59,10 +59,10 @@ def read(folder: pathlib.Path) -> sitk.Image:
                 "its true order and spacing."
             )
     positions = [
-        reader.GetMetaData(k, _POSITION).split("\\") for k in range(len(names))
+        reader.GetMetaData(k, _POSITION).split("\\") for k in range(len(paths))
     ]
     normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
-    if fault := _fault(names, np.array(positions, float), normal):
+    if fault := _fault(paths, np.array(positions, float), normal):
         raise ValueError(
             f"{folder}: expected slices at equal distances, received {fault}"
         )

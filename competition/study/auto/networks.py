@@ -106,8 +106,11 @@ def _choose(
     clock = given.limit.clock
     load = pace.loading(clock)
     measure_scan = pace.measured(dataset, found.amount.classes, clock)
-    time_it = functools.partial(
-        pace.of, found=found, load=load, measure_scan=measure_scan, clock=clock
+    # Cached: a network that is chosen again need not be timed again.
+    time_it = functools.cache(
+        functools.partial(
+            pace.of, found=found, load=load, measure_scan=measure_scan, clock=clock
+        )
     )
     if not volumes.fit(found):
         return [_largest(STACKS, found, given, time_it)]
