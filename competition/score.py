@@ -24,6 +24,7 @@ from competition.core.data import (
     arrays,
     images,
     mask_csv,
+    png,
     slice_spacing,
     slice_table,
 )
@@ -188,7 +189,7 @@ def _find_scans(
 def _check_shapes(data: pathlib.Path, scan: list[images.Image]) -> None:
     height, width = scan[0].shape
     for image in scan:
-        received = images.shape(data / image.path)
+        received = png.shape(data / image.path)
         if received != scan[0].shape:
             raise ValueError(
                 f"{data / image.path}: expected {width} x {height} pixels (width x "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from competition.core import files, rle
-from competition.core.data import images, mask_csv
+from competition.core.data import images, mask_csv, png
 
 COLUMNS = ["id", "class", "predicted"]
 # Other programs write these names for an empty mask.
@@ -120,7 +120,7 @@ def _mask_faults(rows: list[mask_csv.Row], data: pathlib.Path) -> Iterator[RowFa
         if id not in by_id:
             return None
         try:
-            height, width = images.shape(data / by_id[id].path)
+            height, width = png.shape(data / by_id[id].path)
         except (ValueError, OSError):
             height, width = by_id[id].shape
         return height * width

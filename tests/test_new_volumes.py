@@ -12,7 +12,7 @@ import typer
 from competition import new_volumes, pipeline, submit
 from competition.commands import steps
 from competition.core import files, rle, rules
-from competition.core.data import images, mask_csv
+from competition.core.data import images, mask_csv, png
 from competition.core.experiment import layout, runs
 from competition.sources import convert
 from competition.sources.convert import pictures, volumes
@@ -28,7 +28,7 @@ def scans(job):
     """The pixels (D, H, W) of the phantom's test by scan."""
     found = {}
     for image in images.find(job.data, "test"):
-        pixels = images.read(job.data / image.path, image.shape)
+        pixels = png.read(job.data / image.path, image.shape)
         found.setdefault(image.scan, []).append(pixels)
     return {scan: np.stack(planes) for scan, planes in found.items()}
 

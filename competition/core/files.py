@@ -5,6 +5,7 @@ or changed file is an error that names the file, and never gives another result.
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -20,6 +21,7 @@ from competition.core import processes, storage
 
 # This key of a JSON document holds the digest of all other keys.
 SEAL = "seal"
+_PASSING = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 REMEDY = "Delete it and run the step that writes it again."
 
 
@@ -183,6 +185,12 @@ def exists(path: pathlib.Path) -> bool:
         return False
     _check_kind(path)
     return True
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether a fault of reading may pass, so that no file counts as damaged."""
+    is_system = isinstance(error, OSError) and error.errno in _PASSING
+    return is_system or isinstance(error, MemoryError)
 
 
 def check_regular(path: pathlib.Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from competition.core import files, rle
-from competition.core.data import images, mask_csv
+from competition.core.data import images, mask_csv, png
 from competition.core.experiment import layout, runs
 from competition.core.pages import pictures, stills
 from competition.kernel import session
@@ -58,7 +58,7 @@ def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
 def _draw(data: pathlib.Path, image: images.Image, rows: list[mask_csv.Row]) -> bytes:
     from matplotlib import figure
 
-    grey = images.read(data / image.path, image.shape)
+    grey = png.read(data / image.path, image.shape)
     picture = figure.Figure((4, 4 * image.shape[0] / image.shape[1]))
     axes = picture.add_axes((0, 0, 1, 1))
     axes.axis("off")

@@ -32,7 +32,8 @@ def write(path: pathlib.Path, network: keras.Model, *, owner: str) -> str:
 def check(path: pathlib.Path, *, owner: str | None = None) -> str:
     """Return the digest of weights.
 
-    Damaged weights, and those that are not finite or of another owner, are an error.
+    Damaged weights, and those that are not finite or of another owner, are an error. An
+    error of the disk, the storage or the memory is raised as it is.
     """
     try:
         files.check_regular(path)
@@ -43,6 +44,8 @@ def check(path: pathlib.Path, *, owner: str | None = None) -> str:
         raise
     # The library raises errors of many kinds, and what it reads may have any type.
     except Exception as error:
+        if files.is_passing(error):
+            raise
         raise ValueError(f"{path}: the weights are damaged ({error}).") from error
     if stored is None and belongs is None:
         return received

@@ -13,7 +13,7 @@ import numpy as np
 import typing_extensions
 
 from competition.core import files, geometry, masks, problems
-from competition.core.data import annotations, arrays, body, images, intensities
+from competition.core.data import annotations, arrays, body, images, intensities, png
 from competition.core.experiment import layout
 from competition.prepare import folder
 
@@ -65,7 +65,7 @@ def verify(
     record: Record = files.read_json(dataset.record(scan), Record)
     paths = [training.data / image.path for image in training.slices[scan]]
     try:
-        received = [images.checksum(files.read_bytes(path)) for path in paths]
+        received = [png.checksum(files.read_bytes(path)) for path in paths]
         values = [arrays.load(path) for path in _array_files(dataset, scan)]
     except (ValueError, OSError):
         return False
@@ -83,7 +83,7 @@ def make(
     """Write the arrays and the record of a scan; write nothing if it has problems."""
     slices, rows = training.slices[scan], training.rows[scan]
     try:
-        images.check_memory(training.data, slices)
+        images.check_scan(training.data, slices)
     except ValueError as error:
         return None, [problems.Problem("large scans", str(error), scan)]
     stats = _stats(training, scan)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from competition.core import geometry, problems
-from competition.core.data import body, images, mask_csv
+from competition.core.data import body, images, mask_csv, png
 
 RowKey = tuple[str, str]
 Faults = list[problems.Problem]
@@ -132,13 +132,13 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
     pixels: dict[int, np.ndarray] = {}
     faults: Faults = []
     try:
-        images.check_memory(data, slices)
+        images.check_scan(data, slices)
     except ValueError as error:
         text = f"{error} Its masks stay empty."
         return TestScan(slices), [problems.Problem("large scan", text)]
     for index, image in enumerate(slices):
         try:
-            pixels[index] = images.read(data / image.path, image.shape)
+            pixels[index] = png.read(data / image.path, image.shape)
         except ValueError as error:
             faults.append(problems.Problem("damaged slice", str(error)))
         except OSError as error:
@@ -179,6 +179,6 @@ def read(data: pathlib.Path, slices: list[images.Image]) -> tuple[TestScan, Faul
 def _size(path: pathlib.Path, image: images.Image) -> tuple[int, int]:
     """Return the (height, width) in the header, or else in the name, of a slice."""
     try:
-        return images.shape(path)
+        return png.shape(path)
     except (ValueError, OSError):
         return image.shape

@@ -13,7 +13,15 @@ import pytest
 
 from competition import pipeline, prepare
 from competition.core import files, geometry, masks, rle
-from competition.core.data import arrays, body, faulty, images, mask_csv, slice_table
+from competition.core.data import (
+    arrays,
+    body,
+    faulty,
+    images,
+    mask_csv,
+    png,
+    slice_table,
+)
 from competition.core.experiment import layout, runs
 from tests.damage import drop_slice
 
@@ -49,7 +57,7 @@ def test_arrays_hold_the_pixels_and_masks_of_the_folder(competition, work):
     for image in found.values():
         np.testing.assert_array_equal(
             store.scan(image.scan)[position.loc[image.id]["index"]],
-            images.read(competition / image.path, image.shape),
+            png.read(competition / image.path, image.shape),
         )
 
 
@@ -466,10 +474,10 @@ def test_a_scan_that_does_not_fit_into_memory_is_refused_unread(tmp_path, work):
         path.write_bytes(
             b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x10\0\0\0\x10\0\x10\0\0\0\0\0\0\0\0"
         )
-        assert images.shape(path) == (4096, 4096)
+        assert png.shape(path) == (4096, 4096)
         rows.append(f"case1_day0_slice_{number:04},stomach,")
     (tmp_path / "data" / "train.csv").write_text("\n".join(rows) + "\n")
-    with pytest.raises(ValueError, match=r"at most 4 GiB for the scan case1_day0"):
+    with pytest.raises(ValueError, match=r"at most 4 GiB a scan, at two bytes"):
         prepared(tmp_path / "data", work)
 
 

@@ -14,7 +14,7 @@ import pytest
 from competition import pipeline
 from competition import submit as step
 from competition.core import blending, files, rle, rules
-from competition.core.data import images, mask_csv, slice_table
+from competition.core.data import images, mask_csv, png, slice_table
 from competition.core.experiment import layout, runs
 from competition.net import devices
 from competition.net.inference import ensemble, trained_network
@@ -704,7 +704,7 @@ def with_masks(rows):
 def test_a_scan_that_could_not_be_read_for_a_while_is_predicted_later(
     finished, competition, tmp_path, whole, monkeypatch, fault
 ):
-    scan, read = with_masks(whole), images.read
+    scan, read = with_masks(whole), png.read
 
     def fail(path, expected):
         if path.parent.parent.name == scan:

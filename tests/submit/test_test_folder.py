@@ -125,7 +125,7 @@ def test_a_scan_that_would_fill_the_memory_is_refused_unread(tmp_path):
         tracemalloc.stop()
     assert scan.volume is None and peak < 10**6
     assert kinds(faults) == ["large scan"]
-    assert "at most 4 GiB for the scan case1_day0, received 129 sl" in faults[0].text
+    assert "received 129 slices that need 4.0 GiB" in faults[0].text
 
 
 def test_the_state_changes_with_a_file_and_bears_its_loss(folder):

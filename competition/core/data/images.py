@@ -1,17 +1,17 @@
-"""The competition's slices: the names of their files, and the pixels in them."""
+"""The competition's slices, as the names of their files describe them."""
 
 import dataclasses
 import errno
+import math
 import os
 import pathlib
 import re
-import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from competition.core import files, problems, storage
+from competition.core import problems
+from competition.core.data import limits
 
 _SCAN = re.compile(r"case([0-9]{1,9})_day([0-9]{1,9})")
 # The number of a slice is short: `prepare` lists the numbers that a scan leaves out.
@@ -19,10 +19,6 @@ _ID = re.compile(_SCAN.pattern + r"_slice_([0-9]{1,5})")
 _NAME = re.compile(
     r"slice_([0-9]{1,5})_([0-9]{1,9})_([0-9]{1,9})_([0-9]+\.[0-9]+)_([0-9]+\.[0-9]+)\.png"
 )
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LARGEST = 4096
-# Every thread that reads a scan holds the whole scan in memory.
-LARGEST_GIB = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ def _describe(
             "width, height, two spacings in mm). Rename or remove the file."
         )
     width, height = int(name[2]), int(name[3])
-    check_sides((height, width))
+    limits.check_slice((height, width))
     if entry.is_symlink():
         # Not `Path.resolve`, which raises an error at a circular link.
         target = pathlib.Path(os.path.realpath(entry))
@@ -160,97 +156,10 @@ def _describe(
     return Image(id, *parse_id(id), scan_of(id), path, width, height, *spacings)
 
 
-def check_sides(shape: Sequence[int], file: str = "") -> None:
-    """Refuse a slice (H, W) that is too large; an error begins with `file`."""
-    if max(shape) > _LARGEST:
-        height, width = shape
-        raise ValueError(
-            f"{file}expected at most {_LARGEST} pixels a side, received {width} x "
-            f"{height}. Remove the file or make it smaller."
-        )
-
-
-def check_memory(data: pathlib.Path, slices: Sequence[Image]) -> None:
-    """Refuse a scan that is too large for the memory; its file names give the sizes."""
-    gib = 2 * len(slices) * max(i.width * i.height for i in slices) / 2**30
-    if gib > LARGEST_GIB:
-        raise ValueError(
-            f"{data / slices[0].path}: expected at most {LARGEST_GIB} GiB for the "
-            f"scan {slices[0].scan}, received {len(slices)} slices that need {gib:.1f} "
-            "GiB. Make its slices smaller."
-        )
-
-
-def shape(path: pathlib.Path) -> tuple[int, int]:
-    """Return (height, width) from the header of a PNG without decoding it."""
-    files.check_regular(path)
-    with storage.opened(path) as file:
-        return _check_header(path, file.read(33))
-
-
-def read(path: pathlib.Path, expected: tuple[int, int]) -> np.ndarray:
-    """Read a slice as uint16 (H, W); it must have the `expected` (height, width)."""
-    return read_checked(path, expected)[0]
-
-
-def read_checked(
-    path: pathlib.Path, expected: tuple[int, int]
-) -> tuple[np.ndarray, int]:
-    """Read a slice as `read` does, and return its pixels and its file's checksum."""
-    import cv2
-
-    data = files.read_bytes(path)
-    received = _check_header(path, data)
-    if received != expected:
-        raise ValueError(
-            f"{path}: expected {expected[1]} x {expected[0]} pixels (width x height) "
-            f"from the name, received {received[1]} x {received[0]}. "
-            "Rename the file or restore it from the download."
-        )
-    # OpenCV fills missing rows with grey and no warning, so the checksum is needed.
-    image, crc = None, checksum(data)
-    if crc is not None:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if crc is None or image is None:
-        raise ValueError(
-            f"{path}: the PNG is truncated or damaged ({len(data)} bytes). "
-            "Restore it from the download."
-        )
-    return image, crc
-
-
-def checksum(data: bytes) -> int | None:
-    """Return a CRC-32 of a PNG's signature and of the checksums of its chunks.
-
-    Return None if a chunk does not match its checksum, or if the file is cut off.
-    """
-    start, crc = 8, zlib.crc32(data[:8])
-    while start + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, start)
-        end = start + 12 + length
-        stored = data[end - 4 : end]
-        if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != int.from_bytes(stored):
-            return None
-        crc = zlib.crc32(stored, crc)
-        if kind == b"IEND":
-            return crc
-        start = end
-    return None
-
-
-def _check_header(path: pathlib.Path, data: bytes) -> tuple[int, int]:
-    if len(data) < 33 or not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR":
-        raise ValueError(
-            f"{path}: expected a PNG, received {len(data)} bytes of another kind. "
-            "Restore it from the download."
-        )
-    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-    if (depth, colour) != (16, 0):
-        raise ValueError(
-            f"{path}: expected a 16-bit grey PNG, received {depth} bits and colour "
-            f"type {colour}. Restore it from the download or convert it."
-        )
-    return height, width
+def check_scan(data: pathlib.Path, slices: Sequence[Image]) -> None:
+    """Refuse a scan that is too large; the names of its files give the sizes."""
+    shape = max((image.shape for image in slices), key=math.prod)
+    limits.check_scan((len(slices), *shape), f"{data / slices[0].path}: ")
 
 
 def write_scan(

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from competition.core import problems
-from competition.core.data import images
+from competition.core.data import images, png
 
 _QUANTILES = (0.005, 0.995)
 Range = tuple[float, float]
@@ -25,7 +25,7 @@ def read_scan(
     for index, image in enumerate(slices):
         path = data / image.path
         try:
-            pixels, checksum = images.read_checked(path, image.shape)
+            pixels, checksum = png.read_checked(path, image.shape)
             if pixels.shape != size:
                 raise ValueError(
                     f"{path}: {image.width} x {image.height} pixels in a scan of "

@@ -6,7 +6,6 @@ another fold or training, is not used.
 """
 
 import dataclasses
-import errno
 import io
 import json
 import pathlib
@@ -25,8 +24,6 @@ from competition.net.training import step, weights
 
 LATEST, PREVIOUS = "state.npz", layout.STATE_BEFORE
 BEST = "best.weights.h5"
-# Errors of reading that do not mean that the file is damaged.
-PASSING = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclasses.dataclass
@@ -124,7 +121,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
             stored = _read(path, owner)
         # A damaged file raises errors of many kinds.
         except Exception as error:
-            if _is_passing(error):
+            if files.is_passing(error):
                 raise
             faults.append(f"{path}: the state is damaged ({error})")
             continue
@@ -152,16 +149,8 @@ def _digest_of_best(best: pathlib.Path, owner: str) -> str | None:
     try:
         return weights_file.check(best, owner=owner)
     except ValueError as error:
-        if error.__cause__ and _is_passing(error.__cause__):
-            raise error.__cause__ from None
         console.warn(f"{error} The best of the coming epochs are kept instead.")
         return None
-
-
-def _is_passing(error: BaseException) -> bool:
-    """Say whether reading may succeed in the next call, so that no file is damaged."""
-    is_system = isinstance(error, OSError) and error.errno in PASSING
-    return is_system or isinstance(error, MemoryError)
 
 
 def save_best_weights(folder: pathlib.Path, network: keras.Model, owner: str) -> str:

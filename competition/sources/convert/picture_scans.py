@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from competition.core import masks
-from competition.core.data import images
+from competition.core.data import images, limits
 from competition.sources.convert import (
     label_names,
     levels,
@@ -66,7 +66,7 @@ def convert(
     """Write the slices of a scan; return its record and its masks."""
     stack = _stack(planned.slices, reading.channel)
     name = str(planned.slices[0].image)
-    images.check_sides(stack.shape[1:], f"{name}: ")
+    limits.check_slice(stack.shape[1:], f"{name}: ")
     pixels, scale = levels.convert(stack, name, reading.window)
     path = scans.folder_of(folder, planned.part, planned.scan)
     images.write_scan(path, pixels, (_PIXEL_MM, _PIXEL_MM))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from competition.core import rle
-from competition.core.data import images
+from competition.core.data import images, limits
 from competition.sources.convert import (
     frames,
     label_names,
@@ -85,7 +85,7 @@ def convert(
     frame = frames.find(geometry.direction, axis)
     pixels, scale = levels.convert(stored, str(pair.image), window)
     slices = frames.apply(pixels, frame)
-    images.check_sides(slices.shape[1:], f"{pair.image}: ")
+    limits.check_slice(slices.shape[1:], f"{pair.image}: ")
     z, y, x = frames.spacing_mm(geometry.spacing, frame)
     images.write_scan(folder_of(folder, pair.part, pair.scan), slices, (x, y))
     record = {

@@ -3,14 +3,13 @@
 A file whose header cannot be read is left to the conversion, which says why.
 """
 
-import math
 import pathlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from competition.core import problems
-from competition.core.data import images
+from competition.core.data import limits
 from competition.sources.convert import frames, volumes
 
 
@@ -44,7 +43,7 @@ def check_images(scans: Iterable[Sequence[pathlib.Path]]) -> None:
 def _of_slice(path: pathlib.Path, shape: Sequence[int]) -> list[problems.Problem]:
     """Return what is wrong with slices of a `shape` (H, W)."""
     try:
-        images.check_sides(shape, f"{path}: ")
+        limits.check_slice(shape, f"{path}: ")
     except ValueError as error:
         return [problems.Problem("too many pixels a side", str(error))]
     return []
@@ -52,12 +51,8 @@ def _of_slice(path: pathlib.Path, shape: Sequence[int]) -> list[problems.Problem
 
 def _of_scan(path: pathlib.Path, shape: Sequence[int]) -> list[problems.Problem]:
     """Return what is wrong with a scan of a `shape` (D, H, W) that begins at `path`."""
-    gib = 2 * math.prod(shape) / 2**30
-    if gib <= images.LARGEST_GIB:
-        return []
-    text = (
-        f"{path}: expected at most {images.LARGEST_GIB} GiB a scan, at two bytes a "
-        f"pixel, received {shape[0]} slices that need {gib:.1f} GiB. Make them smaller "
-        "or fewer."
-    )
-    return [problems.Problem("too large a scan", text)]
+    try:
+        limits.check_scan(shape, f"{path}: ")
+    except ValueError as error:
+        return [problems.Problem("too large a scan", str(error))]
+    return []

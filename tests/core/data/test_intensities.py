@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from competition.core.data import images, intensities
+from competition.core.data import images, intensities, png
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def test_a_scan_is_its_slices_with_their_checksums(scan):
     volume, checksums, faults = intensities.read_scan(scan, found)
     assert volume.shape == (3, 3, 5) and volume.dtype == np.uint16
     for image, pixels in zip(found, volume, strict=True):
-        np.testing.assert_array_equal(pixels, images.read(scan / image.path, (3, 5)))
+        np.testing.assert_array_equal(pixels, png.read(scan / image.path, (3, 5)))
     contents = [(scan / image.path).read_bytes() for image in found]
-    assert checksums == [images.checksum(content) for content in contents]
+    assert checksums == [png.checksum(content) for content in contents]
     assert faults == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial import transform
 
 from competition.core import files, rle
-from competition.core.data import images, mask_csv
+from competition.core.data import images, limits, mask_csv, png
 from competition.sources import convert
 from competition.sources.convert import volumes
 from tests.sources import by_slices
@@ -50,7 +50,7 @@ def test_a_volume_becomes_a_case_in_the_competitions_layout(tmp_path):
     ]
     assert found[0].path.endswith("case1_day0/scans/slice_0001_3_4_1.00_1.50.png")
     for image, expected, label in zip(found, IMAGE + 10, LABEL, strict=False):
-        pixels = images.read(tmp_path / "out" / image.path, (4, 3))
+        pixels = png.read(tmp_path / "out" / image.path, (4, 3))
         np.testing.assert_array_equal(pixels, expected)
         for value in (1, 2):
             text = texts(tmp_path / "out/train.csv")[image.id, f"label_{value}"]
@@ -76,7 +76,7 @@ def test_a_window_is_cut_out_of_every_volume(tmp_path):
         convert.write(*folders, out=tmp_path / "out", window=(40, 0))
     convert.write(*folders, out=tmp_path / "out", window=(0, 10))
     found = images.find(tmp_path / "out", "train")
-    pixels = images.read(tmp_path / "out" / found[0].path, (4, 3))
+    pixels = png.read(tmp_path / "out" / found[0].path, (4, 3))
     assert pixels.ravel()[[0, 5, 10]].tolist() == [0, 0, 32768]
 
 
@@ -97,7 +97,7 @@ def test_volumes_that_prepare_would_refuse_are_all_named_first(tmp_path):
 
 
 def test_a_volume_that_fills_the_memory_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "LARGEST_GIB", 1e-7)
+    monkeypatch.setattr(limits, "_LARGEST_GIB", 1e-7)
     with pytest.raises(ValueError, match=r"a\.nii\.gz: .* 5 slices that need 0\.0 GiB"):
         convert.write(*make(tmp_path), out=tmp_path / "out")
 

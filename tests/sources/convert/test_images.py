@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from competition import prepare
 from competition.core import rle
-from competition.core.data import images, mask_csv, slice_table
+from competition.core.data import images, mask_csv, png, slice_table
 from competition.core.experiment import layout
 from competition.sources import convert
 from competition.sources.convert import pictures
@@ -51,7 +51,7 @@ def back(out):
 def slices(out, part="train"):
     """Return the pixels of a converted folder by the slices' ids."""
     found = images.find(out, part)
-    return {each.id: images.read(out / each.path, each.shape) for each in found}
+    return {each.id: png.read(out / each.path, each.shape) for each in found}
 
 
 def test_an_image_is_a_case_of_one_slice(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from competition.commands import sources
 from competition.core import rle
-from competition.core.data import images
+from competition.core.data import images, png
 from competition.sources import convert
 from competition.sources.convert import pictures, volumes
 from tests.sources.convert import test_convert, test_images
@@ -39,8 +39,8 @@ def test_axis_and_window_are_those_of_the_training_volumes(tmp_path):
     assert len(found["test"]) == 3 and not found["train"]
     for image, other in zip(found["test"], known, strict=True):
         np.testing.assert_array_equal(
-            images.read(tmp_path / "out" / image.path, image.shape),
-            images.read(data / other.path, image.shape),
+            png.read(tmp_path / "out" / image.path, image.shape),
+            png.read(data / other.path, image.shape),
         )
     sidecars = [
         json.loads((folder / "geometry.json").read_text("utf-8"))
@@ -106,7 +106,7 @@ def test_images_have_masks_as_those_of_the_training(tmp_path, in_folders):
     (source,) = convert.find_unlabelled(tmp_path / "new", settings)
     record, _ = source.convert(tmp_path / "slices")
     (slice,) = images.find(tmp_path / "slices", "test")
-    pixels = images.read(tmp_path / "slices" / slice.path, slice.shape)
+    pixels = png.read(tmp_path / "slices" / slice.path, slice.shape)
     np.testing.assert_array_equal(pixels, test_images.IMAGE[..., 1])
     (tmp_path / "labels").mkdir()
     text = rle.encode(test_images.MASK)

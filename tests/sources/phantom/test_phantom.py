@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from competition.core import masks, metric, rle
-from competition.core.data import faulty, images, mask_csv
+from competition.core.data import faulty, images, mask_csv, png
 from competition.sources import phantom
 from competition.sources.phantom import anatomy
 
@@ -52,7 +52,7 @@ def load(out, part, table):
     texts = {(row.id, row.class_name): row.rle for row in mask_csv.read(table, None)}
     volumes, truths = {}, {}
     for image in images.find(out / "competition", part):
-        pixels = images.read(out / "competition" / image.path, image.shape)
+        pixels = png.read(out / "competition" / image.path, image.shape)
         planes = [rle.decode(texts[image.id, name], image.shape) for name in CLASSES]
         volumes.setdefault(image.scan, []).append(pixels)
         truths.setdefault(image.scan, []).append(np.stack(planes, axis=-1))
@@ -135,7 +135,7 @@ def test_half_of_the_small_test_is_new_cases_and_half_later_days(small):
 def test_images_have_the_size_their_names_say_and_scales_differ(small, scans):
     for image in images.find(small / "competition", "train")[::24]:
         path = small / "competition" / image.path
-        assert images.shape(path) == (image.height, image.width)
+        assert png.shape(path) == (image.height, image.width)
     brightest = [int(volume.max()) for volume, _ in scans["train"].values()]
     assert max(brightest) > 5 * min(brightest)
     assert max(brightest) <= 14_688
