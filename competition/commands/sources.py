@@ -92,8 +92,8 @@ def convert_volumes(
     of_labels = test or table or axis or channel or window
     if images and labels and not (restore or data):
         summary = convert.write(
-            images, labels, out=out, test=test, table=table, axis=axis or "z",
-            channel=channel or "grey", window=window,
+            images, labels, out=out, test=test, table=table, axis=axis,
+            channel=channel, window=window,
         )  # fmt: skip
     elif images and data and not (labels or restore or of_labels):
         like = convert.settings(data, images, ())

@@ -21,7 +21,7 @@ from scipy import spatial
 from bench import chromium
 from competition import opening, pipeline
 from competition.core import files, masks, rle, scores
-from competition.core.data import images, mask_csv
+from competition.core.data import images, mask_csv, png
 from competition.core.experiment import history, layout, runs
 from competition.core.pages import examples, pictures, stills
 from competition.sources import convert, phantom
@@ -213,7 +213,7 @@ def _turned(
     rows: dict[str, dict[str, str]] = {}
     for row in mask_csv.read(data / "train.csv", "segmentation"):
         rows.setdefault(row.id, {})[row.class_name] = row.rle
-    volume = np.array([images.read(data / each.path, each.shape) for each in scan])
+    volume = np.array([png.read(data / each.path, each.shape) for each in scan])
     label = np.zeros(volume.shape, np.uint8)
     for index, each in enumerate(scan):
         for value, name in enumerate(sorted(rows[each.id]), start=1):
@@ -243,7 +243,7 @@ def _fullest(data: pathlib.Path) -> tuple[pictures.SlicePicture, str]:
         return int(filled.any(axis=(0, 1)).sum()), int(filled.sum())
 
     image = max(images.find(data, "train"), key=fullness)
-    pixels = images.read(data / image.path, image.shape)
+    pixels = png.read(data / image.path, image.shape)
     grey = pictures.grey(pixels, np.percentile(pixels, (1, 99.5)))
     bits = masks.pack(planes(image) > 0)
     shown = pictures.SlicePicture(image.scan, 0, grey, bits, np.zeros_like(bits), 1.0)

@@ -6,11 +6,14 @@ import numpy as np
 import SimpleITK as sitk
 
 
-def write_series(folder, array, geometry, *, uid="1.2.3.4", lost=(), at=None):
+def write_series(
+    folder, array, geometry, *, uid="1.2.3.4", lost=(), at=None, aside=0, tags=()
+):
     """Write a stored array (k, j, i) as a series.
 
     Its files are without the tags `lost`. `at` says where slices lie, in slices from
-    the first.
+    the first; each lies `aside` mm further along its rows. `tags` has values of tags
+    for each slice.
     """
     folder.mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(array)
@@ -31,7 +34,7 @@ def write_series(folder, array, geometry, *, uid="1.2.3.4", lost=(), at=None):
             "0020|000d": "1.2.3",
             "0020|000e": uid,
             "0020|0013": str(k + 1),
-            "0020|0032": "\\".join(map(str, place)),
+            "0020|0032": "\\".join(map(str, place + k * aside * columns[0])),
             "0020|0037": "\\".join(map(str, columns[:2].ravel())),
         }.items():
             slice.SetMetaData(tag, value)
@@ -40,13 +43,26 @@ def write_series(folder, array, geometry, *, uid="1.2.3.4", lost=(), at=None):
         writer.SetFileName(str(path))
         writer.Execute(slice)
         for tag in lost:
-            _remove(path, tag)
+            _replace(path, tag, b"")
+        for tag, value in (tags[k] if tags else {}).items():
+            text = value.encode() + b" " * (len(value) % 2)
+            _replace(path, tag, _key(tag) + struct.pack("<I", len(text)) + text)
 
 
-def _remove(path, tag):
-    """Remove a tag such as "0020|0032" from a file of implicit types."""
+def _replace(path, tag, element):
+    """Put an element in the place of a tag such as "0020|0032".
+
+    The types of the file are implicit. A tag that it lacks comes before the pixels.
+    """
     content = path.read_bytes()
-    numbers = (int(part, 16) for part in tag.split("|"))
-    start = content.index(struct.pack("<2H", *numbers), 132)
-    (length,) = struct.unpack_from("<I", content, start + 4)
-    path.write_bytes(content[:start] + content[start + 8 + length :])
+    start = end = content.find(_key(tag), 132)
+    if start >= 0:
+        (length,) = struct.unpack_from("<I", content, start + 4)
+        end = start + 8 + length
+    else:
+        start = end = content.rindex(_key("7fe0|0010"))
+    path.write_bytes(content[:start] + element + content[end:])
+
+
+def _key(tag):
+    return struct.pack("<2H", *(int(part, 16) for part in tag.split("|")))

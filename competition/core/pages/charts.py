@@ -120,7 +120,8 @@ def ticks(values: Iterable[float]) -> list[float]:
     )
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
-    return [round(step * index, 12) for index in range(first, last + 1)]
+    digits = 12 - math.floor(math.log10(step))
+    return [round(step * index, digits) for index in range(first, last + 1)]
 
 
 def texts(numbers: Sequence[float]) -> list[str]:

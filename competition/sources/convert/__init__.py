@@ -37,8 +37,8 @@ def write(
     out: pathlib.Path,
     test: pathlib.Path | None = None,
     table: pathlib.Path | None = None,
-    axis: str = "z",
-    channel: str = "grey",
+    axis: str | None = None,
+    channel: str | None = None,
     window: levels.Window | None = None,
 ) -> dict[str, Any]:
     """Convert what lies under `images` and `labels`; return what `out` then holds.
@@ -46,8 +46,8 @@ def write(
     Every volume or image is a case with day 0, numbered by name; those under `test`
     follow and have no labels. A `table` gives them cases and days, and makes images
     the slices of one scan, see `scan_table`. Slices of volumes lie along the
-    anatomical `axis`, see `frames`; of colours one `channel` is kept, of
-    intensities a `window` (centre, width).
+    anatomical `axis`, see `frames`, by default z; of colour images one `channel` is
+    kept, by default grey, and of intensities a `window` (centre, width).
     """
     _check_new(out)
     if window:
@@ -55,9 +55,13 @@ def write(
     _check_kinds(images, labels)
     folders = pairs.Folders(images, labels, test)
     if pictures.are_in(images) and not volumes.are_in(images):
-        plan = picture_scans.plan(folders, table=table, channel=channel, window=window)
+        _check_fits("axis", axis, images, "images")
+        plan = picture_scans.plan(
+            folders, table=table, channel=channel or "grey", window=window
+        )
     else:
-        plan = scans.plan(folders, table=table, axis=axis, window=window)
+        _check_fits("channel", channel, images, "volumes")
+        plan = scans.plan(folders, table=table, axis=axis or "z", window=window)
     return _write(plan, labels, out)
 
 
@@ -118,6 +122,17 @@ def _check_new(out: pathlib.Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(
             f"{out} exists already. Name a new folder as `out`, or remove this one."
+        )
+
+
+def _check_fits(
+    option: str, value: str | None, images: pathlib.Path, kind: str
+) -> None:
+    """Refuse an option that has no meaning for what a folder holds."""
+    if value is not None:
+        raise ValueError(
+            f"{images} holds {kind}, which have no `{option}`. Received: {value!r}. "
+            "Leave the option out."
         )
 
 

@@ -16,6 +16,7 @@ KIND = "volumes"
 class Record(typing_extensions.TypedDict):
     """The entries of a scan in geometry.json from which its volume is restored."""
 
+    part: str
     name: Annotated[str, pydantic.AfterValidator(layout.plain)]
     stored: volumes.VolumeGeometry
     frame: frames.Frame

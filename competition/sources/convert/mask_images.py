@@ -28,6 +28,7 @@ class MaskFile(typing_extensions.TypedDict):
 class Record(typing_extensions.TypedDict):
     """The entries of a scan in geometry.json; `size` is (width, height)."""
 
+    part: str
     size: tuple[int, int]
     masks: list[list[MaskFile]]
 

@@ -1,5 +1,6 @@
 """Pair the volumes or pictures to convert with their labels, and number the cases."""
 
+import collections
 import dataclasses
 import pathlib
 import re
@@ -45,8 +46,9 @@ class Pair:
 def find(folders: Folders, find: Find) -> list[Pair]:
     """Pair images with labels of the same name, then the test, cases from 1 by name.
 
-    An image x_0000 goes with labels x: the number is that of its only channel. If names
-    differ, 21_training goes with 21_manual1, see `_by_beginning`.
+    An image x_0000 goes with labels x: the number is that of its only channel, unless
+    another image is x_0001. If names differ, 21_training goes with 21_manual1, see
+    `_by_beginning`.
     """
     labels, test = folders.labels, folders.test
     images, labelled = find(folders.images), find(labels)
@@ -90,10 +92,13 @@ def find_unlabelled(folder: pathlib.Path, find: Find, *, first: int = 1) -> list
 def _by_name(
     paths: dict[str, pathlib.Path], labelled: Collection[str]
 ) -> dict[str, pathlib.Path]:
-    """Return the volumes by name without the channel, which labels do not have."""
+    """Return the images by name without the channel, which labels do not have."""
+    matches = (re.fullmatch(r"(.+)_[0-9]{4}", name) for name in paths)
+    numbered = collections.Counter(match[1] for match in matches if match)
     by_name: dict[str, pathlib.Path] = {}
     for full, path in paths.items():
-        name = full if full in labelled else full.removesuffix("_0000")
+        short = full.removesuffix("_0000")
+        name = short if full not in labelled and numbered[short] == 1 else full
         if by_name.setdefault(name, path) != path:
             raise ValueError(
                 f"{path} and {by_name[name].name} are both {name}. "
@@ -107,20 +112,30 @@ def _by_beginning(
 ) -> dict[str, pathlib.Path]:
     """Return labels by the name of the image with which their name begins.
 
-    A common ending of all images is ignored: 21_training and 22_training go with
-    21_manual1 and 22_manual1. Labels of no image keep their name.
+    For images that have none so, a common ending of all images is ignored: 21_training
+    and 22_training go with 21_manual1 and 22_manual1. A number is no such ending, since
+    it may tell visits apart. Labels of no image keep their name.
     """
-    first = next(iter(images))
-    endings = [first[m.start() :] for m in re.finditer(_SEPARATOR, first)]
-    shared = [each for each in endings if all(name.endswith(each) for name in images)]
-    ending = shared[0] if shared and len(images) > 1 else ""
-    begins = {name.removesuffix(ending): name for name in images}
+    by_image = _beginning({name: name for name in images}, labelled)
+    without = [name for name in images if name not in by_image]
+    ending = _common_ending(images)
+    if not (without and ending):
+        return by_image
+    spare = {own: path for own, path in by_image.items() if own not in images}
+    found = {name: path for name, path in by_image.items() if name in images}
+    return found | _beginning({n.removesuffix(ending): n for n in without}, spare)
+
+
+def _beginning(
+    images: dict[str, str], labelled: dict[str, pathlib.Path]
+) -> dict[str, pathlib.Path]:
+    """Return labels by the image, `images` has it by the beginning of their names."""
     by_image: dict[str, pathlib.Path] = {}
     for own, path in labelled.items():
         # Take the longest name: 1_2_mask belongs to 1_2, not to 1.
         lengths = [m.start() for m in re.finditer(f"{_SEPARATOR}|$", own)]
         name = next(
-            (begins[own[:n]] for n in reversed(lengths) if own[:n] in begins), own
+            (images[own[:n]] for n in reversed(lengths) if own[:n] in images), own
         )
         if by_image.setdefault(name, path) != path:
             raise ValueError(
@@ -128,3 +143,12 @@ def _by_beginning(
                 "in the folder."
             )
     return by_image
+
+
+def _common_ending(images: Collection[str]) -> str:
+    """Return the longest ending that all names share, if it is not only a number."""
+    first = next(iter(images))
+    endings = [first[m.start() :] for m in re.finditer(_SEPARATOR, first)]
+    shared = [each for each in endings if all(name.endswith(each) for name in images)]
+    is_word = shared and len(images) > 1 and not shared[0][1:].isdecimal()
+    return shared[0] if is_word else ""

@@ -45,10 +45,11 @@ def find(folders: pairs.Folders, table: pathlib.Path | None) -> list[PictureScan
         by_folder[name] = pairs.find(own, pictures.find)
     images = next(iter(by_folder.values()))
     slices = [Slice(pair.image, {}) for pair in images]
+    by_image = {slice.image: slice for slice in slices}
     for name, found in by_folder.items():
-        for slice, pair in zip(slices, found, strict=True):
+        for pair in found:
             if pair.label:
-                slice.masks[name] = pair.label
+                by_image[pair.image].masks[name] = pair.label
     if table is None:
         return [
             PictureScan(pair.scan, pair.part, [slice])

@@ -38,7 +38,10 @@ def read(path: pathlib.Path) -> np.ndarray:
     data = np.frombuffer(files.read_bytes(path), np.uint8)
     try:
         # Read before counting the pages, because this notices a file that is cut off.
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        # A photograph is turned as its camera says, and as viewers show it.
+        how = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+        how = how if path.suffix.lower() in LOSSY else cv2.IMREAD_UNCHANGED
+        pixels = cv2.imdecode(data, how)
         pages = cv2.imcount(str(path)) if pixels is not None else 0
     except cv2.error:
         pixels, pages = None, 0

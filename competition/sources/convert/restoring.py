@@ -5,6 +5,7 @@ They equal the labels that `convert` read, voxel by voxel or pixel by pixel.
 
 import pathlib
 import types
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ def write(
     by_scan: dict[str, list[mask_csv.Row]] = {}
     for row in mask_csv.read(masks, None):
         by_scan.setdefault(images.scan_of(row.id), []).append(row)
+    if not by_scan:
+        raise ValueError(f"{masks}: expected rows of masks, received none.")
     written = overlaps = missing = 0
     with files.replacing(out) as folder:
         folder.mkdir()
@@ -51,7 +54,20 @@ def write(
         console.warn(f"{overlaps} voxels lie in several classes; the first has them.")
     if missing:
         console.warn(f"{missing} slices have no row; they are left empty.")
+    if left_out := _left_out(by_scan.keys(), sidecar["scans"]):
+        names = ", ".join(left_out[:5]) + (", ..." if left_out[5:] else "")
+        console.warn(f"{len(left_out)} scans have no row; nothing is written: {names}.")
     return {form.KIND: written, "overlaps": overlaps, "missing": missing}
+
+
+def _left_out(scans: Collection[str], records: dict[str, Any]) -> list[str]:
+    """Return the scans without rows that belong to the same parts as `scans`."""
+    parts = {records[scan]["part"] for scan in scans}
+    return [
+        scan
+        for scan, record in records.items()
+        if record["part"] in parts and scan not in scans
+    ]
 
 
 def read_sidecar(data: pathlib.Path) -> tuple[types.ModuleType, Any]:

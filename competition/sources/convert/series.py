@@ -10,15 +10,19 @@ import SimpleITK as sitk
 from competition.core import console
 
 _POSITION = "0020|0032"
+_ORIENTATION = "0020|0037"
 _SPACING = "0028|0030"
+_RESCALE = ("0028|1052", "0028|1053")
 # Without these SimpleITK takes slices at the origin, 1 mm apart, in the order of names.
 _PLACE = {
     _POSITION: "ImagePositionPatient",
-    "0020|0037": "ImageOrientationPatient",
+    _ORIENTATION: "ImageOrientationPatient",
     _SPACING: "PixelSpacing",
 }
 # Positions are rounded, often to 0.01 mm.
 _TOLERANCE_SLICES = 0.05
+# Directions are rounded too, so that a straight series seems to lean by this much.
+_TOLERANCE_LEANING = 0.005
 
 
 def ids(folder: pathlib.Path) -> tuple[str, ...]:
@@ -58,15 +62,49 @@ def read(folder: pathlib.Path) -> sitk.Image:
                 f"without {tags}. Restore the tags, or save the volume as NIfTI with "
                 "its true order and spacing."
             )
-    positions = [
-        reader.GetMetaData(k, _POSITION).split("\\") for k in range(len(paths))
-    ]
+    for tag in (_ORIENTATION, _SPACING):
+        _check_one(reader, paths, tag)
     normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
-    if fault := _fault(paths, np.array(positions, float), normal):
+    if fault := _fault(paths, _numbers(reader, paths, _POSITION), normal):
         raise ValueError(
             f"{folder}: expected slices at equal distances, received {fault}"
         )
+    if any(_differs(reader, paths, tag) for tag in _RESCALE):
+        # SimpleITK would round all slices to what the first one needs.
+        reader.SetOutputPixelType(sitk.sitkFloat32)
+        with quiet():
+            return reader.Execute()
     return image
+
+
+def _numbers(
+    reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str
+) -> np.ndarray:
+    """Return the numbers of a tag (N, n) in the slices that were read."""
+    texts = [reader.GetMetaData(k, tag).split("\\") for k in range(len(paths))]
+    return np.array(texts, float)
+
+
+def _check_one(reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str) -> None:
+    """Refuse slices whose tag has other numbers than that of the first slice."""
+    numbers = _numbers(reader, paths, tag)
+    far = np.abs(numbers - numbers[0]).max(axis=1) > 1e-3 * np.abs(numbers[0]).max()
+    if far.any():
+        other = int(far.argmax())
+        raise ValueError(
+            f"{paths[other]}: expected {_PLACE[tag]} ({tag}) as in "
+            f"{pathlib.Path(paths[0]).name}, {numbers[0].tolist()}, received "
+            f"{numbers[other].tolist()}. Give each series a folder of its own."
+        )
+
+
+def _differs(reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str) -> bool:
+    """Return whether slices that were read have different values of a tag."""
+    values = {
+        reader.GetMetaData(k, tag).strip() if _has(reader, k, tag) else ""
+        for k in range(len(paths))
+    }
+    return len(values) > 1
 
 
 def _read_one(name: str) -> sitk.Image:
@@ -102,6 +140,14 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
         )
     equal = np.linspace(places[0], places[-1], len(places))
     off = np.linalg.norm(places - equal, axis=1).max()
+    leaning = places[-1] - places[0]
+    length = leaning @ normal
+    aside = np.linalg.norm(leaning - length * normal)
+    if aside > max(tolerance, _TOLERANCE_LEANING * length):
+        return (
+            f"slices of a tilted gantry: the last lies {aside:.3g} mm aside. "
+            "Resample the volume, and save it as NIfTI."
+        )
     if off <= tolerance:
         return None
     missing = np.round(steps / usual) - 1
@@ -111,9 +157,9 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
             f"where others are {usual:.5g} mm apart. Restore the missing slices "
             f"({missing.sum():.0f})."
         )
-    aside = places - equal
-    aside -= np.outer(aside @ normal, normal)
-    if (most := np.linalg.norm(aside, axis=1).max()) > tolerance:
+    shifts = places - equal
+    shifts -= np.outer(shifts @ normal, normal)
+    if (most := np.linalg.norm(shifts, axis=1).max()) > tolerance:
         return (
             f"slices that are shifted sideways, up to {most:.3g} mm. Resample the "
             "volume, and save it as NIfTI."

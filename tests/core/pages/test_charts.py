@@ -19,7 +19,7 @@ def test_ticks_are_round_and_go_from_below_to_above(values, expected):
     assert charts.texts(charts.ticks(values)) == expected
 
 
-@pytest.mark.parametrize("value", [0.0, 7.0, -0.3, 1e-6])
+@pytest.mark.parametrize("value", [0.0, 7.0, -0.3, 1e-6, 2e-13])
 def test_a_single_value_lies_within_the_ticks(value):
     ticks = charts.ticks([value])
     assert ticks[0] < value < ticks[-1] and len(ticks) < 10

@@ -324,6 +324,11 @@ def test_an_image_without_labels_is_named_and_spare_labels_are_not(tmp_path, cap
     assert "labelsTr: 1 labels without an image; left out" in said
 
 
+def test_volumes_have_no_channel(tmp_path):
+    with pytest.raises(ValueError, match=r"holds volumes, which have no `channel`"):
+        convert.write(*make(tmp_path), out=tmp_path / "out", channel="red")
+
+
 def test_a_volume_is_in_one_part_only(tmp_path):
     images_in, labels_in = make(tmp_path)
     with pytest.raises(ValueError, match="a: expected an image under `images` or"):
@@ -387,6 +392,21 @@ def test_a_geometry_of_another_form_is_named(converted, change, message):
     files.write_json(path, about)
     with pytest.raises(ValueError, match=message):
         restored(converted, ("case1_day0_slice_0001", "label_1", ""))
+
+
+def test_scans_without_rows_are_named(tmp_path, capsys):
+    converted = tmp_path / "out"
+    convert.write(*make(tmp_path), out=converted)
+    rows = mask_csv.read(converted / "train.csv", None)
+    kept = [row for row in rows if row.id.startswith("case1_")]
+    mask_csv.write(tmp_path / "part.csv", kept, column="segmentation")
+    made = convert.restore(tmp_path / "part.csv", data=converted, out=tmp_path / "back")
+    assert made["volumes"] == 1
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "1 scans have no row; nothing is written: case2_day0" in said
+    mask_csv.write(tmp_path / "empty.csv", [], column="segmentation")
+    with pytest.raises(ValueError, match=r"empty\.csv: expected rows of masks, receiv"):
+        convert.restore(tmp_path / "empty.csv", data=converted, out=tmp_path / "none")
 
 
 def test_overlaps_go_to_the_first_class_and_are_counted(converted, capsys):

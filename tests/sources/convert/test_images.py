@@ -1,10 +1,12 @@
 """Images with masks to a competition folder and back, pixel by pixel."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -213,6 +215,72 @@ def test_the_longest_beginning_has_the_mask(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("names", "masks", "expected"),
+    [
+        # Spare masks do not share an ending with the images.
+        (["1_1", "2_1"], ["1_1_m", "2_1_m", "1_2_m"], ["1_1_m", "2_1_m"]),
+        (["f_0000", "f_0001"], ["f_0000_m", "f_0001_m"], ["f_0000_m", "f_0001_m"]),
+        (["f_0000"], ["f"], ["f"]),
+    ],
+)
+def test_the_whole_name_comes_before_a_part_of_it(tmp_path, names, masks, expected):
+    folders = make(tmp_path, names=names)
+    for path in folders[1].iterdir():
+        path.unlink()
+    for name in masks:
+        write(tmp_path / "masks" / f"{name}.png", MASK)
+    convert.write(*folders, out=tmp_path / "out")
+    assert sorted(path.stem for path in back(tmp_path / "out").iterdir()) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "masks"),
+    [
+        (["frame_0000", "frame_0005"], ["frame_0005_m", "frame_0007_m"]),
+        # The second visit's masks are not those of the first.
+        (["anna_01", "bert_01"], ["anna_02", "bert_02"]),
+    ],
+)
+def test_a_number_is_part_of_the_name(tmp_path, names, masks):
+    folders = make(tmp_path, names=names)
+    for path in folders[1].iterdir():
+        path.unlink()
+    for name in masks:
+        write(tmp_path / "masks" / f"{name}.png", MASK)
+    with pytest.raises(ValueError, match="no labels for"):
+        convert.write(*folders, out=tmp_path / "out")
+
+
+def test_masks_of_class_folders_go_by_the_name_of_their_image(tmp_path):
+    make(tmp_path, names=["a_0000", "a-b"])
+    shutil.rmtree(tmp_path / "masks")
+    drawn = {"a_0000": MASK, "a-b": MASK[:, ::-1]}
+    for name, mask in drawn.items():
+        write(tmp_path / "masks" / "one" / f"{name}.png", mask)
+        write(tmp_path / "masks" / "two" / f"{name}_m.png", mask)
+    convert.write(tmp_path / "images", tmp_path / "masks", out=tmp_path / "out")
+    rows = mask_csv.read(tmp_path / "out/train.csv", None)
+    by_slice = {}
+    for row in rows:
+        by_slice.setdefault(row.id, set()).add(row.rle)
+    assert [len(masks) for masks in by_slice.values()] == [1, 1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_turned_as_viewers_show_it(tmp_path, orientation):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    ramp = np.arange(48 * 32, dtype=np.uint16).reshape(48, 32) // 8
+    path = tmp_path / "a.jpg"
+    PIL.Image.fromarray(ramp.astype(np.uint8)).save(path, exif=exif, quality=95)
+    with PIL.Image.open(path) as stored:
+        shown = np.asarray(PIL.ImageOps.exif_transpose(stored))
+    received = pictures.read(path)
+    assert received.shape == shown.shape
+    assert np.abs(received.astype(int) - shown).max() <= 2
+
+
 def test_two_masks_of_an_image_are_named(tmp_path):
     folders = make(tmp_path, ending="_first")
     write(tmp_path / "masks/a_second.png", MASK)
@@ -304,6 +372,11 @@ def test_all_images_that_are_too_large_are_named_before_any_is_read(tmp_path, su
     like = convert.Settings(True, {"vessel": 1})
     with pytest.raises(ValueError, match=pattern):
         convert.write_unlabelled(folders[0], out=tmp_path / "out", like=like)
+
+
+def test_images_have_no_axis(tmp_path):
+    with pytest.raises(ValueError, match=r"holds images, which have no `axis`.*'y'"):
+        convert.write(*make(tmp_path), out=tmp_path / "out", axis="y")
 
 
 def test_a_channel_must_be_one_of_colours(tmp_path):

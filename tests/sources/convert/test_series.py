@@ -94,3 +94,42 @@ def test_distances_that_drift_are_not_called_a_shift_aside(tmp_path):
     places = np.outer(np.arange(20.0), normal)
     places[7] += (0.4, 0, 0)
     assert "shifted sideways, up to 0.4 mm" in series._fault(names, places, normal)
+
+
+def test_a_tilted_gantry_is_refused(tmp_path):
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, aside=0.5)
+    with pytest.raises(ValueError, match=r"tilted gantry: the last lies 2 mm aside"):
+        volumes.read(tmp_path / "a")
+
+
+def test_a_direction_that_is_rounded_is_no_tilt():
+    tilt = np.deg2rad(20)
+    normal = np.array([0.0, -np.sin(tilt), np.cos(tilt)])
+    rounded = np.round(normal, 3)
+    rounded /= np.linalg.norm(rounded)
+    names = [f"{number}.dcm" for number in range(300)]
+    assert series._fault(names, np.outer(np.arange(300.0), normal), rounded) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "message"),
+    [
+        ("0020|0037", r"0\1\0\-1\0\0", r"expected ImageOrientationPatient"),
+        ("0028|0030", r"0.7\0.7", r"expected PixelSpacing \(0028\|0030\) as in"),
+    ],
+)
+def test_slices_of_another_plane_or_size_are_refused(tmp_path, tag, value, message):
+    tags = [{}] * 4 + [{tag: value}]
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, tags=tags)
+    with pytest.raises(ValueError, match=rf"1\.2\.3\.4-\d+\.dcm: {message}"):
+        volumes.read(tmp_path / "a")
+
+
+def test_each_slice_has_a_slope_of_its_own(tmp_path):
+    """A PET scanner scales every slice so that 16 bits are enough."""
+    slopes = (1, 40.5, 0.25, 2, 3)
+    tags = [{"0028|1052": "0", "0028|1053": str(slope)} for slope in slopes]
+    stored = np.full_like(STORED, 1000, np.int16)
+    by_slices.write_series(tmp_path / "a", stored, GEOMETRY, tags=tags)
+    array, _ = volumes.read(tmp_path / "a")
+    assert array[:, 0, 0].tolist() == [1000 * slope for slope in slopes]
