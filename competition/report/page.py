@@ -7,6 +7,7 @@ from competition.core import files, rules, scores, slice_scores
 from competition.core.data import slice_table
 from competition.core.experiment import history, layout, runs
 from competition.core.pages import charts, examples, findings, html_page, pictures
+from competition.machine import memory
 from competition.report import (
     again,
     benchmarks,
@@ -40,6 +41,7 @@ def values(
     groups, spread = _groups(table, scored["oof"], nested)
     return {
         "words": words,
+        "memory": memory,
         "run": run,
         "dataset": dataset.root.name,
         "dots": html_page.class_names(run.classes),

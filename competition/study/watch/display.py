@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich import console, table, text
 
 from competition.core.experiment import history
-from competition.machine import deadline
+from competition.machine import deadline, memory
 from competition.study.watch import reading
 
 STYLES = {
@@ -116,7 +116,7 @@ def _cells(fold: reading.Fold) -> dict[str, str]:
     beat: dict[str, Any] = {**(fold.beat or {})}
     loss = beat.get("loss") if beat.get("loss") is not None else last and last["loss"]
     scores = history.scores(fold.rows)
-    memory = beat.get("memory") or (last and last.get("memory"))
+    held = beat.get("memory") or (last and last.get("memory"))
     rate = last and last.get("rate")
     return {
         "fold": str(fold.name),
@@ -129,7 +129,7 @@ def _cells(fold: reading.Fold) -> dict[str, str]:
         "an epoch": _time(last and last["seconds"]),
         "waiting": _share(last),
         "left": "" if fold.state == "done" else _time(fold.left),
-        "memory": _size(memory),
+        "memory": memory.show(held) if held else "-",
     }
 
 
@@ -154,12 +154,6 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return f"{seconds:.1f}s" if seconds < 10 else deadline.show(seconds)
-
-
-def _size(count: int | None) -> str:
-    if not count:
-        return "-"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def spark(
