@@ -29,7 +29,7 @@ def start(
     config = _settled(config, manifest, begun)
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
     # Data of few cases has fewer folds than an experiment asks for.
-    folds = runs.present_folds(config, manifest)
+    folds = runs.present_folds(config.folds, manifest["folds"])
     if config.members:
         # A blend trains nothing: its folds are those of its members.
         folds = runs.members(wanted)[0].config.folds

@@ -21,7 +21,7 @@ def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
     most = disk = 0
     lines = []
     for name, config in contents.trained(bundle, options).items():
-        folds = list(runs.present_folds(config, prepared))
+        folds = list(runs.present_folds(config.folds, prepared["folds"]))
         if options.fold is not None:
             folds = [options.fold]
         needed, at_once = _needs(config, options.machine, len(prepared["classes"]))
