@@ -168,8 +168,8 @@ def memory(root: pathlib.Path) -> None:
         data = listed(root / f"scans{scans}", scans=scans)
         code = (
             "from competition import score; import pathlib; "
-            f"data = pathlib.Path({str(data)!r}); "
-            "score.run(data / 'train.csv', data / 'submission.csv', data=data)"
+            f"data = pathlib.Path({str(data)!r}); score.of_submission("
+            "data / 'train.csv', data / 'submission.csv', data=data)"
         )
         peaks.append(clock.peak_mib(code))
         clock.say(f"memory of score, {scans} scans", peaks[-1], "", "MiB")

@@ -157,7 +157,7 @@ def score_submission(
         scored = score.of_run(*opened, data=data, truth=truth)
         output.result(scored, as_json, output.scored)
     elif truth and submission and not (experiment or override or name):
-        result = score.run(truth, submission, data=data)
+        result = score.of_submission(truth, submission, data=data)
         output.result(result, as_json, lambda each: output.scores({"submission": each}))
     else:
         raise typer.BadParameter("give --truth and --submission, or --experiment")
