@@ -119,14 +119,13 @@ def a_fold() -> None:
     clock.say("scoring a fold / an epoch", 100 * scoring / epoch, "< 10", "%")
 
 
-def seconds_a_slice(batch: int = 4) -> float:
+def seconds_a_slice() -> float:
     """Return the time of a training step of `unet` for each slice of its batch."""
-
     from competition.net import devices
     from competition.net.networks import build
     from competition.net.training import losses, step
 
-    settings = configs.load("unet")
+    settings, batch = configs.load("unet"), 4
     size = settings.geometry.height, settings.geometry.width
     inputs = {
         "stack": np.full((batch, *size, len(settings.slices)), 500, np.uint16),

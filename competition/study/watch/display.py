@@ -44,7 +44,7 @@ def show(
     """Draw all folds; if they do not fit, a run that is done or waiting is one line."""
     rows = sum(len(member.folds) + 3 for member in members)
     is_high = out.is_terminal and rows + 2 > out.height
-    parts: list[console.RenderableType] = [_head(members, title, out)]
+    parts: list[console.RenderableType] = [_head(members, title)]
     for member in members:
         states = {fold.state for fold in member.folds}
         if is_high and states in ({"done"}, {"waiting"}):
@@ -59,9 +59,7 @@ def show(
     return console.Group(*parts)
 
 
-def _head(
-    members: Sequence[reading.Member], title: str, out: console.Console
-) -> text.Text:
+def _head(members: Sequence[reading.Member], title: str) -> text.Text:
     folds = [fold for member in members for fold in member.folds]
     done = sum(fold.state == "done" for fold in folds)
     alive = sum(fold.state in reading.ALIVE for fold in folds)
