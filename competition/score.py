@@ -29,6 +29,7 @@ from competition.core.data import (
     slice_table,
 )
 from competition.core.experiment import layout, predicted, runs
+from competition.machine import threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ def of_submission(
         spacing = z, slices[0].spacing_y_mm, slices[0].spacing_x_mm
         return metric.measure(*bits, classes=len(names), spacing_mm=spacing)
 
-    measured = console.in_threads(measure, scans, "score")
+    measured = threads.for_all(measure, scans, "score")
     return metric.summarise(dict(zip(scans, measured, strict=True)), names)
 
 

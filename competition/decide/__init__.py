@@ -10,6 +10,7 @@ from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, predicted, runs
 from competition.core.regions import cropped_masks
 from competition.decide import borrowed, candidates, rule_scores, search
+from competition.machine import threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,7 @@ def _measure(
         ]
 
     title = f"decide: {step}, {sum(map(len, wanted))} rules"
-    by_scan = console.in_threads(measure, scans, title)
+    by_scan = threads.for_all(measure, scans, title)
     return [
         {rule: np.array([scan[index][rule] for scan in by_scan]) for rule in tried}
         for index, tried in enumerate(wanted)
