@@ -87,7 +87,7 @@ def decide(
 @app.command(**options.example("submit", f"{options.PHANTOM} --experiment smoke"))
 def submit(
     data: options.Data,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     run: options.RunFolder = None,
     work: options.Work = layout.WORK,
     out: Annotated[
@@ -139,7 +139,7 @@ def score_submission(
     data: options.Data,
     truth: Annotated[File, typer.Option(help="train.csv or a solution.")] = None,
     submission: Annotated[File, typer.Option(help="The file.")] = None,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     work: options.Work = layout.WORK,
     override: options.Set = None,
     name: options.Name = None,
@@ -232,12 +232,12 @@ def run(
     from competition import pipeline, prepare
     from competition.cluster import opened
 
-    settings = prepare.PrepareOptions(
+    given = prepare.PrepareOptions(
         folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )
     with opened(cluster) as nodes:
         results = pipeline.run(
-            experiment, data=data, work=work, options=settings,
+            experiment, data=data, work=work, options=given,
             overrides=tuple(override or ()), name=name, truth=truth, fold=fold,
             budget=budget, nodes=nodes,
         )  # fmt: skip
