@@ -8,9 +8,9 @@ Overlap is computed over all samples of a batch together. Computed sample by sam
 many samples without an organ would outweigh the few with one, and a network on little
 data would never predict any organ.
 
-`SMOOTH` is a share of the image's pixels, added to numerator and denominator: a class
-that the batch lacks costs about P / (P + smoothing) where the probabilities sum to P,
-so that its gradient does not vanish as it would with a smoothing of one pixel or less.
+`SMOOTH` is a share of the image's pixels, added to numerator and denominator. So the
+gradient of a class that the batch lacks does not vanish as it would with a smoothing of
+one pixel or less: where its probabilities sum to P, Dice costs P / (P + smoothing).
 """
 
 import functools

@@ -39,7 +39,7 @@ class HeldOutScans:
         self._network: keras.Model | None = None
 
     def score(self, network: keras.Model) -> float | None:
-        """Return the score per class; None where truth and prediction are empty."""
+        """Return `score_per_class` of the scans; None if all masks are empty."""
         classes = self.run.classes
 
         def measure(scan: str) -> metric.ScanMeasurement:
