@@ -119,14 +119,13 @@ def a_fold() -> None:
     clock.say("scoring a fold / an epoch", 100 * scoring / epoch, "< 10", "%")
 
 
-def seconds_a_slice(batch: int = 4) -> float:
+def seconds_a_slice() -> float:
     """Return the time of a training step of `unet` for each slice of its batch."""
-
     from competition.net import devices
     from competition.net.networks import build
     from competition.net.training import losses, step
 
-    settings = configs.load("unet")
+    settings, batch = configs.load("unet"), 4
     size = settings.geometry.height, settings.geometry.width
     inputs = {
         "stack": np.full((batch, *size, len(settings.slices)), 500, np.uint16),
@@ -168,8 +167,8 @@ def memory(root: pathlib.Path) -> None:
         data = listed(root / f"scans{scans}", scans=scans)
         code = (
             "from competition import score; import pathlib; "
-            f"data = pathlib.Path({str(data)!r}); "
-            "score.run(data / 'train.csv', data / 'submission.csv', data=data)"
+            f"data = pathlib.Path({str(data)!r}); score.of_submission("
+            "data / 'train.csv', data / 'submission.csv', data=data)"
         )
         peaks.append(clock.peak_mib(code))
         clock.say(f"memory of score, {scans} scans", peaks[-1], "", "MiB")

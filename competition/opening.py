@@ -19,8 +19,8 @@ def open_experiment(
     """Open the run of an experiment on prepared data; create it if it is new."""
     dataset = _prepared(data, work)
     experiment = auto.planned(experiment, dataset)
-    wanted = configs.load(experiment, overrides)
-    return dataset, starting.start(dataset, _name(experiment, name), wanted)
+    name = _name(experiment, name)
+    return dataset, starting.start(dataset, name, configs.load(experiment, overrides))
 
 
 def open_training(
@@ -33,11 +33,10 @@ def open_training(
 ) -> tuple[layout.DatasetFiles, runs.Run]:
     """Open the run of an experiment, and a run for each of its members and gates."""
     dataset = _prepared(data, work)
-    planned = auto.planned(experiment, dataset)
-    blends.start(dataset, planned, overrides, name=_name(planned, name))
-    return open_experiment(
-        planned, data=data, work=work, overrides=overrides, name=name
-    )
+    experiment = auto.planned(experiment, dataset)
+    name = _name(experiment, name)
+    blends.start(dataset, experiment, overrides, name=name)
+    return dataset, starting.start(dataset, name, configs.load(experiment, overrides))
 
 
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:

@@ -29,6 +29,7 @@ from competition.core.data import (
     slice_table,
 )
 from competition.core.experiment import layout, predicted, runs
+from competition.machine import threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 Measured = dict[str, metric.ScanMeasurement]
 
 
-def run(
+def of_submission(
     truth: pathlib.Path, submission: pathlib.Path, *, data: pathlib.Path
 ) -> dict[str, Any]:
     """Score the masks of `submission` against those of `truth`.
@@ -61,13 +62,13 @@ def run(
         spacing = z, slices[0].spacing_y_mm, slices[0].spacing_x_mm
         return metric.measure(*bits, classes=len(names), spacing_mm=spacing)
 
-    measured = console.in_threads(measure, scans, "score")
+    measured = threads.for_all(measure, scans, "score")
     return metric.summarise(dict(zip(scans, measured, strict=True)), names)
 
 
 def of_run(
     dataset: layout.DatasetFiles,
-    scored: runs.Run,
+    run: runs.Run,
     *,
     data: pathlib.Path,
     truth: pathlib.Path | None = None,
@@ -77,48 +78,48 @@ def of_run(
     The scores out of fold have the `calibration` of each class's probabilities. The
     scores under `nested` use rules that were chosen without the fold of each scan.
     """
-    with runs.held(scored, doing="scoring", dataset=dataset):
+    with runs.held(run, doing="scoring", dataset=dataset):
         table = slice_table.read(dataset)
-        predicted.check(scored, table)
+        predicted.check(run, table)
         # First, since this may fail: the files that are written below belong together.
         submission = None
         if truth:
-            files.require(scored.files.submission, "submit")
-            submission = run(truth, scored.files.submission, data=data)
-        measured, nested, calibrated = _measure_held_out(dataset, scored, table)
+            files.require(run.files.submission, "submit")
+            submission = of_submission(truth, run.files.submission, data=data)
+        measured, nested, calibrated = _measure_held_out(dataset, run, table)
         # Written first: score.json holds the digest of this table.
-        digest = _write_slices(scored, table, measured)
-        classes = scored.classes
+        digest = _write_slices(run, table, measured)
+        classes = run.classes
         scores = {
             "oof": {**metric.summarise(measured, classes), "calibration": calibrated},
             "nested": metric.summarise(nested, classes) if nested else None,
             "slices": digest,
-            "decision": files.file_digest(scored.files.decision),
+            "decision": files.file_digest(run.files.decision),
             "submission": submission,
         }
-        files.write_sealed(scored.files.score, scores)
+        files.write_sealed(run.files.score, scores)
         return scores
 
 
 def _measure_held_out(
-    dataset: layout.DatasetFiles, scored: runs.Run, table: "pd.DataFrame"
+    dataset: layout.DatasetFiles, run: runs.Run, table: "pd.DataFrame"
 ) -> tuple[Measured, Measured, dict[str, Any]]:
     """Measure the held-out scans by the rules, then by the nested ones.
 
     Nested rules were chosen without the fold of the scan; a scan without such rules is
     left out there. The calibration of each class is returned last.
     """
-    path, classes = scored.files.decision, scored.classes
-    class_rules = rules.read(path, classes, scored.config.members)
-    nested_rules = rules.read_nested(path, classes, scored.config.members)
+    path, classes = run.files.decision, run.classes
+    class_rules = rules.read(path, classes, run.config.members)
+    nested_rules = rules.read_nested(path, classes, run.config.members)
     store, spacings = arrays.Arrays(dataset), slice_table.spacings(table)
     counts = np.zeros((len(classes), 2, calibration.VALUES), int)
     measured: Measured = {}
     nested: Measured = {}
-    scans = slice_table.held_out_scans(table, runs.trained_folds(scored))
+    scans = slice_table.held_out_scans(table, runs.trained_folds(run))
     for scan in console.track(scans, "score"):
         truth = store.masks(scan)
-        predictions = blending.out_of_fold(scored, scan)
+        predictions = blending.out_of_fold(run, scan)
 
         compare = functools.partial(
             metric.measure, truth, classes=len(classes), spacing_mm=spacings[scan]
@@ -137,15 +138,15 @@ def _measure_held_out(
     return measured, nested, dict(zip(classes, calibrated, strict=True))
 
 
-def _write_slices(scored: runs.Run, table: "pd.DataFrame", measured: Measured) -> str:
+def _write_slices(run: runs.Run, table: "pd.DataFrame", measured: Measured) -> str:
     """Write the table of the predictions by slice, and return its digest."""
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list)
     listed: list[tuple[object, ...]] = []
     for scan, one in measured.items():
         listed += slice_scores.rows(
-            scan, one, classes=scored.classes, numbers=numbers[scan]
+            scan, one, classes=run.classes, numbers=numbers[scan]
         )
-    return slice_scores.write(scored.files, listed)
+    return slice_scores.write(run.files, listed)
 
 
 def _read(

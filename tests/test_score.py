@@ -60,7 +60,7 @@ def table(tmp_path):
 
 def test_a_perfect_submission_scores_one_from_either_column(table, data):
     truth = table("train.csv", draw(1), "segmentation")
-    result = score.run(truth, table("submission.csv", draw(1)), data=data)
+    result = score.of_submission(truth, table("submission.csv", draw(1)), data=data)
     assert result["score_per_class"] == result["score_merged"] == 1
     assert result["dice"] == result["iou"] == result["iou_3d"] == 1
     assert set(result["by_scan"]) == set(SCANS)
@@ -83,7 +83,7 @@ def test_files_score_as_their_masks_do(table, data):
         },
         CLASSES,
     )
-    assert score.run(*paths, data=data) == expected
+    assert score.of_submission(*paths, data=data) == expected
 
 
 def test_a_missing_row_is_empty(table, data):
@@ -92,9 +92,9 @@ def test_a_missing_row_is_empty(table, data):
     volumes["case1_day0"][1, ..., 0] = False
     empty = table("empty.csv", volumes)
     missing = table("missing.csv", volumes, keep=lambda row: row.rle)
-    expected = score.run(truth, empty, data=data)
+    expected = score.of_submission(truth, empty, data=data)
     assert expected["dice"] == pytest.approx(9 / 10)
-    assert score.run(truth, missing, data=data) == expected
+    assert score.of_submission(truth, missing, data=data) == expected
 
 
 def test_depth_is_the_number_of_slices_in_the_truth(table, data):
@@ -107,13 +107,13 @@ def test_depth_is_the_number_of_slices_in_the_truth(table, data):
     truth = table("truth.csv", volumes, keep=two_slices)
     volumes["case1_day0"][:, 0, 0, 0] = False, False, True
     predicted = table("submission.csv", volumes, keep=two_slices)
-    distance = score.run(truth, predicted, data=data)["hausdorff_per_class"]
+    distance = score.of_submission(truth, predicted, data=data)["hausdorff_per_class"]
     assert distance == pytest.approx(1 / np.sqrt(2**2 + 5**2 + 8**2))
 
 
 def test_a_truth_without_rows_has_no_score(table, data):
     empty = table("empty.csv", {})
-    result = score.run(empty, empty, data=data)
+    result = score.of_submission(empty, empty, data=data)
     assert result["score_per_class"] is None and result["by_scan"] == {}
 
 
@@ -133,7 +133,7 @@ def test_a_faulty_prediction_names_file_and_row(table, data, tmp_path, row, mess
     path = tmp_path / "submission.csv"
     path.write_text(f"id,class,predicted\n{row}\n")
     with pytest.raises(ValueError, match=message) as error:
-        score.run(table("truth.csv", draw(1)), path, data=data)
+        score.of_submission(table("truth.csv", draw(1)), path, data=data)
     assert str(error.value).startswith(f"{path}, row 2")
 
 
@@ -142,7 +142,7 @@ def test_an_id_without_an_image_is_an_error(table, data):
     next(data.glob("test/*/*/scans/slice_0002*")).unlink()
     message = r"truth\.csv, row 10: no image of case2_day3_slice_0002 under"
     with pytest.raises(ValueError, match=message):
-        score.run(truth, truth, data=data)
+        score.of_submission(truth, truth, data=data)
 
 
 def test_a_slice_of_another_size_is_an_error(table, data):
@@ -152,7 +152,7 @@ def test_a_slice_of_another_size_is_an_error(table, data):
     path.write_bytes(HEADER + size + bytes(4))
     message = r"slice_0002_8_5.*expected 8 x 5 pixels.*received 9 x 5\."
     with pytest.raises(ValueError, match=message):
-        score.run(truth, truth, data=data)
+        score.of_submission(truth, truth, data=data)
 
 
 def test_out_of_fold_surfaces_are_as_far_apart_as_the_slice_table_says(tmp_path):

@@ -65,12 +65,12 @@ def kernel_build(
     from competition.kernel import build
 
     bundle = bundles.find(experiment, what, work=work, data=data, name=name)
-    settings = build.BundleOptions(
+    given = build.BundleOptions(
         fold=fold, budget=budget, overrides=tuple(override or ()),
         sources=tuple(earlier or ()), weights=tuple(weights or ()),
         as_notebook=notebook, machine=machine,
     )  # fmt: skip
-    output.result(build.run(bundle, user=user, options=settings), as_json)
+    output.result(build.run(bundle, user=user, options=given), as_json)
 
 
 @app.command(

@@ -46,7 +46,7 @@ RunData = Annotated[
     typer.Option(help="The data set, if `work` holds several.", **FOLDER),
 ]
 Experiment = Annotated[str, typer.Option(help="A name or the path of a .toml file.")]
-ExperimentOrRun = Annotated[
+OptionalExperiment = Annotated[
     str | None, typer.Option(help="The run of this experiment.")
 ]
 RunFolder = Annotated[

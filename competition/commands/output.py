@@ -86,13 +86,10 @@ def _setting(value: Any) -> Any:
 
 def plan(plan: dict[str, Any]) -> None:
     """Print a row for each run of an experiment, the totals, and what does not fit."""
-    from competition.machine import deadline
+    from competition.machine import deadline, memory
 
     def time(seconds: float | None) -> str:
         return "-" if seconds is None else deadline.show(seconds)
-
-    def size(count: int) -> str:
-        return f"{count / 1e9:.2f} GB"
 
     rows = [
         {
@@ -102,11 +99,11 @@ def plan(plan: dict[str, Any]) -> None:
             "epochs": run["epochs"],
             "steps an epoch": run["steps"],
             "s a step": run["step"],
-            "memory": size(run["memory"]),
+            "memory": memory.show(run["memory"]),
             "a fold": time(run["fold"]),
             "all folds": time(run["seconds"]),
             "submission": time(run["submission"]),
-            "disk": size(run["disk"]),
+            "disk": memory.show(run["disk"]),
         }
         for run in plan["runs"]
     ]
@@ -114,8 +111,8 @@ def plan(plan: dict[str, Any]) -> None:
     print(
         f"in all: {time(plan['seconds'])} to train and predict {plan['slices']:,} "
         f"slices, {time(plan['submission'])} for a submission of the hidden test\n"
-        f"disk: {size(plan['prepared'])} of prepared data, up to "
-        f"{size(plan['outputs'])} of outputs"
+        f"disk: {memory.show(plan['prepared'])} of prepared data, up to "
+        f"{memory.show(plan['outputs'])} of outputs"
     )
     for problem in plan["problems"]:
         print(f"! {problem}")

@@ -87,7 +87,7 @@ def decide(
 @app.command(**options.example("submit", f"{options.PHANTOM} --experiment smoke"))
 def submit(
     data: options.Data,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     run: options.RunFolder = None,
     work: options.Work = layout.WORK,
     out: Annotated[
@@ -139,7 +139,7 @@ def score_submission(
     data: options.Data,
     truth: Annotated[File, typer.Option(help="train.csv or a solution.")] = None,
     submission: Annotated[File, typer.Option(help="The file.")] = None,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     work: options.Work = layout.WORK,
     override: options.Set = None,
     name: options.Name = None,
@@ -157,7 +157,7 @@ def score_submission(
         scored = score.of_run(*opened, data=data, truth=truth)
         output.result(scored, as_json, output.scored)
     elif truth and submission and not (experiment or override or name):
-        result = score.run(truth, submission, data=data)
+        result = score.of_submission(truth, submission, data=data)
         output.result(result, as_json, lambda each: output.scores({"submission": each}))
     else:
         raise typer.BadParameter("give --truth and --submission, or --experiment")
@@ -232,12 +232,12 @@ def run(
     from competition import pipeline, prepare
     from competition.cluster import opened
 
-    settings = prepare.PrepareOptions(
+    given = prepare.PrepareOptions(
         folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )
     with opened(cluster) as nodes:
         results = pipeline.run(
-            experiment, data=data, work=work, options=settings,
+            experiment, data=data, work=work, options=given,
             overrides=tuple(override or ()), name=name, truth=truth, fold=fold,
             budget=budget, nodes=nodes,
         )  # fmt: skip

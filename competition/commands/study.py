@@ -162,7 +162,7 @@ def search_values(
 def show_scan(
     scan: Annotated[str, typer.Argument(help="A scan, such as case61_day1.")],
     data: options.Data,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     submission: Annotated[
         pathlib.Path | None,
         typer.Option(help="Show the masks of this CSV instead of a run's."),
@@ -212,7 +212,7 @@ def show_scan(
 @app.command(**options.example("watch", "work/competition/runs/smoke"))
 def watch_run(
     run: options.WatchedRun = None,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     data: options.RunData = None,
     work: options.Work = layout.WORK,
     once: Annotated[

@@ -34,17 +34,17 @@ def prepare_data(
     """
     from competition import pipeline, prepare
 
-    settings = prepare.PrepareOptions(
+    given = prepare.PrepareOptions(
         folds, fold_seed, fold_file, faulty, quarantine=quarantine
     )
-    manifest = pipeline.prepare(data, work=work, options=settings, verify=verify)
+    manifest = pipeline.prepare(data, work=work, options=given, verify=verify)
     output.result(manifest, as_json, output.prepared)
 
 
 @app.command(**options.example("train", options.PHANTOM, "--experiment smoke --fold 0"))
 def train_folds(
     data: options.OptionalData = None,
-    experiment: options.ExperimentOrRun = None,
+    experiment: options.OptionalExperiment = None,
     run: options.RunFolder = None,
     work: options.Work = layout.WORK,
     fold: options.Fold = None,

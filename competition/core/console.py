@@ -1,15 +1,12 @@
 """Messages and progress on standard error: standard output is for results alone."""
 
-import os
-from collections.abc import Callable, Collection, Iterable
-from concurrent import futures
+from collections.abc import Iterable
 from typing import TypeVar
 
 from rich import console, progress
 
 ERR = console.Console(stderr=True)
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def readable(text: str) -> str:
@@ -32,14 +29,3 @@ def track(
 ) -> Iterable[Item]:
     """Yield the items of a loop, and show how many of them are done."""
     return progress.track(items, title, total=total, console=ERR)
-
-
-def in_threads(
-    function: Callable[[Item], Result], items: Collection[Item], title: str
-) -> list[Result]:
-    """Return the function's result for each item, and show how many are done.
-
-    There is one thread for each processor, and it works on one item at a time.
-    """
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(track(pool.map(function, items), title, total=len(items)))

@@ -44,8 +44,8 @@ class ScanMeasurement:
     by_class: tuple[ClassComparison, ...]
     hausdorff_merged: float
 
-    def told(self) -> dict[str, Any]:
-        """Return the measurement as JSON values; `heard` reads them back."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the measurement as JSON values; `from_json` reads them back."""
         by_class = [
             {name: np.asarray(value).tolist() for name, value in each.items()}
             for each in map(dataclasses.asdict, self.by_class)
@@ -53,14 +53,14 @@ class ScanMeasurement:
         return {"by_class": by_class, "hausdorff_merged": self.hausdorff_merged}
 
     @classmethod
-    def heard(cls, told: dict[str, Any]) -> "ScanMeasurement":
-        """Return the measurement from the values that `told` returned."""
+    def from_json(cls, values: dict[str, Any]) -> "ScanMeasurement":
+        """Return the measurement from the values that `to_json` returned."""
         by_class: list[dict[str, Any]] = [
             {name: np.array(value)[()] for name, value in each.items()}
-            for each in told["by_class"]
+            for each in values["by_class"]
         ]
         compared = tuple(ClassComparison(**each) for each in by_class)
-        return cls(compared, told["hausdorff_merged"])
+        return cls(compared, values["hausdorff_merged"])
 
 
 def measure(

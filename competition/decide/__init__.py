@@ -9,7 +9,8 @@ from competition.core import blending, console, files, probabilities, rules
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, predicted, runs
 from competition.core.regions import cropped_masks
-from competition.decide import candidates, rule_scores, search, taken
+from competition.decide import borrowed, candidates, rule_scores, search
+from competition.machine import threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ def run(dataset: layout.DatasetFiles, run: runs.Run) -> dict[str, Any]:
     """
     with runs.held(run, doing="deciding", dataset=dataset):
         if run.config.folds == layout.ALL:
-            return taken.take(run)
+            return borrowed.write(run)
         table = slice_table.read(dataset)
         folds = runs.trained_folds(run)
         predicted.check(run, table)
@@ -119,7 +120,7 @@ def _measure(
         ]
 
     title = f"decide: {step}, {sum(map(len, wanted))} rules"
-    by_scan = console.in_threads(measure, scans, title)
+    by_scan = threads.for_all(measure, scans, title)
     return [
         {rule: np.array([scan[index][rule] for scan in by_scan]) for rule in tried}
         for index, tried in enumerate(wanted)

@@ -45,13 +45,13 @@ def check_user(user: str) -> None:
         )
 
 
-def check_id(id: str, *, what: str) -> str:
-    """Return the id of a kernel or dataset; refuse one that is not user/slug."""
+def check_source(id: str) -> str:
+    """Return the id of an earlier kernel; refuse one that is not user/slug."""
     user, slash, end = id.partition("/")
     if not slash or end != slug(end) or not 5 <= len(end) <= LONGEST:
         raise ValueError(
-            f"{what} expects user/slug, the slug of 5 to {LONGEST} lower-case letters, "
-            f"digits and hyphens. Received: {id!r}."
+            f"`sources` expects user/slug, the slug of 5 to {LONGEST} lower-case "
+            f"letters, digits and hyphens. Received: {id!r}."
         )
     check_user(user)
     return id

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Clock = Callable[[], float]
 SECONDS = {"h": 3600, "m": 60, "s": 1}
@@ -52,6 +52,12 @@ def parse(text: str) -> float:
 def budget(limit: Deadline | None) -> str | None:
     """Write the time left as a budget, in whole seconds; None without a limit."""
     return f"{max(0, int(limit.left()))}s" if limit else None
+
+
+def total(seconds: Sequence[float | None]) -> float | None:
+    """Return the sum of times; None if one of them is unknown."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def show(seconds: float) -> str:

@@ -34,6 +34,16 @@ def resident(process: int) -> int | None:
     return 1024 * sum(map(int, sizes)) if sizes else None
 
 
+def show(size: int) -> str:
+    """Write bytes as a person would, in three digits: "942 kB" or "1.17 GB"."""
+    value, unit = size / 1e3, "kB"
+    for larger in "MB", "GB", "TB":
+        if value >= 999.5:
+            value, unit = value / 1e3, larger
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
 def end_first() -> None:
     """Let Linux kill this process before its parent when memory runs out."""
     try:

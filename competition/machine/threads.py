@@ -1,13 +1,28 @@
-"""Work that threads do in advance, handed over in order."""
+"""Work that threads do: on all items at once, or in advance and in order."""
 
 import collections
 import itertools
-from collections.abc import Callable, Generator, Iterable
+import os
+from collections.abc import Callable, Collection, Generator, Iterable
 from concurrent import futures
 from typing import TypeVar
 
+from competition.core import console
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+
+
+def for_all(
+    work: Callable[[Argument], Result], arguments: Collection[Argument], title: str
+) -> list[Result]:
+    """Return `work` of each argument, and show how many are done.
+
+    There is one thread for each processor, and it works on one argument at a time.
+    """
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(work, arguments)
+        return list(console.track(made, title, total=len(arguments)))
 
 
 def in_order(

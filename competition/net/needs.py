@@ -9,6 +9,7 @@ from typing import Any
 
 from competition.core import console
 from competition.core.experiment import configs, schema
+from competition.machine import memory
 from competition.net import activations, devices, hosts
 from competition.net.frameworks import keras
 
@@ -72,9 +73,10 @@ def check(needed: Needs, config: configs.Config, free: int | None) -> None:
     batch, fixed = config.training.batch, needed.fixed
     if fixed > free:
         raise ValueError(
-            f"The weights and what the optimizer keeps for them take {show(fixed)}, "
-            f"and {show(free)} of memory are free. Set a smaller `model.encoder` or "
-            "`model.widths`, training.ema=0, or use a device with more memory."
+            "The weights and what the optimizer keeps for them take "
+            f"{memory.show(fixed)}, and {memory.show(free)} of memory are free. Set a "
+            "smaller `model.encoder` or `model.widths`, training.ema=0, or use a "
+            "device with more memory."
         )
     gpus, device = config.training.gpus, devices.find()
     sharing = devices.sharing(gpus, device) * hosts.count()
@@ -87,8 +89,9 @@ def check(needed: Needs, config: configs.Config, free: int | None) -> None:
         else f"training.batch={fits} may fit."
     )
     console.warn(
-        f"a batch of {batch} may take {show(needed.memory)}, and {show(free)} of "
-        f"memory are free. Where a step fails, the batch is halved. {remedy}"
+        f"a batch of {batch} may take {memory.show(needed.memory)}, and "
+        f"{memory.show(free)} of memory are free. Where a step fails, the batch is "
+        f"halved. {remedy}"
     )
 
 
@@ -97,21 +100,14 @@ def describe(needed: Needs, folder: pathlib.Path) -> str:
     free, disk = shutil.disk_usage(folder).free, needed.disk(1)
     if free < disk:
         console.warn(
-            f"{folder}: the training of a fold takes up to {show(disk)} here, and "
-            f"{show(free)} are free. Make room, or train in another `work`."
+            f"{folder}: the training of a fold takes up to {memory.show(disk)} here, "
+            f"and {memory.show(free)} are free. Make room, or train in another `work`."
         )
     return (
-        f"needs about {show(needed.memory)} of memory on each device, beside scans, "
-        f"and up to {show(disk)} of disk, of which {show(needed.weights)} stay"
+        f"needs about {memory.show(needed.memory)} of memory on each device, beside "
+        f"scans, and up to {memory.show(disk)} of disk, of which "
+        f"{memory.show(needed.weights)} stay"
     )
-
-
-def show(size: int) -> str:
-    """Write bytes as a person would: "1.9 GB"."""
-    for unit, scale in ("GB", 1e9), ("MB", 1e6):
-        if size >= scale / 20:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size / 1e3:.1f} kB"
 
 
 def _slots(training: schema.Training) -> int:

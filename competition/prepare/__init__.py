@@ -15,6 +15,7 @@ import numpy as np
 from competition.core import console, files, locks, problems, storage
 from competition.core.data import faulty, images, slice_spacing, slice_table
 from competition.core.experiment import layout
+from competition.machine import threads
 from competition.prepare import folder, folds, manifest, scan_record, settings
 
 if TYPE_CHECKING:
@@ -129,13 +130,13 @@ def _make_all(
         return record
 
     scans = list(training.slices)
-    found = console.in_threads(look, scans, "verify" if verify else "look")
+    found = threads.for_all(look, scans, "verify" if verify else "look")
     records = {scan: one for scan, one in zip(scans, found, strict=True) if one}
     waiting = [scan for scan in scans if scan not in records]
     if waiting:
         manifest.begin(dataset, waiting)
     make = functools.partial(scan_record.make, dataset, training)
-    made = console.in_threads(make, waiting, "prepare")
+    made = threads.for_all(make, waiting, "prepare")
     for scan, (record, _) in zip(waiting, made, strict=True):
         if record:
             records[scan] = record

@@ -102,7 +102,7 @@ def _changed(
     settled = {
         # The data decides these values, so they need no override.
         "model.exclusive": manifest.get("exclusive", False),
-        "folds": [fold for fold in theirs["folds"] if _is_there(fold, manifest)],
+        "folds": [*runs.present_folds(theirs["folds"], manifest.get("folds", 0))],
     }
     return [
         f"{key}={json.dumps(value, ensure_ascii=False)}"
@@ -112,10 +112,6 @@ def _changed(
             value == settled.get(key) and (key == "folds" or theirs[key] == "auto")
         )
     ]
-
-
-def _is_there(fold: Any, manifest: dict[str, Any]) -> bool:
-    return fold == "all" or fold < manifest.get("folds", 0)
 
 
 def flat(config: configs.Config) -> dict[str, Any]:

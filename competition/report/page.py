@@ -7,6 +7,7 @@ from competition.core import files, rules, scores, slice_scores
 from competition.core.data import slice_table
 from competition.core.experiment import history, layout, runs
 from competition.core.pages import charts, examples, findings, html_page, pictures
+from competition.machine import memory
 from competition.report import (
     again,
     benchmarks,
@@ -40,6 +41,7 @@ def values(
     groups, spread = _groups(table, scored["oof"], nested)
     return {
         "words": words,
+        "memory": memory,
         "run": run,
         "dataset": dataset.root.name,
         "dots": html_page.class_names(run.classes),
@@ -61,7 +63,7 @@ def values(
         **_failures(run, table, scored["oof"]),
         **_rules(run),
         **_training(run),
-        **_source(dataset, table, manifest, run),
+        **_source(table, manifest, run),
         "findings": findings.of_data(dataset, shown=SUSPECTS),
         "trials": trials.summary(dataset.search(run.name), run.config),
         "benchmarks": benchmarks.sections(dataset.root.parent),
@@ -192,10 +194,7 @@ def _training(run: runs.Run) -> dict[str, Any]:
 
 
 def _source(
-    dataset: layout.DatasetFiles,
-    table: "pd.DataFrame",
-    manifest: dict[str, Any],
-    run: runs.Run,
+    table: "pd.DataFrame", manifest: dict[str, Any], run: runs.Run
 ) -> dict[str, Any]:
     """Return what is known about the data, and what each fold holds out."""
     voxels = {row["fold"]: row["voxels"] for row in manifest.get("fold_table", [])}

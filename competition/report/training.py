@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from competition.core.experiment import history, layout
 from competition.core.pages import charts, pictures
+from competition.machine import deadline
 
 Histories = dict[layout.Fold, list[history.Epoch]]
 _CURVES: dict[Literal["loss", "score", "rate"], tuple[str, str]] = {
@@ -48,8 +49,8 @@ def times(histories: Histories) -> list[dict[str, Any]]:
 
 def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
     seconds = sum(epoch["seconds"] for epoch in epochs)
-    scoring = _total([epoch.get("scoring") for epoch in epochs])
-    waiting = _total([epoch.get("waiting") for epoch in epochs])
+    scoring = deadline.total([epoch.get("scoring") for epoch in epochs])
+    waiting = deadline.total([epoch.get("waiting") for epoch in epochs])
     steps = None if scoring is None else seconds - scoring - (waiting or 0.0)
     return {
         "fold": name,
@@ -62,9 +63,3 @@ def _time(name: str, epochs: list[history.Epoch]) -> dict[str, Any]:
         "memory": max((epoch.get("memory") or 0 for epoch in epochs), default=0),
         "scores": history.scores(epochs if name != "all" else []),
     }
-
-
-def _total(seconds: list[float | None]) -> float | None:
-    """Return the sum of what each epoch measured; None if one did not."""
-    known = [each for each in seconds if each is not None]
-    return sum(known) if len(known) == len(seconds) else None

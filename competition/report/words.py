@@ -107,11 +107,6 @@ def kept(training: schema.Training) -> str:
     return f"those of the {training.keep} epoch"
 
 
-def size(count: int) -> str:
-    """Write a number of bytes."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
 def setting(value: Any, key: str = "") -> str:
     """Write a value of a config; `key` is its dotted name."""
     if key == "decide.gates":

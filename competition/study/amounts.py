@@ -5,7 +5,7 @@ import math
 import pathlib
 
 from competition.core.data import annotations, images, mask_csv
-from competition.core.experiment import configs
+from competition.core.experiment import configs, runs
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def of(data: pathlib.Path) -> Amounts:
 
 def folds(config: configs.Config, data: Amounts) -> int:
     """Return how many networks an experiment trains on the data."""
-    return sum(fold == "all" or fold < data.folds for fold in config.folds)
+    return len(runs.present_folds(config.folds, data.folds))
 
 
 def slices(config: configs.Config, data: Amounts) -> int:

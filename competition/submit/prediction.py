@@ -110,10 +110,10 @@ def made_by(
     return (
         [(s.name, k, _digest(s.files.weights(k))) for s, k in networks],
         [
-            (source.name, source.classes, configs.told(source.config))
+            (source.name, source.classes, configs.without_defaults(source.config))
             for source in runs.members_and_gates(run)
         ],
-        (run.classes, configs.told(run.config), class_rules),
+        (run.classes, configs.without_defaults(run.config), class_rules),
     )
 
 

@@ -1,4 +1,4 @@
-"""The stages of a scan: read, predict, encode.
+"""The stages of a scan: read, predict, decide.
 
 After an error in a stage the scan has no masks, and the log has an event.
 """

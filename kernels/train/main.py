@@ -29,8 +29,6 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     # Set this before anything imports Keras.
     if BACKEND:
         os.environ["KERAS_BACKEND"] = BACKEND
-    # Albumentations would look for updates, but the network is off.
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     bundle, about = find(input_root)
     scratch = pathlib.Path(tempfile.mkdtemp())
     zipfile.ZipFile(bundle / about["package"]).extractall(scratch / "package")

@@ -128,13 +128,14 @@ def test_the_whole_score_is_the_naive_one(volumes):
             assert received[f"score_{reading}"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_measurement_is_heard_elsewhere_as_it_was_told():
+def test_a_measurement_is_the_same_after_json():
     # The second class is empty in both, so that values are NaN.
     measured = metric.measure(
         voxel(1, 2, 3).astype(np.uint8), voxel(1, 2, 5).astype(np.uint8), classes=2
     )
-    heard = metric.ScanMeasurement.heard(json.loads(json.dumps(measured.told())))
-    one, other = (metric.summarise({"a": m}, NAMES[:2]) for m in (measured, heard))
+    values = json.loads(json.dumps(measured.to_json()))
+    same = metric.ScanMeasurement.from_json(values)
+    one, other = (metric.summarise({"a": m}, NAMES[:2]) for m in (measured, same))
     assert repr(one) == repr(other) and one["score_per_class"] is not None
 
 

@@ -21,7 +21,7 @@ def test_too_much_for_kaggle_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("id", ["ann", "ann/Ab-cd-ef", "ann/abc", "a b/abcdef"])
 def test_an_earlier_kernel_needs_a_whole_id(id):
     with pytest.raises(ValueError, match="expects"):
-        names.check_id(id, what="`sources`")
+        names.check_source(id)
 
 
 @pytest.mark.parametrize(

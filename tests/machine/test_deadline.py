@@ -32,6 +32,11 @@ def test_time_is_shown_as_a_person_would():
     assert shown == ["8h30m", "1h01m", "12m30s", "45s", "0s", "0s"]
 
 
+def test_a_sum_is_unknown_if_one_time_is():
+    assert deadline.total([1.5, 2]) == 3.5 and deadline.total([]) == 0
+    assert deadline.total([1.5, None]) is None
+
+
 def test_what_is_left_can_be_shared_among_folds():
     now = [100.0]
     limit = deadline.Deadline(60, clock=lambda: now[0])

@@ -1,4 +1,4 @@
-"""Work that threads do ahead."""
+"""Work that threads do: on all items, and ahead."""
 
 import itertools
 import threading
@@ -11,6 +11,14 @@ from competition.machine import threads
 
 def running():
     return sum(each.name.startswith("ahead") for each in threading.enumerate())
+
+
+def test_all_results_come_in_the_order_of_the_arguments():
+    def work(number):
+        time.sleep(0.02 if number % 3 == 0 else 0)
+        return -number
+
+    assert threads.for_all(work, range(7), "work") == [0, -1, -2, -3, -4, -5, -6]
 
 
 def test_results_come_in_order_whichever_is_ready_first():

@@ -75,10 +75,6 @@ def test_many_things():
     assert words.count(1, "case") == "1 case" and words.count(2, "entry") == "2 entries"
 
 
-def test_bytes():
-    assert words.size(12_600_000) == "13 MB" and words.size(7_960_000_000) == "8.0 GB"
-
-
 def test_folds():
     assert words.folds((0, 1)) == "folds 0, 1" and words.folds((3,)) == "fold 3"
     assert words.folds(("all",)) == "trained on every case"

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import pydantic
@@ -53,7 +53,7 @@ def owner(run: Run, fold: layout.Fold) -> str:
     the run, on keys that only prediction uses, or on where the scans are stored.
     """
     unused = {"input", "members", "gate", "rules", "decide", "submit"}
-    config = configs.told(run.config, exclude=unused)
+    config = configs.without_defaults(run.config, exclude=unused)
     if path := config["model"].get("encoder_weights"):
         # On Kaggle the file lies in another folder.
         config["model"]["encoder_weights"] = pathlib.PurePath(path).name
@@ -173,11 +173,9 @@ def trained_folds(run: Run) -> list[layout.Fold]:
     return folds
 
 
-def present_folds(
-    config: configs.Config, manifest: Manifest
-) -> tuple[layout.Fold, ...]:
-    """Return the folds to train; data of few cases has fewer than the config asks."""
-    return tuple(f for f in config.folds if f == "all" or f < manifest["folds"])
+def present_folds(folds: Iterable[layout.Fold], count: int) -> tuple[layout.Fold, ...]:
+    """Return which of the folds exist if cases are split into `count`."""
+    return tuple(fold for fold in folds if fold == "all" or fold < count)
 
 
 def source_of_rules(run: Run) -> Run:

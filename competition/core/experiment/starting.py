@@ -15,11 +15,12 @@ def start(
     *,
     run_files: layout.RunFiles | None = None,
 ) -> runs.Run:
-    """Open the run `name` and return it; create a new run in `run_files`.
+    """Open the run `name` and return it; create it if it is new.
 
-    A run keeps the config and the data that it began with: another config, or other
-    data, is an error. Only `decide`, `rules` and the folder of `model.encoder_weights`
-    may change: the weights do not depend on them.
+    Its files are `run_files`, by default those of that name in the data set. Once it
+    trains or has results, another config or other data is an error. Only `decide`,
+    `rules` and the folder of `model.encoder_weights` may change: the weights do not
+    depend on them.
     """
     manifest = runs.prepared(dataset)
     run_files = run_files or dataset.run(name)
@@ -28,31 +29,23 @@ def start(
     begun = runs.read(run_files) if is_begun else None
     config = _settled(config, manifest, begun)
     wanted = runs.Run(name, run_files, config, classes, fingerprint)
-    # Data of few cases has fewer folds than an experiment asks for.
-    folds = runs.present_folds(config, manifest)
-    if config.members:
-        # A blend trains nothing: its folds are those of its members.
-        folds = runs.members(wanted)[0].config.folds
-    elif not folds:
-        raise ValueError(
-            f"{dataset.slices} has the folds 0 to {manifest['folds'] - 1}, the "
-            f"experiment trains {list(config.folds)}. Set `folds` within them."
-        )
+    folds = _folds(wanted, dataset, manifest["folds"])
     config = config.model_copy(update={"folds": folds})
+    wanted = dataclasses.replace(wanted, config=config)
     _check_rules(name, config)
     # A missing or unfit gate is an error now, not after hours of training.
-    _check_folds(dataclasses.replace(wanted, config=config))
+    _check_folds(wanted)
     record = {
         "name": name,
         "classes": list(classes),
         "fingerprint": fingerprint,
         "config": config.model_dump(mode="json"),
     }
-    if begun:
-        wanted = dataclasses.replace(wanted, config=config)
-        is_open = _is_same_training(begun, wanted)
-    else:
-        is_open = not _is_recorded(run_files, record)
+    is_open = (
+        _is_same_training(begun, wanted)
+        if begun
+        else not _is_recorded(run_files, record)
+    )
     if is_open:
         # This fails while another process trains with the present config.
         with locks.locked(run_files.root, doing="starting"):
@@ -84,6 +77,26 @@ def _settled(
     if submit.tta == "auto" and begun:
         submit = submit.model_copy(update={"tta": begun.config.submit.tta})
     return config.model_copy(update={"model": model, "submit": submit})
+
+
+def _folds(
+    wanted: runs.Run, dataset: layout.DatasetFiles, count: int
+) -> tuple[layout.Fold, ...]:
+    """Return the folds of a run on data of `count` folds; none at all is an error.
+
+    Data of few cases has fewer folds than an experiment asks for.
+    """
+    config = wanted.config
+    if config.members:
+        # A blend trains nothing: its folds are those of its members.
+        return runs.members(wanted)[0].config.folds
+    folds = runs.present_folds(config.folds, count)
+    if not folds:
+        raise ValueError(
+            f"{dataset.slices} has the folds 0 to {count - 1}, the experiment trains "
+            f"{list(config.folds)}. Set `folds` within them."
+        )
+    return folds
 
 
 def _is_same_training(kept: runs.Run, wanted: runs.Run) -> bool:

@@ -150,9 +150,7 @@ def _write_kernel(
         "dataset_sources": [dataset_id, *datasets],
         "model_sources": models,
         "competition_sources": [COMPETITION],
-        "kernel_sources": [
-            names.check_id(source, what="`sources`") for source in options.sources
-        ],
+        "kernel_sources": [names.check_source(each) for each in options.sources],
     }
     files.write_json(folder / "kernel-metadata.json", about)
     licences = [{"name": "other"}]

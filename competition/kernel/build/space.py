@@ -6,7 +6,7 @@ from competition.core import probabilities
 from competition.core.experiment import configs, runs
 from competition.kernel import bundles
 from competition.kernel.build import contents
-from competition.machine import kaggle_limits
+from competition.machine import kaggle_limits, memory
 
 if TYPE_CHECKING:
     from competition.net import needs
@@ -17,33 +17,31 @@ _CARDS = {"NvidiaTeslaT4": 2}
 
 def check(bundle: bundles.Bundle, options: contents.BundleOptions) -> str:
     """Return a sentence on what a training needs; refuse one that fills the disk."""
-    from competition.net import needs
-
     prepared = runs.prepared(bundle.dataset)
-    memory = disk = 0
+    most = disk = 0
     lines = []
     for name, config in contents.trained(bundle, options).items():
-        folds = list(runs.present_folds(config, prepared))
+        folds = list(runs.present_folds(config.folds, prepared["folds"]))
         if options.fold is not None:
             folds = [options.fold]
         needed, at_once = _needs(config, options.machine, len(prepared["classes"]))
         # A kernel of one fold stores no predictions; the kernel with all folds does.
         kept = _predictions(bundle, prepared) if options.fold is None else 0
         disk += needed.disk(len(folds), at_once=at_once) + kept
-        memory = max(memory, needed.memory)
-        state = needs.show(2 * needed.state)
+        most = max(most, needed.memory)
+        state = memory.show(2 * needed.state)
         lines.append(f"{name}, folds {folds}: {state} a fold that is not finished")
-    most = needs.show(kaggle_limits.DISK)
+    room = memory.show(kaggle_limits.DISK)
     if disk > kaggle_limits.DISK:
         raise ValueError(
-            f"{bundle.experiment}: the training may take {needs.show(disk)} of disk ("
-            f"{'; '.join(lines)}). /kaggle/working has {most}. "
+            f"{bundle.experiment}: the training may take {memory.show(disk)} of disk ("
+            f"{'; '.join(lines)}). /kaggle/working has {room}. "
             "Build a kernel for each fold (`--fold 0`) or for each member, or set "
             "training.ema=0 or a smaller `model.encoder`."
         )
     return (
-        f"the training needs about {needs.show(memory)} of memory on each "
-        f"device, and up to {needs.show(disk)} of the {most} of "
+        f"the training needs about {memory.show(most)} of memory on each "
+        f"device, and up to {memory.show(disk)} of the {room} of "
         "/kaggle/working"
     )
 

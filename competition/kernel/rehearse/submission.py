@@ -86,7 +86,7 @@ def _judge(stage: Stage, outcome: jail.Outcome, path: pathlib.Path) -> dict[str,
         else:
             rows = len(mask_csv.read(path, "predicted"))
             if stage.truth:
-                scores = score.run(stage.truth, path, data=stage.data)
+                scores = score.of_submission(stage.truth, path, data=stage.data)
     return {
         "verdict": verdict,
         "why": why,

@@ -34,10 +34,10 @@ class _NotFinite(Exception):
 def fit(fold: setup.FoldTraining) -> list[history.Epoch]:
     """Train a fold to its last epoch, going on after the last one that was finished.
 
-    Writes best.weights.h5, state.npz and history.csv into the fold's folder and returns
-    a row an epoch. After a kill the next call has the result of an undisturbed one; on
-    a finished fold it does nothing. If the limit comes first, it ends in time, with
-    weights to use and a state to go on from.
+    It writes best.weights.h5, state.npz and history.csv into the fold's folder, and
+    returns a row an epoch. After a kill the next call has the result of an undisturbed
+    one; on a finished fold it does nothing. If the limit comes first, it ends in time,
+    with weights to use and a state to go on from.
     """
     begun = checkpoint.TrainingState(fold.owner)
     initial = checkpoint.shared(

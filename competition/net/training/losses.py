@@ -8,9 +8,9 @@ Overlap is computed over all samples of a batch together. Computed sample by sam
 many samples without an organ would outweigh the few with one, and a network on little
 data would never predict any organ.
 
-`smooth` is a share of the image's pixels, added to numerator and denominator: a class
-that the batch lacks costs about P / (P + smoothing) where the probabilities sum to P,
-so that its gradient does not vanish as it would with a smoothing of one pixel or less.
+`SMOOTH` is a share of the image's pixels, added to numerator and denominator. So the
+gradient of a class that the batch lacks does not vanish as it would with a smoothing of
+one pixel or less: where its probabilities sum to P, Dice costs P / (P + smoothing).
 """
 
 import functools
@@ -25,6 +25,7 @@ from competition.net.networks import blocks, heads
 
 Tensor = Any
 Term = Callable[..., Tensor]
+# Above 0, or a class that is absent and not predicted would divide 0 by 0.
 SMOOTH = 0.002
 # A power below 1 has an infinite slope at 0, so its base is at least this.
 LEAST = 1e-6
@@ -39,11 +40,7 @@ class WeightedSum(keras.losses.Loss):
     """
 
     def __init__(
-        self,
-        terms: Sequence[tuple[float, Term]],
-        *,
-        deep: float = 0.5,
-        presence: float = 0.2,
+        self, terms: Sequence[tuple[float, Term]], *, deep: float, presence: float
     ) -> None:
         super().__init__(name="loss", dtype="float32")
         self.terms, self.deep, self.presence = tuple(terms), deep, presence
@@ -101,7 +98,7 @@ def bce(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:
 
 
 def focal(
-    truth: Tensor, logits: Tensor, *, gamma: float = 2.0, softmax: bool = False
+    truth: Tensor, logits: Tensor, *, gamma: float, softmax: bool = False
 ) -> Tensor:
     """Weigh cross-entropy by the probability of the wrong answer to the power gamma."""
     each = heads.crossentropy(truth, logits, softmax=softmax)
@@ -109,24 +106,21 @@ def focal(
     return _mean(ops.power(ops.maximum(wrong, LEAST), gamma) * each)
 
 
-def dice(
-    truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH, softmax: bool = False
-) -> Tensor:
+def dice(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:
     """Return 1 - Dice of each class over a batch, averaged over the classes.
 
     It is Tversky's loss with equal weights, where the smoothing counts half.
     """
-    return tversky(truth, logits, alpha=0.5, beta=0.5, smooth=smooth, softmax=softmax)
+    return tversky(truth, logits, alpha=0.5, beta=0.5, softmax=softmax)
 
 
 def tversky(
     truth: Tensor,
     logits: Tensor,
     *,
-    alpha: float = 0.3,
-    beta: float = 0.7,
+    alpha: float,
+    beta: float,
     gamma: float = 1.0,
-    smooth: float = SMOOTH,
     softmax: bool = False,
 ) -> Tensor:
     """Return 1 - TP / (TP + alpha FP + beta FN) of a batch, averaged over its classes.
@@ -135,7 +129,7 @@ def tversky(
     class's value is raised to this power first, which makes small errors larger.
     """
     probability = heads.probabilities(logits, softmax=softmax)
-    smoothing = _smoothing(logits, smooth) / 2
+    smoothing = _smoothing(logits) / 2
     true_positive = ops.sum(truth * probability, axis=(0, 1, 2))
     false_positive = ops.sum((1 - truth) * probability, axis=(0, 1, 2))
     false_negative = ops.sum(truth * (1 - probability), axis=(0, 1, 2))
@@ -146,16 +140,14 @@ def tversky(
     return ops.broadcast_to(ops.mean(error), ops.shape(logits)[:1])
 
 
-def lovasz(
-    truth: Tensor, logits: Tensor, *, smooth: float = SMOOTH, softmax: bool = False
-) -> Tensor:
+def lovasz(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:
     """Return the Lovász extension of 1 - Jaccard over the errors of the probabilities.
 
     For probabilities of 0 and 1 it is 1 - Jaccard itself. The smoothing counts as true
     positives: without it only the worst pixel of an empty mask would have a gradient.
     """
     _, height, width, classes = logits.shape
-    smoothing = _smoothing(logits, smooth)
+    smoothing = _smoothing(logits)
     error = ops.abs(truth - heads.probabilities(logits, softmax=softmax))
     error = ops.reshape(error, (-1, height * width, classes))
     truth = ops.reshape(truth, (-1, height * width, classes))
@@ -172,7 +164,7 @@ def lovasz(
 
 
 def boundary(
-    truth: Tensor, logits: Tensor, *, pixels: int = 8, softmax: bool = False
+    truth: Tensor, logits: Tensor, *, pixels: int, softmax: bool = False
 ) -> Tensor:
     """Return the mean error of a pixel times its distance from the truth's outline.
 
@@ -194,14 +186,9 @@ def _steps(planes: Tensor, most: int) -> Tensor:
     return steps
 
 
-def _smoothing(logits: Tensor, smooth: float) -> float:
-    """Return a number of pixels from their share of an image."""
-    if smooth <= 0:
-        raise ValueError(
-            "`smooth` must be above 0, or an absent class divides 0 by 0. "
-            f"Received: smooth={smooth}. Use {SMOOTH}."
-        )
-    return smooth * logits.shape[1] * logits.shape[2]
+def _smoothing(logits: Tensor) -> float:
+    """Return how many pixels `SMOOTH` is of an image."""
+    return SMOOTH * logits.shape[1] * logits.shape[2]
 
 
 def _mean(values: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class HeldOutScans:
         self._network: keras.Model | None = None
 
     def score(self, network: keras.Model) -> float | None:
-        """Return the score per class; None where truth and prediction are empty."""
+        """Return `score_per_class` of the scans; None if all masks are empty."""
         classes = self.run.classes
 
         def measure(scan: str) -> metric.ScanMeasurement:
@@ -49,8 +49,9 @@ class HeldOutScans:
         if hosts.count() == 1:
             measured = {scan: measure(scan) for scan in self.rows}
         else:
-            told = hosts.divided(list(self.rows), lambda scan: measure(scan).told())
-            measured = {k: metric.ScanMeasurement.heard(v) for k, v in told.items()}
+            sent = hosts.divided(list(self.rows), lambda scan: measure(scan).to_json())
+            read = metric.ScanMeasurement.from_json
+            measured = {scan: read(values) for scan, values in sent.items()}
         score: float | None = metric.summarise(measured, classes)["score_per_class"]
         return score
 

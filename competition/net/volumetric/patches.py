@@ -86,7 +86,7 @@ def corner(
 def _organ(bits: masks.Bits, share: float) -> np.ndarray:
     """Return the pixels (N, 2) of one of the organs in mask bits (H, W), none if empty.
 
-    `share` of them, from 0 to below 1, come before it.
+    `share`, from 0 to below 1, says which: of n organs it is number int(share * n).
     """
     anywhere = int(np.bitwise_or.reduce(bits, axis=None))
     present = [index for index in range(masks.MOST_CLASSES) if anywhere >> index & 1]

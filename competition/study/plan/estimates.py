@@ -6,7 +6,7 @@ import typing
 
 from competition.core import probabilities
 from competition.core.experiment import configs
-from competition.machine import gpus, kaggle_limits
+from competition.machine import deadline, gpus, kaggle_limits
 from competition.study import amounts
 
 if typing.TYPE_CHECKING:
@@ -113,16 +113,11 @@ def whole(device: str, runs: list[RunPlan], data: amounts.Amounts) -> Plan:
         device=device,
         runs=runs,
         slices=data.slices,
-        seconds=_sum([run.seconds for run in runs]),
-        submission=_sum([run.submission for run in runs]),
+        seconds=deadline.total([run.seconds for run in runs]),
+        submission=deadline.total([run.submission for run in runs]),
         prepared=data.bytes,
         outputs=sum(run.disk for run in runs),
     )
-
-
-def size(count: int) -> str:
-    """Write bytes in GB."""
-    return f"{count / 1e9:.1f} GB"
 
 
 def _kept_on_t4(config: configs.Config, scans: int) -> int:
@@ -142,8 +137,3 @@ def _on_host(config: configs.Config, folds: int, kept: int) -> int:
     is_spread = config.training.gpus in {"auto", "folds"}
     at_once = min(folds, kaggle_limits.GPUS) if is_spread else 1
     return at_once * round(PROCESS + kept)
-
-
-def _sum(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from competition.machine import deadline, kaggle_limits
+from competition.machine import deadline, kaggle_limits, memory
 from competition.study.plan import estimates
 
 # The share of a budget for training and predicting; the rest is for the other steps.
@@ -33,13 +33,13 @@ def _of_run(run: estimates.RunPlan) -> Iterator[str]:
                 f"Set {smaller.format(run.fitting, times)}, or a precision of 16 bits."
             )
         yield (
-            f"{run.name}: about {estimates.size(run.on_t4)} of memory, more than the "
-            f"{estimates.size(kaggle_limits.T4)} of Kaggle's T4. {remedy}"
+            f"{run.name}: about {memory.show(run.on_t4)} of memory, more than the "
+            f"{memory.show(kaggle_limits.T4)} of Kaggle's T4. {remedy}"
         )
     if run.host > kaggle_limits.HOST:
         yield (
-            f"{run.name}: about {estimates.size(run.host)} of the host's memory, scans "
-            f"included, more than the {estimates.size(kaggle_limits.HOST)} of Kaggle. "
+            f"{run.name}: about {memory.show(run.host)} of the host's memory, scans "
+            f"included, more than the {memory.show(kaggle_limits.HOST)} of Kaggle. "
             "Set input.place=host, which leaves scans on the disk, or "
             "training.gpus=one to train one fold at a time."
         )
@@ -75,8 +75,8 @@ def _of_time(plan: estimates.Plan, budget: str | None) -> Iterator[str]:
 def _of_disk(plan: estimates.Plan) -> Iterator[str]:
     if plan.outputs > kaggle_limits.DISK:
         yield (
-            f"the outputs take up to {estimates.size(plan.outputs)}, and "
-            f"/kaggle/working has {estimates.size(kaggle_limits.DISK)}. Train the "
+            f"the outputs take up to {memory.show(plan.outputs)}, and "
+            f"/kaggle/working has {memory.show(kaggle_limits.DISK)}. Train the "
             "members or folds in kernels of their own (`--fold 0`), or set "
             "training.ema=0."
         )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich import console, table, text
 
 from competition.core.experiment import history
-from competition.machine import deadline
+from competition.machine import deadline, memory
 from competition.study.watch import reading
 
 STYLES = {
@@ -44,7 +44,7 @@ def show(
     """Draw all folds; if they do not fit, a run that is done or waiting is one line."""
     rows = sum(len(member.folds) + 3 for member in members)
     is_high = out.is_terminal and rows + 2 > out.height
-    parts: list[console.RenderableType] = [_head(members, title, out)]
+    parts: list[console.RenderableType] = [_head(members, title)]
     for member in members:
         states = {fold.state for fold in member.folds}
         if is_high and states in ({"done"}, {"waiting"}):
@@ -59,9 +59,7 @@ def show(
     return console.Group(*parts)
 
 
-def _head(
-    members: Sequence[reading.Member], title: str, out: console.Console
-) -> text.Text:
+def _head(members: Sequence[reading.Member], title: str) -> text.Text:
     folds = [fold for member in members for fold in member.folds]
     done = sum(fold.state == "done" for fold in folds)
     alive = sum(fold.state in reading.ALIVE for fold in folds)
@@ -116,7 +114,7 @@ def _cells(fold: reading.Fold) -> dict[str, str]:
     beat: dict[str, Any] = {**(fold.beat or {})}
     loss = beat.get("loss") if beat.get("loss") is not None else last and last["loss"]
     scores = history.scores(fold.rows)
-    memory = beat.get("memory") or (last and last.get("memory"))
+    held = beat.get("memory") or (last and last.get("memory"))
     rate = last and last.get("rate")
     return {
         "fold": str(fold.name),
@@ -129,7 +127,7 @@ def _cells(fold: reading.Fold) -> dict[str, str]:
         "an epoch": _time(last and last["seconds"]),
         "waiting": _share(last),
         "left": "" if fold.state == "done" else _time(fold.left),
-        "memory": _size(memory),
+        "memory": memory.show(held) if held else "-",
     }
 
 
@@ -154,12 +152,6 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return f"{seconds:.1f}s" if seconds < 10 else deadline.show(seconds)
-
-
-def _size(count: int | None) -> str:
-    if not count:
-        return "-"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def spark(

@@ -213,7 +213,7 @@ def test_a_training_says_what_it_needs_and_more_than_kaggles_disk_is_refused(
 ):
     made(bundle, "train")
     said = " ".join(capsys.readouterr().err.split())
-    assert "MB of memory on each device, and up to 0." in said
+    assert "kB of memory on each device, and up to " in said
     monkeypatch.setattr(kaggle_limits, "DISK", 120_000)
     with pytest.raises(
         ValueError, match=r"may take .*smoke, folds \[0, 1\]: .* a kernel"

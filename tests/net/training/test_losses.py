@@ -15,15 +15,16 @@ CERTAIN = 50.0  # a logit whose probability is 1 in float32
 
 def made(function: losses.Term, **shape: float) -> losses.WeightedSum:
     """Make a loss of one term with the weight 1."""
-    return losses.WeightedSum([(1.0, functools.partial(function, **shape))])
+    term = functools.partial(function, **shape)
+    return losses.WeightedSum([(1.0, term)], deep=0.5, presence=0.2)
 
 
 TERMS = {
     "bce": made(losses.bce),
-    "focal": made(losses.focal),
+    "focal": made(losses.focal, gamma=2.0),
     "dice": made(losses.dice),
-    "tversky": made(losses.tversky),
-    "focal_tversky": made(losses.tversky, gamma=0.75),
+    "tversky": made(losses.tversky, alpha=0.3, beta=0.7),
+    "focal_tversky": made(losses.tversky, alpha=0.3, beta=0.7, gamma=0.75),
     "lovasz": made(losses.lovasz),
     "boundary": made(losses.boundary, pixels=3),
 }
@@ -158,8 +159,8 @@ def test_focal_loss_with_gamma_zero_is_cross_entropy():
 
 
 def softmax_of(term: losses.WeightedSum) -> losses.WeightedSum:
-    (weight, function), *_ = term.terms
-    return losses.WeightedSum([(weight, functools.partial(function, softmax=True))])
+    ((_, function),) = term.terms
+    return made(function, softmax=True)
 
 
 def labels(*numbers: int) -> np.ndarray:
@@ -202,52 +203,52 @@ def test_a_pixel_of_two_classes_with_softmax_asks_for_neither_without_end():
     assert even == pytest.approx(math.log(2), rel=1e-4)
 
 
-# Overlap; the smoothing is 0.25 * 4 pixels = 1
+# Overlap
 
 
-def test_dice_of_one_right_and_one_missed_pixel():
+@pytest.fixture
+def one_pixel(monkeypatch):
+    """The smoothing is 0.25 * 4 pixels = 1."""
+    monkeypatch.setattr(losses, "SMOOTH", 0.25)
+
+
+def test_dice_of_one_right_and_one_missed_pixel(one_pixel):
     # Overlap 1, truth 2, predicted 1.
-    loss = made(losses.dice, smooth=0.25)(image(1, 1, 0, 0), sure(1, 0, 0, 0))
+    loss = made(losses.dice)(image(1, 1, 0, 0), sure(1, 0, 0, 0))
     assert float(loss) == pytest.approx(1 - (2 * 1 + 1) / (2 + 1 + 1))
 
 
-def test_dice_charges_a_false_positive_on_an_absent_class():
-    loss = made(losses.dice, smooth=0.25)(image(0, 0, 0, 0), sure(1, 0, 0, 0))
+def test_dice_charges_a_false_positive_on_an_absent_class(one_pixel):
+    loss = made(losses.dice)(image(0, 0, 0, 0), sure(1, 0, 0, 0))
     assert float(loss) == pytest.approx(1 - 1 / (1 + 1))
 
 
-def test_tversky_weighs_false_positives_by_alpha_and_misses_by_beta():
+def test_tversky_weighs_false_positives_by_alpha_and_misses_by_beta(one_pixel):
     # 1 right, 2 false, 1 missed, half of 1 added.
     truth, logits = image(1, 0, 0, 1), sure(1, 1, 1, 0)
-    loss = made(losses.tversky, alpha=0.2, beta=0.6, smooth=0.25)(truth, logits)
+    loss = made(losses.tversky, alpha=0.2, beta=0.6)(truth, logits)
     assert float(loss) == pytest.approx(1 - 1.5 / (1.5 + 0.2 * 2 + 0.6 * 1))
 
 
-def test_focal_tversky_is_a_power_of_tversky():
+def test_focal_tversky_is_a_power_of_tversky(one_pixel):
     truth, logits = image(1, 0, 0, 1), sure(1, 1, 1, 0)
-    shape = dict(alpha=0.2, beta=0.6, gamma=0.5, smooth=0.25)
+    shape = dict(alpha=0.2, beta=0.6, gamma=0.5)
     loss = made(losses.tversky, **shape)(truth, logits)
     assert float(loss) == pytest.approx((1 / 2.5) ** 0.5)
 
 
-def test_lovasz_of_certain_pixels_is_one_minus_jaccard():
+def test_lovasz_of_certain_pixels_is_one_minus_jaccard(one_pixel):
     # 1 right, 1 false, 1 missed; 1 added above and below.
-    loss = made(losses.lovasz, smooth=0.25)(image(1, 1, 0, 0), sure(1, 0, 1, 0))
+    loss = made(losses.lovasz)(image(1, 1, 0, 0), sure(1, 0, 1, 0))
     assert float(loss) == pytest.approx(1 - (1 + 1) / (3 + 1))
 
 
-def test_lovasz_weighs_errors_by_what_jaccard_loses_with_them():
+def test_lovasz_weighs_errors_by_what_jaccard_loses_with_them(one_pixel):
     # Errors: a miss of 1, a false positive of 1 / 2. The miss alone costs 1 - 2 / 3,
     # both cost 1 - 2 / 4.
     logits = image(CERTAIN, -CERTAIN, 0, -CERTAIN)
-    loss = made(losses.lovasz, smooth=0.25)(image(1, 1, 0, 0), logits)
+    loss = made(losses.lovasz)(image(1, 1, 0, 0), logits)
     assert float(loss) == pytest.approx(1 / 3 + (1 / 2 - 1 / 3) / 2)
-
-
-def test_smoothing_must_be_above_zero():
-    for function in (losses.dice, losses.tversky, losses.lovasz):
-        with pytest.raises(ValueError, match=r"`smooth` must be above 0.*smooth=0"):
-            function(image(1, 1, 0, 0), image(0, 0, 0, 0), smooth=0)
 
 
 # Outlines
@@ -335,15 +336,14 @@ def test_a_truth_of_odd_size_is_shrunk_by_the_majority():
 
 
 @pytest.mark.parametrize("name", ["dice", "tversky", "focal_tversky"])
-def test_overlap_is_computed_over_the_whole_batch(name):
+def test_overlap_is_computed_over_the_whole_batch(name, monkeypatch):
     # An empty mask beside one found whole: 2 false pixels cost as in one sample of 8.
     truth = np.concatenate([image(1, 1, 1, 1), image(0, 0, 0, 0)])
     logits = np.concatenate([sure(1, 1, 1, 1), sure(1, 1, 0, 0)])
     apart, joined = (each.reshape(1, 2, 4, 1) for each in (truth, logits))
     # The smoothing is a share of an image's pixels, which here are twice as many.
-    gamma = {"gamma": 0.75} if name == "focal_tversky" else {}
-    function = losses.dice if name == "dice" else losses.tversky
-    term = made(function, **gamma, smooth=0.1)
-    twice = made(function, **gamma, smooth=0.05)
-    assert float(term(truth, logits)) == pytest.approx(float(twice(apart, joined)))
-    assert np.ptp(np.array(term.call(truth, logits))) == 0
+    monkeypatch.setattr(losses, "SMOOTH", 0.05)
+    expected = float(TERMS[name](apart, joined))
+    monkeypatch.setattr(losses, "SMOOTH", 0.1)
+    assert float(TERMS[name](truth, logits)) == pytest.approx(expected)
+    assert np.ptp(np.array(TERMS[name].call(truth, logits))) == 0

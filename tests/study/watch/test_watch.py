@@ -84,12 +84,12 @@ def test_each_fold_has_a_line_with_where_it_is(root):
     ]  # fmt: skip
     assert first.split()[:10] == [
         "0", "done", "6/6", "0.0833", "0.2500", "0.2500", "1.0e-03", "1m00s", "25%",
-        "3.0",
+        "3.00",
     ]  # fmt: skip
     assert "█" in first and "▁" in first
     assert second.split()[:12] == [
         "1", "training", "75%", "2/6", "0.1250", "0.2500", "0.2500", "1.0e-03",
-        "1m00s", "25%", "3m15s", "4.0",
+        "1m00s", "25%", "3m15s", "4.00",
     ]  # fmt: skip
 
 

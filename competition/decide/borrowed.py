@@ -7,7 +7,7 @@ from competition.core import console, files, rules
 from competition.core.experiment import runs
 
 
-def take(run: runs.Run) -> dict[str, Any]:
+def write(run: runs.Run) -> dict[str, Any]:
     """Write a run's decision with the rules of the run that it names, if new."""
     source = runs.source_of_rules(run)
     files.require(source.files.decision, "decide")
