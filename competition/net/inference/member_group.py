@@ -12,8 +12,7 @@ import numpy as np
 from competition.core import geometry
 from competition.core.experiment import configs, layout
 from competition.net import devices
-from competition.net.inference import ensemble, forward_pass, views
-from competition.net.inference import windows as windowed
+from competition.net.inference import ensemble, forward_pass, sliding_crops, views
 from competition.net.input import scan_batches
 from competition.net.volumetric import sliding_window
 
@@ -111,7 +110,7 @@ class MemberGroup:
         predict = functools.partial(self._predict, runs)
         if self.config.submit.windows:
             part = self.config.geometry
-            predict = functools.partial(windowed.predict, predict, part)
+            predict = functools.partial(sliding_crops.predict, predict, part)
         for members in slices(
             predict,
             volume,
