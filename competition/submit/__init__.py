@@ -80,11 +80,11 @@ def _run(
     patience: Patience | None,
     nodes: cluster.Cluster | None,
 ) -> dict[str, Any]:
-    networks = prediction.networks(run)
+    folds = prediction.trained_folds(run)
     class_rules, faults = prediction.usable_rules(run)
     test = test_folder.find(data, run.classes)
     inputs = (
-        *prediction.made_by(run, networks, class_rules),
+        *prediction.made_by(run, folds, class_rules),
         test.rows,
         state := test_folder.state(data, test),
     )
@@ -118,7 +118,7 @@ def _run(
         "submission": str(out),
         "rows": len(test.rows),
         "scans": len(test.scans),
-        "folds": sorted({fold for _, fold in networks}),
+        "folds": sorted({fold for _, fold in folds}),
         "events": dict(log.counts),
         "failure": failure,
         "complete": is_same

@@ -14,8 +14,6 @@ from competition.core.data import intensities
 from competition.core.experiment import layout, runs
 from competition.submit import reports, time_budget
 
-# The networks by run and fold; Keras is imported in `net` alone.
-Networks = dict[str, dict[layout.Fold, Any]]
 ScanPrediction = tuple[blending.MemberPredictions, list[rules.Rule]]
 
 
@@ -175,11 +173,14 @@ def network_name(run: str, fold: layout.Fold) -> str:
     return f"{run}, fold {fold}"
 
 
-def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Networks:
+def _load(
+    run: runs.Run, tell: reports.Reports, without: Collection[str]
+) -> dict[str, dict[layout.Fold, Any]]:
     """Load the networks of all folds, by run and fold; a run without any is absent."""
     from competition.net.inference import trained_network
 
-    loaded: Networks = {}
+    # Any is a network: Keras is imported in `net` alone.
+    loaded: dict[str, dict[layout.Fold, Any]] = {}
     for source in runs.members_and_gates(run):
         for fold in source.config.folds:
             name = network_name(source.name, fold)

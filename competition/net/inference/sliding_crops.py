@@ -24,13 +24,13 @@ def predict(
     for sides in patches.cover(geometry.frame, geometry.crop):
         (y, high), (x, wide) = sides
         part = np.s_[:, y : y + len(high), x : x + len(wide)]
-        members = predict_crops({**batch, "stack": batch["stack"][part]})
-        totals = totals or [_zeros(each, batch["stack"].shape[:3]) for each in members]
-        for total, outputs in zip(totals, members, strict=True):
+        outputs = predict_crops({**batch, "stack": batch["stack"][part]})
+        totals = totals or [_zeros(each, batch["stack"].shape[:3]) for each in outputs]
+        for total, own in zip(totals, outputs, strict=True):
             weights = np.outer(high, wide)[..., None]
-            total["probability"][part] += weights * outputs["probability"]
-            if "presence" in outputs:
-                np.maximum(total["presence"], outputs["presence"], total["presence"])
+            total["probability"][part] += weights * own["probability"]
+            if "presence" in own:
+                np.maximum(total["presence"], own["presence"], total["presence"])
     for total in totals:
         # Sums of rounded weights may exceed 1.
         np.minimum(total["probability"], 1, total["probability"])
