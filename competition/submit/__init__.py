@@ -38,7 +38,13 @@ predict_attended = attended.predict
 RESERVE = 0.02
 # Events whose cause may be gone at the next call, which then predicts anew. Damaged
 # files are not among them: replacing one changes the key.
-PASSING = {"model failed", "unreadable folder", "unreadable slice"}
+PASSING = {
+    "network failed",
+    "unreadable folder",
+    "unreadable slice",
+    # "network failed" in the log of an older version, which may be continued.
+    "model failed",
+}
 LOWERED = "effort lowered"
 # A budget so many times as long as before may have time for more networks.
 MORE = 1.1
@@ -56,12 +62,12 @@ def run(
 ) -> dict[str, Any]:
     """Write the submission of a run for `data`, unless the same one lies there already.
 
-    `budget` limits the time, such as "8h30m". If no model can be loaded, or no scan can
-    be predicted, the file is written with empty masks before the error is raised. After
-    an unexpected error it has the masks made until then. With `patience` a process of
-    its own predicts: if it dies or hangs, only the scan or the network in work is lost,
-    and a file with some masks is no error, since Kaggle scores it. With `nodes` such
-    processes run on the nodes of a cluster.
+    `budget` limits the time, such as "8h30m". If no network can be loaded, or no scan
+    can be predicted, the file is written with empty masks before the error is raised.
+    After an unexpected error it has the masks made until then. With `patience` a
+    process of its own predicts: if it dies or hangs, only the scan or the network in
+    work is lost, and a file with some masks is no error, since Kaggle scores it. With
+    `nodes` such processes run on the nodes of a cluster.
     """
     limit = deadline.start(budget, clock, reserve=RESERVE)
     out = out or run.files.submission

@@ -47,11 +47,11 @@ def predict(
     """
     class_rules, _ = usable_rules(run)
     loaded = members.LoadedMembers(run, class_rules, tell, without=plan.without)
-    models = loaded.all_models
-    while plan.one_network and (smaller := models.smaller()):
-        models = smaller
+    networks = loaded.all_networks
+    while plan.one_network and (smaller := networks.smaller()):
+        networks = smaller
     budget = time_budget.TimeBudget(
-        models,
+        networks,
         limit,
         slices=sum(map(len, scans.values())),
         warn=lambda text: tell.warn("effort lowered", text),

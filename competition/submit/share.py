@@ -117,7 +117,8 @@ class Share:
             return go_on
         ((kind, name),) = child.works
         if kind == "network":
-            self.tell.warn("model left out", f"{name}: the process that used it {why}.")
+            text = f"{name}: the process that used it {why}."
+            self.tell.warn("network left out", text)
             without = [*self._plan.without, name]
             self._plan = dataclasses.replace(self._plan, without=without)
             return True
