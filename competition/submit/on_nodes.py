@@ -11,7 +11,7 @@ from competition.core import files, storage
 from competition.core.data import images
 from competition.core.experiment import layout, runs
 from competition.machine import deadline
-from competition.submit import guard, members, prediction, reports, test_folder
+from competition.submit import guard, members, partial, prediction, reports, test_folder
 
 # About the most scans in a share; a lost node costs the work on one share. Loading the
 # networks takes less time than predicting so many scans.
@@ -23,7 +23,7 @@ class _Predicted(TypedDict):
     """What a node sends back: events, the rows of each scan, why no network loads."""
 
     events: list[tuple[str, str, str]]
-    scans: dict[str, list[tuple[str, str, str]]]
+    scans: dict[str, partial.Rows]
     error: str | None
 
 
@@ -60,7 +60,7 @@ def predict(
         for event in found["events"]:
             tell.warn(*event)
         for scan, rows in found["scans"].items():
-            tell.finish(scan, {(id, name): rle for id, name, rle in rows})
+            tell.finish(scan, partial.from_rows(rows))
             waiting.remove(scan)
     if error and waiting:
         raise members.NoNetworkError(error)
@@ -111,7 +111,7 @@ def _predict_here(
     tell = reports.Reports(
         warn=lambda *event: predicted["events"].append((*event, "")[:3]),
         finish=lambda scan, masks: predicted["scans"].update(
-            {scan: [(*row, rle) for row, rle in masks.items()]}
+            {scan: partial.to_rows(masks)}
         ),
     )
     limit = deadline.Deadline(seconds) if seconds is not None else None
