@@ -29,9 +29,10 @@ from competition.submit import (
     submission_file,
     test_folder,
     trial,
+    watched_process,
 )
 
-Patience = guard.Patience
+Patience = watched_process.Patience
 made_by = attended.made_by
 predict_attended = attended.predict
 

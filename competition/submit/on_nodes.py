@@ -11,7 +11,15 @@ from competition.core import files, storage
 from competition.core.data import images
 from competition.core.experiment import layout, runs
 from competition.machine import deadline
-from competition.submit import guard, members, partial, prediction, reports, test_folder
+from competition.submit import (
+    guard,
+    members,
+    partial,
+    prediction,
+    reports,
+    test_folder,
+    watched_process,
+)
 
 # About the most scans in a share; a lost node costs the work on one share. Loading the
 # networks takes less time than predicting so many scans.
@@ -72,10 +80,10 @@ def predict(
 def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster.Task:
     digest = _digest(run, data, scans)
 
-    def arguments(share: deadline.Deadline | None) -> Sequence[Any]:
+    def arguments(limit: deadline.Deadline | None) -> Sequence[Any]:
         folders = run.files.root, data
         # Seconds, not the time of the end, since the clocks of nodes differ.
-        seconds = share.left() if share else None
+        seconds = limit.left() if limit else None
         return *map(storage.name, folders), list(scans), digest, seconds
 
     gpus = run.config.training.gpus
@@ -116,7 +124,7 @@ def _predict_here(
     )
     limit = deadline.Deadline(seconds) if seconds is not None else None
     try:
-        patience = guard.Patience()
+        patience = watched_process.Patience()
         guard.predict(run, data, scans, limit=limit, tell=tell, patience=patience)
     except members.NoNetworkError as error:
         predicted["error"] = str(error)

@@ -12,7 +12,14 @@ from competition.core import console
 from competition.core.data import images
 from competition.core.experiment import runs
 from competition.machine import deadline
-from competition.submit import event_log, guard, members, partial, reports
+from competition.submit import (
+    event_log,
+    guard,
+    members,
+    partial,
+    reports,
+    watched_process,
+)
 
 # Events after which the hidden test would be predicted without a network or a scan.
 FAULTS = {"network failed", "network left out", "process ended", "GPU left out"}
@@ -26,7 +33,7 @@ def run(
     *,
     log: event_log.EventLog,
     limit: deadline.Deadline | None,
-    patience: guard.Patience,
+    patience: watched_process.Patience,
 ) -> str | None:
     """Predict a training scan of each of the first sizes, and drop its masks.
 

@@ -107,7 +107,7 @@ def _train(
     if training.freeze_epochs:
         fold.network.get_layer("encoder").trainable = not state.resting
     # The first callback: the others must not keep or score weights that are not finite.
-    guard = callbacks.WatchSteps(fold.lines, limit=fold.limit)
+    watch = callbacks.WatchSteps(fold.lines, limit=fold.limit)
     end = callbacks.StopAtDeadline(fold.limit, state)
     with fold.data.batches(config, first_epoch=begun) as batches:
         steps = state.steps = fold.data.steps
@@ -127,13 +127,13 @@ def _train(
                 # Batches come in order; newer releases of Keras need this setting.
                 shuffle=False,
                 callbacks=[
-                    guard,
-                    callbacks.ScoreAndCheckpoint(fold, state, guard),
+                    watch,
+                    callbacks.ScoreAndCheckpoint(fold, state, watch),
                     end,
                 ],
                 verbose=0,
             )
-    _check_finite(guard, fold.data)
+    _check_finite(watch, fold.data)
     # If time ends before the first score, the present weights are kept. If it ends
     # within the first epoch of this call, weights of an earlier call stay.
     is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
