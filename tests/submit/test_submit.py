@@ -714,7 +714,7 @@ def test_a_scan_that_could_not_be_read_for_a_while_is_predicted_later(
         return read(path, expected)
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read", fail)
+        patch.setattr(png, "read", fail)
         first, rows, _ = submit(finished, competition, tmp_path)
     assert not first["complete"] and rows != whole
     assert submit(finished, competition, tmp_path)[1] == whole
