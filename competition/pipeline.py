@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from competition import (
@@ -52,46 +52,66 @@ def run(
     data, work = storage.mirrored(data), storage.mirrored(work)
     limit = deadline.start(budget, clock)
     # Predicting and deciding after training may need a tenth of the budget.
-    reserve = 0.1 * deadline.parse(budget) if budget else 0.0
-    # These errors are reported before the minutes that preparing takes.
-    backend.check()
-    if truth and not truth.is_file():
-        raise ValueError(f"{truth}: no such file. Check the path of `truth`.")
-    if experiment != auto.NAME:
-        blends.load(experiment, overrides)
+    reserve_seconds = 0.1 * deadline.parse(budget) if budget else 0.0
+    _check(experiment, overrides, truth)
     results = {"prepare": prepare(data, work=work, options=options)}
     if experiment == auto.NAME:
-        if limit is not None and not limit.allows(reserve):
+        if limit is not None and not limit.allows(reserve_seconds):
             console.note("preparing used the budget up: the next call goes on")
             return results
         experiment = plan_auto(data, work=work, budget=deadline.budget(limit))
     dataset, opened = opening.open_training(
         experiment, data=data, work=work, overrides=overrides, name=name
     )
-    console.note("== train")
-    for line in plan.preview(experiment, overrides, runs.prepared(dataset)):
-        console.note(line)
-    # Preparing took its share of the budget.
-    left = deadline.budget(limit)
-    results["train"] = trained = train.run(
-        dataset, opened, fold=fold, budget=left, nodes=nodes
+    preview = plan.preview(experiment, overrides, runs.prepared(dataset))
+    results["train"] = trained = _train(
+        dataset, opened, preview, fold=fold, limit=limit, nodes=nodes
     )
-    is_over = limit is not None and not limit.allows(reserve)
+    is_over = limit is not None and not limit.allows(reserve_seconds)
     reason = _ends_here(opened, fold, is_trained=trained["finished"], is_over=is_over)
     if reason:
         console.note(reason)
         return results
     results |= _finish(
         dataset, opened, data=data, truth=truth, nodes=nodes,
-        limit=limit, reserve=reserve,
+        limit=limit, reserve_seconds=reserve_seconds,
     )  # fmt: skip
     if png:
         _draw(dataset, opened)
     return results
 
 
+def _check(
+    experiment: str, overrides: tuple[str, ...], truth: pathlib.Path | None
+) -> None:
+    """Raise the errors that need not wait for the minutes that preparing takes."""
+    backend.check()
+    if truth and not truth.is_file():
+        raise ValueError(f"{truth}: no such file. Check the path of `truth`.")
+    if experiment != auto.NAME:
+        blends.load(experiment, overrides)
+
+
+def _train(
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    preview: Iterable[str],
+    *,
+    fold: layout.Fold | None,
+    limit: deadline.Deadline | None,
+    nodes: cluster.Cluster | None,
+) -> dict[str, Any]:
+    """Print what the training will take, and train in the time that is left."""
+    console.note("== train")
+    for line in preview:
+        console.note(line)
+    # Preparing took its share of the budget.
+    left = deadline.budget(limit)
+    return train.run(dataset, run, fold=fold, budget=left, nodes=nodes)
+
+
 def _ends_here(
-    opened: runs.Run, fold: layout.Fold | None, *, is_trained: bool, is_over: bool
+    run: runs.Run, fold: layout.Fold | None, *, is_trained: bool, is_over: bool
 ) -> str:
     """Return why a run ends after `train`, or "" if it goes on."""
     if not is_trained:
@@ -100,8 +120,8 @@ def _ends_here(
         return f"fold {fold} is trained; a call without `fold` goes on with the others"
     if is_over:
         return "the time is nearly over: the next call goes on with `predict`"
-    if runs.lacks_rules(opened):
-        rules = opened.config.rules
+    if runs.lacks_rules(run):
+        rules = run.config.rules
         return (
             f"this run takes the rules of {rules}, which has none yet: "
             f"run {rules} first"
@@ -109,38 +129,38 @@ def _ends_here(
     return ""
 
 
-def _draw(dataset: layout.DatasetFiles, opened: runs.Run) -> None:
+def _draw(dataset: layout.DatasetFiles, run: runs.Run) -> None:
     """Draw a finished run; an error is only a warning, since all results are there."""
     try:
-        stills.write(dataset, opened)
+        stills.write(dataset, run)
     except Exception as error:
         console.warn(f"no pictures: {error}")
 
 
 def _finish(
     dataset: layout.DatasetFiles,
-    opened: runs.Run,
+    run: runs.Run,
     *,
     data: pathlib.Path,
     truth: pathlib.Path | None,
     nodes: cluster.Cluster | None,
     limit: deadline.Deadline | None,
-    reserve: float,
+    reserve_seconds: float,
 ) -> dict[str, Any]:
     """Take the steps after training; return the result of each by its name."""
 
     def submitted() -> dict[str, Any]:
-        left = f"{max(limit.left(), reserve):.0f}s" if limit else None
-        return submit_step.run(opened, data=data, budget=left, nodes=nodes)
+        left = f"{max(limit.left(), reserve_seconds):.0f}s" if limit else None
+        return submit_step.run(run, data=data, budget=left, nodes=nodes)
 
     results = {}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "predict": lambda: predict.run(dataset, opened, nodes),
-        "decide": lambda: decide.run(dataset, opened),
+        "predict": lambda: predict.run(dataset, run, nodes),
+        "decide": lambda: decide.run(dataset, run),
         "submit": submitted,
-        "validate": lambda: _validate(opened.files.submission, data),
-        "score": lambda: score.of_run(dataset, opened, data=data, truth=truth),
-        "report": lambda: report.run(dataset, opened),
+        "validate": lambda: _validate(run.files.submission, data),
+        "score": lambda: score.of_run(dataset, run, data=data, truth=truth),
+        "report": lambda: report.run(dataset, run),
     }
     for step, take in steps.items():
         console.note(f"== {step}")

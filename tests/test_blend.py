@@ -368,7 +368,7 @@ def test_a_gated_blend_decides_out_of_fold_as_it_submits(blended, tmp_path):
     loaded = members.LoadedMembers(gated, plain, reports.Reports(log.warn))
     volume = arrays.Arrays(dataset).scan(scan)
     grid = geometry.Grid(volume.shape[1:])
-    received, _ = loaded.predict(volume, grid, loaded.all_models)
+    received, _ = loaded.predict(volume, grid, loaded.all_networks)
     levels = np.quantile(seen.gate.probability.max(axis=(1, 2)), [0.3, 0.6]) / 255
     threshold = float(np.quantile(seen.members[0].probability, 0.95) / 255)
     opened = 0

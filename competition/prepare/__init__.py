@@ -47,18 +47,18 @@ def run(
         return about
     with locks.locked(dataset.root, doing="preparing"):
         name = str(given.fold_file or "the fold file of the previous call")
-        return _prepare(data, dataset, made_with, wanted, name, verify=verify)
+        return _prepare(data, dataset, made_with, name, verify=verify)
 
 
 def _prepare(
     data: pathlib.Path,
     dataset: layout.DatasetFiles,
     made_with: dict[str, Any],
-    wanted: settings.Settings,
     fold_file: str,
     *,
     verify: bool,
 ) -> dict[str, Any]:
+    wanted: settings.Settings = made_with["options"]
     training = folder.read(data)
     records, faults = _make_all(dataset, training, verify=verify)
     faults += training.problems

@@ -5,6 +5,7 @@ lose the masks of a slice or a scan, never the submission: a valid file is alway
 written in time. submit.log records each loss, and any other error with its traceback.
 """
 
+import dataclasses
 import pathlib
 import time
 from typing import Any
@@ -28,9 +29,10 @@ from competition.submit import (
     submission_file,
     test_folder,
     trial,
+    watched_process,
 )
 
-Patience = guard.Patience
+Patience = watched_process.Patience
 made_by = attended.made_by
 predict_attended = attended.predict
 
@@ -38,10 +40,25 @@ predict_attended = attended.predict
 RESERVE = 0.02
 # Events whose cause may be gone at the next call, which then predicts anew. Damaged
 # files are not among them: replacing one changes the key.
-PASSING = {"model failed", "unreadable folder", "unreadable slice"}
+PASSING = {
+    "network failed",
+    "unreadable folder",
+    "unreadable slice",
+    # "network failed" in the log of an older version, which may be continued.
+    "model failed",
+}
 LOWERED = "effort lowered"
 # A budget so many times as long as before may have time for more networks.
 MORE = 1.1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Resources:
+    """The time, and the processes or nodes, that predict a submission; see `run`."""
+
+    limit: deadline.Deadline | None
+    patience: Patience | None
+    nodes: cluster.Cluster | None
 
 
 def run(
@@ -56,19 +73,20 @@ def run(
 ) -> dict[str, Any]:
     """Write the submission of a run for `data`, unless the same one lies there already.
 
-    `budget` limits the time, such as "8h30m". If no model can be loaded, or no scan can
-    be predicted, the file is written with empty masks before the error is raised. After
-    an unexpected error it has the masks made until then. With `patience` a process of
-    its own predicts: if it dies or hangs, only the scan or the network in work is lost,
-    and a file with some masks is no error, since Kaggle scores it. With `nodes` such
-    processes run on the nodes of a cluster.
+    `budget` limits the time, such as "8h30m". If no network can be loaded, or no scan
+    can be predicted, the file is written with empty masks before the error is raised.
+    After an unexpected error it has the masks made until then. With `patience` a
+    process of its own predicts: if it dies or hangs, only the scan or the network in
+    work is lost, and a file with some masks is no error, since Kaggle scores it. With
+    `nodes` such processes run on the nodes of a cluster.
     """
     limit = deadline.start(budget, clock, reserve=RESERVE)
+    resources = _Resources(limit, patience, nodes)
     out = out or run.files.submission
     submission_file.check(data, out)
     held = runs.held(run, doing="submitting")
     with held, locks.locked(out, doing="submitting"):
-        return _run(run, data, out, budget, limit, patience, nodes)
+        return _run(run, data, out, budget, resources)
 
 
 def _run(
@@ -76,19 +94,14 @@ def _run(
     data: pathlib.Path,
     out: pathlib.Path,
     budget: str | None,
-    limit: deadline.Deadline | None,
-    patience: Patience | None,
-    nodes: cluster.Cluster | None,
+    resources: _Resources,
 ) -> dict[str, Any]:
-    networks = prediction.networks(run)
+    folds = prediction.trained_folds(run)
     class_rules, faults = prediction.usable_rules(run)
     test = test_folder.find(data, run.classes)
-    inputs = (
-        *prediction.made_by(run, networks, class_rules),
-        test.rows,
-        state := test_folder.state(data, test),
-    )
-    key = files.digest(repr(inputs))
+    inputs = prediction.made_by(run, folds, class_rules)
+    state = test_folder.state(data, test)
+    key = _key(inputs, test, state)
     # Beside the submission, since on Kaggle the folder of the run is read-only.
     log_path = submission_file.log_of(out)
     if as_before := _as_before(out, log_path, key, budget):
@@ -96,36 +109,27 @@ def _run(
     part = partial.PartialSubmission(out.with_name(f".{out.name}.part"), key)
     log = event_log.EventLog(log_path, budget=budget, resume=bool(part.scans))
     # Some scans are of an earlier call, which had too little time for all networks.
-    had_less_time = gives_more(budget, log.budget_before)
-    lowered_before = LOWERED in log.counts and had_less_time
+    lowered_before = LOWERED in log.counts and gives_more(budget, log.budget_before)
     for fault in faults + test.faults:
         log.warn(fault.kind, fault.text)
     if not test.rows:
         console.note(f"{data} has no test: the submission is its header alone.")
-    scans = {k: v for k, v in test.scans.items() if k not in part.scans}
-    failure = None
-    if scans:
-        failure = _predict_scans(
-            run, data, scans, part=part, log=log, limit=limit, patience=patience,
-            nodes=nodes,
-        )  # fmt: skip
+    failure = _predict_scans(run, data, test.scans, part, log, resources)
     is_same = _is_unchanged(data, test, state, log)
     submission_file.write(out, test, part)
-    if patience and not nodes and not test.rows:
-        failure = trial.run(run, data, log=log, limit=limit, patience=patience)
+    if resources.patience and not resources.nodes and not test.rows:
+        failure = trial.run(
+            run, data, log=log, limit=resources.limit, patience=resources.patience
+        )
     is_whole = part.scans.keys() >= test.scans.keys()
     summary = {
         "submission": str(out),
         "rows": len(test.rows),
         "scans": len(test.scans),
-        "folds": sorted({fold for _, fold in networks}),
+        "folds": sorted({fold for _, fold in folds}),
         "events": dict(log.counts),
         "failure": failure,
-        "complete": is_same
-        and is_whole
-        and not failure
-        and not lowered_before
-        and not PASSING & log.counts.keys(),
+        "complete": is_same and is_whole and _is_final(failure, lowered_before, log),
         "budget": budget,
         "key": key,
         "digest": submission_file.digest(out),
@@ -134,17 +138,35 @@ def _run(
         part.remove()
     log.finish(summary)
     if failure:
-        _tell(failure, out, has_masks=bool(part.scans), is_guarded=bool(patience))
+        _tell(failure, out, part, is_guarded=bool(resources.patience))
     return summary
 
 
+def _key(
+    inputs: tuple[Any, ...], test: test_folder.TestFolder, state: test_folder.State
+) -> str:
+    """Return a digest of what decides a submission: that of the masks, and the test."""
+    return files.digest(repr((*inputs, test.rows, state)))
+
+
+def _is_final(
+    failure: str | None, lowered_before: bool, log: event_log.EventLog
+) -> bool:
+    """Return whether the next call would predict the same, for all that is known."""
+    return not (failure or lowered_before or PASSING & log.counts.keys())
+
+
 def _tell(
-    failure: str, out: pathlib.Path, *, has_masks: bool, is_guarded: bool
+    failure: str,
+    out: pathlib.Path,
+    part: partial.PartialSubmission,
+    *,
+    is_guarded: bool,
 ) -> None:
     """Raise why masks are missing; of a guarded submission with some, only warn."""
-    missing = "some of its masks are missing" if has_masks else "it has no masks"
+    missing = "some of its masks are missing" if part.scans else "it has no masks"
     text = f"{out} is written, but {missing}: {failure}"
-    if not (is_guarded and has_masks):
+    if not (is_guarded and part.scans):
         raise ValueError(text)
     # Kaggle scores no notebook that ends with an error, whatever it wrote.
     console.warn(text)
@@ -199,19 +221,19 @@ def _predict_scans(
     run: runs.Run,
     data: pathlib.Path,
     scans: dict[str, list[images.Image]],
-    *,
     part: partial.PartialSubmission,
     log: event_log.EventLog,
-    limit: deadline.Deadline | None,
-    patience: guard.Patience | None,
-    nodes: cluster.Cluster | None,
+    resources: _Resources,
 ) -> str | None:
-    """Predict scans in this process, with `patience` in others, or on `nodes`.
+    """Predict the scans that `part` lacks, and add their masks to it.
 
     Return why no scan, or not every scan, could be predicted, or None.
     """
+    waiting = {name: scans[name] for name in scans if name not in part.scans}
+    if not waiting:
+        return None
     with progress.Progress(console=console.ERR) as bar:
-        task = bar.add_task("submit", total=len(scans))
+        task = bar.add_task("submit", total=len(waiting))
 
         def finish(scan: str, masks: partial.EncodedMasks) -> None:
             try:
@@ -222,14 +244,7 @@ def _predict_scans(
 
         tell = reports.Reports(log.warn, finish)
         try:
-            if nodes:
-                on_nodes.predict(run, data, scans, limit=limit, tell=tell, nodes=nodes)
-            elif patience:
-                guard.predict(
-                    run, data, scans, limit=limit, tell=tell, patience=patience
-                )
-            else:
-                prediction.predict(run, data, scans, limit=limit, tell=tell)
+            _predict(run, data, waiting, tell, resources)
         except members.NoNetworkError as error:
             return str(error)
         except Exception as error:
@@ -237,3 +252,20 @@ def _predict_scans(
             tell.failed("unexpected", f"the prediction failed: {error!r}", error)
             return f"{error!r}. {log.path} has its traceback."
     return None if part.scans else "no scan could be predicted; see its log."
+
+
+def _predict(
+    run: runs.Run,
+    data: pathlib.Path,
+    scans: dict[str, list[images.Image]],
+    tell: reports.Reports,
+    resources: _Resources,
+) -> None:
+    """Predict scans in this process, with `patience` in others, or on `nodes`."""
+    limit, patience = resources.limit, resources.patience
+    if nodes := resources.nodes:
+        on_nodes.predict(run, data, scans, limit=limit, tell=tell, nodes=nodes)
+    elif patience:
+        guard.predict(run, data, scans, limit=limit, tell=tell, patience=patience)
+    else:
+        prediction.predict(run, data, scans, limit=limit, tell=tell)

@@ -67,7 +67,7 @@ def _reports(send: Callable[..., None]) -> reports.Reports:
     """Return reports that are sent to the parent."""
 
     def finish(scan: str, masks: partial.EncodedMasks) -> None:
-        send("finish", scan, [[*row, rle] for row, rle in masks.items()])
+        send("finish", scan, partial.to_rows(masks))
 
     return reports.Reports(
         warn=lambda kind, text, trace="": send("warn", kind, text, trace),

@@ -25,7 +25,7 @@ from competition.submit import (
 
 def made_by(run: runs.Run) -> str:
     """Return a digest of what decides the masks of `run`: weights, configs, rules."""
-    made_by = prediction.made_by(run, prediction.networks(run), _rules(run))
+    made_by = prediction.made_by(run, prediction.trained_folds(run), _rules(run))
     return files.digest(repr(made_by))
 
 
@@ -40,8 +40,8 @@ def predict(
     tell = reports.Reports(lambda kind, text, trace="": console.warn(text))
     loaded = members.LoadedMembers(run, _rules(run), tell)
     _check_loaded(run, loaded)
-    models = loaded.all_models
-    budget = time_budget.TimeBudget(models, None, slices=0, warn=console.warn)
+    networks = loaded.all_networks
+    budget = time_budget.TimeBudget(networks, None, slices=0, warn=console.warn)
     read = prefetch.prefetch(stages.read(scans, tell))
     predicted = prefetch.prefetch(stages.predict(read, loaded, budget, tell))
     with contextlib.closing(read), contextlib.closing(predicted):
@@ -60,8 +60,8 @@ def _rules(run: runs.Run) -> list[rules.Rule]:
 
 def _check_loaded(run: runs.Run, loaded: members.LoadedMembers) -> None:
     """Raise an error if existing weights did not load: without them, masks differ."""
-    folds = loaded.all_models.folds
-    for source, fold in prediction.networks(run):
+    folds = loaded.all_networks.folds
+    for source, fold in prediction.trained_folds(run):
         if fold not in folds.get(source.name, ()):
             raise ValueError(
                 f"{source.files.weights(fold)}: these weights cannot be loaded; the "

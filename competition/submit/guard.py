@@ -14,8 +14,6 @@ from competition.core.experiment import runs
 from competition.machine import deadline, gpus, memory
 from competition.submit import members, reports, share, watched_process
 
-Patience = watched_process.Patience
-
 
 def predict(
     run: runs.Run,
@@ -24,7 +22,7 @@ def predict(
     *,
     limit: deadline.Deadline | None,
     tell: reports.Reports,
-    patience: Patience,
+    patience: watched_process.Patience,
 ) -> None:
     """Predict until `limit`; soon after it, end any process that still works.
 
@@ -63,7 +61,9 @@ def predict(
             tell.warn("process ended", text)
 
 
-def per_process(patience: Patience, processes: int) -> Patience:
+def per_process(
+    patience: watched_process.Patience, processes: int
+) -> watched_process.Patience:
     """Return the patience with each of several processes, which share the memory."""
     if patience.memory:
         return patience

@@ -14,8 +14,6 @@ from competition.core.data import intensities
 from competition.core.experiment import layout, runs
 from competition.submit import reports, time_budget
 
-# The networks by run and fold; Keras is imported in `net` alone.
-Networks = dict[str, dict[layout.Fold, Any]]
 ScanPrediction = tuple[blending.MemberPredictions, list[rules.Rule]]
 
 
@@ -26,8 +24,8 @@ class NoNetworkError(ValueError):
 class LoadedMembers:
     """The networks of a run's members and gates; those that do not load are left out.
 
-    `all_models` are the models that loaded. If no member has any, NoNetworkError is
-    raised. `cuts_to_body` says whether some models see only the box around the body.
+    `all_networks` are those that loaded. If no member has any, NoNetworkError is
+    raised. `cuts_to_body` says whether some see only the box around the body.
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class LoadedMembers:
                 "say why. Train again or copy the run again."
             )
         gates = [gate.name for gate in runs.gates(run)]
-        self.all_models = time_budget.ModelSubset(
+        self.all_networks = time_budget.NetworkSubset(
             members=members,
             gates=tuple(name for name in gates if name in self._networks),
             folds={name: tuple(folds) for name, folds in self._networks.items()},
@@ -80,23 +78,23 @@ class LoadedMembers:
         self,
         volume: np.ndarray,
         grid: geometry.Grid,
-        models: time_budget.ModelSubset,
+        networks: time_budget.NetworkSubset,
     ) -> ScanPrediction:
-        """Return the predictions of `models` for a scan (D, H, W), and their rules.
+        """Return the predictions of `networks` for a scan (D, H, W), and their rules.
 
-        Models whose probabilities are not finite are left out, and `not_finite` has
+        Runs whose probabilities are not finite are left out, and `not_finite` has
         their names. If no member is left, an error is raised.
         """
-        predictions = self._predict(volume, grid, models)
-        self.not_finite = [name for name in models.runs if name not in predictions]
-        chosen = predictions.keys() & models.members
+        predictions = self._predict(volume, grid, networks)
+        self.not_finite = [name for name in networks.runs if name not in predictions]
+        chosen = predictions.keys() & networks.members
         members = [name for name in self.members if name in chosen]
         if not members:
             raise ValueError(
                 f"the probabilities of {', '.join(self.not_finite)} hold NaN or "
                 "infinity. Train with another `training.precision`"
             )
-        gates = [name for name in models.gates if name in predictions]
+        gates = [name for name in networks.gates if name in predictions]
         combined = blending.MemberPredictions(
             [predictions[name] for name in members],
             blending.mean_of_gates((predictions[name] for name in gates), len(gates)),
@@ -104,21 +102,23 @@ class LoadedMembers:
         )
         return combined, rules_for(self.class_rules, self.members, members)
 
-    def measure(self, shape: geometry.Shape, models: time_budget.ModelSubset) -> float:
+    def measure(
+        self, shape: geometry.Shape, networks: time_budget.NetworkSubset
+    ) -> float:
         """Compile for slices of a shape (H, W), and return the seconds per slice."""
         empty = np.zeros((self._predictor.typical_slices(), *shape), np.uint16)
         grid = geometry.Grid(shape)
-        self._predict(empty, grid, models)
+        self._predict(empty, grid, networks)
         began = time.monotonic()
-        self._predict(empty, grid, models)
+        self._predict(empty, grid, networks)
         return (time.monotonic() - began) / len(empty)
 
     def try_each(self, shape: geometry.Shape) -> None:
         """Predict slices of a shape (H, W) with each network alone."""
-        for name, folds in self.all_models.folds.items():
+        for name, folds in self.all_networks.folds.items():
             for fold in folds:
                 alone = dataclasses.replace(
-                    self.all_models,
+                    self.all_networks,
                     members=(name,),
                     gates=(),
                     folds={name: (fold,)},
@@ -135,14 +135,14 @@ class LoadedMembers:
         self,
         volume: np.ndarray,
         grid: geometry.Grid,
-        models: time_budget.ModelSubset,
+        networks: time_budget.NetworkSubset,
     ) -> dict[str, probabilities.Prediction]:
         return self._predictor.predict(
             volume,
             _windows(volume),
             grid,
-            folds={name: models.folds[name] for name in models.runs},
-            tta=models.tta,
+            folds={name: networks.folds[name] for name in networks.runs},
+            tta=networks.tta,
         )
 
 
@@ -175,11 +175,14 @@ def network_name(run: str, fold: layout.Fold) -> str:
     return f"{run}, fold {fold}"
 
 
-def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Networks:
+def _load(
+    run: runs.Run, tell: reports.Reports, without: Collection[str]
+) -> dict[str, dict[layout.Fold, Any]]:
     """Load the networks of all folds, by run and fold; a run without any is absent."""
     from competition.net.inference import trained_network
 
-    loaded: Networks = {}
+    # Any is a network: Keras is imported in `net` alone.
+    loaded: dict[str, dict[layout.Fold, Any]] = {}
     for source in runs.members_and_gates(run):
         for fold in source.config.folds:
             name = network_name(source.name, fold)
@@ -190,11 +193,11 @@ def _load(run: runs.Run, tell: reports.Reports, without: Collection[str]) -> Net
                     network = trained_network.load(source, fold)
             # Its text says what is wrong with the weights.
             except ValueError as error:
-                kind = "model failed" if _may_pass(error) else "model left out"
+                kind = "network failed" if _may_pass(error) else "network left out"
                 tell.warn(kind, f"{name}: {error}")
             # A fold that does not load must not stop the submission, whatever is wrong.
             except Exception as error:
-                tell.failed("model failed", f"{name}: {error}", error)
+                tell.failed("network failed", f"{name}: {error}", error)
             else:
                 loaded.setdefault(source.name, {})[fold] = network
     return loaded

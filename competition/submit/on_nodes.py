@@ -11,7 +11,15 @@ from competition.core import files, storage
 from competition.core.data import images
 from competition.core.experiment import layout, runs
 from competition.machine import deadline
-from competition.submit import guard, members, prediction, reports, test_folder
+from competition.submit import (
+    guard,
+    members,
+    partial,
+    prediction,
+    reports,
+    test_folder,
+    watched_process,
+)
 
 # About the most scans in a share; a lost node costs the work on one share. Loading the
 # networks takes less time than predicting so many scans.
@@ -23,7 +31,7 @@ class _Predicted(TypedDict):
     """What a node sends back: events, the rows of each scan, why no network loads."""
 
     events: list[tuple[str, str, str]]
-    scans: dict[str, list[tuple[str, str, str]]]
+    scans: dict[str, partial.Rows]
     error: str | None
 
 
@@ -60,7 +68,7 @@ def predict(
         for event in found["events"]:
             tell.warn(*event)
         for scan, rows in found["scans"].items():
-            tell.finish(scan, {(id, name): rle for id, name, rle in rows})
+            tell.finish(scan, partial.from_rows(rows))
             waiting.remove(scan)
     if error and waiting:
         raise members.NoNetworkError(error)
@@ -72,10 +80,10 @@ def predict(
 def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster.Task:
     digest = _digest(run, data, scans)
 
-    def arguments(share: deadline.Deadline | None) -> Sequence[Any]:
+    def arguments(limit: deadline.Deadline | None) -> Sequence[Any]:
         folders = run.files.root, data
         # Seconds, not the time of the end, since the clocks of nodes differ.
-        seconds = share.left() if share else None
+        seconds = limit.left() if limit else None
         return *map(storage.name, folders), list(scans), digest, seconds
 
     gpus = run.config.training.gpus
@@ -85,7 +93,7 @@ def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster
 def _digest(run: runs.Run, data: pathlib.Path, scans: Scans) -> str:
     """Return a digest of the networks, the rules, and the slices' paths and sizes."""
     rules, _ = prediction.usable_rules(run)
-    made_by = prediction.made_by(run, prediction.networks(run), rules)
+    made_by = prediction.made_by(run, prediction.trained_folds(run), rules)
     _, states = test_folder.state(data, test_folder.TestFolder([], scans, []))
     return files.digest(repr((*made_by, [state[:2] for state in states])))
 
@@ -111,12 +119,12 @@ def _predict_here(
     tell = reports.Reports(
         warn=lambda *event: predicted["events"].append((*event, "")[:3]),
         finish=lambda scan, masks: predicted["scans"].update(
-            {scan: [(*row, rle) for row, rle in masks.items()]}
+            {scan: partial.to_rows(masks)}
         ),
     )
     limit = deadline.Deadline(seconds) if seconds is not None else None
     try:
-        patience = guard.Patience()
+        patience = watched_process.Patience()
         guard.predict(run, data, scans, limit=limit, tell=tell, patience=patience)
     except members.NoNetworkError as error:
         predicted["error"] = str(error)

@@ -1,13 +1,29 @@
-"""The part file: the masks of each finished scan, so that a killed run can resume."""
+"""The part file: the masks of each finished scan, so that a killed run can resume.
+
+Masks are stored, and sent between processes, as rows of JSON.
+"""
 
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 
 from competition.core import files
 
 # The RLE of each mask by (id, class).
 EncodedMasks = dict[tuple[str, str], str]
+# Id, class and RLE of each mask.
+Rows = Sequence[Sequence[str]]
+
+
+def to_rows(masks: EncodedMasks) -> Rows:
+    """Return masks as rows that JSON can hold."""
+    return [[*row, rle] for row, rle in masks.items()]
+
+
+def from_rows(rows: Rows) -> EncodedMasks:
+    """Return the masks of which `to_rows` made these rows."""
+    return {(id, name): rle for id, name, rle in rows}
 
 
 class PartialSubmission:
@@ -29,8 +45,7 @@ class PartialSubmission:
         On a full disk this raises an OSError, but the scan still counts as finished.
         """
         self.scans[scan] = {row: rle for row, rle in masks.items() if rle}
-        stored = [scan, [[*row, rle] for row, rle in self.scans[scan].items()]]
-        text = json.dumps(stored) + "\n"
+        text = json.dumps([scan, to_rows(self.scans[scan])]) + "\n"
         head = b"" if self._end else self._head()
         data = head + f"{files.digest(text)} {text}".encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +80,6 @@ class PartialSubmission:
                 if files.digest(text).encode() != digest:
                     break
                 scan, rows = json.loads(text)
-                self.scans[scan] = {(id, name): rle for id, name, rle in rows}
+                self.scans[scan] = from_rows(rows)
                 end += len(line)
         return end

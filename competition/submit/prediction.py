@@ -15,7 +15,7 @@ from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
 from competition.submit import members, partial, prefetch, reports, stages, time_budget
 
-Networks = list[tuple[runs.Run, layout.Fold]]
+TrainedFolds = list[tuple[runs.Run, layout.Fold]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ def predict(
     """
     class_rules, _ = usable_rules(run)
     loaded = members.LoadedMembers(run, class_rules, tell, without=plan.without)
-    models = loaded.all_models
-    while plan.one_network and (smaller := models.smaller()):
-        models = smaller
+    networks = loaded.all_networks
+    while plan.one_network and (smaller := networks.smaller()):
+        networks = smaller
     budget = time_budget.TimeBudget(
-        models,
+        networks,
         limit,
         slices=sum(map(len, scans.values())),
         warn=lambda text: tell.warn("effort lowered", text),
@@ -89,26 +89,26 @@ def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem
         return [rules.Rule()] * len(run.classes), [fault]
 
 
-def networks(run: runs.Run) -> Networks:
+def trained_folds(run: runs.Run) -> TrainedFolds:
     """Return the runs and folds that have weights; [] if only the rules are there."""
-    networks = [
+    found = [
         (source, fold)
         for source in runs.members_and_gates(run)
         for fold in source.config.folds
         if source.files.weights(fold).is_file()
     ]
-    if not networks and not run.files.decision.is_file():
+    if not found and not run.files.decision.is_file():
         # This raises the error for a run that is not trained.
         runs.trained_folds(run)
-    return networks
+    return found
 
 
 def made_by(
-    run: runs.Run, networks: Networks, class_rules: list[rules.Rule]
+    run: runs.Run, folds: TrainedFolds, class_rules: list[rules.Rule]
 ) -> tuple[Any, ...]:
     """Return what decides the masks of a scan: weights, configs and rules."""
     return (
-        [(s.name, k, _digest(s.files.weights(k))) for s, k in networks],
+        [(s.name, k, _digest(s.files.weights(k))) for s, k in folds],
         [
             (source.name, source.classes, configs.without_defaults(source.config))
             for source in runs.members_and_gates(run)

@@ -13,7 +13,7 @@ from typing import Any
 
 from competition.core.experiment import runs
 from competition.machine import deadline
-from competition.submit import prediction, reports, watched_process
+from competition.submit import partial, prediction, reports, watched_process
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -97,8 +97,8 @@ class Share:
             why = "was too slow" if is_over else child.fault(self.job.patience)
         return why
 
-    def _finish(self, scan: str, rows: list[list[str]]) -> None:
-        self.tell.finish(scan, {(id, name): rle for id, name, rle in rows})
+    def _finish(self, scan: str, rows: partial.Rows) -> None:
+        self.tell.finish(scan, partial.from_rows(rows))
         self.waiting.remove(scan)
         self._is_any_finished = True
 
@@ -117,7 +117,8 @@ class Share:
             return go_on
         ((kind, name),) = child.works
         if kind == "network":
-            self.tell.warn("model left out", f"{name}: the process that used it {why}.")
+            text = f"{name}: the process that used it {why}."
+            self.tell.warn("network left out", text)
             without = [*self._plan.without, name]
             self._plan = dataclasses.replace(self._plan, without=without)
             return True

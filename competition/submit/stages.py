@@ -55,12 +55,12 @@ def predict(
                 if budget.limit:
                     # The first rate, before the first scan is predicted.
                     with tell.scan(scan.name, "measuring the rate"):
-                        seconds = loaded.measure(scan.grid.shape, budget.models)
+                        seconds = loaded.measure(scan.grid.shape, budget.networks)
                         budget.record(1, seconds)
                 began = clock()
             if budget.allows(len(scan.images)):
                 with tell.scan(scan.name, f"{scan.name} stays empty"):
-                    prediction = loaded.predict(scan.volume, scan.grid, budget.models)
+                    prediction = loaded.predict(scan.volume, scan.grid, budget.networks)
                     _warn(scan, loaded, tell)
             else:
                 tell.warn("no time", f"{scan.name}: no time is left; it stays empty.")
@@ -83,7 +83,7 @@ def _warn(
         tell.warn("no body", text)
     for name in loaded.not_finite:
         text = f"{scan.name}: {name} predicts NaN or infinity."
-        tell.warn("model left out", text)
+        tell.warn("network left out", text)
 
 
 def decide(

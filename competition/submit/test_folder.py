@@ -100,7 +100,7 @@ def _differences(
     slice_ids, row_ids = {image.id for image in slices}, {id for id, _ in rows}
     unknown = sorted({name for _, name in rows} - set(classes))
     texts = [
-        ("unknown class", f"no model knows the class {name!r}; its rows stay empty.")
+        ("unknown class", f"no network knows the class {name!r}; its rows stay empty.")
         for name in unknown
     ]
     if ids := row_ids - slice_ids:

@@ -1,4 +1,4 @@
-"""Choose the models that there is time for: fewer if a submission would be late."""
+"""Choose the networks that there is time for: fewer if a submission would be late."""
 
 import dataclasses
 import statistics
@@ -13,8 +13,8 @@ _RATES = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ModelSubset:
-    """The models that predict a scan: members, strongest first, gates and their folds.
+class NetworkSubset:
+    """The networks that predict a scan: by member, strongest first, gate and fold.
 
     `folds` holds by run the folds whose networks are averaged, `views` by run the
     number of views of test-time augmentation, which `tta` switches on.
@@ -39,7 +39,7 @@ class ModelSubset:
             for name in self.runs
         )
 
-    def smaller(self) -> "ModelSubset | None":
+    def smaller(self) -> "NetworkSubset | None":
         """Return the next smaller subset; None if there is none.
 
         TTA goes first, then members, the weakest first, then folds, then gates. One
@@ -63,28 +63,28 @@ class ModelSubset:
 
 
 class TimeBudget:
-    """Measures the rate of prediction and chooses the models that will end in time.
+    """Measures the rate of prediction and chooses the networks that will end in time.
 
     `slices` counts the slices that remain, `limit` is None where there is no end.
     """
 
     def __init__(
         self,
-        models: ModelSubset,
+        networks: NetworkSubset,
         limit: deadline.Deadline | None,
         *,
         slices: int,
         warn: Callable[[str], None],
     ) -> None:
-        self.models = models
+        self.networks = networks
         self.limit = limit
         self.slices = slices
         self.warn = warn
         self._rates: list[float] = []
 
     def record(self, slices: int, seconds: float) -> None:
-        """Record the seconds that the present models took for some slices."""
-        self._rates.append(seconds / slices / self.models.passes)
+        """Record the seconds that the present networks took for some slices."""
+        self._rates.append(seconds / slices / self.networks.passes)
         del self._rates[:-_RATES]
 
     def finish(self, slices: int) -> None:
@@ -92,26 +92,26 @@ class TimeBudget:
         self.slices -= slices
 
     def seconds(self, slices: int) -> float:
-        """Return the seconds that the present models would take for some slices."""
+        """Return the seconds that the present networks would take for some slices."""
         rate = statistics.median(self._rates) if self._rates else 0.0
-        return rate * slices * self.models.passes
+        return rate * slices * self.networks.passes
 
     def allows(self, slices: int) -> bool:
         """Return whether the next scan, which has `slices`, can be predicted in time.
 
-        The models become fewer until all remaining slices fit. If even the smallest
+        The networks become fewer until all remaining slices fit. If even the smallest
         subset is too slow, scans are predicted as long as each fits.
         """
         if self.limit is None:
             return True
         while not self.limit.allows(self.seconds(self.slices)):
-            smaller = self.models.smaller()
+            smaller = self.networks.smaller()
             if smaller is None:
                 break
             self.warn(
                 f"{self.slices} slices would take "
-                f"{deadline.show(self.seconds(self.slices))} with {self.models}, "
+                f"{deadline.show(self.seconds(self.slices))} with {self.networks}, "
                 f"{deadline.show(self.limit.left())} are left: now with {smaller}."
             )
-            self.models = smaller
+            self.networks = smaller
         return self.limit.left() > 0 and self.limit.allows(self.seconds(slices))

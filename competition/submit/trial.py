@@ -12,10 +12,17 @@ from competition.core import console
 from competition.core.data import images
 from competition.core.experiment import runs
 from competition.machine import deadline
-from competition.submit import event_log, guard, members, partial, reports
+from competition.submit import (
+    event_log,
+    guard,
+    members,
+    partial,
+    reports,
+    watched_process,
+)
 
 # Events after which the hidden test would be predicted without a network or a scan.
-FAULTS = {"model failed", "model left out", "process ended", "GPU left out"}
+FAULTS = {"network failed", "network left out", "process ended", "GPU left out"}
 # The scans of the competition have four sizes; photographs may all differ.
 SIZES = 8
 
@@ -26,7 +33,7 @@ def run(
     *,
     log: event_log.EventLog,
     limit: deadline.Deadline | None,
-    patience: guard.Patience,
+    patience: watched_process.Patience,
 ) -> str | None:
     """Predict a training scan of each of the first sizes, and drop its masks.
 

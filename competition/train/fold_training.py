@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from competition.core import axes, console, files, locks, storage
@@ -27,23 +27,22 @@ def train(
         console.note(f"{run.name}, fold {fold}: no time left")
         return
     # Imported late: loading the framework takes seconds.
-    from competition.net import devices, hosts, needs
+    from competition.net import hosts
     from competition.net.input import training_data
     from competition.net.training import fitting, progress, setup, validation
 
     folder, training = run.files.fold(fold), run.config.training
     with contextlib.ExitStack() as held:
 
-        def begin() -> tuple[Any, "pd.DataFrame", arrays.Arrays]:
+        def begin() -> tuple[Any, "pd.DataFrame", "pd.DataFrame", arrays.Arrays]:
             heart = _hold(held, dataset, run, fold)
             table, store = slice_table.read(dataset), arrays.Arrays(dataset)
-            _check(slice_table.training(table, fold), store, fold)
-            return heart, table, store
+            chosen = slice_table.training(table, fold)
+            _check(chosen, store, fold)
+            return heart, chosen, slice_table.held_out(table, fold), store
 
-        heart, table, store = hosts.together(begin)
+        heart, chosen, held_out, store = hosts.together(begin)
         hosts.same(_about(run))
-        held_out = slice_table.held_out(table, fold)
-        chosen = slice_table.training(table, fold)
         is_drawn = training.tensorboard and hosts.is_first()
         board = folder / "tensorboard" if is_drawn else None
         network = held.enter_context(setup.network(run, fold))
@@ -52,11 +51,7 @@ def train(
         )
         data = training_data.TrainingData(*axes.turned(chosen, store, run.config.axis))
         lines.line(setup.description(run.config, data))
-        needed = needs.of(network, run.config, devices.find())
-        lines.line(needs.describe(needed, run.files.root))
-        is_cpu = devices.find().kind == "cpu"
-        free = memory.available() if is_cpu else devices.free_memory()
-        hosts.together(lambda: needs.check(needed, run.config, free))
+        _check_needs(network, run, lines.line)
         parts = setup.FoldTraining(
             network=network,
             config=run.config,
@@ -72,6 +67,17 @@ def train(
         lines.ended(epochs, training)
     else:
         lines.stopped(len(epochs))
+
+
+def _check_needs(network: Any, run: runs.Run, tell: Callable[[str], None]) -> None:
+    """Tell what a training needs; raise an error if there is too little memory."""
+    from competition.net import devices, hosts, needs
+
+    device = devices.find()
+    needed = needs.of(network, run.config, device)
+    tell(needs.describe(needed, run.files.root))
+    free = memory.available() if device.kind == "cpu" else devices.free_memory()
+    hosts.together(lambda: needs.check(needed, run.config, free))
 
 
 def _hold(

@@ -111,9 +111,9 @@ def test_a_network_that_segfaults_is_left_out(run, data, tmp_path, plant, place)
     plant("segfault", place)
     summary, scans = guarded(run, data, tmp_path)
     assert scans == names() and summary["complete"]
-    assert summary["events"]["model left out"] == 1
+    assert summary["events"]["network left out"] == 1
     text = "run, fold 1: the process that used it was ended by SIGSEGV."
-    assert f"warning: model left out: {text}" in log(tmp_path)
+    assert f"warning: network left out: {text}" in log(tmp_path)
 
 
 @pytest.mark.parametrize(

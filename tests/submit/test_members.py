@@ -38,12 +38,12 @@ def start(run, tmp_path, *, weights=()):
 
 def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp_path):
     loaded, _ = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
-    models, counts, decisions = loaded.all_models, [], []
-    while models:
-        predictions, class_rules = loaded.predict(volume, grid_of(volume), models)
-        counts.append((len(predictions.members), models.passes))
+    networks, counts, decisions = loaded.all_networks, [], []
+    while networks:
+        predictions, class_rules = loaded.predict(volume, grid_of(volume), networks)
+        counts.append((len(predictions.members), networks.passes))
         decisions.append(blending.decide(predictions, class_rules))
-        models = models.smaller()
+        networks = networks.smaller()
     assert counts == [(3, 6), (2, 4), (1, 2), (1, 1)]
     for bits in decisions[1:3]:
         np.testing.assert_array_equal(bits, decisions[0])
@@ -51,9 +51,9 @@ def test_members_that_agree_say_what_one_says_at_every_effort(blend, volume, tmp
 
 def test_the_weakest_member_goes_first_and_weights_follow(blend, volume, tmp_path):
     loaded, _ = start(blend, tmp_path, weights=(0.2, 0.5, 0.3))
-    assert loaded.all_models.members == ("second", "third", "first")
+    assert loaded.all_networks.members == ("second", "third", "first")
     _, class_rules = loaded.predict(
-        volume, grid_of(volume), loaded.all_models.smaller()
+        volume, grid_of(volume), loaded.all_networks.smaller()
     )
     assert class_rules[0].weights == (0.5, 0.3), "in the order of the config"
 
@@ -63,9 +63,9 @@ def test_a_member_without_any_network_is_left_to_the_others(blend, tmp_path):
         runs.members(blend)[1].files.weights(fold).write_bytes(b"none")
     runs.members(blend)[2].files.weights(1).unlink()
     loaded, log = start(blend, tmp_path)
-    assert loaded.all_models.members == ("first", "third")
-    assert dict(loaded.all_models.folds) == {"first": (0, 1), "third": (0,)}
-    assert log.counts == {"model left out": 3}
+    assert loaded.all_networks.members == ("first", "third")
+    assert dict(loaded.all_networks.folds) == {"first": (0, 1), "third": (0,)}
+    assert log.counts == {"network left out": 3}
 
 
 def gated(blend, **about):
@@ -79,14 +79,14 @@ def gated(blend, **about):
 def test_a_gate_is_asked_at_every_effort(blend, volume, tmp_path):
     run = gated(blend, members=["first"], gate=["second", "third"])
     loaded, _ = start(run, tmp_path)
-    models, gates = loaded.all_models, []
-    while models:
-        predictions, _ = loaded.predict(volume, grid_of(volume), models)
+    networks, gates = loaded.all_networks, []
+    while networks:
+        predictions, _ = loaded.predict(volume, grid_of(volume), networks)
         # Copies of one run agree, however many of them there are.
         seen, drawn = predictions.gate, predictions.members[0]
         np.testing.assert_array_equal(seen.probability, drawn.probability)
-        gates.append(models.gates)
-        models = models.smaller()
+        gates.append(networks.gates)
+        networks = networks.smaller()
     assert gates == [("second", "third")] * 2 + [("second",)]
 
 
@@ -95,14 +95,14 @@ def test_where_no_gate_loads_the_members_decide_alone(blend, volume, tmp_path):
     for fold in (0, 1):
         runs.gates(run)[0].files.weights(fold).write_bytes(b"none")
     loaded, log = start(run, tmp_path)
-    assert log.counts == {"model left out": 2}
-    predictions, _ = loaded.predict(volume, grid_of(volume), loaded.all_models)
+    assert log.counts == {"network left out": 2}
+    predictions, _ = loaded.predict(volume, grid_of(volume), loaded.all_networks)
     assert predictions.gate is None and len(predictions.members) == 2
 
 
 def test_the_rate_is_measured_after_compiling(blend, tmp_path):
     loaded, _ = start(blend, tmp_path)
-    assert 0 < loaded.measure((40, 40), loaded.all_models) < 5
+    assert 0 < loaded.measure((40, 40), loaded.all_networks) < 5
 
 
 def test_without_any_member_it_is_an_error(blend, tmp_path):

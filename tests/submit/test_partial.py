@@ -1,5 +1,7 @@
 """The part file of a submission."""
 
+import json
+
 import pytest
 
 from competition.submit import partial
@@ -10,6 +12,11 @@ ONE = {("case1_day0_slice_0001", "bowel"): "1 2"}
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "out" / ".submit.part"
+
+
+def test_masks_survive_their_rows_in_json():
+    rows = json.loads(json.dumps(partial.to_rows(ONE)))
+    assert partial.from_rows(rows) == ONE
 
 
 def test_what_was_added_is_there_again(path):

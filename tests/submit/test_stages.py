@@ -22,7 +22,7 @@ def test_a_scan_without_a_body_is_told_where_slices_are_cut(tmp_path, cuts, body
     )
     budget = types.SimpleNamespace(
         limit=None,
-        models=None,
+        networks=None,
         allows=lambda slices: True,
         finish=lambda slices: None,
         record=lambda slices, seconds: None,

@@ -218,7 +218,7 @@ HARMS = [no_weights, one_nan, flipped_bytes, those_of_fold_0]
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_a_model_that_does_not_load_is_left_to_the_others(
+def test_a_network_that_does_not_load_is_left_to_the_others(
     finished, competition, tmp_path, harm
 ):
     job, _ = finished
@@ -228,11 +228,11 @@ def test_a_model_that_does_not_load_is_left_to_the_others(
     expected = out.read_bytes()
     run = damaged_run(job, tmp_path, 1, harm=harm)
     summary = pipeline.submit(run.root, data=competition, out=out)
-    assert summary["events"] == {"model left out": 1}
+    assert summary["events"] == {"network left out": 1}
     assert out.read_bytes() == expected
 
 
-def test_without_any_model_the_file_is_empty_valid_and_an_error(
+def test_without_any_network_the_file_is_empty_valid_and_an_error(
     finished, competition, tmp_path
 ):
     job, _ = finished
@@ -271,7 +271,7 @@ def test_a_member_that_predicts_nan_is_left_to_the_others(
                 file[name][...] = random.choice(np.float32([-3e38, 3e38]), shape)
     out = tmp_path / "submission.csv"
     summary = pipeline.submit(blend.files.root, data=competition, out=out)
-    assert summary["events"] == {"model left out": summary["scans"]}
+    assert summary["events"] == {"network left out": summary["scans"]}
     assert "second predicts NaN or infinity" in out.with_name("submit.log").read_text()
     assert out.read_bytes() == finished[0].run.files.submission.read_bytes()
 
@@ -304,11 +304,11 @@ def test_a_scan_that_fails_stays_empty_and_is_tried_again(
 ):
     predict, calls = members.LoadedMembers.predict, []
 
-    def fail_once(self, volume, grid, models):
+    def fail_once(self, volume, grid, networks):
         calls.append(1)
         if len(calls) == 1:
             raise RuntimeError("the device is lost")
-        return predict(self, volume, grid, models)
+        return predict(self, volume, grid, networks)
 
     monkeypatch.setattr(members.LoadedMembers, "predict", fail_once)
     summary, *_ = submit(finished, competition, tmp_path)
@@ -390,14 +390,16 @@ def test_in_time_by_a_fake_clock(finished, competition, tmp_path, monkeypatch):
     job, _ = finished
     clock, predict, passes = Clock(), members.LoadedMembers.predict, []
 
-    def slow(self, volume, grid, models):
-        clock.now += 10 * len(volume) * models.passes
-        passes.append(models.passes)
-        return predict(self, volume, grid, models)
+    def slow(self, volume, grid, networks):
+        clock.now += 10 * len(volume) * networks.passes
+        passes.append(networks.passes)
+        return predict(self, volume, grid, networks)
 
     monkeypatch.setattr(members.LoadedMembers, "predict", slow)
     monkeypatch.setattr(
-        members.LoadedMembers, "measure", lambda self, shape, models: 10 * models.passes
+        members.LoadedMembers,
+        "measure",
+        lambda self, shape, networks: 10 * networks.passes,
     )
     out = tmp_path / "submission.csv"
     seconds = 15 * len(images.find(competition, "test"))
@@ -712,7 +714,7 @@ def test_a_scan_that_could_not_be_read_for_a_while_is_predicted_later(
         return read(path, expected)
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read", fail)
+        patch.setattr(png, "read", fail)
         first, rows, _ = submit(finished, competition, tmp_path)
     assert not first["complete"] and rows != whole
     assert submit(finished, competition, tmp_path)[1] == whole
@@ -767,11 +769,22 @@ def test_a_fold_that_could_not_be_loaded_for_a_while_predicts_later(
     with monkeypatch.context() as patch:
         patch.setattr(trained_network, "load", fail)
         first, rows, _ = submit(finished, competition, tmp_path)
-    kind = "model failed" if passes else "model left out"
+    kind = "network failed" if passes else "network left out"
     assert first["events"] == {kind: 1} and rows != whole
     assert first["complete"] is not passes
     # What does not pass is left as it is, until its weights are others.
     assert (submit(finished, competition, tmp_path)[1] == whole) is passes
+
+
+def test_a_log_of_an_older_version_still_says_that_a_fold_was_missing(
+    finished, competition, tmp_path, monkeypatch
+):
+    kill_after_one(finished, competition, tmp_path, monkeypatch)
+    with (tmp_path / "submit.log").open("a", encoding="utf-8") as file:
+        file.write("warning: model failed: smoke, fold 1: no memory now\n")
+    resumed, *_ = submit(finished, competition, tmp_path)
+    assert resumed["events"] == {"model failed": 1} and not resumed["complete"]
+    assert submit(finished, competition, tmp_path)[0]["complete"]
 
 
 def test_with_more_time_all_folds_predict(

@@ -1,17 +1,17 @@
-"""The models that fit into the time that is left."""
+"""The networks that fit into the time that is left."""
 
 import pytest
 
 from competition.machine import deadline
 from competition.submit import time_budget
 
-FULL = time_budget.ModelSubset(
+FULL = time_budget.NetworkSubset(
     members=("strong", "weak"),
     gates=("gate",),
     folds={"strong": (0, 1), "weak": (0, 1, 2), "gate": (0,)},
     views={"strong": 2, "weak": 1, "gate": 1},
 )
-TWICE = time_budget.ModelSubset(
+TWICE = time_budget.NetworkSubset(
     ("a", "b"), (), {"a": (0, 1), "b": (0, 1)}, {"a": 2, "b": 2}
 )
 
@@ -33,7 +33,7 @@ def test_tta_goes_first_then_the_weakest_member_then_folds():
 
 def test_gates_go_last_and_one_of_them_stays():
     runs = "draws", "one", "two"
-    gated = time_budget.ModelSubset(
+    gated = time_budget.NetworkSubset(
         ("draws",), ("one", "two"), dict.fromkeys(runs, (0, 1)), dict.fromkeys(runs, 1)
     )
     passes, step = [], gated
@@ -45,7 +45,7 @@ def test_gates_go_last_and_one_of_them_stays():
 
 
 def test_a_member_that_is_the_gate_too_is_counted_once():
-    both = time_budget.ModelSubset(("a",), ("a",), {"a": (0,)}, {"a": 1})
+    both = time_budget.NetworkSubset(("a",), ("a",), {"a": (0,)}, {"a": 1})
     assert both.passes == 1
     assert both.smaller() is None
 
@@ -72,11 +72,11 @@ def start(clock, seconds, *, slices=100):
     ), warnings
 
 
-def test_without_a_limit_all_models_predict(clock):
+def test_without_a_limit_all_networks_predict(clock):
     budget = time_budget.TimeBudget(TWICE, None, slices=100, warn=pytest.fail)
     budget.record(10, 1e9)
     assert budget.allows(10)
-    assert budget.models == TWICE
+    assert budget.networks == TWICE
 
 
 def test_without_a_measured_rate_the_first_scan_is_predicted(clock):
@@ -87,12 +87,12 @@ def test_without_a_measured_rate_the_first_scan_is_predicted(clock):
 @pytest.mark.parametrize(
     ("seconds", "passes"), [(801, 8), (799, 4), (399, 2), (199, 1), (101, 1)]
 )
-def test_the_models_become_fewer_until_the_rest_fits(clock, seconds, passes):
+def test_the_networks_become_fewer_until_the_rest_fits(clock, seconds, passes):
     # A slice and forward pass takes a second, 100 slices are left.
     budget, warnings = start(clock, seconds)
     budget.record(10, 80)
     assert budget.allows(10)
-    assert budget.models.passes == passes
+    assert budget.networks.passes == passes
     assert len(warnings) == {8: 0, 4: 1, 2: 2, 1: 3}[passes]
 
 

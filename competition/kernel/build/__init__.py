@@ -114,19 +114,42 @@ def _write_kernel(
     kernel_id = f"{user}/{names.slug(title)}"
     dataset_id = f"{user}/{names.slug(dataset_title)}"
     template = ROOT / "kernels" / bundle.what
-    constants: dict[str, Any] = {
-        "BUNDLE": files.file_digest(dataset / "manifest.json")[:16],
-        "BACKEND": "jax" if bundles.is_tpu(options.machine) else None,
-    }
-    # The kernel keeps its own budget, and trains all folds, unless told otherwise.
-    tpu_budget = kaggle_limits.TPU_BUDGET if bundles.is_tpu(options.machine) else None
-    budget = options.budget or tpu_budget
-    for name, value in ("BUDGET", budget), ("FOLD", options.fold):
-        if value is not None:
-            constants[name] = value
+    constants = _constants(dataset, options)
     code = set_constants((template / "main.py").read_text("utf-8"), constants)
     files.write_text(folder / "main.py", code)
     files.write_text(folder / "main.ipynb", notebook.make(code, title=title))
+    about = files.read_json(template / "kernel-metadata.json") | {
+        "id": kernel_id,
+        "title": title,
+        **_metadata(bundle, dataset_id, options),
+    }
+    files.write_json(folder / "kernel-metadata.json", about)
+    licences = [{"name": "other"}]
+    about = {"title": dataset_title, "id": dataset_id, "licenses": licences}
+    files.write_json(dataset / "dataset-metadata.json", about)
+    return {"dataset_id": dataset_id, "kernel_id": kernel_id}
+
+
+def _constants(dataset: pathlib.Path, options: BundleOptions) -> dict[str, Any]:
+    """Return the constants to replace at the top of the kernel's main.py."""
+    is_tpu = bundles.is_tpu(options.machine)
+    constants: dict[str, Any] = {
+        "BUNDLE": files.file_digest(dataset / "manifest.json")[:16],
+        "BACKEND": "jax" if is_tpu else None,
+    }
+    # The kernel keeps its own budget, and trains all folds, unless told otherwise.
+    budget = options.budget or (kaggle_limits.TPU_BUDGET if is_tpu else None)
+    for name, value in ("BUDGET", budget), ("FOLD", options.fold):
+        if value is not None:
+            constants[name] = value
+    return constants
+
+
+def _metadata(
+    bundle: bundles.Bundle, dataset_id: str, options: BundleOptions
+) -> dict[str, Any]:
+    """Return what Kaggle is told of the kernel's machine and of what it attaches."""
+    is_tpu = bundles.is_tpu(options.machine)
     datasets: list[str] = []
     models: list[str] = []
     needs_internet = False
@@ -138,13 +161,11 @@ def _write_kernel(
             config.model.encoder_weights != "none" and name not in by_run
             for name, config in contents.trained(bundle, options).items()
         )
-    about = files.read_json(template / "kernel-metadata.json") | {
-        "id": kernel_id,
-        "title": title,
+    return {
         "code_file": "main.ipynb" if options.as_notebook else "main.py",
         "kernel_type": "notebook" if options.as_notebook else "script",
-        "enable_gpu": not bundles.is_tpu(options.machine),
-        "enable_tpu": bundles.is_tpu(options.machine),
+        "enable_gpu": not is_tpu,
+        "enable_tpu": is_tpu,
         "enable_internet": needs_internet,
         "machine_shape": options.machine,
         "dataset_sources": [dataset_id, *datasets],
@@ -152,11 +173,6 @@ def _write_kernel(
         "competition_sources": [COMPETITION],
         "kernel_sources": [names.check_source(each) for each in options.sources],
     }
-    files.write_json(folder / "kernel-metadata.json", about)
-    licences = [{"name": "other"}]
-    about = {"title": dataset_title, "id": dataset_id, "licenses": licences}
-    files.write_json(dataset / "dataset-metadata.json", about)
-    return {"dataset_id": dataset_id, "kernel_id": kernel_id}
 
 
 def _check_weights(bundle: bundles.Bundle, options: BundleOptions) -> None:

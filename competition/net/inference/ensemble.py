@@ -1,4 +1,4 @@
-"""The mean probabilities of each run's networks over all views of a batch."""
+"""The mean probabilities of each member's networks over all views of a batch."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ Outputs = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Networks:
-    """The networks of a run that predict, its config, and the views that they see."""
+    """The networks of a member that predict, its config, and the views they see."""
 
     networks: Sequence[keras.Model]
     config: configs.Config
@@ -29,52 +29,52 @@ class Networks:
 
 def predict_on_batch(
     batch: dict[str, np.ndarray],
-    runs: Sequence[Networks],
+    members: Sequence[Networks],
     passes: forward_pass.ForwardPasses,
     *,
     exact: bool = False,
 ) -> list[Outputs]:
-    """Return for each run the means of its outputs, see `ForwardPasses.outputs`.
+    """Return for each member the means of its outputs, see `ForwardPasses.outputs`.
 
     Only the forward passes are compiled, so that predicting with fewer networks or
     views compiles nothing anew.
     """
     stack = step.normalise(*map(_placed, (batch["stack"], batch["window"])))
-    totals: list[dict[str, Tensor]] = [{} for _ in runs]
-    for view in dict.fromkeys(view for run in runs for view in run.views):
+    totals: list[dict[str, Tensor]] = [{} for _ in members]
+    for view in dict.fromkeys(view for member in members for view in member.views):
         viewed = slice_views.apply(stack, view)
         if "position" in batch:
             viewed = step.with_position(viewed, _placed(batch["position"]))
-        for total, run in zip(totals, runs, strict=True):
-            if view not in run.views:
+        for total, member in zip(totals, members, strict=True):
+            if view not in member.views:
                 continue
             outputs = [
-                passes.outputs(network, viewed, run.config, exact=exact)
-                for network in run.networks
+                passes.outputs(network, viewed, member.config, exact=exact)
+                for network in member.networks
             ]
             for name in outputs[0]:
                 value = sum(each[name] for each in outputs)
                 if name == "probability":
                     value = slice_views.undo(value, view)
                 total[name] = total.get(name, 0.0) + value
-    return [_mean(total, run) for total, run in zip(totals, runs, strict=True)]
+    return [_mean(*each) for each in zip(totals, members, strict=True)]
 
 
-def _mean(total: dict[str, Tensor], run: Networks) -> Outputs:
+def _mean(total: dict[str, Tensor], member: Networks) -> Outputs:
     counts: dict[str, Any] = {
         # Where an enlarged slice leaves the frame, the other views decide.
-        "probability": _covered(tuple(run.views), *total["probability"].shape[1:3]),
-        "presence": len(run.views),
+        "probability": _covered(tuple(member.views), *total["probability"].shape[1:3]),
+        "presence": len(member.views),
     }
     return {
-        name: ops.convert_to_numpy(value / (len(run.networks) * counts[name]))
+        name: ops.convert_to_numpy(value / (len(member.networks) * counts[name]))
         for name, value in total.items()
     }
 
 
-def is_half(run: Networks) -> bool:
+def is_half(member: Networks) -> bool:
     """Return whether one of the networks computes in less than float32."""
-    return any(network.compute_dtype != "float32" for network in run.networks)
+    return any(network.compute_dtype != "float32" for network in member.networks)
 
 
 @functools.lru_cache(maxsize=8)

@@ -12,8 +12,7 @@ import numpy as np
 from competition.core import geometry
 from competition.core.experiment import configs, layout
 from competition.net import devices
-from competition.net.inference import ensemble, forward_pass, views
-from competition.net.inference import windows as windowed
+from competition.net.inference import ensemble, forward_pass, sliding_crops, views
 from competition.net.input import scan_batches
 from competition.net.volumetric import sliding_window
 
@@ -67,7 +66,7 @@ class MemberGroup:
 
     def predict(
         self,
-        runs: Mapping[str, ensemble.Networks],
+        members: Mapping[str, ensemble.Networks],
         volume: np.ndarray,
         windows: np.ndarray,
         grid: geometry.Grid,
@@ -84,7 +83,7 @@ class MemberGroup:
             self.not_finite = set()
             try:
                 with devices.shared(self._gpus, devices.find()):
-                    return collect(self._slices(runs, volume, windows, grid))
+                    return collect(self._slices(members, volume, windows, grid))
             except Exception as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -100,7 +99,7 @@ class MemberGroup:
 
     def _slices(
         self,
-        runs: Mapping[str, ensemble.Networks],
+        members: Mapping[str, ensemble.Networks],
         volume: np.ndarray,
         windows: np.ndarray,
         grid: geometry.Grid,
@@ -108,11 +107,11 @@ class MemberGroup:
         """Yield each slice's "probability" (H, W, C) and "presence" (C,) by member."""
         volumetric = self.config.model.volumetric
         slices = sliding_window.slices if volumetric else _stack_by_stack
-        predict = functools.partial(self._predict, runs)
+        predict = functools.partial(self._predict, members)
         if self.config.submit.windows:
             part = self.config.geometry
-            predict = functools.partial(windowed.predict, predict, part)
-        for members in slices(
+            predict = functools.partial(sliding_crops.predict, predict, part)
+        for outputs in slices(
             predict,
             volume,
             windows,
@@ -120,12 +119,12 @@ class MemberGroup:
             config=self.config,
             batch=self._batch_for(len(volume)),
         ):
-            for outputs in members:
-                outputs["probability"] = geometry.restore(
-                    outputs["probability"], self.config.geometry, grid
+            for each in outputs:
+                each["probability"] = geometry.restore(
+                    each["probability"], self.config.geometry, grid
                 )
             self._alive()
-            yield members
+            yield outputs
 
     def _batch_for(self, depth: int) -> int:
         """Return the size of the batches of a scan: smaller where it has few slices.
@@ -139,21 +138,21 @@ class MemberGroup:
         return min(self.batch, math.ceil(enough / self._least) * self._least)
 
     def _predict(
-        self, runs: Mapping[str, ensemble.Networks], batch: Outputs
+        self, members: Mapping[str, ensemble.Networks], batch: Outputs
     ) -> list[Outputs]:
         """Return the outputs of each member; if any overflowed, all in float32."""
-        chosen = list(runs.values())
-        members = ensemble.predict_on_batch(batch, chosen, self._passes)
-        finite = list(map(_is_finite, members))
+        chosen = list(members.values())
+        outputs = ensemble.predict_on_batch(batch, chosen, self._passes)
+        finite = list(map(_is_finite, outputs))
         if not all(finite) and any(map(ensemble.is_half, chosen)):
-            self._tell_overflow(runs)
-            members = ensemble.predict_on_batch(batch, chosen, self._passes, exact=True)
-            finite = list(map(_is_finite, members))
-        for name, outputs, is_finite in zip(runs, members, finite, strict=True):
+            self._tell_overflow(members)
+            outputs = ensemble.predict_on_batch(batch, chosen, self._passes, exact=True)
+            finite = list(map(_is_finite, outputs))
+        for name, own, is_finite in zip(members, outputs, finite, strict=True):
             if not is_finite:
                 self.not_finite.add(name)
-                outputs.update({k: np.zeros_like(v) for k, v in outputs.items()})
-        return members
+                own.update({k: np.zeros_like(v) for k, v in own.items()})
+        return outputs
 
     def _tell_overflow(self, names: Collection[str]) -> None:
         if not self._has_overflowed:
@@ -183,8 +182,8 @@ def _stack_by_stack(
     remaining = len(volume)
     batches = scan_batches.stack_batches(volume, windows, grid, config, batch=batch)
     for stacks in batches:
-        members = predict(stacks)
+        outputs = predict(stacks)
         # The last batch is filled up with copies of the last slice.
         for index in range(min(remaining, batch)):
-            yield [{k: v[index] for k, v in outputs.items()} for outputs in members]
+            yield [{k: v[index] for k, v in each.items()} for each in outputs]
         remaining -= batch

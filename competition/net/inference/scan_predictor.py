@@ -56,17 +56,17 @@ class ScanPredictor:
         members = {name: self._members[name] for name in folds}
         predictions: dict[str, probabilities.Prediction] = {}
         for taken, group in self._groups.items():
-            runs = {
+            chosen = {
                 name: member.chosen(folds[name], tta=tta)
                 for name, member in members.items()
                 if _input_of(member.config) == taken
             }
-            if not runs:
+            if not chosen:
                 continue
             of_intensity = windows[group.config.intensity]
             scan = axes.scan(volume, of_intensity, grid, group.config.axis)
-            of_group = group.predict(runs, *scan, _quantise)
-            for name, predicted in zip(runs, of_group, strict=True):
+            of_group = group.predict(chosen, *scan, _quantise)
+            for name, predicted in zip(chosen, of_group, strict=True):
                 if name not in group.not_finite:
                     predictions[name] = _turned_back(predicted, group.config.axis)
         return predictions
@@ -97,7 +97,7 @@ def alone(
     # This serves the score of an epoch. If a lack of memory were raised here, training
     # would make its own batches smaller, which does not help.
     member = Member("alone", config, dict(enumerate(networks)))
-    runs = {member.name: member.chosen(member.networks, tta=False)}
+    chosen = {member.name: member.chosen(member.networks, tta=False)}
     group = member_group.MemberGroup(
         config, forward_pass.ForwardPasses(), warn=lambda what, text: None
     )
@@ -109,7 +109,7 @@ def alone(
         volume: np.ndarray, windows: np.ndarray, grid: geometry.Grid
     ) -> np.ndarray:
         scan = axes.scan(volume, windows, grid, config.axis)
-        return axes.turn_back(group.predict(runs, *scan, probability), config.axis)
+        return axes.turn_back(group.predict(chosen, *scan, probability), config.axis)
 
     return predict
 
@@ -117,8 +117,8 @@ def alone(
 def _quantise(slices: member_group.Slices) -> list[probabilities.Prediction]:
     """Return the prediction of each member, held as a byte a voxel, not a float."""
     quantised = [
-        [{k: probabilities.quantise(v) for k, v in o.items()} for o in members]
-        for members in slices
+        [{k: probabilities.quantise(v) for k, v in o.items()} for o in outputs]
+        for outputs in slices
     ]
     predictions: list[probabilities.Prediction] = []
     for of_member in zip(*quantised, strict=True):

@@ -15,7 +15,7 @@ from competition.net.training import checkpoint, progress, setup, spreading, wei
 
 # Loss scaling starts at 2**15 and halves at each step that is not finite: 16 such steps
 # in a row take it below 1.
-RUN = 16
+IN_A_ROW = 16
 # The first COMPILED steps compile, and the next TIMED steps give the time of a step. It
 # is printed if the steps that are left take longer than LONG seconds.
 COMPILED, TIMED, LONG = 3, 20, 300
@@ -26,7 +26,7 @@ class WatchSteps(keras.callbacks.Callback):
 
     `step` is None while all is finite; `loss` is the mean of the epoch so far, which a
     terminal shows once a minute. If the loss is scaled, for float16, the optimizer
-    skips steps that are not finite: only RUN of them in a row, or an epoch without any
+    skips steps that are not finite: only IN_A_ROW of them, or an epoch without any
     finite step, are a fault, and the mean is that of the finite steps.
     """
 
@@ -99,12 +99,12 @@ class WatchSteps(keras.callbacks.Callback):
                 self.lines.line(progress.too_long(left, given, epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop if the loss is not finite or, if it is scaled, not for RUN steps."""
+        """Stop if the loss is not finite, or, if it is scaled, IN_A_ROW times."""
         self.last, self.loss = max(self.last, batch), logs["loss"]
         is_fault = not math.isfinite(self.loss)
         if "last_loss" in logs:
             self.losses[batch] = logs["last_loss"]
-            is_fault = _run(self.losses, batch) >= RUN
+            is_fault = _in_a_row(self.losses, batch) >= IN_A_ROW
             self.loss = math.nan if is_fault else _mean(self.losses)
         if is_fault:
             # A later batch may be looked at first.
@@ -124,7 +124,7 @@ class WatchSteps(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _run(losses: dict[int, float], batch: int) -> int:
+def _in_a_row(losses: dict[int, float], batch: int) -> int:
     """Return how many batches in a row, around this one, have no finite loss.
 
     They may be looked at in any order.
@@ -155,10 +155,10 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         self,
         fold: setup.FoldTraining,
         state: checkpoint.TrainingState,
-        guard: WatchSteps,
+        watch: WatchSteps,
     ) -> None:
         super().__init__()
-        self.fold, self.state, self.guard = fold, state, guard
+        self.fold, self.state, self.watch = fold, state, watch
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -195,7 +195,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
         rate = self.model.optimizer.learning_rate
         row = history.Epoch(
             epoch=epoch,
-            loss=float(self.guard.loss),
+            loss=float(self.watch.loss),
             score=score,
             seconds=round(now - self.began, 3),
             mean_score=mean_score,

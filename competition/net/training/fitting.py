@@ -107,7 +107,7 @@ def _train(
     if training.freeze_epochs:
         fold.network.get_layer("encoder").trainable = not state.resting
     # The first callback: the others must not keep or score weights that are not finite.
-    guard = callbacks.WatchSteps(fold.lines, limit=fold.limit)
+    watch = callbacks.WatchSteps(fold.lines, limit=fold.limit)
     end = callbacks.StopAtDeadline(fold.limit, state)
     with fold.data.batches(config, first_epoch=begun) as batches:
         steps = state.steps = fold.data.steps
@@ -127,22 +127,13 @@ def _train(
                 # Batches come in order; newer releases of Keras need this setting.
                 shuffle=False,
                 callbacks=[
-                    guard,
-                    callbacks.ScoreAndCheckpoint(fold, state, guard),
+                    watch,
+                    callbacks.ScoreAndCheckpoint(fold, state, watch),
                     end,
                 ],
                 verbose=0,
             )
-    if guard.step is not None:
-        ids = fold.data.ids(guard.epoch * steps + guard.step)
-        fault = "The weights are not finite"
-        if not math.isfinite(guard.loss):
-            fault = f"The loss is {guard.loss}"
-        raise _NotFinite(
-            f"{fault} at step {guard.step + 1} of epoch {guard.epoch + 1}, in the "
-            f"slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
-            "broken intensities in these slices. The epochs before are kept."
-        )
+    _check_finite(watch, fold.data)
     # If time ends before the first score, the present weights are kept. If it ends
     # within the first epoch of this call, weights of an earlier call stay.
     is_unscored = len(state.epochs) > begun and history.best(state.epochs) is None
@@ -150,6 +141,23 @@ def _train(
     if hosts.is_first() and end.is_late and (is_unscored or not has_weights):
         with weights.moving_average(model):
             checkpoint.save_best_weights(fold.folder, fold.network, fold.owner)
+
+
+def _check_finite(
+    watch: callbacks.WatchSteps, data: training_data.TrainingData
+) -> None:
+    """Raise an error that names the slices of a step that was not finite."""
+    if watch.step is None:
+        return
+    ids = data.ids(watch.epoch * data.steps + watch.step)
+    fault = "The weights are not finite"
+    if not math.isfinite(watch.loss):
+        fault = f"The loss is {watch.loss}"
+    raise _NotFinite(
+        f"{fault} at step {watch.step + 1} of epoch {watch.epoch + 1}, in the "
+        f"slices {', '.join(ids)}. Lower `training.learning_rate`, or look for "
+        "broken intensities in these slices. The epochs before are kept."
+    )
 
 
 def _use_less_memory(fold: setup.FoldTraining, state: checkpoint.TrainingState) -> None:

@@ -34,10 +34,10 @@ def slices(
         # Every batch is full, so that one compiled network serves all.
         corners = [[first for first, _ in sides] for sides in chosen]
         corners += corners[-1:] * (batch - len(corners))
-        members = predict(_gather(fitted, windows, corners, patch))
+        outputs = predict(_gather(fitted, windows, corners, patch))
         boxes = [
-            member["probability"].reshape(batch, height, width, depth, -1)
-            for member in members
+            each["probability"].reshape(batch, height, width, depth, -1)
+            for each in outputs
         ]
         totals = totals or [
             np.zeros((*fitted.shape, each.shape[-1]), np.float32) for each in boxes

@@ -333,10 +333,10 @@ def test_a_loss_that_stays_not_finite_stops_with_its_slices(fold, tmp_path, caps
 def test_weights_that_the_last_step_broke_are_not_saved(
     fold, table, store, tmp_path, monkeypatch
 ):
-    def on_epoch_end(guard, epoch, logs=None):
+    def on_epoch_end(watch, epoch, logs=None):
         if epoch == 1:
-            guard.model.network.weights[0].assign(guard.model.network.weights[0] / 0)
-        look(guard, epoch, logs)
+            watch.model.network.weights[0].assign(watch.model.network.weights[0] / 0)
+        look(watch, epoch, logs)
 
     look = callbacks.WatchSteps.on_epoch_end
     monkeypatch.setattr(callbacks.WatchSteps, "on_epoch_end", on_epoch_end)
@@ -357,12 +357,12 @@ def test_a_loss_that_is_not_finite_once_is_tried_at_half_the_rate(
 ):
     faults = [2]
 
-    def on_train_batch_end(guard, batch, logs=None):
-        guard.loss = logs["loss"]
-        if guard.epoch in faults:
+    def on_train_batch_end(watch, batch, logs=None):
+        watch.loss = logs["loss"]
+        if watch.epoch in faults:
             faults.clear()
-            guard.step, guard.loss = batch, float("nan")
-            guard.model.stop_training = True
+            watch.step, watch.loss = batch, float("nan")
+            watch.model.stop_training = True
 
     monkeypatch.setattr(callbacks.WatchSteps, "on_train_batch_end", on_train_batch_end)
     wanted = "training.schedule=polynomial", "training.warmup=0.0"

@@ -1,4 +1,4 @@
-"""Windows of the size of a crop that slide over slices, averaged where they overlap."""
+"""Crops that slide over whole slices, averaged where they overlap."""
 
 from collections.abc import Callable
 
@@ -11,26 +11,26 @@ Outputs = dict[str, np.ndarray]
 
 
 def predict(
-    predict: Callable[[Outputs], list[Outputs]],
+    predict_crops: Callable[[Outputs], list[Outputs]],
     geometry: schema.Geometry,
     batch: Outputs,
 ) -> list[Outputs]:
     """Return each member's outputs of a batch of whole slices.
 
-    `predict` returns the outputs of a batch of windows. The presence of a class in a
-    slice is the highest of its windows.
+    `predict_crops` returns each member's outputs of a batch of crops. The presence of a
+    class in a slice is the highest of its crops.
     """
     totals: list[Outputs] = []
     for sides in patches.cover(geometry.frame, geometry.crop):
         (y, high), (x, wide) = sides
         part = np.s_[:, y : y + len(high), x : x + len(wide)]
-        members = predict({**batch, "stack": batch["stack"][part]})
-        totals = totals or [_zeros(each, batch["stack"].shape[:3]) for each in members]
-        for total, outputs in zip(totals, members, strict=True):
+        outputs = predict_crops({**batch, "stack": batch["stack"][part]})
+        totals = totals or [_zeros(each, batch["stack"].shape[:3]) for each in outputs]
+        for total, own in zip(totals, outputs, strict=True):
             weights = np.outer(high, wide)[..., None]
-            total["probability"][part] += weights * outputs["probability"]
-            if "presence" in outputs:
-                np.maximum(total["presence"], outputs["presence"], total["presence"])
+            total["probability"][part] += weights * own["probability"]
+            if "presence" in own:
+                np.maximum(total["presence"], own["presence"], total["presence"])
     for total in totals:
         # Sums of rounded weights may exceed 1.
         np.minimum(total["probability"], 1, total["probability"])
