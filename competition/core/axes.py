@@ -40,8 +40,17 @@ def scan(
     if axis == "z":
         return volume, windows, grid
     turned = turn(volume, axis)
-    count, height, width = turned.shape
-    return turned, np.repeat(windows[:1], count, axis=0), geometry.Grid((height, width))
+    windows = np.repeat(windows[:1], len(turned), axis=0)
+    return turned, windows, turned_grid(grid, len(volume), axis)
+
+
+def turned_grid(grid: geometry.Grid, slices: int, axis: str) -> geometry.Grid:
+    """Return the grid of a scan of so many slices, turned to `axis`."""
+    if axis == "z":
+        return grid
+    shape = (slices, *grid.shape)
+    _, row, column = _ORDERS[axis]
+    return geometry.Grid((shape[row], shape[column]))
 
 
 def turned(

@@ -9,8 +9,9 @@ from collections.abc import Generator, Iterable
 
 import numpy as np
 
-from competition.core import blending, geometry, masks, rle
+from competition.core import axes, blending, geometry, masks, rle
 from competition.core.data import images
+from competition.core.experiment import configs
 from competition.machine import process
 from competition.submit import members, partial, reports, test_folder, time_budget
 
@@ -81,9 +82,28 @@ def _warn(
     if scan.grid and not scan.grid.body and loaded.cuts_to_body:
         text = f"{scan.name}: no body is seen, so its whole slices are predicted."
         tell.warn("no body", text)
+    for name, source in loaded.sources.items():
+        if scan.grid and (text := _cut_off(scan.grid, len(scan.images), source.config)):
+            tell.warn(
+                "cut off", f"{scan.name}: {text}, and {name} draws nothing there."
+            )
     for name in loaded.not_finite:
         text = f"{scan.name}: {name} predicts NaN or infinity."
         tell.warn("network left out", text)
+
+
+def _cut_off(grid: geometry.Grid, slices: int, config: configs.Config) -> str | None:
+    """Say which part of a scan lies outside of the network's frame; None if none."""
+    turned = axes.turned_grid(grid, slices, config.axis)
+    rows, columns = turned.cut_off(config.geometry)
+    if not (rows or columns):
+        return None
+    height, width = turned.scaled(config.geometry)
+    seen_height, seen_width = config.geometry.frame
+    return (
+        f"{rows} of {height} rows and {columns} of {width} columns lie outside of the "
+        f"{seen_height} x {seen_width} pixels that the network sees"
+    )
 
 
 def decide(
