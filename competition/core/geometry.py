@@ -63,7 +63,7 @@ class Grid:
             return height, width
         return shape
 
-    def cut_off(self, geometry: schema.Geometry) -> Shape:
+    def cropped(self, geometry: schema.Geometry) -> Shape:
         """Return how many rows and columns of the scaled box are cropped."""
         (height, width), frame = self.scaled(geometry), geometry.frame
         return max(0, height - frame[0]), max(0, width - frame[1])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from competition.core import blending, geometry, probabilities, rules
+from competition.core import blending, files, geometry, probabilities, rules
 from competition.core.data import intensities
 from competition.core.experiment import layout, runs
 from competition.submit import reports, time_budget
@@ -187,6 +187,9 @@ def _load(
         for fold in source.config.folds:
             name = network_name(source.name, fold)
             if name in without:
+                continue
+            if not files.exists(source.files.weights(fold)):
+                tell.warn("not trained", f"{name}: there are no weights.")
                 continue
             try:
                 with tell.network(name):

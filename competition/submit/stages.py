@@ -83,19 +83,22 @@ def _warn(
         text = f"{scan.name}: no body is seen, so its whole slices are predicted."
         tell.warn("no body", text)
     for name, source in loaded.sources.items():
-        if scan.grid and (text := _cut_off(scan.grid, len(scan.images), source.config)):
-            tell.warn(
-                "cut off", f"{scan.name}: {text}, and {name} draws nothing there."
-            )
+        if cropped := _cropped(scan.grid, len(scan.images), source.config):
+            text = f"{scan.name}: {cropped}, and {name} draws nothing there."
+            tell.warn("cropped", text)
     for name in loaded.not_finite:
         text = f"{scan.name}: {name} predicts NaN or infinity."
         tell.warn("network left out", text)
 
 
-def _cut_off(grid: geometry.Grid, slices: int, config: configs.Config) -> str | None:
+def _cropped(
+    grid: geometry.Grid | None, slices: int, config: configs.Config
+) -> str | None:
     """Say which part of a scan lies outside of the network's frame; None if none."""
+    if grid is None:
+        return None
     turned = axes.turned_grid(grid, slices, config.axis)
-    rows, columns = turned.cut_off(config.geometry)
+    rows, columns = turned.cropped(config.geometry)
     if not (rows or columns):
         return None
     height, width = turned.scaled(config.geometry)

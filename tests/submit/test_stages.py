@@ -64,5 +64,5 @@ def test_what_a_network_does_not_see_is_told(tmp_path, fit, axis, said):
         sources={"unet": types.SimpleNamespace(config=config)},
     )
     list(stages.predict([scan], loaded, WHOLE, reports.Reports(log.warn)))
-    assert log.counts == ({"cut off": 1} if said else {})
+    assert log.counts == ({"cropped": 1} if said else {})
     assert not said or said in (tmp_path / "submit.log").read_text("utf-8")

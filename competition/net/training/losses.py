@@ -83,13 +83,18 @@ def build(loss: schema.Loss, *, softmax: bool = False) -> WeightedSum:
 def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
     """Shrink truth (B, H, W, C) to a size that was halved, rounding up, some times.
 
-    A pixel of the result is 1 where half or more of its pixels in the truth are.
+    A pixel of the result is 1 where half or more of its pixels in the truth are. As in
+    the network, the last row and column may have fewer pixels than others.
     """
-    factor = blocks.factor(truth.shape[1:3], size)
+    height, width = truth.shape[1:3]
+    factor = blocks.factor((height, width), size)
     if factor == 1:
         return truth
-    share = ops.average_pool(truth, factor, strides=factor, padding="same")
-    return ops.cast(share >= 0.5, "float32")
+    # Padding "same" would divide the missing pixels between both ends.
+    margin = ((0, 0), (0, -height % factor), (0, -width % factor), (0, 0))
+    planes = ops.concatenate([truth, ops.ones_like(truth[..., :1])], axis=-1)
+    means = ops.average_pool(ops.pad(planes, margin), factor, strides=factor)
+    return ops.cast(means[..., :-1] >= 0.5 * means[..., -1:], "float32")
 
 
 def bce(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:

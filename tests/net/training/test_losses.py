@@ -335,6 +335,19 @@ def test_a_truth_of_odd_size_is_shrunk_by_the_majority():
     assert losses.shrink(truth, (5, 3)) is truth
 
 
+@pytest.mark.parametrize(("size", "factor"), [(50, 4), (70, 8), (113, 16), (112, 16)])
+def test_a_shrunk_pixel_lies_where_the_network_has_it(size, factor):
+    """Halving a size in the network leaves what is missing to the last pixel."""
+    count = -(-size // factor)
+    for index in range(count):
+        truth = np.zeros((1, size, size, 1), np.float32)
+        truth[0, index * factor : (index + 1) * factor] = 1
+        small = np.array(losses.shrink(truth, (count, count)))[0, :, :, 0]
+        expected = np.zeros((count, count))
+        expected[index] = 1
+        np.testing.assert_array_equal(small, expected)
+
+
 @pytest.mark.parametrize("name", ["dice", "tversky", "focal_tversky"])
 def test_overlap_is_computed_over_the_whole_batch(name, monkeypatch):
     # An empty mask beside one found whole: 2 false pixels cost as in one sample of 8.
