@@ -29,8 +29,10 @@ class EventLog:
         self.path = path
         # The stages, which are threads, write to one file.
         self._lock = threading.Lock()
-        if not (resume and path.is_file()):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if resume and path.is_file():
+                _drop_half_line(path)
+            else:
                 files.remove(path)
         # There may be time now for a scan that had none before.
         self._lines = {
@@ -79,6 +81,14 @@ class EventLog:
         except OSError as error:
             # A full disk must not stop the submission.
             console.warn(f"{self.path}: {error}")
+
+
+def _drop_half_line(path: pathlib.Path) -> None:
+    """Remove what a killed process wrote of a line without its end."""
+    data = files.read_bytes(path)
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        files.write_bytes(path, whole)
 
 
 def read_summary(path: pathlib.Path) -> dict[str, Any]:

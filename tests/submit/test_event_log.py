@@ -82,3 +82,14 @@ def test_a_pipe_in_the_place_of_the_log_is_replaced(tmp_path):
         assert event_log.read_summary(path) == {"rows": 3}
         path.unlink()
         (tmp_path / "pipe").unlink()
+
+
+@pytest.mark.parametrize("half", ["warning: no masks: ca", "budget: 3", "warning"])
+def test_a_half_line_of_a_killed_process_does_not_count(tmp_path, half):
+    path = tmp_path / "submit.log"
+    event_log.EventLog(path, budget="30m").warn("no body", "case1_day0: none is seen.")
+    whole = path.read_text("utf-8")
+    path.write_text(whole + half, "utf-8")
+    log = event_log.EventLog(path, budget="30m", resume=True)
+    assert log.counts == {"no body": 1} and log.budget_before == "30m"
+    assert path.read_text("utf-8") == whole + "budget: 30m\n"
