@@ -140,10 +140,7 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
         )
     equal = np.linspace(places[0], places[-1], len(places))
     off = np.linalg.norm(places - equal, axis=1).max()
-    leaning = places[-1] - places[0]
-    length = leaning @ normal
-    aside = np.linalg.norm(leaning - length * normal)
-    if aside > max(tolerance, _TOLERANCE_LEANING * length):
+    if aside := _tilt(places[-1] - places[0], normal, tolerance):
         return (
             f"slices of a tilted gantry: the last lies {aside:.3g} mm aside. "
             "Resample the volume, and save it as NIfTI."
@@ -169,6 +166,13 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
         f"{off:.3g} mm from its place. Resample the volume to equal distances, and "
         "save it as NIfTI."
     )
+
+
+def _tilt(way: np.ndarray, normal: np.ndarray, tolerance: float) -> float:
+    """Return how far aside from `normal` a way in mm leads; 0.0 if it is straight."""
+    length = way @ normal
+    aside = float(np.linalg.norm(way - length * normal))
+    return aside if aside > max(tolerance, _TOLERANCE_LEANING * length) else 0.0
 
 
 def _has(reader: sitk.ImageSeriesReader, index: int, tag: str) -> bool:
