@@ -32,7 +32,7 @@ HIDDEN = 50 * 3 * 144
 
 
 def main() -> None:
-    """Print the ratios, slices a second of one model and of five, and the memory."""
+    """Print the ratios, slices a second of one network and of five, and the memory."""
     with (
         tempfile.TemporaryDirectory() as name,
         contextlib.redirect_stderr(io.StringIO()),
@@ -88,7 +88,7 @@ def against_passes(
     ]
     each = statistics.median(ours for ours, _ in rates)
     ratio = statistics.median(ours / theirs for ours, theirs in rates)
-    name = f"{count} model{'s' if count > 1 else ''}"
+    name = f"{count} network{'s' if count > 1 else ''}"
     clock.say(f"submit / the bare forward passes, {name}", ratio, "<= 1.1")
     clock.say(f"slices a second, {name}", SLICES / each, "", "")
     hours = HIDDEN / SLICES * each / 3600

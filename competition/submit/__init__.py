@@ -96,7 +96,7 @@ def _run(
     budget: str | None,
     resources: _Resources,
 ) -> dict[str, Any]:
-    folds = prediction.trained_folds(run)
+    folds = prediction.run_folds(run)
     class_rules, faults = prediction.usable_rules(run)
     test = test_folder.find(data, run.classes)
     inputs = prediction.made_by(run, folds, class_rules)

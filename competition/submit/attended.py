@@ -25,7 +25,7 @@ from competition.submit import (
 
 def made_by(run: runs.Run) -> str:
     """Return a digest of what decides the masks of `run`: weights, configs, rules."""
-    made_by = prediction.made_by(run, prediction.trained_folds(run), _rules(run))
+    made_by = prediction.made_by(run, prediction.run_folds(run), _rules(run))
     return files.digest(repr(made_by))
 
 
@@ -61,7 +61,7 @@ def _rules(run: runs.Run) -> list[rules.Rule]:
 def _check_loaded(run: runs.Run, loaded: members.LoadedMembers) -> None:
     """Raise an error if existing weights did not load: without them, masks differ."""
     folds = loaded.all_networks.folds
-    for source, fold in prediction.trained_folds(run):
+    for source, fold in prediction.run_folds(run):
         if fold not in folds.get(source.name, ()):
             raise ValueError(
                 f"{source.files.weights(fold)}: these weights cannot be loaded; the "

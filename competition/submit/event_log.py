@@ -6,6 +6,7 @@ The traceback of a caught error follows its line.
 import collections
 import contextlib
 import json
+import os
 import pathlib
 import textwrap
 import threading
@@ -86,9 +87,10 @@ class EventLog:
 def _drop_half_line(path: pathlib.Path) -> None:
     """Remove what a killed process wrote of a line without its end."""
     data = files.read_bytes(path)
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        files.write_bytes(path, whole)
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        # In place: a new file would be uploaded, and only its owner could write to it.
+        os.truncate(path, end)
 
 
 def read_summary(path: pathlib.Path) -> dict[str, Any]:

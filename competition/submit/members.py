@@ -3,13 +3,14 @@
 import dataclasses
 import errno
 import itertools
+import pathlib
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from competition.core import blending, files, geometry, probabilities, rules
+from competition.core import blending, geometry, probabilities, rules
 from competition.core.data import intensities
 from competition.core.experiment import layout, runs
 from competition.submit import reports, time_budget
@@ -188,7 +189,7 @@ def _load(
             name = network_name(source.name, fold)
             if name in without:
                 continue
-            if not files.exists(source.files.weights(fold)):
+            if not _is_there(source.files.weights(fold)):
                 tell.warn("not trained", f"{name}: there are no weights.")
                 continue
             try:
@@ -206,8 +207,23 @@ def _load(
     return loaded
 
 
+def _is_there(path: pathlib.Path) -> bool:
+    """Return whether something has this name; loading says what is wrong with it."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _may_pass(error: BaseException | None) -> bool:
-    """Return whether an error may pass: it comes from memory or from reading."""
+    """Return whether an error may pass: it comes from memory or from reading.
+
+    Here more errors may pass than for `files.is_passing`: predicting once more costs
+    time alone, and a network that is left out costs the score.
+    """
     from competition.net import devices
 
     while error:

@@ -93,7 +93,7 @@ def _task(run: runs.Run, data: pathlib.Path, scans: Scans, name: str) -> cluster
 def _digest(run: runs.Run, data: pathlib.Path, scans: Scans) -> str:
     """Return a digest of the networks, the rules, and the slices' paths and sizes."""
     rules, _ = prediction.usable_rules(run)
-    made_by = prediction.made_by(run, prediction.trained_folds(run), rules)
+    made_by = prediction.made_by(run, prediction.run_folds(run), rules)
     _, states = test_folder.state(data, test_folder.TestFolder([], scans, []))
     return files.digest(repr((*made_by, [state[:2] for state in states])))
 

@@ -15,7 +15,7 @@ from competition.core.experiment import configs, layout, runs
 from competition.machine import deadline
 from competition.submit import members, partial, prefetch, reports, stages, time_budget
 
-TrainedFolds = list[tuple[runs.Run, layout.Fold]]
+RunFolds = list[tuple[runs.Run, layout.Fold]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def usable_rules(run: runs.Run) -> tuple[list[rules.Rule], list[problems.Problem
         return [rules.Rule()] * len(run.classes), [fault]
 
 
-def trained_folds(run: runs.Run) -> TrainedFolds:
+def run_folds(run: runs.Run) -> RunFolds:
     """Return the runs and folds that have weights; [] if only the rules are there."""
     found = [
         (source, fold)
@@ -104,16 +104,16 @@ def trained_folds(run: runs.Run) -> TrainedFolds:
 
 
 def made_by(
-    run: runs.Run, folds: TrainedFolds, class_rules: list[rules.Rule]
+    run: runs.Run, folds: RunFolds, class_rules: list[rules.Rule]
 ) -> tuple[Any, ...]:
     """Return what decides the masks of a scan: weights, configs and rules."""
     return (
         [(s.name, k, _digest(s.files.weights(k))) for s, k in folds],
         [
-            (source.name, source.classes, configs.without_defaults(source.config))
+            (source.name, source.classes, configs.without_newer_defaults(source.config))
             for source in runs.members_and_gates(run)
         ],
-        (run.classes, configs.without_defaults(run.config), class_rules),
+        (run.classes, configs.without_newer_defaults(run.config), class_rules),
     )
 
 

@@ -62,7 +62,7 @@ def predict(
             if budget.allows(len(scan.images)):
                 with tell.scan(scan.name, f"{scan.name} stays empty"):
                     prediction = loaded.predict(scan.volume, scan.grid, budget.networks)
-                    _warn(scan, loaded, tell)
+                    _warn(scan, loaded, budget.networks, tell)
             else:
                 tell.warn("no time", f"{scan.name}: no time is left; it stays empty.")
         budget.finish(len(scan.images))
@@ -76,16 +76,19 @@ def predict(
 
 
 def _warn(
-    scan: test_folder.TestScan, loaded: members.LoadedMembers, tell: reports.Reports
+    scan: test_folder.TestScan,
+    loaded: members.LoadedMembers,
+    networks: time_budget.NetworkSubset,
+    tell: reports.Reports,
 ) -> None:
     """Report what was wrong with the prediction of a scan."""
     if scan.grid and not scan.grid.body and loaded.cuts_to_body:
         text = f"{scan.name}: no body is seen, so its whole slices are predicted."
         tell.warn("no body", text)
-    for name, source in loaded.sources.items():
-        if cropped := _cropped(scan.grid, len(scan.images), source.config):
-            text = f"{scan.name}: {cropped}, and {name} draws nothing there."
-            tell.warn("cropped", text)
+    for name in networks.members:
+        config = loaded.sources[name].config
+        if cropped := _cropped(scan.grid, len(scan.images), config):
+            tell.warn("cropped", f"{scan.name}: {name} draws nothing in {cropped}.")
     for name in loaded.not_finite:
         text = f"{scan.name}: {name} predicts NaN or infinity."
         tell.warn("network left out", text)
@@ -94,7 +97,7 @@ def _warn(
 def _cropped(
     grid: geometry.Grid | None, slices: int, config: configs.Config
 ) -> str | None:
-    """Say which part of a scan lies outside of the network's frame; None if none."""
+    """Say which part of a scan the network does not see; None where it sees all."""
     if grid is None:
         return None
     turned = axes.turned_grid(grid, slices, config.axis)
@@ -104,8 +107,8 @@ def _cropped(
     height, width = turned.scaled(config.geometry)
     seen_height, seen_width = config.geometry.frame
     return (
-        f"{rows} of {height} rows and {columns} of {width} columns lie outside of the "
-        f"{seen_height} x {seen_width} pixels that the network sees"
+        f"{rows} of {height} rows and {columns} of {width} columns, which lie outside "
+        f"of the {seen_height} x {seen_width} pixels that it sees"
     )
 
 

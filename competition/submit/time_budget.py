@@ -14,7 +14,7 @@ _RATES = 5
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NetworkSubset:
-    """The networks that predict a scan: by member, strongest first, gate and fold.
+    """The networks that predict a scan: those of `members`, strongest first, and gates.
 
     `folds` holds by run the folds whose networks are averaged, `views` by run the
     number of views of test-time augmentation, which `tta` switches on.

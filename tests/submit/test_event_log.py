@@ -90,6 +90,8 @@ def test_a_half_line_of_a_killed_process_does_not_count(tmp_path, half):
     event_log.EventLog(path, budget="30m").warn("no body", "case1_day0: none is seen.")
     whole = path.read_text("utf-8")
     path.write_text(whole + half, "utf-8")
+    file = path.stat().st_ino
     log = event_log.EventLog(path, budget="30m", resume=True)
     assert log.counts == {"no body": 1} and log.budget_before == "30m"
     assert path.read_text("utf-8") == whole + "budget: 30m\n"
+    assert path.stat().st_ino == file, "a new file might belong to another user"

@@ -13,7 +13,7 @@ from competition.submit import event_log, reports, stages, test_folder
 # A budget that is enough for all.
 WHOLE = types.SimpleNamespace(
     limit=None,
-    networks=None,
+    networks=types.SimpleNamespace(members=("unet",)),
     allows=lambda slices: True,
     finish=lambda slices: None,
     record=lambda slices, seconds: None,
@@ -27,8 +27,12 @@ def test_a_scan_without_a_body_is_told_where_slices_are_cut(tmp_path, cuts, body
     volume, grid = np.zeros((1, 4, 4), np.uint16), geometry.Grid((4, 4), body=body)
     scan = test_folder.TestScan([image], volume, [(4, 4)], grid)
     log = event_log.EventLog(tmp_path / "submit.log")
+    source = types.SimpleNamespace(config=configs.load("unet"))
     loaded = types.SimpleNamespace(
-        predict=lambda *asked: asked[1], not_finite=[], cuts_to_body=cuts, sources={}
+        predict=lambda *asked: asked[1],
+        not_finite=[],
+        cuts_to_body=cuts,
+        sources={"unet": source},
     )
     tell = reports.Reports(log.warn)
     ((_, seen),) = stages.predict([scan], loaded, WHOLE, tell)
@@ -54,6 +58,9 @@ def test_what_a_network_does_not_see_is_told(tmp_path, fit, axis, said):
         )
         for n in (1, 2, 3)
     ]
+    # A gate draws nothing, so that it is no matter what it sees.
+    tiny = ("geometry.height=16", "geometry.width=16")
+    gate = types.SimpleNamespace(config=configs.load("gate", tiny))
     volume, grid = np.zeros((3, 34, 40), np.uint16), geometry.Grid((34, 40))
     scan = test_folder.TestScan(slices, volume, [(34, 40)] * 3, grid)
     log = event_log.EventLog(tmp_path / "submit.log")
@@ -61,7 +68,7 @@ def test_what_a_network_does_not_see_is_told(tmp_path, fit, axis, said):
         predict=lambda *asked: asked[1],
         not_finite=[],
         cuts_to_body=False,
-        sources={"unet": types.SimpleNamespace(config=config)},
+        sources={"unet": types.SimpleNamespace(config=config), "gate": gate},
     )
     list(stages.predict([scan], loaded, WHOLE, reports.Reports(log.warn)))
     assert log.counts == ({"cropped": 1} if said else {})

@@ -218,7 +218,19 @@ def arrays_of(file):
     return [name for name in names if isinstance(file[name], h5py.Dataset)]
 
 
-HARMS = [no_weights, one_nan, flipped_bytes, those_of_fold_0]
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def a_link_to_nothing(path):
+    path.unlink()
+    path.symlink_to("nothing")
+
+
+HARMS = [
+    no_weights, one_nan, flipped_bytes, those_of_fold_0, a_folder, a_link_to_nothing,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("harm", HARMS)

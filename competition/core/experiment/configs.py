@@ -213,7 +213,9 @@ def check(values: dict[str, Any], table: type[Kind], *, source: str) -> Kind:
         raise ValueError(f"{source}: " + "\n".join(lines)) from None
 
 
-def without_defaults(config: Config, exclude: set[str] | None = None) -> dict[str, Any]:
+def without_newer_defaults(
+    config: Config, exclude: set[str] | None = None
+) -> dict[str, Any]:
     """Return the values of a config, without newer keys that have their defaults.
 
     So a run of an older version, which did not know these keys, gives the same values.

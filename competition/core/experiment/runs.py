@@ -53,7 +53,7 @@ def owner(run: Run, fold: layout.Fold) -> str:
     the run, on keys that only prediction uses, or on where the scans are stored.
     """
     unused = {"input", "members", "gate", "rules", "decide", "submit"}
-    config = configs.without_defaults(run.config, exclude=unused)
+    config = configs.without_newer_defaults(run.config, exclude=unused)
     if path := config["model"].get("encoder_weights"):
         # On Kaggle the file lies in another folder.
         config["model"]["encoder_weights"] = pathlib.PurePath(path).name

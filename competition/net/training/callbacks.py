@@ -26,8 +26,8 @@ class WatchSteps(keras.callbacks.Callback):
 
     `step` is None while all is finite; `loss` is the mean of the epoch so far, which a
     terminal shows once a minute. If the loss is scaled, for float16, the optimizer
-    skips steps that are not finite: only IN_A_ROW of them, or an epoch without any
-    finite step, are a fault, and the mean is that of the finite steps.
+    skips steps that are not finite: only IN_A_ROW of them one after another, or an
+    epoch without any finite step, are a fault. The mean is that of the finite steps.
     """
 
     # `fit` need not wait for the device before it prepares the next step. On JAX it
@@ -99,7 +99,7 @@ class WatchSteps(keras.callbacks.Callback):
                 self.lines.line(progress.too_long(left, given, epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop if the loss is not finite, or, if it is scaled, IN_A_ROW times."""
+        """Stop at a loss that is not finite; if losses are scaled, at IN_A_ROW."""
         self.last, self.loss = max(self.last, batch), logs["loss"]
         is_fault = not math.isfinite(self.loss)
         if "last_loss" in logs:

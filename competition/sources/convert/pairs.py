@@ -93,7 +93,8 @@ def _by_name(
     paths: dict[str, pathlib.Path], labelled: Collection[str]
 ) -> dict[str, pathlib.Path]:
     """Return the images by name without the channel, which labels do not have."""
-    matches = (re.fullmatch(r"(.+)_[0-9]{4}", name) for name in paths)
+    others = (name for name in paths if name not in labelled)
+    matches = (re.fullmatch(r"(.+)_[0-9]{4}", name) for name in others)
     numbered = collections.Counter(match[1] for match in matches if match)
     by_name: dict[str, pathlib.Path] = {}
     for full, path in paths.items():
@@ -112,9 +113,10 @@ def _by_beginning(
 ) -> dict[str, pathlib.Path]:
     """Return labels by the name of the image with which their name begins.
 
-    For images that have none so, a common ending of all images is ignored: 21_training
-    and 22_training go with 21_manual1 and 22_manual1. A number is no such ending, since
-    it may tell visits apart. Labels of no image keep their name.
+    If images are left without labels, the ending that all images share is ignored for
+    them: 21_training and 22_training go with 21_manual1 and 22_manual1. An ending with
+    a number is not ignored, since it may tell visits apart. Labels of no image keep
+    their name.
     """
     by_image = _beginning({name: name for name in images}, labelled)
     without = [name for name in images if name not in by_image]
@@ -129,7 +131,10 @@ def _by_beginning(
 def _beginning(
     images: dict[str, str], labelled: dict[str, pathlib.Path]
 ) -> dict[str, pathlib.Path]:
-    """Return labels by the image, `images` has it by the beginning of their names."""
+    """Return labels by the image with whose beginning their name begins.
+
+    `images` has the images by their beginnings. Labels of no image keep their name.
+    """
     by_image: dict[str, pathlib.Path] = {}
     for own, path in labelled.items():
         # Take the longest name: 1_2_mask belongs to 1_2, not to 1.
@@ -146,9 +151,10 @@ def _beginning(
 
 
 def _common_ending(images: Collection[str]) -> str:
-    """Return the longest ending that all names share, if it is not only a number."""
+    """Return the longest ending that all names share, if it holds no number."""
     first = next(iter(images))
     endings = [first[m.start() :] for m in re.finditer(_SEPARATOR, first)]
     shared = [each for each in endings if all(name.endswith(each) for name in images)]
-    is_word = shared and len(images) > 1 and not shared[0][1:].isdecimal()
-    return shared[0] if is_word else ""
+    if not shared or len(images) == 1 or re.search(r"\d", shared[0]):
+        return ""
+    return shared[0]

@@ -32,13 +32,16 @@ def name(path: pathlib.Path) -> str | None:
 
 
 def read(path: pathlib.Path) -> np.ndarray:
-    """Read an image as it is stored: grey (H, W) or RGB (H, W, 3), of any type."""
+    """Read an image: grey (H, W) or RGB (H, W, 3), of any type.
+
+    A JPEG is turned as its EXIF says; all others are read as they are stored.
+    """
     import cv2
 
     data = np.frombuffer(files.read_bytes(path), np.uint8)
     try:
         # Read before counting the pages, because this notices a file that is cut off.
-        # A photograph is turned as its camera says, and as viewers show it.
+        # Viewers turn a photograph too.
         how = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
         how = how if path.suffix.lower() in LOSSY else cv2.IMREAD_UNCHANGED
         pixels = cv2.imdecode(data, how)

@@ -1,6 +1,7 @@
 """Find and read DICOM series: folders with the slices of one volume."""
 
 import contextlib
+import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -63,7 +64,7 @@ def read(folder: pathlib.Path) -> sitk.Image:
                 "its true order and spacing."
             )
     for tag in (_ORIENTATION, _SPACING):
-        _check_one(reader, paths, tag)
+        _check_equal(reader, paths, tag)
     normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
     if fault := _fault(paths, _numbers(reader, paths, _POSITION), normal):
         raise ValueError(
@@ -81,12 +82,27 @@ def _numbers(
     reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str
 ) -> np.ndarray:
     """Return the numbers of a tag (N, n) in the slices that were read."""
-    texts = [reader.GetMetaData(k, tag).split("\\") for k in range(len(paths))]
-    return np.array(texts, float)
+    found: list[list[float]] = []
+    for index, name in enumerate(paths):
+        text = reader.GetMetaData(index, tag)
+        try:
+            numbers = [float(part) for part in text.split("\\")]
+        except ValueError:
+            numbers = [math.nan]
+        count = len(found[0]) if found else len(numbers)
+        if len(numbers) != count or not all(map(math.isfinite, numbers)):
+            raise ValueError(
+                f"{name}: expected {count} numbers in {_PLACE[tag]} ({tag}), received "
+                f"{text!r}. Restore the tag."
+            )
+        found.append(numbers)
+    return np.array(found)
 
 
-def _check_one(reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str) -> None:
-    """Refuse slices whose tag has other numbers than that of the first slice."""
+def _check_equal(
+    reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str
+) -> None:
+    """Refuse slices whose numbers in a tag are not those of the first slice."""
     numbers = _numbers(reader, paths, tag)
     far = np.abs(numbers - numbers[0]).max(axis=1) > 1e-3 * np.abs(numbers[0]).max()
     if far.any():
@@ -94,7 +110,8 @@ def _check_one(reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str) -
         raise ValueError(
             f"{paths[other]}: expected {_PLACE[tag]} ({tag}) as in "
             f"{pathlib.Path(paths[0]).name}, {numbers[0].tolist()}, received "
-            f"{numbers[other].tolist()}. Give each series a folder of its own."
+            f"{numbers[other].tolist()}. Give the slices of each plane and pixel size "
+            "a folder of their own."
         )
 
 
@@ -140,13 +157,8 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
         )
     equal = np.linspace(places[0], places[-1], len(places))
     off = np.linalg.norm(places - equal, axis=1).max()
-    if aside := _tilt(places[-1] - places[0], normal, tolerance):
-        return (
-            f"slices of a tilted gantry: the last lies {aside:.3g} mm aside. "
-            "Resample the volume, and save it as NIfTI."
-        )
     if off <= tolerance:
-        return None
+        return _tilt(places[-1] - places[0], normal, tolerance)
     missing = np.round(steps / usual) - 1
     if missing.any() and np.abs(steps - usual * (missing + 1)).max() <= tolerance:
         return (
@@ -168,11 +180,16 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
     )
 
 
-def _tilt(way: np.ndarray, normal: np.ndarray, tolerance: float) -> float:
-    """Return how far aside from `normal` a way in mm leads; 0.0 if it is straight."""
+def _tilt(way: np.ndarray, normal: np.ndarray, tolerance: float) -> str | None:
+    """Say how far aside from `normal` a way in mm leads; None if it is straight."""
     length = way @ normal
-    aside = float(np.linalg.norm(way - length * normal))
-    return aside if aside > max(tolerance, _TOLERANCE_LEANING * length) else 0.0
+    aside = np.linalg.norm(way - length * normal)
+    if aside <= max(tolerance, _TOLERANCE_LEANING * length):
+        return None
+    return (
+        f"slices of a tilted gantry: the last lies {aside:.3g} mm aside. Resample the "
+        "volume, and save it as NIfTI."
+    )
 
 
 def _has(reader: sitk.ImageSeriesReader, index: int, tag: str) -> bool:

@@ -1,4 +1,4 @@
-"""Convert images without labels like those that a model was trained on."""
+"""Convert images without labels like those that a run was trained on."""
 
 import dataclasses
 import functools
@@ -59,7 +59,7 @@ def settings(
 ) -> Settings:
     """Return how the training folder `data` was converted.
 
-    `classes` are those of the model. If the folder was not converted, they have the
+    `classes` are those of the run. If the folder was not converted, they have the
     values 1, 2, ... in their order.
     """
     if classes and not (data / layout.GEOMETRY).is_file():

@@ -113,13 +113,15 @@ class Study:
         # No trial uses the settings of `submit`.
         about = {
             "fingerprint": runs.prepared(self.dataset)["fingerprint"],
-            "config": configs.without_defaults(self.plan.base, exclude={"submit"}),
+            "config": configs.without_newer_defaults(
+                self.plan.base, exclude={"submit"}
+            ),
             "search": search,
         }
         stored = {**about, **self._study.user_attrs.get("about", {})}
         source = str(self.files.study)
         kept = configs.check(stored["config"], configs.Config, source=source)
-        stored["config"] = configs.without_defaults(kept, exclude={"submit"})
+        stored["config"] = configs.without_newer_defaults(kept, exclude={"submit"})
         changed = configs.changes(stored, about)
         if changed and self._study.trials:
             raise ValueError(

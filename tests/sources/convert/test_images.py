@@ -222,6 +222,7 @@ def test_the_longest_beginning_has_the_mask(tmp_path):
         (["1_1", "2_1"], ["1_1_m", "2_1_m", "1_2_m"], ["1_1_m", "2_1_m"]),
         (["f_0000", "f_0001"], ["f_0000_m", "f_0001_m"], ["f_0000_m", "f_0001_m"]),
         (["f_0000"], ["f"], ["f"]),
+        (["f_0000", "f_2021"], ["f", "f_2021"], ["f", "f_2021"]),
     ],
 )
 def test_the_whole_name_comes_before_a_part_of_it(tmp_path, names, masks, expected):
@@ -240,6 +241,8 @@ def test_the_whole_name_comes_before_a_part_of_it(tmp_path, names, masks, expect
         (["frame_0000", "frame_0005"], ["frame_0005_m", "frame_0007_m"]),
         # The second visit's masks are not those of the first.
         (["anna_01", "bert_01"], ["anna_02", "bert_02"]),
+        (["anna_v01", "bert_v01"], ["anna_v02", "bert_v02"]),
+        (["anna_visit_01", "bert_visit_01"], ["anna_visit_02_m", "bert_visit_02_m"]),
     ],
 )
 def test_a_number_is_part_of_the_name(tmp_path, names, masks):

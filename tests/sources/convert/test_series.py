@@ -94,6 +94,9 @@ def test_distances_that_drift_are_not_called_a_shift_aside(tmp_path):
     places = np.outer(np.arange(20.0), normal)
     places[7] += (0.4, 0, 0)
     assert "shifted sideways, up to 0.4 mm" in series._fault(names, places, normal)
+    places = np.outer(np.arange(20.0), normal)
+    places[10:] += (5, 0, 0)
+    assert "shifted sideways" in series._fault(names, places, normal)
 
 
 def test_a_tilted_gantry_is_refused(tmp_path):
@@ -122,6 +125,17 @@ def test_slices_of_another_plane_or_size_are_refused(tmp_path, tag, value, messa
     tags = [{}] * 4 + [{tag: value}]
     by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, tags=tags)
     with pytest.raises(ValueError, match=rf"1\.2\.3\.4-\d+\.dcm: {message}"):
+        volumes.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [("0028|0030", "0.7"), ("0028|0030", r"0.7\x"), ("0020|0032", r"1\2\nan")],
+)
+def test_numbers_that_cannot_be_read_are_named(tmp_path, tag, text):
+    tags = [{}] * 4 + [{tag: text}]
+    by_slices.write_series(tmp_path / "a", STORED, GEOMETRY, tags=tags)
+    with pytest.raises(ValueError, match=r"\.dcm: expected \d numbers in .* Restore"):
         volumes.read(tmp_path / "a")
 
 
