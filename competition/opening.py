@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from competition import prepare
+from competition.core import files
 from competition.core.experiment import blends, configs, layout, runs, starting
 from competition.study import auto
 
@@ -15,12 +16,23 @@ def open_experiment(
     work: pathlib.Path = layout.WORK,
     overrides: tuple[str, ...] = (),
     name: str | None = None,
+    creates: bool = True,
+    decides: bool = True,
 ) -> tuple[layout.DatasetFiles, runs.Run]:
-    """Open the run of an experiment on prepared data; create it if it is new."""
+    """Open the run of an experiment on prepared data; create it if it is new.
+
+    Without `creates` a new run is an error. Without `decides` a run keeps the `decide`
+    and `rules` in its config, since its decision was made with them.
+    """
     dataset = _prepared(data, work)
     experiment = auto.planned(experiment, dataset)
-    name = _name(experiment, name)
-    return dataset, starting.start(dataset, name, configs.load(experiment, overrides))
+    name, config = _name(experiment, name), configs.load(experiment, overrides)
+    run_files = dataset.run(name)
+    if not creates or (not decides and files.exists(run_files.config)):
+        begun = runs.read(run_files).config
+        kept = {} if decides else {"decide": begun.decide, "rules": begun.rules}
+        config = config.model_copy(update=kept)
+    return dataset, starting.start(dataset, name, config)
 
 
 def open_training(

@@ -64,3 +64,23 @@ def test_a_run_on_data_that_was_prepared_anew_is_not_opened(finished, tmp_path):
     shutil.copy(job.run.files.config, dataset.run("smoke").config)
     with pytest.raises(ValueError, match=r"made on other data or folds \(fing.* f00d"):
         opening.open_run(dataset.run("smoke").root)
+
+
+def test_only_decide_changes_what_rules_were_decided_with(finished):
+    job, _ = finished
+    asked = {"data": job.data, "work": job.dataset.root.parent}
+    before = job.run.files.config.read_bytes()
+    overrides = (*conftest.TINY, "decide.thresholds=[0.5]")
+    _, run = opening.open_experiment(
+        "smoke", **asked, overrides=overrides, creates=False, decides=False
+    )
+    assert run.config == job.run.config
+    assert job.run.files.config.read_bytes() == before
+
+
+def test_a_run_that_is_only_read_is_not_created(finished):
+    job, _ = finished
+    asked = {"data": job.data, "work": job.dataset.root.parent, "name": "mistyped"}
+    with pytest.raises(ValueError, match=r"mistyped.* not found.* beside it: .*smoke"):
+        opening.open_experiment("smoke", **asked, creates=False, decides=False)
+    assert not job.dataset.run("mistyped").root.exists()

@@ -23,13 +23,17 @@ def _opened(
     work: pathlib.Path,
     override: list[str] | None,
     name: str | None,
+    *,
+    creates: bool = False,
+    decides: bool = False,
 ) -> tuple[layout.DatasetFiles, "runs.Run"]:
     """Open the run of an experiment by the options of a command."""
     from competition import opening
 
     return opening.open_experiment(
-        experiment, data=data, work=work, overrides=tuple(override or ()), name=name
-    )
+        experiment, data=data, work=work, overrides=tuple(override or ()), name=name,
+        creates=creates, decides=decides,
+    )  # fmt: skip
 
 
 @app.command(**options.example("predict", f"{options.PHANTOM} --experiment smoke"))
@@ -64,7 +68,8 @@ def predict(
     elif images or out:
         raise typer.BadParameter("give --images with --out, and without --set")
     else:
-        opened = _opened(experiment, data, work, override, name)
+        # A blend of members that are trained needs no training of its own.
+        opened = _opened(experiment, data, work, override, name, creates=True)
         output.result(step.run(*opened), as_json)
 
 
@@ -80,7 +85,7 @@ def decide(
     """Find the rule that turns probabilities into masks."""
     from competition import decide as step
 
-    opened = _opened(experiment, data, work, override, name)
+    opened = _opened(experiment, data, work, override, name, creates=True, decides=True)
     output.result(step.run(*opened), as_json, output.decided)
 
 
