@@ -146,7 +146,7 @@ def scored(result: dict[str, Any]) -> None:
 
 
 def compared(result: dict[str, Any]) -> None:
-    """Print how two runs differ in each score, with the interval, and the pages."""
+    """Print how two runs differ in each score, with the interval, and the paths."""
     rows = [
         {"": kind, "score": name}
         | {key: each[key] for key in ("first", "other", "difference", "low", "high")}
@@ -156,7 +156,8 @@ def compared(result: dict[str, Any]) -> None:
     title = f"{result['against']} (other) less {result['run']} (first), 95 % interval"
     _table(rows, title=title)
     print(f"scans: {result['better']} better, {result['worse']} worse")
-    lines({key: result[key] for key in ("report", "comparison")})
+    paths = ("report", "pages", "pictures", "comparison")
+    lines({key: result[key] for key in paths if key in result})
 
 
 def scores(scores: dict[str, Any]) -> None:

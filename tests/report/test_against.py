@@ -6,6 +6,7 @@ import json
 import pytest
 
 from competition import report
+from competition.commands import output
 from competition.core import files
 from competition.report import against
 from tests import browser
@@ -61,6 +62,17 @@ def test_the_page_and_where_it_is(two_runs):
     assert rows[2][:4] == ["case1_day0", "1.0000", "1.0000", "0"]
     assert "Nested, difference of the scores" in page.tables
     assert not any("style" in attrs for _, attrs in page.tags)
+
+
+def test_a_comparison_keeps_and_prints_the_paths_of_the_report(two_runs, capsys):
+    dataset, run, _ = two_runs
+    written = report.run(dataset, run, pages=True)
+    compared = report.compare(dataset, run, "other")
+    assert written.keys().isdisjoint(compared)
+    output.compared(written | {"pictures": ["curves.png"]} | compared)
+    printed = capsys.readouterr().out
+    for path in (*written.values(), "curves.png", compared["comparison"]):
+        assert path in printed
 
 
 def test_the_viewer_shows_both_on_the_scans_that_differ_most(two_runs):
