@@ -13,7 +13,9 @@ import pytest
 import typer
 
 from competition import __main__ as command
+from competition import ledger
 from competition.commands import app, output
+from competition.ledger import table
 from tests import conftest
 
 
@@ -333,6 +335,18 @@ def test_decide_prints_a_row_of_settings_for_each_class(capsys, finished):
     assert heading.index("class") < heading.index("threshold") < heading.index("holes")
     assert all(name in out for name in job.run.classes)
     assert "0.25" in out and "{" not in out
+
+
+def test_the_ledger_prints_whole_names(capsys, tmp_path):
+    name = "hippocampus_3d_with_a_name_of_47_characters_all"
+    entry = table.Entry(
+        name, "2026-11-30", "97fdfda9d974", "7b089b23b0ef6dc3", "0 1 2 3 4", 0.9, 0.8,
+        0.9, 0.88, 0.87, "9df67a35b7f53ec1",
+    )  # fmt: skip
+    table.write(tmp_path, {name: entry})
+    output.ledger(ledger.show(tmp_path))
+    printed = capsys.readouterr().out
+    assert name in printed and "\N{HORIZONTAL ELLIPSIS}" not in printed
 
 
 @pytest.mark.parametrize("name", ["../evil", ".", "a/b", ""])

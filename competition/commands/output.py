@@ -202,7 +202,13 @@ def ledger(shown: dict[str, Any]) -> None:
     if not shown["experiments"]:
         print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
     else:
-        _table(shown["experiments"], title="kept experiments")
+        # Digests are for programs, which read the JSON.
+        digests = {"fingerprint", "submission"}
+        rows = [
+            {key: value for key, value in each.items() if key not in digests}
+            for each in shown["experiments"]
+        ]
+        _table(rows, title="kept experiments")
     _table(shown["lines"], title="lines of the private leaderboard")
     related = [row for row in shown["relations"] if row["mean_gap"] is not None]
     if related:
@@ -214,7 +220,12 @@ def ledger(shown: dict[str, Any]) -> None:
 def _table(
     rows: list[dict[str, Any]], *, title: str | None = None, width: int = 150
 ) -> None:
-    shown = table.Table(*map(escape, rows[0]), title=title)
+    """Print a table; the first column has names to type, so it is never folded."""
+    shown = table.Table(title=title)
+    first, *others = map(escape, rows[0])
+    shown.add_column(first, no_wrap=True)
+    for name in others:
+        shown.add_column(name, overflow="fold")
     for row in rows:
         shown.add_row(*map(_cell, row.values()))
     Console(width=width).print(shown)
