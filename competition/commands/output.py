@@ -214,7 +214,10 @@ def ledger(shown: dict[str, Any]) -> None:
     if related:
         _table(related, title="leaderboard against out of fold")
     else:
-        print("3 experiments with a leaderboard score are needed to relate it to ours")
+        print(
+            "3 experiments with a leaderboard score and one of ours are needed to "
+            "relate the two"
+        )
 
 
 def _table(

@@ -130,6 +130,16 @@ def test_runs_of_other_folds_are_not_compared(two_runs):
         report.compare(dataset, run, "other")
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_run_that_holds_nothing_out_is_not_compared(two_runs, place):
+    dataset, *both = two_runs
+    scores = files.read_json(both[place].files.score)
+    scores["oof"]["by_scan"] = {}
+    files.write_json(both[place].files.score, scores)
+    with pytest.raises(ValueError, match=f"^{both[place].name} holds no scan out, so"):
+        report.compare(dataset, both[0], "other")
+
+
 def test_a_run_that_is_not_there_is_named(two_runs):
     with pytest.raises(ValueError, match=r"Runs beside it: by-hand, other"):
         against.find(two_runs[1], "third")
