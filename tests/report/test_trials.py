@@ -57,3 +57,18 @@ def test_without_a_complete_trial_nothing_is_drawn(search):
 def test_a_table_of_another_form_is_named(search):
     with pytest.raises(ValueError, match=r"trials\.csv: expected .*Received: a, b"):
         summary(search, "a,b\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "damaged"),
+    [
+        ("0.5,6,60.5", "abc,6,60.5"),
+        ("0.5,6,60.5", "nan,6,60.5"),
+        ("0.5,6,60.5", ",6,60.5"),
+        ("6,70.0", "6.5,70.0"),
+        (",0.00001234567,True,", ""),
+    ],
+)
+def test_a_damaged_row_is_named_with_what_to_do(search, before, damaged):
+    with pytest.raises(ValueError, match=r"trials\.csv: expected a trial .* Run the"):
+        summary(search, TABLE.replace(before, damaged))
