@@ -1,5 +1,6 @@
 """The trials of a search for better values of the experiment, if there was one."""
 
+import ast
 import collections
 import csv
 import io
@@ -95,11 +96,17 @@ def _finite(text: str) -> float:
 
 
 def _said(text: str) -> str:
-    """Write a value as a person would, with four digits that count."""
+    """Write a value as the page writes those of the run, with four digits that count.
+
+    A list or a dictionary stands in the table as Python writes it.
+    """
     number = _number(text)
     if number is not None:
         return words.number(float(f"{number:.4g}"))
-    return {"True": "yes", "False": "no", "": "none"}.get(text, text)
+    try:
+        return words.setting(ast.literal_eval(text))
+    except (SyntaxError, ValueError):
+        return words.setting(text)
 
 
 def _number(text: str) -> float | None:

@@ -38,6 +38,14 @@ def test_the_best_values_stand_beside_those_of_the_run(search):
     ]
 
 
+def test_equal_values_look_alike(search):
+    config = configs.load("smoke", ("model.widths=[8, 16, 16]",))
+    text = TABLE.replace("decide.x", "model.widths").replace("True", '"[8, 16, 16]"')
+    files.write_text(search.table, text)
+    _, widths = trials.summary(search, config)["chosen"]
+    assert widths["best"] == widths["here"] == "8, 16, 16"
+
+
 def test_scores_are_drawn_by_trial_and_by_each_number(search):
     by_trial, by_rate = (each.chart for each in summary(search)["drawings"])
     marks, best = by_trial.series
