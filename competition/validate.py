@@ -39,6 +39,11 @@ def run(
             "from the competition's files."
         )
     sample = mask_csv.read(sample_path, "predicted")
+    if fix and fix.is_dir():
+        raise ValueError(
+            f"{fix}: expected the path of a file, received a folder. Give one in it as "
+            f"`fix`, such as {fix / 'fixed.csv'}."
+        )
     rows, count, faults = _check(submission, sample, data)
     if fix and all(fault.repair for fault in faults):
         # Before the copy is written, which may replace the submission.

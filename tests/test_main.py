@@ -13,7 +13,9 @@ import pytest
 import typer
 
 from competition import __main__ as command
+from competition import ledger
 from competition.commands import app, output
+from competition.ledger import table
 from tests import conftest
 
 
@@ -333,6 +335,29 @@ def test_decide_prints_a_row_of_settings_for_each_class(capsys, finished):
     assert heading.index("class") < heading.index("threshold") < heading.index("holes")
     assert all(name in out for name in job.run.classes)
     assert "0.25" in out and "{" not in out
+
+
+def entry(name, ours=0.9):
+    return table.Entry(
+        name, "2026-11-30", "97fdfda9d974", "7b089b23b0ef6dc3", "0 1 2 3 4", ours,
+        ours, ours, 0.88, 0.87, "9df67a35b7f53ec1",
+    )  # fmt: skip
+
+
+def test_the_ledger_prints_whole_names(capsys, tmp_path):
+    name = "hippocampus_3d_with_a_name_of_47_characters_all"
+    table.write(tmp_path, {name: entry(name)})
+    output.ledger(ledger.show(tmp_path))
+    printed = capsys.readouterr().out
+    assert name in printed and "\N{HORIZONTAL ELLIPSIS}" not in printed
+
+
+def test_the_ledger_says_that_scores_of_ours_are_missing_too(capsys, tmp_path):
+    entries = [entry("a"), entry("b"), entry("c", ours=None)]
+    table.write(tmp_path, {each.experiment: each for each in entries})
+    output.ledger(ledger.show(tmp_path))
+    said = "3 experiments with a leaderboard score and one of ours are needed"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["../evil", ".", "a/b", ""])

@@ -1,5 +1,6 @@
 """A submission that Kaggle would take, and one file for every fault."""
 
+import pathlib
 import time
 
 import pytest
@@ -162,6 +163,12 @@ def test_one_unsafe_fault_leaves_all_as_it_is(check, tmp_path):
     assert [row for row, _ in texts(result["faults"], "fault")] == [3]
     assert "repairs" not in result
     assert not fix.exists()
+
+
+def test_a_repaired_file_is_not_written_over_a_folder(check, tmp_path):
+    for folder in (pathlib.Path(), tmp_path):
+        with pytest.raises(ValueError, match=r"received a folder.*as `fix`, such as"):
+            check(HEADER, *EMPTY, fix=folder)
 
 
 def test_all_faults_are_listed_by_row(check):

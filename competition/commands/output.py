@@ -146,7 +146,7 @@ def scored(result: dict[str, Any]) -> None:
 
 
 def compared(result: dict[str, Any]) -> None:
-    """Print how two runs differ in each score, with the interval, and the pages."""
+    """Print how two runs differ in each score, with the interval, and the paths."""
     rows = [
         {"": kind, "score": name}
         | {key: each[key] for key in ("first", "other", "difference", "low", "high")}
@@ -156,7 +156,8 @@ def compared(result: dict[str, Any]) -> None:
     title = f"{result['against']} (other) less {result['run']} (first), 95 % interval"
     _table(rows, title=title)
     print(f"scans: {result['better']} better, {result['worse']} worse")
-    lines({key: result[key] for key in ("report", "comparison")})
+    paths = ("report", "pages", "pictures", "comparison")
+    lines({key: result[key] for key in paths if key in result})
 
 
 def scores(scores: dict[str, Any]) -> None:
@@ -201,19 +202,33 @@ def ledger(shown: dict[str, Any]) -> None:
     if not shown["experiments"]:
         print("no experiment is kept yet: python -m competition ledger add EXPERIMENT")
     else:
-        _table(shown["experiments"], title="kept experiments")
+        # Digests are for programs, which read the JSON.
+        digests = {"fingerprint", "submission"}
+        rows = [
+            {key: value for key, value in each.items() if key not in digests}
+            for each in shown["experiments"]
+        ]
+        _table(rows, title="kept experiments")
     _table(shown["lines"], title="lines of the private leaderboard")
     related = [row for row in shown["relations"] if row["mean_gap"] is not None]
     if related:
         _table(related, title="leaderboard against out of fold")
     else:
-        print("3 experiments with a leaderboard score are needed to relate it to ours")
+        print(
+            "3 experiments with a leaderboard score and one of ours are needed to "
+            "relate the two"
+        )
 
 
 def _table(
     rows: list[dict[str, Any]], *, title: str | None = None, width: int = 150
 ) -> None:
-    shown = table.Table(*map(escape, rows[0]), title=title)
+    """Print a table; the first column has names to type, so it is never folded."""
+    shown = table.Table(title=title)
+    first, *others = map(escape, rows[0])
+    shown.add_column(first, no_wrap=True)
+    for name in others:
+        shown.add_column(name, overflow="fold")
     for row in rows:
         shown.add_row(*map(_cell, row.values()))
     Console(width=width).print(shown)

@@ -50,7 +50,7 @@ def check_source(id: str) -> str:
     user, slash, end = id.partition("/")
     if not slash or end != slug(end) or not 5 <= len(end) <= LONGEST:
         raise ValueError(
-            f"`sources` expects user/slug, the slug of 5 to {LONGEST} lower-case "
+            f"`--from` expects user/slug, the slug of 5 to {LONGEST} lower-case "
             f"letters, digits and hyphens. Received: {id!r}."
         )
     check_user(user)

@@ -21,7 +21,8 @@ def run(
     """Write the page of a scored run; a page of the same results is left as it is.
 
     The ledger in `submissions` has the leaderboard's scores of earlier runs. With
-    `pages` every held-out scan gets a page of its own in scans/ beside it.
+    `pages` every held-out scan gets a page of its own in scans/ beside it; the path of
+    their index is returned as `pages`.
     """
     files.require(run.files.decision, "decide")
     files.require(run.files.score, "score")
@@ -36,7 +37,7 @@ def run(
         if pages:
             ranked = examples.ranked(scores.read(run.files.score)["oof"])
             folder = run.files.root / "scans"
-            written["scans"] = str(scans.write_pages(dataset, run, ranked, folder))
+            written["pages"] = str(scans.write_pages(dataset, run, ranked, folder))
     return written
 
 

@@ -46,15 +46,17 @@ def tables(config: configs.Config) -> dict[str, dict[str, str]]:
 def commands(run: runs.Run, manifest: dict[str, Any]) -> list[str]:
     """Return the commands that make a run again, each on several lines.
 
-    A member of a blend that is not an experiment gets a command of its own. A file that
-    `prepare` was given has a standard name in them, see `_FILES`.
+    The run whose rules it takes comes first. A member of a blend that is not an
+    experiment gets a command of its own. A file that `prepare` was given has a standard
+    name in them, see `_FILES`.
     """
     shipped = {path.stem for path in configs.EXPERIMENTS.glob("*.toml")}
     named: list[runs.Run] = []
     if run.config.members or run.config.gate:
         named = [each for each in runs.members_and_gates(run) if each.name != run.name]
     alone = [each for each in named if each.name not in shipped]
-    listed = [command for each in alone for command in commands(each, manifest)]
+    listed = _rules_first(run, manifest)
+    listed += [command for each in alone for command in commands(each, manifest)]
     parts, experiment = _own(run, manifest)
     for member in named:
         if member.name in shipped:
@@ -62,7 +64,24 @@ def commands(run: runs.Run, manifest: dict[str, Any]) -> list[str]:
             parts += [f"--set {shlex.quote(f'{member.name}:{o}')}" for o in changed]
     if experiment != run.name:
         parts.append(f"--name {shlex.quote(run.name)}")
-    return [*listed, " \\\n  ".join(parts)]
+    # A blend and the run whose rules it takes may need the same runs.
+    return [*dict.fromkeys(listed), " \\\n  ".join(parts)]
+
+
+def _rules_first(run: runs.Run, manifest: dict[str, Any]) -> list[str]:
+    """Return the commands of the run whose rules a run takes; none if it has its own.
+
+    A run that is not beside it any more is only named.
+    """
+    if run.config.rules == "none":
+        return []
+    try:
+        return commands(runs.source_of_rules(run), manifest)
+    except ValueError:
+        return [
+            f"# First make the run {run.config.rules}, whose rules this one takes. It "
+            f"is not beside {run.name} any more."
+        ]
 
 
 def _own(run: runs.Run, manifest: dict[str, Any]) -> tuple[list[str], str]:

@@ -28,6 +28,12 @@ def find(run: runs.Run, name: str) -> runs.Run:
     if not (folder / "config.json").is_file() and len(folder.parts) == 1:
         folder = run.files.root.parent / layout.plain(name)
     other = runs.read(layout.RunFiles(folder))
+    for each in (run, other):
+        if not _scans(each):
+            raise ValueError(
+                f"{each.name} holds no scan out, so it cannot be compared. Compare "
+                "runs that are trained on folds."
+            )
     for subject, received, expected in (
         ("data or folds (fingerprint)", other.fingerprint, run.fingerprint),
         ("classes", other.classes, run.classes),

@@ -1,9 +1,11 @@
 """The trials of a search for better values of the experiment, if there was one."""
 
+import ast
 import collections
 import csv
 import io
 import math
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from competition.report import again, words
 _ABOUT = ("trial", "state", "score", "epochs", "seconds", "fault")
 # A chart has a logarithmic axis if the greatest value is so many times the least.
 _WIDE = 50
+_REMEDY = "Run the search again: it writes the table anew."
 
 Trial = dict[str, Any]
 
@@ -30,11 +33,10 @@ def summary(
     if not rows or not set(_ABOUT) <= set(rows[0]):
         raise ValueError(
             f"{search.table}: expected trials with the columns {', '.join(_ABOUT)}. "
-            f"Received: {', '.join(rows[0]) if rows else 'no trial'}. Run the search "
-            "again: it writes the table anew."
+            f"Received: {', '.join(rows[0]) if rows else 'no trial'}. {_REMEDY}"
         )
     keys = [key for key in rows[0] if key not in _ABOUT]
-    trials = [_trial(row, keys) for row in rows]
+    trials = [_read(search.table, row, keys) for row in rows]
     # The score of a pruned or failed trial is that of its best epoch: not comparable.
     scored = [each for each in trials if each["state"] == "complete"]
     best = max(scored, key=lambda each: each["score"], default=None)
@@ -61,26 +63,50 @@ def _chosen(said: dict[str, str], config: configs.Config) -> list[dict[str, str]
     ]
 
 
+def _read(path: pathlib.Path, row: dict[str, str], keys: Sequence[str]) -> Trial:
+    try:
+        return _trial(row, keys)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected a trial with its numbers ({error}). Received: {row}. "
+            f"{_REMEDY}"
+        ) from None
+
+
 def _trial(row: dict[str, str], keys: Sequence[str]) -> Trial:
     values = {key: row[key] for key in keys}
+    is_scored = row["score"] or row["state"] == "complete"
     return {
         "trial": int(row["trial"]),
         "state": row["state"],
-        "score": float(row["score"]) if row["score"] else None,
+        "score": _finite(row["score"]) if is_scored else None,
         "epochs": int(row["epochs"]),
-        "seconds": float(row["seconds"]),
+        "seconds": _finite(row["seconds"]),
         "fault": row["fault"],
         "values": values,
         "said": {key: _said(text) for key, text in values.items()},
     }
 
 
+def _finite(text: str) -> float:
+    number = _number(text)
+    if number is None:
+        raise ValueError(f"{text!r} is no finite number")
+    return number
+
+
 def _said(text: str) -> str:
-    """Write a value as a person would, with four digits that count."""
+    """Write a value as the page writes those of the run, with four digits that count.
+
+    A list or a dictionary stands in the table as Python writes it.
+    """
     number = _number(text)
     if number is not None:
         return words.number(float(f"{number:.4g}"))
-    return {"True": "yes", "False": "no", "": "none"}.get(text, text)
+    try:
+        return words.setting(ast.literal_eval(text))
+    except (SyntaxError, ValueError):
+        return words.setting(text)
 
 
 def _number(text: str) -> float | None:

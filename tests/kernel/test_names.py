@@ -20,7 +20,7 @@ def test_too_much_for_kaggle_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("id", ["ann", "ann/Ab-cd-ef", "ann/abc", "a b/abcdef"])
 def test_an_earlier_kernel_needs_a_whole_id(id):
-    with pytest.raises(ValueError, match="expects"):
+    with pytest.raises(ValueError, match=r"^`(--from|user)` expects"):
         names.check_source(id)
 
 

@@ -13,6 +13,7 @@ MANIFEST = {
     "folds": 5, "classes": ["a", "b"], "fingerprint": "0123", "exclusive": False,
     "source": "/data/my scans", "options": {"folds": 5, "fold_seed": 0},
 }  # fmt: skip
+ALL = 'folds=["all"]', "training.keep=last"
 
 
 @pytest.fixture
@@ -90,6 +91,30 @@ def test_members_are_set_as_they_were_and_strange_ones_come_first(started):
     _, sets, words = parsed(last)
     assert "unet:training.epochs=3" in sets and 'members=["unet", "own"]' in sets
     assert words[-2:] == ["--name", "both"]
+
+
+def test_the_run_whose_rules_it_takes_comes_first(started):
+    source = started("tinyb", "smoke", "training.epochs=3")
+    run = started("every", "smoke", *ALL, 'rules="tinyb"')
+    first, last = again.commands(run, MANIFEST)
+    assert [first] == again.commands(source, MANIFEST)
+    _, sets, _ = parsed(last)
+    assert {'folds=["all"]', 'rules="tinyb"'} <= {*sets}
+    source.files.config.unlink()
+    named, same = again.commands(run, MANIFEST)
+    assert named.startswith("# First make the run tinyb,") and same == last
+
+
+def test_a_blend_and_the_run_whose_rules_it_takes_list_a_member_once(started):
+    every = *ALL, 'rules="own"'
+    started("own", "smoke", "folds=[0, 1, 2, 3, 4]")
+    started("unet", "unet")
+    started("blend", "unet", 'members=["unet", "own"]')
+    members = [started(name, "smoke", *every).name for name in ("one", "two")]
+    named = f"members={members}".replace("'", '"')
+    whole = started("whole", "smoke", named, *ALL, 'rules="blend"')
+    listed = [parsed(each)[2][-1] for each in again.commands(whole, MANIFEST)]
+    assert listed == ["own", "blend", "one", "two", "whole"]
 
 
 def test_differences_from_the_default_in_words(started):

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from competition import report
+from competition.commands import output
 from competition.core import files
 from competition.report import against
 from tests import browser
@@ -63,6 +64,17 @@ def test_the_page_and_where_it_is(two_runs):
     assert not any("style" in attrs for _, attrs in page.tags)
 
 
+def test_a_comparison_keeps_and_prints_the_paths_of_the_report(two_runs, capsys):
+    dataset, run, _ = two_runs
+    written = report.run(dataset, run, pages=True)
+    compared = report.compare(dataset, run, "other")
+    assert written.keys().isdisjoint(compared)
+    output.compared(written | {"pictures": ["curves.png"]} | compared)
+    printed = capsys.readouterr().out
+    for path in (*written.values(), "curves.png", compared["comparison"]):
+        assert path in printed
+
+
 def test_the_viewer_shows_both_on_the_scans_that_differ_most(two_runs):
     dataset, run, _ = two_runs
     report.compare(dataset, run, "other")
@@ -116,6 +128,16 @@ def test_runs_of_other_folds_are_not_compared(two_runs):
     files.write_json(other.files.score, scores)
     with pytest.raises(ValueError, match="other scans out of fold, case2_day0, case3"):
         report.compare(dataset, run, "other")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_run_that_holds_nothing_out_is_not_compared(two_runs, place):
+    dataset, *both = two_runs
+    scores = files.read_json(both[place].files.score)
+    scores["oof"]["by_scan"] = {}
+    files.write_json(both[place].files.score, scores)
+    with pytest.raises(ValueError, match=f"^{both[place].name} holds no scan out, so"):
+        report.compare(dataset, both[0], "other")
 
 
 def test_a_run_that_is_not_there_is_named(two_runs):

@@ -42,7 +42,7 @@ def test_a_page_holds_no_more_scans_than_it_can(scored, monkeypatch):
 
 def test_every_scan_gets_a_page_and_the_index_leads_there(scored):
     dataset, run = scored
-    index = report.run(dataset, run, pages=True)["scans"]
+    index = report.run(dataset, run, pages=True)["pages"]
     with browser.opened(run.files.root / "scans" / "index.html") as page:
         assert page.locator("tbody a").count() == len(shown(run.files.report))
         names = page.locator("tbody a").all_inner_texts()

@@ -38,6 +38,14 @@ def test_the_best_values_stand_beside_those_of_the_run(search):
     ]
 
 
+def test_equal_values_look_alike(search):
+    config = configs.load("smoke", ("model.widths=[8, 16, 16]",))
+    text = TABLE.replace("decide.x", "model.widths").replace("True", '"[8, 16, 16]"')
+    files.write_text(search.table, text)
+    _, widths = trials.summary(search, config)["chosen"]
+    assert widths["best"] == widths["here"] == "8, 16, 16"
+
+
 def test_scores_are_drawn_by_trial_and_by_each_number(search):
     by_trial, by_rate = (each.chart for each in summary(search)["drawings"])
     marks, best = by_trial.series
@@ -57,3 +65,18 @@ def test_without_a_complete_trial_nothing_is_drawn(search):
 def test_a_table_of_another_form_is_named(search):
     with pytest.raises(ValueError, match=r"trials\.csv: expected .*Received: a, b"):
         summary(search, "a,b\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "damaged"),
+    [
+        ("0.5,6,60.5", "abc,6,60.5"),
+        ("0.5,6,60.5", "nan,6,60.5"),
+        ("0.5,6,60.5", ",6,60.5"),
+        ("6,70.0", "6.5,70.0"),
+        (",0.00001234567,True,", ""),
+    ],
+)
+def test_a_damaged_row_is_named_with_what_to_do(search, before, damaged):
+    with pytest.raises(ValueError, match=r"trials\.csv: expected a trial .* Run the"):
+        summary(search, TABLE.replace(before, damaged))

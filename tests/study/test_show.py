@@ -1,5 +1,6 @@
 """The pictures of one scan."""
 
+import dataclasses
 import pathlib
 import shutil
 
@@ -104,6 +105,15 @@ def test_a_scan_that_no_trained_fold_held_out_is_an_error(finished):
     scan = slice_table.scans(table[table["fold"] > 1])[0]
     with pytest.raises(ValueError, match=r"held out by no fold of smoke\. Expected"):
         show.run(job.dataset, job.run, scan=scan)
+
+
+def test_a_run_on_every_case_has_no_scan_to_show(scored):
+    dataset, run = scored
+    run = dataclasses.replace(
+        run, config=run.config.model_copy(update={"folds": layout.ALL})
+    )
+    with pytest.raises(ValueError, match="by-hand is trained on every case and holds"):
+        show.run(dataset, run, scan="case1_day0")
 
 
 @pytest.fixture

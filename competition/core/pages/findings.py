@@ -56,13 +56,14 @@ def read(folder: pathlib.Path, *, shown: int) -> dict[str, Any]:
 
     The first `shown` suspects are shown with their pictures.
     """
-    data: dict[str, Any] = files.read_json(folder / "fingerprint.json", dict)
-    rows = _suspects(folder / "suspects.csv")
+    table = _present(folder / "fingerprint.json", folder)
+    data: dict[str, Any] = files.read_json(table, dict, remedy=_remedy(folder))
+    rows = _suspects(_present(folder / "suspects.csv", folder))
     return {
         "print": data,
         "rows": rows,
         "strips": [
-            _photograph(picture(folder, rank, row))
+            _photograph(_present(picture(folder, rank, row), folder), folder)
             for rank, row in enumerate(rows[:shown], start=1)
         ],
         "drawings": draw(data),
@@ -147,20 +148,35 @@ def _volumes(scans: Mapping[str, Any], name: str, css: str) -> charts.Series:
 
 
 def _suspects(path: pathlib.Path) -> list[dict[str, Any]]:
-    rows = list(csv.DictReader(io.StringIO(files.read_text(path))))
+    text = files.read_text(path, remedy=_remedy(path.parent))
+    rows = list(csv.DictReader(io.StringIO(text)))
     for row in rows:
         if set(row) != set(COLUMNS) or row["reason"] not in REASONS:
             raise ValueError(
                 f"{path}: expected the columns {', '.join(COLUMNS)}, with a reason out "
-                f"of {', '.join(REASONS)}. Received: {row}. Delete the folder "
-                f"{path.parent} and run the audit again."
+                f"of {', '.join(REASONS)}. Received: {row}. {_remedy(path.parent)}"
             )
     return [row | {"weight": int(row["weight"])} for row in rows]
 
 
-def _photograph(path: pathlib.Path) -> str:
+def _present(path: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """Return the path of a file of an audit in `folder`; refuse one that is missing."""
+    if not files.exists(path):
+        raise ValueError(f"{path}: not found. {_remedy(folder)}")
+    return path
+
+
+def _remedy(folder: pathlib.Path) -> str:
+    return f"Delete the folder {folder} and run `audit` again."
+
+
+def _photograph(path: pathlib.Path, folder: pathlib.Path) -> str:
     """Return a picture as JPEG for a page: its PNG would be four times as large."""
     import cv2
 
-    pixels = cv2.imdecode(np.frombuffer(files.read_bytes(path), np.uint8), 1)
+    content = files.read_bytes(path)
+    # OpenCV raises an error of its own for no bytes at all.
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), 1) if content else None
+    if pixels is None:
+        raise ValueError(f"{path}: a damaged picture. {_remedy(folder)}")
     return html_page.embed(cv2.imencode(".jpg", pixels)[1].tobytes(), "jpeg")

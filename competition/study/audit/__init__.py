@@ -39,7 +39,7 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
     record, key = folder / "audit.json", _key(dataset)
     if record.is_file():
         saved: _Record = files.read_json(record, _Record)
-        if saved["key"] == key:
+        if saved["key"] == key and _is_whole(folder, saved["summary"]):
             return saved["summary"]
     prepared = runs.prepared(dataset)
     # If killed from here on, it leaves no audit, not one without its pictures.
@@ -66,6 +66,14 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
     about = {"key": key, "fingerprint": prepared["fingerprint"]}
     files.write_sealed(record, about | {"summary": summary})
     return summary
+
+
+def _is_whole(folder: pathlib.Path, summary: Mapping[str, Any]) -> bool:
+    """Return whether all files of an audit are there: its tables, page and pictures."""
+    names = "fingerprint.json", "suspects.csv", "audit.html"
+    pictures = [*folder.glob("suspects/*.png")]
+    has_tables = all(files.exists(folder / name) for name in names)
+    return has_tables and len(pictures) == summary.get("suspects")
 
 
 def _key(dataset: layout.DatasetFiles) -> str:

@@ -53,7 +53,9 @@ def run(
         # The next network needs the memory of this one.
         gc.collect()
     plan = estimates.whole(device, planned, amount)
-    return {**dataclasses.asdict(plan), "problems": limits.problems(plan, budget)}
+    own = configs.load(experiment, overrides)
+    problems = limits.problems(plan, budget, named={*own.members, *own.gate})
+    return {**dataclasses.asdict(plan), "problems": problems}
 
 
 def preview(

@@ -1,6 +1,6 @@
 """Check a plan against the budget, the device and Kaggle's limits."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from competition.machine import deadline, kaggle_limits, memory
 from competition.study.plan import estimates
@@ -9,15 +9,23 @@ from competition.study.plan import estimates
 SHARE = 0.9
 
 
-def problems(plan: estimates.Plan, budget: str | None) -> list[str]:
-    """Return a sentence for each thing that does not fit, with what to change."""
-    found = [text for run in plan.runs for text in _of_run(run)]
+def problems(
+    plan: estimates.Plan, budget: str | None, *, named: Collection[str] = ()
+) -> list[str]:
+    """Return a sentence for each thing that does not fit, with what to change.
+
+    The members and gates of the experiment are `named`: an override may be for one.
+    """
+    found: list[str] = []
+    for run in plan.runs:
+        found += _of_run(run, f"{run.name}:" if run.name in named else "")
     return [*found, *_of_time(plan, budget), *_of_disk(plan)]
 
 
-def _of_run(run: estimates.RunPlan) -> Iterator[str]:
+def _of_run(run: estimates.RunPlan, prefix: str) -> Iterator[str]:
+    """Yield what does not fit of a run, whose own overrides begin with `prefix`."""
     batch = run.batch
-    smaller = f"{run.name}:training.batch={{}} with {run.name}:training.accumulate={{}}"
+    smaller = f"{prefix}training.batch={{}} with {prefix}training.accumulate={{}}"
     if run.step is None:
         half = max(1, batch // 2)
         yield (

@@ -142,6 +142,11 @@ def _rows(dataset: layout.DatasetFiles, run: runs.Run, scan: str) -> pd.DataFram
             f"scans, such as {known}."
         )
     held_out = slice_table.held_out_scans(table, list(run.config.folds))
+    if not held_out:
+        raise ValueError(
+            f"{run.name} is trained on every case and holds no scan out, so it has no "
+            f"masks of {scan} to show. Name a run that is trained on folds."
+        )
     if scan not in held_out:
         raise ValueError(
             f"{scan} was held out by no fold of {run.name}. Expected a scan that was, "

@@ -145,7 +145,10 @@ def _number(value: float | None) -> str:
 def _share(last: history.Epoch | None) -> str:
     """Return the part of an epoch in which its steps waited for batches."""
     waiting = last and last.get("waiting")
-    return "-" if not last or waiting is None else f"{waiting / last['seconds']:.0%}"
+    # In a damaged file an epoch may take no time.
+    if not last or waiting is None or last["seconds"] <= 0:
+        return "-"
+    return f"{waiting / last['seconds']:.0%}"
 
 
 def _time(seconds: float | None) -> str:

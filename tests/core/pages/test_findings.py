@@ -1,5 +1,7 @@
 """What pages show of an audit."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -107,5 +109,26 @@ def test_names_are_escaped_on_the_page(dataset):
 
 def test_a_table_of_another_form_is_named(dataset):
     write(dataset, reason="mood")
-    with pytest.raises(ValueError, match=r"suspects\.csv: expected .* audit again"):
+    with pytest.raises(ValueError, match=r"suspects\.csv: expected .* `audit` again"):
+        findings.of_data(dataset, shown=9)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fingerprint.json", "suspects.csv", "suspects/001_case1_day0_gap.png"],
+)
+def test_a_file_that_is_gone_is_named_with_what_to_do(dataset, name):
+    write(dataset)
+    (dataset.root / "audit" / name).unlink()
+    remedy = "Delete the folder .*audit and run `audit` again"
+    with pytest.raises(ValueError, match=rf"{name}: not found\. {remedy}"):
+        findings.of_data(dataset, shown=9)
+
+
+@pytest.mark.parametrize("size", [0, 20, 60])
+def test_a_cut_picture_is_named_with_what_to_do(dataset, size):
+    write(dataset)
+    path = dataset.root / "audit" / "suspects" / "001_case1_day0_gap.png"
+    os.truncate(path, size)
+    with pytest.raises(ValueError, match=r"gap\.png: a damaged .* `audit` again"):
         findings.of_data(dataset, shown=9)

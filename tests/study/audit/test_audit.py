@@ -106,6 +106,19 @@ def test_a_second_audit_of_the_same_data_writes_nothing(audited):
     assert page.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    "name", ["fingerprint.json", "suspects.csv", "audit.html", "suspects"]
+)
+def test_an_audit_that_lost_a_file_is_made_anew(tmp_path, name):
+    dataset, _ = by_hand.scored_run(tmp_path)
+    summary = audit.run(dataset)
+    assert summary["suspects"]
+    lost = dataset.root / "audit" / name
+    files.remove(lost)
+    assert audit.run(dataset) == summary
+    assert lost.exists()
+
+
 def test_killed_while_it_draws_it_leaves_no_audit(tmp_path, monkeypatch):
     dataset, _ = by_hand.scored_run(tmp_path)
     record = dataset.root / "audit" / "audit.json"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import shutil
 
 import pytest
@@ -134,14 +135,14 @@ def test_what_fits_has_no_problems(monkeypatch):
         (
             lambda: planned(step=None, slice=None),
             None,
-            "unet: this device has no memory for a batch of 10. Set unet:training.batch"
-            "=5 with unet:training.accumulate=2",
+            "unet: this device has no memory for a batch of 10. Set training.batch=5 "
+            "with training.accumulate=2",
         ),
         (
             lambda: planned(needs=needs.Needs(1, 1, 22 * 10**9, fixed=2 * 10**9)),
             None,
             "unet: about 22.0 GB of memory, more than the 16.0 GB of Kaggle's T4. Set "
-            "unet:training.batch=7 with unet:training.accumulate=2",
+            "training.batch=7 with training.accumulate=2",
         ),
         (planned, "1m40s", "fits with folds=[0, 1] or training.epochs cut to 47%"),
         (lambda: planned(slow=100), None, "the submission takes 31h27m here, and Kagg"),
@@ -156,6 +157,23 @@ def test_what_fits_has_no_problems(monkeypatch):
 def test_what_does_not_fit_is_said_with_what_would(monkeypatch, plan, budget, message):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert any(message in each for each in limits.problems(plan(), budget))
+
+
+@pytest.mark.parametrize(
+    "toml", ["", 'members = ["unet", "smoke"]', 'gate = ["smoke"]']
+)
+def test_what_is_to_be_set_is_an_override_that_commands_take(
+    tmp_path, monkeypatch, toml
+):
+    experiment = tmp_path / "mine.toml"
+    experiment.write_text(toml)
+    full = dataclasses.replace(MEASURED, step=None, slice=None)
+    monkeypatch.setattr(timing, "measure", lambda *given, **sizes: full)
+    found = " ".join(plan.run(str(experiment))["problems"])
+    wanted = tuple(re.findall(r"\S*training\.(?:batch|accumulate)=\d+", found))
+    configured = plan.trained(str(experiment), wanted)
+    assert len(wanted) == 2 * len(configured)
+    assert {each.training.accumulate for each in configured.values()} == {2}
 
 
 def test_scans_that_this_device_keeps_do_not_count_for_a_t4_that_leaves_them():

@@ -71,6 +71,11 @@ def states(root):
     return {fold.name: fold.state for fold in member.folds}
 
 
+def test_an_epoch_without_a_time_has_no_share_of_waiting(root):
+    history.write(layout.RunFiles(root).history(0), [ROW | {"seconds": 0.0}])
+    assert "0.0s        -" in shown(root)[2]
+
+
 def test_each_fold_has_a_line_with_where_it_is(root):
     train(root, 0, 6)
     beat = {"doing": "training", "epoch": 2, "step": 3, "steps": 4, "seconds": 45.0}

@@ -1,8 +1,11 @@
 """The viewer in a browser: what it shows of arrays that are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from competition.core.pages import stages
 from competition.core.pages.viewer import scan_view
 from tests import browser
 from tests.core.pages.viewer.in_browser import (
@@ -201,6 +204,26 @@ def test_a_phone_shows_all_of_it(page, scans, tmp_path, scheme):
         ready(one)
         assert one.evaluate("() => document.documentElement.scrollWidth") == 390
         assert browser.serious(one) == {}
+
+
+@pytest.mark.parametrize("size", [browser.WIDE, browser.PHONE])
+def test_the_longest_name_of_a_stage_can_be_read(page, scans, tmp_path, size):
+    longest = max(stages.WORDS.values(), key=len)
+    named = [
+        dataclasses.replace(each, stages={"raw": each.truth, longest: each.truth})
+        for each in scans
+    ]
+    one = page.context.browser.new_page(viewport=size)
+    one.goto(written(tmp_path / "page.html", named).as_uri())
+    ready(one)
+    chosen = one.locator("[data-part=stage]")
+    assert chosen.locator("option:checked").inner_text() == f"{longest} (final)"
+    width = "list => list.getBoundingClientRect().width"
+    shown = chosen.evaluate(width)
+    free = "position: absolute; max-width: none"
+    chosen.evaluate("(list, style) => { list.style.cssText = style; }", free)
+    assert shown == chosen.evaluate(width)
+    one.close()
 
 
 def test_a_photograph_without_truth_has_one_plane(page, tmp_path):
