@@ -174,3 +174,11 @@ def test_a_run_without_gates_names_those_that_have_some(gated, finished):
     job, _ = finished
     with pytest.raises(ValueError, match=r"have gates: none, train one first\."):
         show.attention(job.dataset, job.run, scan=held_out(dataset, 0))
+
+
+@pytest.mark.parametrize(
+    ("out", "advice"), [("a.txt", "a.png"), ("a", "a.png"), (".", "slices.png")]
+)
+def test_the_name_of_a_picture_ends_in_its_kind(out, advice):
+    with pytest.raises(ValueError, match=rf"ends in \.png, received .*Use {advice}\."):
+        show._check_name(pathlib.Path(out), ".png")

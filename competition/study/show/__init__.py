@@ -113,9 +113,10 @@ def _check_name(out: pathlib.Path, expected: str) -> None:
     """Refuse a file name whose suffix is for another kind of file."""
     if out.suffix.lower() != expected:
         kind = "a page" if expected == ".html" else "a picture, with a page beside it"
+        example = (out if out.name else out / "slices").with_suffix(expected)
         raise ValueError(
             f"--out: this writes {kind}. Expected a name that ends in {expected}, "
-            f"received {out}. Use {out.with_suffix(expected)}."
+            f"received {out}. Use {example}."
         )
 
 
