@@ -19,7 +19,7 @@ from competition.core.regions import cropped_masks, distance
 
 SHAPE = (144, 266, 266)
 Distance = Callable[[np.ndarray, np.ndarray], float]
-# Slices of the competition that four of five folds train on.
+# The training slices of a fold: four fifths of the competition's.
 SLICES = 38_496 * 4 // 5
 SCANS = 55
 
@@ -142,7 +142,7 @@ def seconds_a_slice() -> float:
 
 
 def worst_cases() -> None:
-    """Time the worst: many voxels far from the other organ, and borders everywhere."""
+    """Time the worst cases: voxels far from the other organ, and borders everywhere."""
     random = np.random.default_rng(0)
     outer, inner = shell(120, 110), shell(60, 50)
     noise = [random.random(SHAPE) < 0.01 for _ in range(2)]
@@ -176,10 +176,11 @@ def memory(root: pathlib.Path) -> None:
 
 
 def listed(out: pathlib.Path, *, scans: int) -> pathlib.Path:
-    """Write a competition folder whose PNGs are only headers, all the score reads."""
+    """Write a competition folder whose PNGs are headers: the score reads no more."""
     folders.write(out, scans=scans, pixels=False)
     truth = (out / "train.csv").read_text().replace("segmentation", "predicted")
-    # Move every run by two pixels: as much to compare as in a good prediction.
+    # Every run is moved by two pixels. This leaves as much to compare as a good
+    # prediction does.
     text = re.sub(r"(?<=[, ])(\d+) (\d+)", lambda m: f"{int(m[1]) + 2} {m[2]}", truth)
     (out / "submission.csv").write_text(text)
     return out
@@ -200,7 +201,7 @@ def organ(shift: float = 0.0, seed: int | None = None) -> np.ndarray:
 
 
 def shell(radius: float, hollow: float = -1.0) -> np.ndarray:
-    """Return a ball around the middle, cut by the volume's ends, hollow in a radius."""
+    """Return a ball around the middle that the volume's ends cut, hollow inside."""
     z, y, x = (
         axis - (size - 1) / 2
         for axis, size in zip(np.ogrid[tuple(map(slice, SHAPE))], SHAPE, strict=True)

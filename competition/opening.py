@@ -54,7 +54,7 @@ def open_training(
 def open_run(folder: pathlib.Path) -> tuple[layout.DatasetFiles, runs.Run]:
     """Open a run by its folder, which lies in the folder of its prepared data set."""
     run = runs.read(layout.RunFiles(folder))
-    # Not resolved: on Kaggle the folder of a data set's runs is a link elsewhere.
+    # Links are kept: on Kaggle the folder of a data set's runs is a link elsewhere.
     above = map(layout.DatasetFiles, folder.absolute().parents)
     dataset = next((d for d in above if d.manifest.is_file()), None)
     if dataset is None:
@@ -75,7 +75,7 @@ def open_trained(
 
 
 def _prepared(data: pathlib.Path, work: pathlib.Path) -> layout.DatasetFiles:
-    """Return the data set of a competition folder, which must not be another's."""
+    """Return the data set of a competition folder; refuse that of another folder."""
     dataset = layout.dataset(data, work)
     prepare.check_source(data, dataset)
     _keep_compiled(dataset)

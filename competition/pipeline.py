@@ -155,7 +155,7 @@ def _finish(
 
     results = {}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "predict": lambda: predict.run(dataset, run, nodes),
+        "predict": lambda: predict.run(dataset, run, nodes, limit=limit),
         "decide": lambda: decide.run(dataset, run),
         "submit": submitted,
         "validate": lambda: _validate(run.files.submission, data),
@@ -165,6 +165,9 @@ def _finish(
     for step, take in steps.items():
         console.note(f"== {step}")
         results[step] = take()
+        if results[step].get("left"):
+            console.note("the time is over: predicting goes on with the next call")
+            break
     return results
 
 

@@ -8,19 +8,24 @@ from competition import cluster
 from competition.core import console, probabilities, storage
 from competition.core.data import arrays, slice_table
 from competition.core.experiment import layout, predicted, runs
-from competition.machine import gpus, process
+from competition.machine import deadline, gpus, process
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def run(
-    dataset: layout.DatasetFiles, run: runs.Run, nodes: cluster.Cluster | None = None
+    dataset: layout.DatasetFiles,
+    run: runs.Run,
+    nodes: cluster.Cluster | None = None,
+    *,
+    limit: deadline.Deadline | None = None,
 ) -> dict[str, Any]:
     """Predict the held-out scans of all trained folds that lack predictions.
 
     With several GPUs, or with `nodes`, each of them predicts a fold in its own process.
-    A blend has no probabilities of its own: its members and gates predict theirs.
+    A blend has no probabilities of its own: its members and gates predict theirs. Once
+    the time is over, this process begins no other fold: `left` counts those.
     """
     with runs.held(run, doing="predicting", dataset=dataset):
         folds = runs.trained_folds(run)
@@ -36,6 +41,7 @@ def run(
             console.note(
                 f"{run.name} holds nothing out: nothing is predicted or scored"
             )
+        done = len(waiting)
         environments = gpus.environments(run.config.training.gpus)
         if nodes:
             on_nodes = [_for_a_node(dataset, *each) for each in waiting]
@@ -44,11 +50,14 @@ def run(
             commands = [_command(dataset, *each[:2]) for each in waiting]
             process.run_all(commands, environments)
         else:
-            for source, fold, _ in waiting:
-                predict_fold(dataset, source, fold)
+            done = 0
+            while waiting[done:] and (limit is None or limit.allows(0)):
+                predict_fold(dataset, *waiting[done][:2])
+                done += 1
         return {
             "folds": folds,
-            "predicted": sum(len(scans) for _, _, scans in waiting),
+            "left": len(waiting) - done,
+            "predicted": sum(len(scans) for _, _, scans in waiting[:done]),
             "scans": len(slice_table.held_out_scans(table, folds)),
         }
 

@@ -81,13 +81,13 @@ def of_run(
     with runs.held(run, doing="scoring", dataset=dataset):
         table = slice_table.read(dataset)
         predicted.check(run, table)
-        # First, since this may fail: the files that are written below belong together.
+        # This may fail, so it comes first: the files written below belong together.
         submission = None
         if truth:
             files.require(run.files.submission, "submit")
             submission = of_submission(truth, run.files.submission, data=data)
         measured, nested, calibrated = _measure_held_out(dataset, run, table)
-        # Written first: score.json holds the digest of this table.
+        # The table is written first: score.json holds its digest.
         digest = _write_slices(run, table, measured)
         classes = run.classes
         scores = {

@@ -46,7 +46,7 @@ def run(
         )
     rows, count, faults = _check(submission, sample, data)
     if fix and all(fault.repair for fault in faults):
-        # Before the copy is written, which may replace the submission.
+        # This reads the submission before the copy, which may replace it, is written.
         repairs = _repairs(submission, rows, faults)
         masks = {_key(row): _mended(row) for row in rows}
         filled = (

@@ -70,7 +70,12 @@ def test_every_step_takes_it_and_it_beats_both(two):
     trained = train.run(dataset, blend)
     assert (trained["finished"], trained["folds"]) == (True, {})
     assert list(trained["members"]) == ["by-hand", "other"]
-    assert predict.run(dataset, blend) == {"folds": [0, 1], "predicted": 0, "scans": 3}
+    assert predict.run(dataset, blend) == {
+        "folds": [0, 1],
+        "left": 0,
+        "predicted": 0,
+        "scans": 3,
+    }
     blended = decide.run(dataset, blend)["nested"]["score"]
     assert blended >= decide.run(dataset, run)["nested"]["score"] + 0.01
     scores = score.of_run(dataset, blend, data=dataset.root)

@@ -131,9 +131,10 @@ def timed(competition, tmp_path, monkeypatch):
         passed[0] += takes["train"]
         return {"finished": True}
 
-    def predict(dataset, run, nodes):
+    def predict(dataset, run, nodes, *, limit):
         calls.append(("predict", None))
         passed[0] += takes["predict"]
+        return {"left": int(takes["predict"] > 1800)}
 
     def submit(run, *, data, budget, nodes):
         calls.append(("submit", budget))
@@ -199,6 +200,13 @@ def test_where_training_leaves_hardly_any_time_the_next_call_goes_on(timed, caps
     with pytest.raises(Reached):
         call(budget="2h")
     assert [step for step, _ in calls] == ["train", "train", "predict", "submit"]
+
+
+def test_predictions_that_had_no_time_go_on_with_the_next_call(timed, capsys):
+    call, takes, *_ = timed
+    takes |= {"train": 1800, "predict": 1900}
+    assert list(call(budget="1h")) == ["prepare", "train", "predict"]
+    assert "predicting goes on with the next call" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("predicting", "left"), [(600, "1200s"), (1750, "360s")])

@@ -8,7 +8,7 @@ import pytest
 from competition import predict
 from competition.core import files, probabilities
 from competition.core.experiment import configs, layout, runs, starting
-from competition.machine import process
+from competition.machine import deadline, process
 from competition.net.inference import scan_predictor, trained_network
 from tests import by_hand
 
@@ -47,6 +47,15 @@ def test_predictions_without_presence_heads_are_made_again(heads):
     assert predict.run(dataset, run)["predicted"] == 3
     assert (probabilities.read(path).presence == 200).all()
     assert predict.run(dataset, run)["predicted"] == 0
+
+
+def test_once_the_time_is_over_no_other_fold_is_begun(heads):
+    dataset, run = heads
+    now = iter([0.0, 1.0, 3.0])
+    limit = deadline.Deadline(2.0, lambda: next(now))
+    done = predict.run(dataset, run, limit=limit)
+    assert done["left"] == 1 and 0 < done["predicted"] < 3
+    assert predict.run(dataset, run)["predicted"] == 3 - done["predicted"]
 
 
 def test_several_gpus_take_a_fold_each(heads, monkeypatch):

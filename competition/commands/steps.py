@@ -68,7 +68,7 @@ def predict(
     elif images or out:
         raise typer.BadParameter("give --images with --out, and without --set")
     else:
-        # A blend of members that are trained needs no training of its own.
+        # This may be the first step of a blend of trained runs, so it creates the run.
         opened = _opened(experiment, data, work, override, name, creates=True)
         output.result(step.run(*opened), as_json)
 

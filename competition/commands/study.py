@@ -13,7 +13,7 @@ app = typer.Typer()
 
 
 def _check_source(data: pathlib.Path, dataset: layout.DatasetFiles) -> None:
-    """Refuse data that is not what was prepared; a copy of `work` may come without."""
+    """Refuse data that is not what was prepared; pass where only `work` was copied."""
     from competition import prepare
 
     if data.is_dir():

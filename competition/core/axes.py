@@ -45,7 +45,7 @@ def scan(
 
 
 def turned_grid(grid: geometry.Grid, slices: int, axis: str) -> geometry.Grid:
-    """Return the grid of a scan of so many slices, turned to `axis`."""
+    """Return the grid of a scan with this number of slices, turned to `axis`."""
     if axis == "z":
         return grid
     shape = (slices, *grid.shape)

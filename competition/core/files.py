@@ -188,7 +188,7 @@ def exists(path: pathlib.Path) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether a fault of reading may pass, so that no file counts as damaged."""
+    """Return whether reading failed by a cause that may pass, not by a damaged file."""
     is_system = isinstance(error, OSError) and error.errno in _PASSING
     return is_system or isinstance(error, MemoryError)
 

@@ -8,7 +8,7 @@ from competition.core.experiment import runs
 
 
 def write(run: runs.Run) -> dict[str, Any]:
-    """Write a run's decision with the rules of the run that it names, if new."""
+    """Write the rules of the run that `run` names as its decision, if they are new."""
     source = runs.source_of_rules(run)
     files.require(source.files.decision, "decide")
     for key in ("members", "gate"):
@@ -21,7 +21,7 @@ def write(run: runs.Run) -> dict[str, Any]:
             )
     chosen = rules.read(source.files.decision, source.classes, source.config.members)
     entries = rules.to_json(chosen, run.classes, run.config.members)
-    # Compared in the form in which JSON is read back: there a tuple is a list.
+    # They are compared as JSON is read back, in which a tuple is a list.
     written = json.dumps({**entries, "taken_from": source.name})
     decision: dict[str, Any] = json.loads(written)
     console.note(f"{run.name} holds nothing out: it takes the rules of {source.name}")

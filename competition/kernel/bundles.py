@@ -19,6 +19,7 @@ class Metadata(typing_extensions.TypedDict):
     id: str
     competition_sources: Annotated[tuple[str, ...], annotated_types.Len(1, 1)]
     dataset_sources: Annotated[tuple[str, ...], annotated_types.Len(1)]
+    kernel_sources: tuple[str, ...]
     machine_shape: str
 
 
@@ -79,7 +80,7 @@ class Bundle:
     @property
     def record(self) -> pathlib.Path:
         """The file that records what was pushed and submitted of both kernels."""
-        return self.run.root / "kernel.json"
+        return self.run.kernel
 
     def state(self) -> dict[str, Any]:
         """Return the record of this kernel."""

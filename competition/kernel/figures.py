@@ -1,4 +1,4 @@
-"""The pictures of a kernel's notebook: of the runs that it trained, of test slices."""
+"""The pictures of a kernel's notebook: those of its trained runs, and test slices."""
 
 import pathlib
 from typing import Any
@@ -44,7 +44,7 @@ def of_run(root: pathlib.Path) -> list[bytes]:
 
 
 def draw(data: pathlib.Path, path: pathlib.Path) -> list[bytes]:
-    """Draw up to 3 slices with their masks as PNG, evenly among those with any."""
+    """Draw as PNG up to 3 slices that have masks, spread evenly among all of these."""
     by_id: dict[str, list[mask_csv.Row]] = {}
     for row in mask_csv.read(path, "predicted"):
         by_id.setdefault(row.id, []).append(row)

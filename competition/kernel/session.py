@@ -14,7 +14,7 @@ from typing import Any
 
 import typing_extensions
 
-from competition.core import files, locks
+from competition.core import files, locks, storage
 from competition.core.experiment import history
 
 _HEADERS = {
@@ -117,14 +117,17 @@ def resume(input_root: pathlib.Path, target: pathlib.Path, *, name: str) -> list
 
 
 def _training(config: pathlib.Path) -> Any:
-    """Return the contents of config.json without the folder of encoder weights.
+    """Return the contents of config.json on which weights depend.
 
-    Kaggle may mount them in another folder in each session.
+    `decide` and `rules` may change after a training. Kaggle may mount encoder weights
+    in another folder in each session.
     """
     about: dict[str, Any] = files.read_json(config)
-    model = about.get("config", {}).get("model", {})
-    if path := model.get("encoder_weights"):
-        model["encoder_weights"] = pathlib.PurePath(path).name
+    values = about.get("config", {})
+    for free in ("decide", "rules"):
+        values.pop(free, None)
+    if path := values.get("model", {}).get("encoder_weights"):
+        values["model"]["encoder_weights"] = pathlib.PurePath(path).name
     return about
 
 
@@ -175,11 +178,15 @@ def _copy_further(source: pathlib.Path, target: pathlib.Path) -> None:
     counts = [len(history.read(fold / "history.csv")) for fold in (source, target)]
     if target.is_dir() and counts[0] <= counts[1]:
         return
-    with locks.locked(target, doing="training"), files.replacing(target) as temporary:
-        temporary.mkdir()
-        for path in _files(source):
-            _copy(path, temporary / path.relative_to(source))
-        shutil.rmtree(target, ignore_errors=True)
+    with locks.locked(target, doing="training"):
+        with files.replacing(target) as temporary:
+            temporary.mkdir()
+            for path in _files(source):
+                _copy(path, temporary / path.relative_to(source))
+            shutil.rmtree(target, ignore_errors=True)
+        # Replacing a folder uploads nothing. The history comes last here too.
+        for path in sorted(_files(target), key=lambda path: path.name == "history.csv"):
+            storage.upload(path, path)
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:

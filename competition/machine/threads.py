@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 def for_all(
     work: Callable[[Argument], Result], arguments: Collection[Argument], title: str
 ) -> list[Result]:
-    """Return `work` of each argument, and show how many are done.
+    """Return the result of `work` for each argument, and show how many are done.
 
     There is one thread for each processor, and it works on one argument at a time.
     """
@@ -32,7 +32,7 @@ def in_order(
     threads: int,
     ahead: int,
 ) -> Generator[Result]:
-    """Yield `work` of each argument in order, while threads do the next ones.
+    """Yield the result for each argument in order, while threads work on the next.
 
     Besides the result in use, up to `ahead` others are ready or in work. An error of
     `work` is raised here, after the results before it. The threads end with the last
@@ -49,7 +49,7 @@ def in_order(
             following = itertools.islice(left, 1)
             waiting.extend(pool.submit(work, each) for each in following)
             yield result
-            # Otherwise it stays in memory during the wait for the next one.
+            # Otherwise this result stays in memory during the wait for the next one.
             del result
     finally:
         pool.shutdown(cancel_futures=True)

@@ -143,7 +143,8 @@ def _end_now() -> None:
     # The end of host 0 ends the others, which may not have shown their error yet.
     with contextlib.suppress(Exception):
         _now.client.wait_at_barrier("end", _ENDING_SECONDS * 1000)
-    os._exit(1)
+    # Not 1, with which JAX ends a process that has lost another host.
+    os._exit(3)
 
 
 def gather(value: Any) -> list[Any]:

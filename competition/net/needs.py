@@ -27,7 +27,7 @@ class Needs:
     fixed: int = 0
 
     def fitting(self, batch: int, free: int) -> int:
-        """Return the largest batch for `free` memory, 0 or more; `batch` is planned."""
+        """Return the largest batch for `free` bytes; `memory` is that of `batch`."""
         of_sample = (self.memory - self.fixed) / batch
         return max(0, int((free - self.fixed) / max(1, of_sample)))
 

@@ -71,7 +71,7 @@ def commands(run: runs.Run, manifest: dict[str, Any]) -> list[str]:
 def _rules_first(run: runs.Run, manifest: dict[str, Any]) -> list[str]:
     """Return the commands of the run whose rules a run takes; none if it has its own.
 
-    A run that is not beside it any more is only named.
+    If that run is not beside it any more, it is only named.
     """
     if run.config.rules == "none":
         return []

@@ -37,8 +37,8 @@ def times(histories: Histories) -> list[dict[str, Any]]:
     """Return for each trained fold the seconds of its steps, its waits and its scoring.
 
     If there are several folds, the last row is for all of them. A time that a history
-    does not have is None; if it has no waits, they are part of the steps. A memory that
-    it does not have is 0.
+    does not have is None; if it has no waits, they are part of the steps. If it has
+    no memory, that is 0.
     """
     rows = [_time(str(fold), epochs) for fold, epochs in histories.items() if epochs]
     if len(rows) > 1:

@@ -96,7 +96,7 @@ def _finite(text: str) -> float:
 
 
 def _said(text: str) -> str:
-    """Write a value as the page writes those of the run, with four digits that count.
+    """Write a value as the page writes a run's values, with four significant digits.
 
     A list or a dictionary stands in the table as Python writes it.
     """

@@ -100,7 +100,7 @@ def test_slices(config: configs.Config) -> int:
 
 def steps(config: configs.Config, data: Amounts) -> int:
     """Return about how many batches an epoch of a fold has."""
-    # Neither of them loads a framework.
+    # Neither of these modules loads a framework.
     from competition.net.input import stack_samples
     from competition.net.volumetric import patch_samples
 

@@ -44,7 +44,7 @@ PASSING = {
     "network failed",
     "unreadable folder",
     "unreadable slice",
-    # "network failed" in the log of an older version, which may be continued.
+    # Logs of older versions, which may be continued, call "network failed" so.
     "model failed",
 }
 LOWERED = "effort lowered"
@@ -145,7 +145,7 @@ def _run(
 def _key(
     inputs: tuple[Any, ...], test: test_folder.TestFolder, state: test_folder.State
 ) -> str:
-    """Return a digest of what decides a submission: that of the masks, and the test."""
+    """Return a digest of what decides a submission: `inputs`, rows and test folder."""
     return files.digest(repr((*inputs, test.rows, state)))
 
 
@@ -163,7 +163,7 @@ def _tell(
     *,
     is_guarded: bool,
 ) -> None:
-    """Raise why masks are missing; of a guarded submission with some, only warn."""
+    """Raise an error about missing masks, or warn if a guarded submission has some."""
     missing = "some of its masks are missing" if part.scans else "it has no masks"
     text = f"{out} is written, but {missing}: {failure}"
     if not (is_guarded and part.scans):
@@ -188,7 +188,7 @@ def _as_before(
 
 
 def failure(out: pathlib.Path) -> str | None:
-    """Return by its log why a submission lacks masks, or None."""
+    """Return why a submission lacks masks, as its log says, or None."""
     summary = event_log.read_summary(submission_file.log_of(out))
     return summary.get("failure")
 
@@ -196,7 +196,8 @@ def failure(out: pathlib.Path) -> str | None:
 def gives_more(budget: str | None, before: str | None) -> bool:
     """Say whether a budget has time for more networks than an earlier one had.
 
-    None is no limit. The seconds that are left to `submit` differ in every call.
+    None means no limit. A budget that is a little longer does not count: `run` leaves
+    other seconds to `submit` in every call.
     """
     if before is None or budget is None:
         return before is not None

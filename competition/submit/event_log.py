@@ -62,7 +62,7 @@ class EventLog:
             self.counts[kind] += 1
             if self.counts[kind] <= problems.SHOWN:
                 console.warn(text)
-            # Indented, so that no line of it is read as an event.
+            # The traceback is indented, so that none of its lines reads as an event.
             below = textwrap.indent(console.readable(trace).rstrip(), "    ")
             self._write(f"{line}\n{below}" if below else line)
 
@@ -85,11 +85,12 @@ class EventLog:
 
 
 def _drop_half_line(path: pathlib.Path) -> None:
-    """Remove what a killed process wrote of a line without its end."""
+    """Remove the last line if a killed process wrote only a part of it."""
     data = files.read_bytes(path)
     end = data.rfind(b"\n") + 1
     if end < len(data):
-        # In place: a new file would be uploaded, and only its owner could write to it.
+        # The file is cut in place. A new one would be uploaded, and only its owner
+        # could write to it.
         os.truncate(path, end)
 
 

@@ -62,7 +62,7 @@ class LoadedMembers:
                 for name, source in self.sources.items()
             },
         )
-        # One for all networks: predicting with fewer of them compiles nothing anew.
+        # One predictor for all: predicting with fewer networks compiles nothing anew.
         self._predictor = scan_predictor.ScanPredictor(
             [
                 scan_predictor.Member(name, self.sources[name].config, by_fold)
@@ -195,7 +195,7 @@ def _load(
             try:
                 with tell.network(name):
                     network = trained_network.load(source, fold)
-            # Its text says what is wrong with the weights.
+            # The text of this error says what is wrong with the weights.
             except ValueError as error:
                 kind = "network failed" if _may_pass(error) else "network left out"
                 tell.warn(kind, f"{name}: {error}")

@@ -22,7 +22,7 @@ def to_rows(masks: EncodedMasks) -> Rows:
 
 
 def from_rows(rows: Rows) -> EncodedMasks:
-    """Return the masks of which `to_rows` made these rows."""
+    """Return the masks that `to_rows` turned into these rows."""
     return {(id, name): rle for id, name, rle in rows}
 
 

@@ -54,7 +54,7 @@ def predict(
                 if try_each:
                     loaded.try_each(scan.grid.shape)
                 if budget.limit:
-                    # The first rate, before the first scan is predicted.
+                    # This measures a first rate, before any scan is predicted.
                     with tell.scan(scan.name, "measuring the rate"):
                         seconds = loaded.measure(scan.grid.shape, budget.networks)
                         budget.record(1, seconds)

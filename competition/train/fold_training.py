@@ -144,7 +144,7 @@ def commands(
 ) -> Iterator[list[str]]:
     """Yield Python's arguments to train each fold; `at_once` processes run together.
 
-    They are made when the turn of a fold comes, with its share of the time still left.
+    Each is made when the turn of its fold comes, with a share of the time still left.
     """
     for index, (run, fold) in enumerate(folds):
         rounds = math.ceil((len(folds) - index) / at_once)

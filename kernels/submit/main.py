@@ -45,7 +45,10 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
 def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
     """Find the bundle anywhere under `input_root`; return it and its manifest."""
     matching, others = {}, []
-    for folder, _, names in os.walk(input_root, followlinks=True):
+    for folder, subfolders, names in os.walk(input_root, followlinks=True):
+        if {"train.csv", "sample_submission.csv"} & {*names}:
+            # Walking the competition's images would take minutes.
+            subfolders.clear()
         path = pathlib.Path(folder, "manifest.json")
         # Read bytes: another dataset's manifest.json may be text of any encoding.
         content = path.read_bytes() if path.name in names else b""

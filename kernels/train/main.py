@@ -41,7 +41,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
     if BACKEND:
         session.check_tpu()
     data = session.competition(input_root, "train.csv")
-    # The run, and those that it is trained with.
+    # These are the run, and its members and gates.
     for name in about["runs"]:
         earlier = session.resume(input_root, working / "runs" / name, name=name)
         print(f"{name}: going on from", earlier or "nothing", flush=True)
@@ -62,7 +62,7 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
         name=about["run"],
         fold=FOLD,
         budget=BUDGET,
-        # The notebook version of this kernel shows them.
+        # The notebook version of this kernel shows these pictures.
         png=True,
     )
 
@@ -70,7 +70,10 @@ def main(input_root: pathlib.Path, working: pathlib.Path) -> None:
 def find(input_root: pathlib.Path) -> tuple[pathlib.Path, dict]:
     """Find the bundle anywhere under `input_root`; return it and its manifest."""
     matching, others = {}, []
-    for folder, _, names in os.walk(input_root, followlinks=True):
+    for folder, subfolders, names in os.walk(input_root, followlinks=True):
+        if {"train.csv", "sample_submission.csv"} & {*names}:
+            # Walking the competition's images would take minutes.
+            subfolders.clear()
         path = pathlib.Path(folder, "manifest.json")
         # Read bytes: another dataset's manifest.json may be text of any encoding.
         content = path.read_bytes() if path.name in names else b""

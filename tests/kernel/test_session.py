@@ -99,6 +99,14 @@ def test_encoder_weights_may_have_been_mounted_elsewhere(tmp_path):
     assert sorted(path.name for path in target.glob("fold*")) == ["fold0", "fold1"]
 
 
+def test_other_decisions_are_of_the_same_training(tmp_path):
+    for name, holes in (("a", True), ("b", False)):
+        run = output(tmp_path / "input" / name, fold=int(name == "b"))
+        config = {"name": "unet", "config": {"decide": {"holes": holes}}}
+        files.write_json(run / "config.json", config)
+    assert len(session.resume(tmp_path / "input", tmp_path / "out", name="unet")) == 2
+
+
 def test_two_trainings_of_one_name_are_not_mixed(tmp_path):
     output(tmp_path / "input" / "a", seed=0)
     output(tmp_path / "input" / "b", seed=1)

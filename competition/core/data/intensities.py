@@ -41,7 +41,7 @@ def read_scan(
 
 def ranges(volume: np.ndarray) -> tuple[list[Range], Range]:
     """Return the robust (low, high) of each slice of a volume (D, H, W), and of all."""
-    # Every fourth row gives as robust values, faster.
+    # Every fourth row gives values that are as robust, in less time.
     counts = [np.bincount(image[::4].ravel()) for image in volume]
     total = np.zeros(max(map(len, counts)), np.int64)
     for each in counts:
@@ -50,7 +50,7 @@ def ranges(volume: np.ndarray) -> tuple[list[Range], Range]:
 
 
 def _range(counts: np.ndarray) -> Range:
-    """Return (low, high): one pixel in 200 is below low, one above; high > low."""
+    """Return (low, high), high > low: one pixel in 200 is below low, one above high."""
     below = counts.cumsum()
     low, high = np.searchsorted(below, np.multiply(_QUANTILES, below[-1]))
     return float(low), float(max(high, low + 1))

@@ -28,6 +28,7 @@ class RunFiles:
         self.report = self.root / "report.html"
         self.pictures = self.root / "pictures"  # the page's contents as PNG files
         self.submission = self.root / "submission.csv"
+        self.kernel = self.root / "kernel.json"  # what was pushed to Kaggle
 
     def fold(self, fold: Fold) -> pathlib.Path:
         """Return the folder of a fold: best.weights.h5, state.npz, history.csv."""

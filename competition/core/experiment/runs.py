@@ -174,7 +174,7 @@ def trained_folds(run: Run) -> list[layout.Fold]:
 
 
 def present_folds(folds: Iterable[layout.Fold], count: int) -> tuple[layout.Fold, ...]:
-    """Return which of the folds exist if cases are split into `count`."""
+    """Return those of `folds` that exist when cases are split into `count` folds."""
     return tuple(fold for fold in folds if fold == "all" or fold < count)
 
 

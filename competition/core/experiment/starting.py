@@ -82,9 +82,9 @@ def _settled(
 def _folds(
     wanted: runs.Run, dataset: layout.DatasetFiles, count: int
 ) -> tuple[layout.Fold, ...]:
-    """Return the folds of a run on data of `count` folds; none at all is an error.
+    """Return the folds that a run trains on data split into `count` folds.
 
-    Data of few cases has fewer folds than an experiment asks for.
+    Data of few cases has fewer folds than an experiment asks for; no fold is an error.
     """
     config = wanted.config
     if config.members:
@@ -130,9 +130,10 @@ def _is_begun(run_files: layout.RunFiles) -> bool:
     if any(heartbeat.age(path) < heartbeat.FRESH_SECONDS for path in beats):
         return True
     # Locks, old heartbeats and half-written files begin with a dot. They show only that
-    # a process once opened the folder.
+    # a process once opened the folder, and kernel.json that a kernel was pushed.
+    others = {run_files.config, run_files.kernel}
     return any(
-        path.is_file() and path != run_files.config and not path.name.startswith(".")
+        path.is_file() and path not in others and not path.name.startswith(".")
         for path in run_files.root.rglob("*")
     )
 

@@ -175,7 +175,7 @@ def _photograph(path: pathlib.Path, folder: pathlib.Path) -> str:
     import cv2
 
     content = files.read_bytes(path)
-    # OpenCV raises an error of its own for no bytes at all.
+    # OpenCV raises an error of its own for an empty file.
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), 1) if content else None
     if pixels is None:
         raise ValueError(f"{path}: a damaged picture. {_remedy(folder)}")

@@ -39,8 +39,11 @@ class _Lease:
         about = {"doing": doing, "host": platform.node(), "process": os.getpid()}
         self.about = json.dumps(about).encode()
         self.is_lost = False
-        # The time of the last request that renewed it, by a clock of this machine.
+        # The time of the last request that renewed it, by a clock of this machine; 0
+        # where it is not written.
         self.renewed = 0.0
+        # The thread that renews it must not write it again once it is removed.
+        self._changing = threading.Lock()
 
     def write(self, *, seconds: float = -1) -> None:
         """Write the object, for the first time or again."""
@@ -51,7 +54,8 @@ class _Lease:
 
     def remove(self) -> None:
         """Remove the object."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._changing, contextlib.suppress(FileNotFoundError):
+            self.renewed = 0.0
             remote.call("rm_file", f"{self.beside}/{self.name}")
 
     def in_the_way(self) -> str | None:
@@ -77,11 +81,14 @@ class _Lease:
         return None
 
     def renew(self, *, seconds: float) -> None:
-        """Write the object again, unless another machine has removed it."""
-        if self.is_lost or not remote.exists(f"{self.beside}/{self.name}"):
-            self.is_lost = True
-        else:
-            self.write(seconds=seconds)
+        """Write the object again, unless this or another machine has removed it."""
+        with self._changing:
+            if not self.renewed:
+                return
+            if self.is_lost or not remote.exists(f"{self.beside}/{self.name}"):
+                self.is_lost = True
+            else:
+                self.write(seconds=seconds)
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ def _constants(dataset: pathlib.Path, options: BundleOptions) -> dict[str, Any]:
         "BUNDLE": files.file_digest(dataset / "manifest.json")[:16],
         "BACKEND": "jax" if is_tpu else None,
     }
-    # The kernel keeps its own budget, and trains all folds, unless told otherwise.
+    # Without these options the kernel keeps its own budget and trains all folds.
     budget = options.budget or (kaggle_limits.TPU_BUDGET if is_tpu else None)
     for name, value in ("BUDGET", budget), ("FOLD", options.fold):
         if value is not None:
@@ -148,7 +148,7 @@ def _constants(dataset: pathlib.Path, options: BundleOptions) -> dict[str, Any]:
 def _metadata(
     bundle: bundles.Bundle, dataset_id: str, options: BundleOptions
 ) -> dict[str, Any]:
-    """Return what Kaggle is told of the kernel's machine and of what it attaches."""
+    """Return the metadata that names the machine and what the kernel attaches."""
     is_tpu = bundles.is_tpu(options.machine)
     datasets: list[str] = []
     models: list[str] = []

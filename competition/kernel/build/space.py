@@ -51,7 +51,7 @@ def _needs(
 ) -> tuple["needs.Needs", int]:
     """Return what a fold needs on one of Kaggle's machines, and how many train at once.
 
-    It builds the network to know.
+    It builds the network to find out.
     """
     # Imported late: loading the framework takes seconds.
     from competition.net import devices, needs

@@ -1,7 +1,7 @@
 """The rehearsal of a submission, on the public data and on a test like the hidden one.
 
-The public data has an empty test, and comes with the mounts of older sessions; the
-hidden one comes with those of today.
+The public data, whose test is empty, is mounted as in older sessions. The hidden test
+is mounted as in today's sessions.
 """
 
 import dataclasses

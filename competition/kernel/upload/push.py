@@ -119,13 +119,17 @@ def _ready(api: Any, dataset: str) -> bool | None:
 def _push_kernel(
     api: Any, bundle: bundles.Bundle, kernel: str, state: dict[str, Any]
 ) -> dict[str, Any]:
-    """Push the kernel, which starts it, unless this version was pushed already."""
-    folder = bundle.folder / "kernel"
-    digest = digest_of(folder)
-    if state.get("kernel") == digest and state.get("status") in (None, "COMPLETE"):
+    """Push the kernel, which starts it, unless this version was pushed already.
+
+    A kernel that continues its own output starts again once it has ended.
+    """
+    folder, about = bundle.folder / "kernel", bundle.metadata()
+    digest, status = digest_of(folder), state.get("status")
+    is_done = status == "COMPLETE" and kernel not in about["kernel_sources"]
+    if state.get("kernel") == digest and (status is None or is_done):
         console.note(f"{kernel}: pushed already, as version {state['version']}")
         return state
-    if bundles.is_tpu(bundle.metadata()["machine_shape"]):
+    if bundles.is_tpu(about["machine_shape"]):
         console.warn(
             "Kaggle may start a kernel that was pushed for a TPU without one "
             "(kaggle-cli issue 1197). A training then ends at once, and a submission "
@@ -176,12 +180,16 @@ def _fetch(api: Any, kernel: str, folder: pathlib.Path) -> list[str]:
     """Fetch a kernel's output and log into `folder`; return the lines of the log."""
     shutil.rmtree(folder, ignore_errors=True)
     urls, log = client.call("kernel output", api.outputs, kernel)
-    for name, url in urls.items():
-        path = folder / name
-        if folder.resolve() not in path.resolve().parents:
-            raise ValueError(f"kernel output: the name {name!r} leads out of {folder}.")
-        client.call(f"kernel output {name}", client.download, url, path)
-    files.write_text(folder / "log.txt", "\n".join(readable(log)))
+    # The output stays on this machine, also below a mirrored storage.
+    with files.replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, url in urls.items():
+            path = temporary / name
+            if temporary.resolve() not in path.resolve().parents:
+                text = f"the name {name!r} leads out of {folder}."
+                raise ValueError(f"kernel output: {text}")
+            client.call(f"kernel output {name}", client.download, url, path)
+        files.write_text(temporary / "log.txt", "\n".join(readable(log)))
     return readable(log)
 
 

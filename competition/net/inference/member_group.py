@@ -72,7 +72,7 @@ class MemberGroup:
         grid: geometry.Grid,
         collect: Callable[[Slices], Result],
     ) -> Result:
-        """Return what `collect` makes of the slices; halve the batch if it must."""
+        """Return what `collect` makes of the slices; halve a batch that is too big."""
         if windows.shape != (len(volume), 2):
             raise ValueError(
                 "`windows` needs a low and a high for each slice. Expected shape "

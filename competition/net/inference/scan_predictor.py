@@ -48,8 +48,8 @@ class ScanPredictor:
         """Return each member's prediction of a scan (D, H, W).
 
         A member whose probabilities hold NaN or infinity is left out. `windows` holds
-        the (D, 2) of each kind of intensity, "slice" and "scan". `folds` names the
-        members that predict, and the folds of each; without it all do.
+        the (low, high) of each slice (D, 2) by kind of intensity, "slice" and "scan".
+        `folds` names the members that predict, and their folds; without it all do.
         """
         if folds is None:
             folds = {name: tuple(m.networks) for name, m in self._members.items()}
@@ -72,7 +72,7 @@ class ScanPredictor:
         return predictions
 
     def typical_slices(self) -> int:
-        """Return the fewest slices on which the seconds per slice are as usual."""
+        """Return how many slices are needed to measure the usual seconds per slice."""
         return max(
             # Patches overlap in depth, so that one patch alone would look too slow.
             4 * config.model.patch[0]
@@ -115,7 +115,7 @@ def alone(
 
 
 def _quantise(slices: member_group.Slices) -> list[probabilities.Prediction]:
-    """Return the prediction of each member, held as a byte a voxel, not a float."""
+    """Return the prediction of each member, with one byte for each voxel."""
     quantised = [
         [{k: probabilities.quantise(v) for k, v in o.items()} for o in outputs]
         for outputs in slices

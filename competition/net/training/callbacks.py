@@ -93,13 +93,13 @@ class WatchSteps(keras.callbacks.Callback):
                 f"{deadline.show(left)}, without scoring"
             )
         if self.limit:
-            # Not inside the `if` above: all hosts ask together, whatever their times.
+            # All hosts must ask together, so this is not inside the `if` above.
             given = self.limit.left()
             if given < left:
                 self.lines.line(progress.too_long(left, given, epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop at a loss that is not finite; if losses are scaled, at IN_A_ROW."""
+        """Stop at a loss that is not finite; if scaled, at IN_A_ROW such losses."""
         self.last, self.loss = max(self.last, batch), logs["loss"]
         is_fault = not math.isfinite(self.loss)
         if "last_loss" in logs:
@@ -109,7 +109,7 @@ class WatchSteps(keras.callbacks.Callback):
         if is_fault:
             # A later batch may be looked at first.
             self.step = batch if self.step is None else min(batch, self.step)
-            # Not raised: on JAX an exception inside `fit` can be hidden.
+            # No error is raised here: on JAX an error inside `fit` can be hidden.
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -127,7 +127,7 @@ class WatchSteps(keras.callbacks.Callback):
 def _in_a_row(losses: dict[int, float], batch: int) -> int:
     """Return how many batches in a row, around this one, have no finite loss.
 
-    They may be looked at in any order.
+    The batches may be looked at in any order.
     """
     first = last = batch
     while not math.isfinite(losses.get(first, 0.0)):
@@ -204,7 +204,7 @@ class ScoreAndCheckpoint(keras.callbacks.Callback):
             memory=fold.lines.memory,
             waiting=None if waited is None else round(waited, 3),
         )
-        # Only now: a state that cannot be written leaves the epoch undone.
+        # This comes last: if the state cannot be written, the epoch counts as undone.
         self.state.epochs.append(hosts.first(row))
         if hosts.is_first():
             # The commit point: killed before it, the epoch is trained again.

@@ -115,7 +115,7 @@ def load(folder: pathlib.Path, owner: str) -> Checkpoint:
     for path in (folder / LATEST, folder / PREVIOUS):
         if not files.exists(path):
             continue
-        # Before reading: an error of the storage does not mean that a file is damaged.
+        # This comes first: an error of the storage does not mean a damaged file.
         files.check_regular(path)
         try:
             stored = _read(path, owner)
@@ -172,7 +172,7 @@ def finish(folder: pathlib.Path, stored: Checkpoint) -> None:
     if stored.network:
         with files.replacing(folder / LATEST) as temporary:
             _write(temporary, Checkpoint(dataclasses.replace(stored.state, mean=[])))
-    # Last: as long as this file exists, the fold does not count as finished.
+    # This comes last: while this file exists, the fold does not count as finished.
     files.remove(folder / PREVIOUS)
 
 

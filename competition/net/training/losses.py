@@ -8,9 +8,9 @@ Overlap is computed over all samples of a batch together. Computed sample by sam
 many samples without an organ would outweigh the few with one, and a network on little
 data would never predict any organ.
 
-`SMOOTH` is a share of the image's pixels, added to numerator and denominator. So the
-gradient of a class that the batch lacks does not vanish as it would with a smoothing of
-one pixel or less: where its probabilities sum to P, Dice costs P / (P + smoothing).
+`SMOOTH` is a share of the image's pixels, added to numerator and denominator. With only
+one pixel or less, the gradient of a class that the batch lacks would vanish: where its
+probabilities sum to P, Dice costs P / (P + smoothing).
 """
 
 import functools
@@ -25,7 +25,7 @@ from competition.net.networks import blocks, heads
 
 Tensor = Any
 Term = Callable[..., Tensor]
-# Above 0, or a class that is absent and not predicted would divide 0 by 0.
+# It is above 0, or a class that is absent and not predicted would divide 0 by 0.
 SMOOTH = 0.002
 # A power below 1 has an infinite slope at 0, so its base is at least this.
 LEAST = 1e-6
@@ -81,10 +81,11 @@ def build(loss: schema.Loss, *, softmax: bool = False) -> WeightedSum:
 
 
 def shrink(truth: Tensor, size: tuple[int, int]) -> Tensor:
-    """Shrink truth (B, H, W, C) to a size that was halved, rounding up, some times.
+    """Shrink truth (B, H, W, C) to the `size` of one of the network's outputs.
 
-    A pixel of the result is 1 where half or more of its pixels in the truth are. As in
-    the network, the last row and column may have fewer pixels than others.
+    The network reached this size by halving several times, rounding up. A pixel of the
+    result is 1 where at least half of its pixels in the truth are 1. As in the network,
+    pixels of the last row and column may stand for fewer pixels than others.
     """
     height, width = truth.shape[1:3]
     factor = blocks.factor((height, width), size)
@@ -114,7 +115,8 @@ def focal(
 def dice(truth: Tensor, logits: Tensor, *, softmax: bool = False) -> Tensor:
     """Return 1 - Dice of each class over a batch, averaged over the classes.
 
-    It is Tversky's loss with equal weights, where the smoothing counts half.
+    It is Tversky's loss with weights of 0.5. Its fraction is that of Dice with both
+    sides halved, so `tversky` adds half of the smoothing.
     """
     return tversky(truth, logits, alpha=0.5, beta=0.5, softmax=softmax)
 
@@ -185,14 +187,14 @@ def boundary(
 def _steps(planes: Tensor, most: int) -> Tensor:
     steps = ops.ones_like(planes)
     for _ in range(most - 1):
-        # Without strides the window would move by its own size.
+        # Without `strides` the pooling would move by its own size, not by 1.
         planes = ops.max_pool(planes, 3, strides=1, padding="same")
         steps = steps + 1 - planes
     return steps
 
 
 def _smoothing(logits: Tensor) -> float:
-    """Return how many pixels `SMOOTH` is of an image."""
+    """Return `SMOOTH` as a number of pixels of an image."""
     return SMOOTH * logits.shape[1] * logits.shape[2]
 
 

@@ -28,7 +28,7 @@ class HeldOutScans:
     ) -> None:
         scans = slice_table.scans(table)
         count = min(run.config.training.score_scans or len(scans), len(scans))
-        # Evenly spread, the first and the last scan among them.
+        # They are spread evenly, from the first scan to the last one.
         numbers = np.linspace(0, len(scans) - 1, count).round().astype(int)
         chosen = [scans[number] for number in numbers]
         self.rows = {
@@ -73,7 +73,7 @@ class HeldOutScans:
             files.write_bytes(path, pictures.slice(shown, len(self.run.classes)))
 
     def _predict(self, network: keras.Model, scan: str) -> masks.Bits:
-        # Compiled once: it takes longer than a scan, and each epoch has this network.
+        # Compiling takes longer than a scan, and all epochs score the same network.
         if network is not self._network:
             self._network = network
             self._probability = scan_predictor.alone([network], self.run.config)

@@ -10,8 +10,8 @@ import numpy as np
 
 from competition.core import masks
 
-# The width of a Gaussian, as a share of the patch: nearly 0 at the border, where a
-# network sees only half of the surroundings.
+# The width of the Gaussian weights, as a share of the patch. They are nearly 0 at the
+# border, where a network sees only half of the surroundings.
 SIGMA = 1 / 8
 # The first place of a patch along an axis, and its weights (patch,) from there on.
 Side = tuple[int, np.ndarray]
@@ -67,7 +67,7 @@ def corner(
     around a pixel of an organ. Each organ that is there is chosen equally often,
     however small it is. `organs` returns mask bits (H, W).
     """
-    # Other numbers than those that augmentation and sampling draw by this seed.
+    # These numbers differ from those that augmentation and sampling draw by this seed.
     random = np.random.default_rng((*seed, 1))
     draw, which, *shares, organ = random.random(5)
     sides = list(zip(frame, patch, strict=True))

@@ -45,9 +45,10 @@ def write(
 
     Every volume or image is a case with day 0, numbered by name; those under `test`
     follow and have no labels. A `table` gives them cases and days, and makes images
-    the slices of one scan, see `scan_table`. Slices of volumes lie along the
-    anatomical `axis`, see `frames`, by default z; of colour images one `channel` is
-    kept, by default grey, and of intensities a `window` (centre, width).
+    the slices of one scan, see `scan_table`. Slices of volumes lie across the
+    anatomical `axis`, by default z, see `frames`. Of colour images one
+    `channel` is kept, by default grey. Of intensities a `window` (centre, width) is
+    kept, by default all.
     """
     _check_new(out)
     if window:
@@ -151,7 +152,7 @@ def _check_kinds(images: pathlib.Path, labels: pathlib.Path) -> None:
 
 
 def _kinds(folder: pathlib.Path) -> set[str]:
-    """Return what a folder holds: "volumes", "pictures", by class too, or both."""
+    """Return what a folder or its folders of classes hold: "volumes", "pictures"."""
     inside = folder.iterdir() if folder.is_dir() else ()
     found = {"volumes"} if volumes.are_in(folder) else set()
     if any(map(pictures.are_in, (folder, *inside))):

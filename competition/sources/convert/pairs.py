@@ -44,7 +44,7 @@ class Pair:
 
 
 def find(folders: Folders, find: Find) -> list[Pair]:
-    """Pair images with labels of the same name, then the test, cases from 1 by name.
+    """Pair images with labels of the same name, and add the test; number cases from 1.
 
     An image x_0000 goes with labels x: the number is that of its only channel, unless
     another image is x_0001. If names differ, 21_training goes with 21_manual1, see
@@ -81,7 +81,7 @@ def find(folders: Folders, find: Find) -> list[Pair]:
 
 
 def find_unlabelled(folder: pathlib.Path, find: Find, *, first: int = 1) -> list[Pair]:
-    """Return the images of a folder without labels, cases from `first` by name."""
+    """Return the images of a folder without labels; number cases from `first` on."""
     ordered = sorted(_by_name(find(folder), ()).items())
     return [
         Pair(case, name, image, None)
@@ -131,9 +131,9 @@ def _by_beginning(
 def _beginning(
     images: dict[str, str], labelled: dict[str, pathlib.Path]
 ) -> dict[str, pathlib.Path]:
-    """Return labels by the image with whose beginning their name begins.
+    """Return labels by their image: their name begins as the name of the image does.
 
-    `images` has the images by their beginnings. Labels of no image keep their name.
+    `images` has the images by these beginnings. Labels of no image keep their name.
     """
     by_image: dict[str, pathlib.Path] = {}
     for own, path in labelled.items():

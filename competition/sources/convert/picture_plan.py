@@ -10,7 +10,7 @@ Masks = dict[str | None, pathlib.Path]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slice:
-    """An image, and its masks by folder: one a class, or under None one for all.
+    """An image and its masks by folder: one for each class, or one under None.
 
     An image of the test has no masks.
     """

@@ -40,8 +40,8 @@ def read(path: pathlib.Path) -> np.ndarray:
 
     data = np.frombuffer(files.read_bytes(path), np.uint8)
     try:
-        # Read before counting the pages, because this notices a file that is cut off.
-        # Viewers turn a photograph too.
+        # The image is read before its pages are counted, because reading notices a file
+        # that is cut off. A photograph is turned, as viewers turn it.
         how = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
         how = how if path.suffix.lower() in LOSSY else cv2.IMREAD_UNCHANGED
         pixels = cv2.imdecode(data, how)

@@ -71,7 +71,7 @@ def _left_out(scans: Collection[str], records: dict[str, Any]) -> list[str]:
 
 
 def read_sidecar(data: pathlib.Path) -> tuple[types.ModuleType, Any]:
-    """Return the module that restores volumes or that for images, and geometry.json."""
+    """Return the module that restores labels of this kind, and geometry.json."""
     path = data / layout.GEOMETRY
     if not path.is_file():
         raise ValueError(

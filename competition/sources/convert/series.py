@@ -14,7 +14,7 @@ _POSITION = "0020|0032"
 _ORIENTATION = "0020|0037"
 _SPACING = "0028|0030"
 _RESCALE = ("0028|1052", "0028|1053")
-# Without these SimpleITK takes slices at the origin, 1 mm apart, in the order of names.
+# Without these tags SimpleITK puts slices at the origin, 1 mm apart, ordered by name.
 _PLACE = {
     _POSITION: "ImagePositionPatient",
     _ORIENTATION: "ImageOrientationPatient",
@@ -125,9 +125,9 @@ def _differs(reader: sitk.ImageSeriesReader, paths: Sequence[str], tag: str) -> 
 
 
 def _read_one(name: str) -> sitk.Image:
-    """Read a file that holds all slices; one without the size of pixels is warned of.
+    """Read a file that holds all slices; warn if it does not say how large pixels are.
 
-    What holds several slices may keep it elsewhere than in the tag.
+    A file with several slices may say this elsewhere than in the tag.
     """
     image = sitk.ReadImage(name)
     known = image.HasMetaDataKey(_SPACING) or image.GetSpacing()[:2] != (1.0, 1.0)
@@ -140,10 +140,10 @@ def _read_one(name: str) -> sitk.Image:
 
 
 def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str | None:
-    """Return what is wrong with the distances of slices, and how to mend it.
+    """Return what is wrong with the places of slices, and how to mend it.
 
     Slices lie at `places` (N, 3) in mm, across `normal`. The result is None where their
-    distances are equal.
+    distances are equal and they lie straight above each other.
     """
     order = np.argsort(places @ normal, kind="stable")
     places, names = places[order], [pathlib.Path(names[k]).name for k in order]
@@ -181,7 +181,7 @@ def _fault(names: Sequence[str], places: np.ndarray, normal: np.ndarray) -> str 
 
 
 def _tilt(way: np.ndarray, normal: np.ndarray, tolerance: float) -> str | None:
-    """Say how far aside from `normal` a way in mm leads; None if it is straight."""
+    """Say how far `way`, in mm, leads aside from `normal`; None if it is straight."""
     length = way @ normal
     aside = np.linalg.norm(way - length * normal)
     if aside <= max(tolerance, _TOLERANCE_LEANING * length):

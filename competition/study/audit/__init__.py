@@ -42,7 +42,7 @@ def run(dataset: layout.DatasetFiles) -> dict[str, Any]:
         if saved["key"] == key and _is_whole(folder, saved["summary"]):
             return saved["summary"]
     prepared = runs.prepared(dataset)
-    # If killed from here on, it leaves no audit, not one without its pictures.
+    # A call that is killed from here on leaves no audit, not one without pictures.
     files.remove(record)
     names = prepared["classes"]
     numbers = table.sort_values("index").groupby("scan")["slice"].agg(list).to_dict()

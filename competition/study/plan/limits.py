@@ -14,7 +14,7 @@ def problems(
 ) -> list[str]:
     """Return a sentence for each thing that does not fit, with what to change.
 
-    The members and gates of the experiment are `named`: an override may be for one.
+    `named` are the experiment's members and gates: an override may be for one of them.
     """
     found: list[str] = []
     for run in plan.runs:
@@ -23,7 +23,7 @@ def problems(
 
 
 def _of_run(run: estimates.RunPlan, prefix: str) -> Iterator[str]:
-    """Yield what does not fit of a run, whose own overrides begin with `prefix`."""
+    """Yield what of a run does not fit; its own overrides begin with `prefix`."""
     batch = run.batch
     smaller = f"{prefix}training.batch={{}} with {prefix}training.accumulate={{}}"
     if run.step is None:

@@ -44,7 +44,7 @@ class TrialResult:
 class Study:
     """All trials of a search, on disk; after a kill, the next call goes on with them.
 
-    A trial that `ask` begins and nothing ends goes on with the next call.
+    A trial that `ask` began and that was not ended goes on with the next call.
     """
 
     def __init__(

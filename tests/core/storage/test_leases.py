@@ -86,3 +86,11 @@ def test_a_lease_is_renewed_while_its_process_lives(bucket, monkeypatch):
         before, bucket.requests[:] = lease.renewed, []
         lease.renew(seconds=0)
         assert lease.renewed > before and len(bucket.asked("PUT")) == 1
+
+
+def test_a_lease_that_ended_while_it_is_renewed_does_not_come_back(bucket, monkeypatch):
+    with hold():
+        (lease,) = leases._held
+        assert len(bucket.keys()) == 1
+    lease.renew(seconds=0)
+    assert not bucket.keys() and not lease.is_lost

@@ -9,6 +9,7 @@ import pytest
 from competition.core import files, storage
 from competition.core.experiment import heartbeat
 from competition.core.storage import place, remote
+from competition.kernel import session
 
 
 def test_what_is_written_is_in_the_bucket_and_comes_elsewhere_when_it_is_read(
@@ -136,3 +137,14 @@ def test_a_listing_that_is_older_than_what_was_written_changes_nothing(
     monkeypatch.setattr(remote, "listing", lambda uri: older)
     storage.refresh(folder)
     assert (folder / "note").stat().st_mtime_ns == note.version
+
+
+def test_folds_that_kaggle_trained_reach_the_bucket(bucket, tmp_path):
+    source = tmp_path / "output" / "runs" / "unet"
+    files.write_json(source / "config.json", {"name": "unet", "config": {}})
+    files.write_text(source / "fold0" / "history.csv", "epoch,loss,score,seconds\n")
+    files.write_text(source / "fold0" / "best.weights.h5", "weights")
+    run = storage.path("s3://bucket/work/runs/unet")
+    session.resume(tmp_path / "output", run, name="unet")
+    assert bucket.get("work/runs/unet/fold0/best.weights.h5") == b"weights"
+    assert any(key.endswith("fold0/history.csv") for key in bucket.keys())

@@ -123,6 +123,19 @@ def test_a_second_push_sends_nothing(built, kaggle):
     assert len(kaggle.kernels) == len(kaggle.versions) == 1
 
 
+def test_each_push_of_a_kernel_that_continues_its_output_is_a_session(built, kaggle):
+    path = built.folder / "kernel" / "kernel-metadata.json"
+    about = files.read_json(path)
+    files.write_json(path, about | {"kernel_sources": [about["id"]]})
+    kaggle.faults["GetKernelSessionStatus"] = [(400, "interrupted")]
+    with pytest.raises(ValueError, match="interrupted"):
+        push.run(built)
+    # The session that was interrupted here goes on there.
+    assert push.run(built)["version"] == 1
+    assert push.run(built)["version"] == 2
+    assert push.run(built)["version"] == 3
+
+
 def test_another_bundle_makes_new_versions(built, kaggle):
     push.run(built)
     built.run.decision.write_text(

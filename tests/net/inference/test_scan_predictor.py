@@ -86,7 +86,7 @@ def test_a_network_trained_on_crops_predicts_whole_slices(store):
     np.testing.assert_array_equal(seen, expected)
 
 
-def test_windows_are_averaged_with_weights_and_cover_the_slice(store):
+def test_crops_are_averaged_with_weights_and_cover_the_slice(store):
     cropped = configs.load("smoke", (*TINY, *CROP, "submit.windows=true"))
     volume, net = store.scan("case0_day0"), network(cropped, 0)
     seen = predict_scan_of(cropped, net, volume)
