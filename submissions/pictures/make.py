@@ -264,17 +264,22 @@ PICTURES: dict[str, Callable[[pathlib.Path], bytes]] = {
 
 def main(work: str = "work", *names: str) -> None:
     """Make all pictures, or those of these names."""
+    if unknown := set(names) - PICTURES.keys():
+        raise SystemExit(
+            f"Expected names of pictures, some of {', '.join(PICTURES)}, received "
+            f"{', '.join(sorted(unknown))}. Correct PICTURES."
+        )
     for name in names or PICTURES:
         drawn = PICTURES[name](pathlib.Path(work))
         files.write_bytes(HERE / name, small(drawn) if name.endswith("png") else drawn)
         print(HERE / name)
 
 
-def small(png: bytes) -> bytes:
+def small(picture: bytes) -> bytes:
     """Reduce a PNG to 64 greys and 192 colours: it looks the same in half the bytes."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(png)) as image:
+    with Image.open(io.BytesIO(picture)) as image:
         pixels = np.array(image.convert("RGB"))
     coloured = pixels[np.ptp(pixels.astype(int), axis=-1) > 12]
     # Other methods mix the colours of rare classes with those around them.
