@@ -42,7 +42,8 @@ def test_it_is_trained_on_every_case_and_submits(everything, capsys):
 
 def test_it_has_no_score_out_of_fold_and_one_of_its_submission(everything):
     job, results = everything
-    assert results["predict"] == {"folds": ["all"], "predicted": 0, "scans": 0}
+    expected = {"folds": ["all"], "left": 0, "predicted": 0, "scans": 0}
+    assert results["predict"] == expected
     assert results["score"]["oof"]["score_per_class"] is None
     assert results["score"]["submission"]["score_per_class"] is not None
     assert not job.run.files.oof("x").parent.exists()
