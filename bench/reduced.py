@@ -3,7 +3,7 @@
 The data is the phantom, and two folds are trained. An encoder is the smallest of its
 kind. It learns at the rate of the decoder, because its weights are random: those that
 Keras offers would have to be downloaded. All else is as shipped. The score out of fold
-is printed. `winner` takes about 70 minutes of one core, and the others take 2 to 25.
+is printed. `winner` takes 45 to 70 minutes of one core, and the others take 2 to 25.
 """
 
 import pathlib
