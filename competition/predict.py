@@ -51,8 +51,10 @@ def run(
             process.run_all(commands, environments)
         else:
             done = 0
-            while waiting[done:] and (limit is None or limit.allows(0)):
-                predict_fold(dataset, *waiting[done][:2])
+            for source, fold, _ in waiting:
+                if limit and not limit.allows(0):
+                    break
+                predict_fold(dataset, source, fold)
                 done += 1
         return {
             "folds": folds,

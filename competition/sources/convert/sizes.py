@@ -4,7 +4,7 @@ A file whose header cannot be read is left to the conversion, which says why.
 """
 
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -42,17 +42,23 @@ def check_images(scans: Iterable[Sequence[pathlib.Path]]) -> None:
 
 def _of_slice(path: pathlib.Path, shape: Sequence[int]) -> list[problems.Problem]:
     """Return what is wrong with slices of a `shape` (H, W)."""
-    try:
-        limits.check_slice(shape, f"{path}: ")
-    except ValueError as error:
-        return [problems.Problem("too many pixels a side", str(error))]
-    return []
+    return _faults(limits.check_slice, path, shape, "too many pixels a side")
 
 
 def _of_scan(path: pathlib.Path, shape: Sequence[int]) -> list[problems.Problem]:
     """Return what is wrong with a scan of a `shape` (D, H, W) that begins at `path`."""
+    return _faults(limits.check_scan, path, shape, "too large a scan")
+
+
+def _faults(
+    check: Callable[[Sequence[int], str], None],
+    path: pathlib.Path,
+    shape: Sequence[int],
+    kind: str,
+) -> list[problems.Problem]:
+    """Return the error of a check as a problem of a kind."""
     try:
-        limits.check_scan(shape, f"{path}: ")
+        check(shape, f"{path}: ")
     except ValueError as error:
-        return [problems.Problem("too large a scan", str(error))]
+        return [problems.Problem(kind, str(error))]
     return []
